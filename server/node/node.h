@@ -1,0 +1,180 @@
+// The node: one site's logs, the fold over all logs, and the committer that writes them.
+//
+// All changes, local and remote, pass through one committer (CommitOnce), which takes what waits, orders it, folds it and writes it as one
+// synced batch. CommitOnce is called by one thread (runner.h) or by a simulator; callbacks are run by whoever calls RunCompletions.
+//
+// Thread safety: any thread, but CommitOnce by one at a time. Ownership: owns its store and keys; borrows registry and clock.
+
+#ifndef FAIRLEAD_SERVER_NODE_NODE_H_
+#define FAIRLEAD_SERVER_NODE_NODE_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+#include <google/protobuf/message.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/crypto.h"
+#include "api/entry.h"
+#include "api/roster.h"
+#include "server/node/fold.h"
+#include "server/records/record_type.h"
+#include "server/replication/log_io.h"
+#include "storage/store.h"
+
+namespace fairlead::node {
+
+// Time as this node sees it.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual absl::Time Now() const = 0;
+};
+const Clock& SystemClock();
+
+struct NodeOptions {
+  std::string site;                         // name in the roster
+  Roster roster;
+  SigningKey log_key;                       // of the site's current main log
+  SigningKey mirror_key;                    // of its cosigner
+  const records::Registry* registry = nullptr;
+  const Clock* clock = nullptr;
+  size_t batch_entries_max = 4096;
+  size_t batch_bytes_max = 4 << 20;
+  size_t queue_entries_max = 65536;         // more are refused with OVERLOADED
+  absl::Duration future_bound = absl::Seconds(5);      // remote entries further ahead than this wait
+  absl::Duration request_horizon = absl::Hours(24 * 30);  // older request ids are refused
+  absl::Duration cosign_interval = absl::Milliseconds(100);
+  absl::Duration heartbeat_interval = absl::Seconds(1);   // own as-of statements when idle
+};
+
+// What a record must still be when the write is committed.
+struct Expectation {
+  std::string record;
+  std::string etag;  // empty: the record must not exist
+};
+
+// One request that writes. Its mutations take effect together.
+struct WriteRequest {
+  std::string actor;
+  std::string request_id;                  // UUID version 7
+  std::array<uint8_t, 16> request_digest{};
+  std::string method;
+  std::vector<Mutation> mutations;
+  std::vector<Expectation> expectations;
+};
+
+struct WriteResult {
+  Dot dot;
+  Hlc time;
+  // The same request had been committed before, here or elsewhere; nothing was written now.
+  bool replayed = false;
+  // The states of the written records after this write, by name (empty when replayed).
+  std::map<std::string, RecordState> states;
+};
+using WriteCallback = std::function<void(absl::StatusOr<WriteResult>)>;
+
+// One log as held here, for status.
+struct LogInfo {
+  const RosterLog* log = nullptr;
+  Seq size;
+  Seq known_size;                              // the largest size any verified note has shown
+  std::string checkpoint_note;                 // newest complete; empty when none
+  std::map<SiteId, std::pair<Seq, absl::Time>> cosignatures;  // size and time by site
+  std::string quarantine;
+  absl::Duration oldest_unapplied_age;
+  std::optional<absl::Time> as_of;             // the origin's own newest statement that covers no more than `size`
+};
+
+struct ClassDigestInfo {
+  std::string audience;  // "*" or sorted site names joined by commas
+  Digest digest{};
+  int64_t records = 0;
+};
+
+struct OpaqueInfo {
+  Dot dot;
+  std::string cause;
+  std::string detail;
+};
+
+class Node : public replication::LogSource, public replication::EntrySink {
+ public:
+  // Opens the node on `store`. Refuses by name a store of another network or site (FAILED_PRECONDITION) and a store whose
+  // logs do not match their tree (DATA_LOSS).
+  static absl::StatusOr<std::unique_ptr<Node>> Open(NodeOptions options, std::unique_ptr<storage::Store> store);
+  ~Node() override;
+
+  // --- Writing -----------------------------------------------------------------------------------------------------------------
+  // `done` is called once, from RunCompletions. Errors: ETAG_MISMATCH, RECORD_EXISTS, REQUEST_ID_REUSED, REQUEST_ID_EXPIRED, OVERLOADED,
+  // STORAGE_FULL, STORAGE_FAILED, NODE_READ_ONLY, SHUTTING_DOWN.
+  void Write(WriteRequest request, WriteCallback done);
+  // Where an earlier call with this request id was committed; nullopt when it was not. REQUEST_ID_REUSED when the digests differ.
+  absl::StatusOr<std::optional<Dot>> FindRequest(std::string_view actor, std::string_view request_id,
+                                                 const std::array<uint8_t, 16>& digest) const;
+
+  // Commits what waits; false when nothing waited. One thread at a time.
+  bool CommitOnce();
+  // Blocks until something waits or the node is stopped; false when stopped.
+  bool WaitForWork();
+  // Runs finished callbacks; false when there were none.
+  bool RunCompletions();
+  bool WaitForCompletions();
+  // Cosigns what is due. Called about every cosign_interval.
+  void Tick();
+  // Refuses new work with SHUTTING_DOWN and wakes the waiters. What was enqueued is still committed.
+  void Stop();
+  // Empty when the node takes writes; else why not.
+  std::string UnwritableReason() const;
+
+  // --- Reading -----------------------------------------------------------------------------------------------------------------
+  const storage::Store& store() const { return *store_; }
+  // The folded state of a record; nullopt when there is none. DATA_LOSS when damaged.
+  absl::StatusOr<std::optional<RecordState>> GetState(const storage::View& view, std::string_view record) const;
+  // Called after each commit with the new end of the journal, from RunCompletions. Returns an id for RemoveJournalListener, which waits for a
+  // running call to end.
+  uint64_t AddJournalListener(std::function<void(Position)> listener);
+  void RemoveJournalListener(uint64_t id);
+  // The figure `key` of the aggregates.
+  int64_t Aggregate(std::string_view key) const;
+  // Figures whose key starts with `prefix`, in key order.
+  std::vector<std::pair<std::string, int64_t>> Aggregates(std::string_view prefix) const;
+
+  std::vector<LogInfo> Logs() const;
+  // Digests and the vector they belong to, read at one moment.
+  std::pair<VersionVector, std::vector<ClassDigestInfo>> StateDigests() const;
+  std::vector<OpaqueInfo> OpaqueEntries(std::optional<Dot> after, size_t max) const;
+  int64_t OpaqueCount() const;
+  const NodeOptions& options() const { return options_; }
+  const records::Registry& registry() const { return *options_.registry; }
+
+  // --- replication::LogSource and EntrySink ------------------------------------------------------------------------------------
+  const Roster& roster() const override { return options_.roster; }
+  SiteId site() const override { return site_; }
+  std::string JournalInstance() const override;
+  Position JournalEnd() const override;
+  absl::StatusOr<std::vector<Dot>> ReadJournal(Position from, size_t max) const override;
+  VersionVector Applied() const override;
+  absl::StatusOr<std::vector<std::string>> ReadHeaders(LogId log, Seq first, Seq end) const override;
+  absl::StatusOr<std::optional<std::string>> ReadPayload(Dot dot) const override;
+  absl::StatusOr<Digest> RootAt(LogId log, Seq size) const override;
+  absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, Seq size) const override;
+  std::optional<std::string> CheckpointNote(LogId log) const override;
+  std::vector<replication::HeldCosignature> CosignaturesAfter(uint64_t after) const override;
+  bool Quarantined(LogId log) const override;
+  void ApplyRemote(replication::RemoteBatch batch, std::function<void(replication::ApplyResult)> done) override;
+  absl::Status TakeCosignature(LogId log, const std::string& note) override;
+  void ReportFork(LogId log, const std::string& checkpoint_note, const std::string& how) override;
+  std::optional<std::pair<std::string, Position>> ResumePosition(const std::string& peer) const override;
+};
+
+}  // namespace fairlead::node
+
+#endif  // FAIRLEAD_SERVER_NODE_NODE_H_

@@ -1,0 +1,111 @@
+// What replication needs of a node: logs to send (LogSource) and a place for verified entries (EntrySink).
+//
+// replication/ declares them and node/ implements them, so that the progress state machines run unchanged against a real node, a
+// simulated one or a test's.
+// Thread safety: implementations may be called from any thread. Ownership: borrowed; they outlive every link.
+
+#ifndef FAIRLEAD_SERVER_REPLICATION_LOG_IO_H_
+#define FAIRLEAD_SERVER_REPLICATION_LOG_IO_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/entry.h"
+#include "api/ids.h"
+#include "api/roster.h"
+
+namespace fairlead::replication {
+
+// A cosignature held here. `version` grows with every change at this node, so that a link can ask for what is new.
+struct HeldCosignature {
+  uint64_t version = 0;
+  LogId log;
+  SiteId site;
+  std::string note;
+};
+
+class LogSource {
+ public:
+  virtual ~LogSource() = default;
+  virtual const Roster& roster() const = 0;
+  virtual SiteId site() const = 0;
+  // 16 bytes, new whenever a journal starts anew.
+  virtual std::string JournalInstance() const = 0;
+  // Entries durable in the journal: positions [0, JournalEnd()).
+  virtual Position JournalEnd() const = 0;
+  // Items [from, from + max), fewer at the end. The order is a linear extension of causality.
+  virtual absl::StatusOr<std::vector<Dot>> ReadJournal(Position from, size_t max) const = 0;
+  // Entries applied and durable, per log.
+  virtual VersionVector Applied() const = 0;
+  // Canonical bytes of headers [first, end). REQUIRES: end <= Applied(log).
+  virtual absl::StatusOr<std::vector<std::string>> ReadHeaders(LogId log, Seq first, Seq end) const = 0;
+  // nullopt when this node does not hold it (withheld or erased).
+  virtual absl::StatusOr<std::optional<std::string>> ReadPayload(Dot dot) const = 0;
+  // The RFC 6962 root over headers [0, size). REQUIRES: size <= Applied(log).
+  virtual absl::StatusOr<Digest> RootAt(LogId log, Seq size) const = 0;
+  // merkle::BlockProof of a log's block in the tree of `size`. REQUIRES: size <= Applied(log).
+  virtual absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, Seq size) const = 0;
+  // The newest verified checkpoint whose entries are all applied here; nullopt when the log is empty.
+  virtual std::optional<std::string> CheckpointNote(LogId log) const = 0;
+  // Cosignatures whose version is greater than `after`, in version order.
+  virtual std::vector<HeldCosignature> CosignaturesAfter(uint64_t after) const = 0;
+  // Logs of which no more is taken or sent, because a fork was seen.
+  virtual bool Quarantined(LogId log) const = 0;
+};
+
+// An entry whose header has been proven to belong to a signed checkpoint of its log.
+struct VerifiedEntry {
+  Dot dot;
+  std::string header_bytes;
+  Header header;
+  std::optional<std::string> payload;  // nullopt: withheld. When set, its SHA-256 is the header's payload_digest.
+};
+
+// A checkpoint that verified under its log's key.
+struct VerifiedCheckpoint {
+  LogId log;
+  Seq size;
+  Digest root{};
+  std::string note;
+};
+
+// What one frame of a peer brought, in the peer's journal order.
+struct RemoteBatch {
+  std::string peer;                  // site name, for the resume position and for errors
+  std::vector<VerifiedEntry> entries;
+  std::vector<VerifiedCheckpoint> checkpoints;  // kept once their entries are applied
+  std::string journal_instance;      // the peer's
+  Position journal_position;         // kept with the entries: where to continue if all of them are applied
+};
+
+struct ApplyResult {
+  // How many of the batch's entries are applied and durable now, whether by this batch or before: a prefix.
+  size_t applied = 0;
+  // OK when all. UNAVAILABLE when the next entry must wait (deps not here, its time in the future, disk full): offer the rest again later.
+  // Anything else: the entry or the node is at fault and the message says how; do not offer it again.
+  absl::Status status;
+};
+
+class EntrySink {
+ public:
+  virtual ~EntrySink() = default;
+  // Enqueues; `done` is called once, from another thread, after the entries are durable. At most one batch per link is outstanding.
+  virtual void ApplyRemote(RemoteBatch batch, std::function<void(ApplyResult)> done) = 0;
+  // A cosigned note from a peer. Costs one comparison when it is not newer. INVALID_ARGUMENT when it does not verify; DATA_LOSS when its root
+  // contradicts this node's: the log is then quarantined here.
+  virtual absl::Status TakeCosignature(LogId log, const std::string& note) = 0;
+  // Evidence of a fork: a checkpoint that verifies under the log's key and contradicts what is held. Quarantines the log.
+  virtual void ReportFork(LogId log, const std::string& checkpoint_note, const std::string& how) = 0;
+  // Where to continue from `peer`: its journal instance and position; nullopt at the first contact.
+  virtual std::optional<std::pair<std::string, Position>> ResumePosition(const std::string& peer) const = 0;
+};
+
+}  // namespace fairlead::replication
+
+#endif  // FAIRLEAD_SERVER_REPLICATION_LOG_IO_H_
