@@ -89,14 +89,18 @@ struct Payload {
   friend bool operator==(const Payload&, const Payload&) = default;
 };
 
+// REQUIRES: lists ascend, deps are of other logs, and what the grammar leaves out is empty (no sites with `all`, no value without
+// has_value, no sealed ids without seals). The caller checks the size against its limit.
 std::string EncodeHeader(const Header& header);
 // DATA_LOSS naming the part that is not canonical.
 absl::StatusOr<Header> DecodeHeader(std::string_view bytes);
+// REQUIRES: as for EncodeHeader.
 std::string EncodePayload(const Payload& payload);
 absl::StatusOr<Payload> DecodePayload(std::string_view bytes);
 
 // Names mutation `index` of `payload`: the first 16 bytes of SHA-256 over a domain tag, network, actor, method, request id, index and the
 // mutation's bytes. Nonce and time take no part, so one request accepted at two sites is one mutation.
+// REQUIRES: index < payload.mutations.size().
 MutationId MutationIdOf(std::string_view network, const Payload& payload, size_t index);
 
 }  // namespace fairlead

@@ -63,7 +63,7 @@ absl::StatusCode ReasonCode(Reason reason);
 absl::Status Error(Reason reason, const std::string& message, const std::map<std::string, std::string>& metadata = {});
 // An error about one field of the request, such as "engagement.start_date": adds BadRequest and metadata "field".
 absl::Status FieldError(Reason reason, const std::string& field, const std::string& message);
-// Adds another field violation to a field error.
+// Adds another field violation to a field error. REQUIRES: !status->ok().
 void AddFieldViolation(absl::Status* status, const std::string& field, const std::string& message);
 
 // The reason's name in `status`; empty when it carries no ErrorInfo.

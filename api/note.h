@@ -63,12 +63,13 @@ std::string Format(const Note& note);
 // INVALID_ARGUMENT naming what is malformed. Unknown signatures are kept.
 absl::StatusOr<Note> Parse(std::string_view bytes);
 
-// Whether some signature of `note` is by `verifier` and verifies. For kCosignatureV1, `time_s` gets its time (may be null).
+// Whether some signature of `note` is by `verifier` and verifies. For kCosignatureV1, `time_s` gets the newest such time (may be null).
 bool Verify(const Note& note, const Verifier& verifier, uint64_t* time_s = nullptr);
 // Signatures by a key named `name` with algorithm Ed25519 over the text.
 Signature Sign(std::string_view name, const SigningKey& key, std::string_view text);
 Signature Cosign(std::string_view name, const SigningKey& key, std::string_view text, uint64_t time_s);
-// Adds, replacing an older signature of the same name and key id (for a cosignature: of an earlier time).
+// Adds, replacing an older signature of the same name and key id (for a cosignature: of an earlier time). A note of kSignaturesMax
+// signatures takes no more.
 void AddSignature(Note* note, const Signature& signature);
 
 struct Checkpoint {

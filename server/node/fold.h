@@ -5,20 +5,24 @@
 // hold byte-identical states.
 //
 // A value is
-//   dead      when a live or dead value's op that is not pending replaced it,
-//   pending   when a seal neither lists it nor was seen by its author (an edit concurrent with the close of a report): it counts for nothing
-//             and replaces nothing until a person deals with it. Seals bind registers and sets only,
+//   dead      when an op that is not pending replaced it,
+//   pending   when it is not dead and some seal neither covers it nor was seen by its author (an edit concurrent with the close of a
+//             report): it counts for nothing and replaces nothing until a person deals with it. Seals bind registers and sets only,
 //   live      otherwise.
+// A seal covers the values it lists, what those replaced, and so on back, and the other values of its own mutation.
 //
-//   state     := 0x01 type:varint seals n:varint field{n}                          fields ascending
-//   seals     := n:varint (seal:value_id m:varint value_id{m}){n}                  ascending
-//   field     := number:varint kind:u8 n:varint value{n} m:varint edge{m}
-//   value     := id:value_id hlc:u64 log:varint seq:varint flags:u8 [seen:value_ids] [bytes]      ascending by id; flags: 1 has bytes, 2 adds nothing,
-//                                                                                    4 saw seals
-//   edge      := replaced:value_id by:value_id                                     ascending
+//   state     := 0x01 type:varint n:varint mutation{n} n:varint seal{n} n:varint field{n}
+//   mutation  := id[16] known:u8 [hlc:u64 log:varint seq:varint n:varint ref{n}]      ascending by id; the refs are the seals it had seen
+//   seal      := ref n:varint ref{n}                                               ascending
+//   field     := number:varint kind:u8 n:varint value{n} n:varint edge{n}            ascending
+//   value     := ref flags:u8 [bytes]                                              ascending; flags: 1 adds a value, 2 bytes follow
+//   edge      := ref ref                                                           replaced, by; ascending
+//   ref       := mutation:varint op:varint                                         mutation: index in the table above
 //
-// A value that nobody may need again keeps its bytes all the same while it is dead only by one field's edges: a later seal can make its
-// replacer pending and revive it. Thread safety: values. Ownership: values.
+// A mutation is not known when only ids of it are (its payload is withheld here). The bytes of a dead value are dropped; a seal that
+// arrives later can revive it, and the fold then fetches them from the entry that the value names.
+//
+// Thread safety: values. Ownership: values.
 
 #ifndef FAIRLEAD_SERVER_NODE_FOLD_H_
 #define FAIRLEAD_SERVER_NODE_FOLD_H_
@@ -27,7 +31,9 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -40,8 +46,9 @@ namespace fairlead::node {
 
 struct FieldValue {
   Hlc time;
-  Dot dot;                         // the entry that added it (the earliest, when one request was accepted twice)
-  bool adds = true;                // false: an op that only replaced
+  Dot dot;                 // the entry that added it (the earliest, when one request was accepted twice)
+  bool adds = true;        // false: an op that only replaced
+  bool has_bytes = false;  // exactly when it adds, is not dead, and its bytes could be had
   std::string bytes;
   std::vector<ValueId> seen_seals;
   friend bool operator==(const FieldValue&, const FieldValue&) = default;
@@ -57,21 +64,23 @@ struct FieldState {
 struct RecordState {
   uint32_t type = 0;
   std::map<uint32_t, FieldState> fields;
-  std::map<ValueId, std::set<ValueId>> seals;   // seal -> values it had seen
+  std::map<ValueId, std::set<ValueId>> seals;  // seal -> values it had seen
   friend bool operator==(const RecordState&, const RecordState&) = default;
 };
 
 std::string EncodeState(const RecordState& state);
 absl::StatusOr<RecordState> DecodeState(std::string_view bytes);
 
-// Whether the fold of this version understands the mutation; UNIMPLEMENTED when it does not (the entry becomes opaque), INVALID_ARGUMENT when its
-// values are malformed for their kind or its type is not the record's.
+// Whether the fold of this version understands the mutation; UNIMPLEMENTED when it does not (the entry becomes opaque), INVALID_ARGUMENT
+// when its values are malformed for their kind or its type is not the record's.
 absl::Status CheckFoldable(const Mutation& mutation, const RecordState* existing);
 
-// Adds one mutation. REQUIRES: CheckFoldable. Idempotent; commutes with every mutation that is not causally related.
-void Fold(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, RecordState* state);
+// The bytes of a value from the entry that added it; nullopt when this node does not hold them.
+using ValueFetcher = std::function<std::optional<std::string>(const ValueId& id, Dot dot)>;
 
-enum class Liveness { kLive, kPending, kDead };
+// Adds one mutation. REQUIRES: CheckFoldable. Idempotent; commutes with every mutation that is not causally related. `fetch` is asked only
+// for values that a seal revives.
+void Fold(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch = {});
 
 // One field as it is seen: live values with the one that is shown first, then the others in the order they would be shown.
 struct FieldView {
@@ -83,8 +92,15 @@ struct FieldView {
 // The fields of a record, by number; fields with neither live nor pending values are left out. Views point into `state`.
 std::map<uint32_t, FieldView> ViewOf(const RecordState& state);
 
+// Every value a lock seals: those of registers and sets that nothing has replaced (api/PROTOCOL.md, rule 10).
+std::vector<ValueId> SealableValues(const RecordState& state);
+
 // Names the revision: 16 hex digits of a hash over the state. Equal states have equal etags at every node.
 std::string EtagOf(const RecordState& state);
+// The same from EncodeState's bytes.
+std::string EtagOfBytes(std::string_view encoded);
+// The same from EncodeState's bytes.
+std::string EtagOfBytes(std::string_view encoded);
 // Earliest and latest time of any value; the site that began the record is that of `first`.
 struct Span {
   Hlc first_time;

@@ -24,6 +24,7 @@
 #include "api/crypto.h"
 #include "api/entry.h"
 #include "api/roster.h"
+#include "server/node/clock.h"
 #include "server/node/fold.h"
 #include "server/records/record_type.h"
 #include "server/replication/log_io.h"
@@ -31,28 +32,20 @@
 
 namespace fairlead::node {
 
-// Time as this node sees it.
-class Clock {
- public:
-  virtual ~Clock() = default;
-  virtual absl::Time Now() const = 0;
-};
-const Clock& SystemClock();
-
 struct NodeOptions {
-  std::string site;                         // name in the roster
+  std::string site;  // name in the roster
   Roster roster;
-  SigningKey log_key;                       // of the site's current main log
-  SigningKey mirror_key;                    // of its cosigner
+  SigningKey log_key;     // of the site's current main log
+  SigningKey mirror_key;  // of its cosigner
   const records::Registry* registry = nullptr;
   const Clock* clock = nullptr;
   size_t batch_entries_max = 4096;
   size_t batch_bytes_max = 4 << 20;
-  size_t queue_entries_max = 65536;         // more are refused with OVERLOADED
-  absl::Duration future_bound = absl::Seconds(5);      // remote entries further ahead than this wait
+  size_t queue_entries_max = 65536;                       // more are refused with OVERLOADED
+  absl::Duration future_bound = absl::Seconds(5);         // remote entries further ahead than this wait
   absl::Duration request_horizon = absl::Hours(24 * 30);  // older request ids are refused
   absl::Duration cosign_interval = absl::Milliseconds(100);
-  absl::Duration heartbeat_interval = absl::Seconds(1);   // own as-of statements when idle
+  absl::Duration heartbeat_interval = absl::Seconds(1);  // own as-of statements when idle
 };
 
 // What a record must still be when the write is committed.
@@ -64,7 +57,7 @@ struct Expectation {
 // One request that writes. Its mutations take effect together.
 struct WriteRequest {
   std::string actor;
-  std::string request_id;                  // UUID version 7
+  std::string request_id;  // UUID version 7
   std::array<uint8_t, 16> request_digest{};
   std::string method;
   std::vector<Mutation> mutations;
@@ -85,12 +78,12 @@ using WriteCallback = std::function<void(absl::StatusOr<WriteResult>)>;
 struct LogInfo {
   const RosterLog* log = nullptr;
   Seq size;
-  Seq known_size;                              // the largest size any verified note has shown
-  std::string checkpoint_note;                 // newest complete; empty when none
+  Seq known_size;                                             // the largest size any verified note has shown
+  std::string checkpoint_note;                                // newest complete; empty when none
   std::map<SiteId, std::pair<Seq, absl::Time>> cosignatures;  // size and time by site
   std::string quarantine;
   absl::Duration oldest_unapplied_age;
-  std::optional<absl::Time> as_of;             // the origin's own newest statement that covers no more than `size`
+  std::optional<absl::Time> as_of;  // the origin's own newest statement that covers no more than `size`
 };
 
 struct ClassDigestInfo {
@@ -98,6 +91,10 @@ struct ClassDigestInfo {
   Digest digest{};
   int64_t records = 0;
 };
+
+class Committer;
+class CommitLog;
+class Witness;
 
 struct OpaqueInfo {
   Dot dot;
@@ -129,8 +126,10 @@ class Node : public replication::LogSource, public replication::EntrySink {
   bool WaitForCompletions();
   // Cosigns what is due. Called about every cosign_interval.
   void Tick();
-  // Refuses new work with SHUTTING_DOWN and wakes the waiters. What was enqueued is still committed.
+  // Refuses new work with SHUTTING_DOWN and wakes WaitForWork. What was enqueued is still committed.
   void Stop();
+  // Ends WaitForCompletions once none is left. REQUIRES: Stop, and CommitOnce has returned false since.
+  void StopCompletions();
   // Empty when the node takes writes; else why not.
   std::string UnwritableReason() const;
 
@@ -138,8 +137,8 @@ class Node : public replication::LogSource, public replication::EntrySink {
   const storage::Store& store() const { return *store_; }
   // The folded state of a record; nullopt when there is none. DATA_LOSS when damaged.
   absl::StatusOr<std::optional<RecordState>> GetState(const storage::View& view, std::string_view record) const;
-  // Called after each commit with the new end of the journal, from RunCompletions. Returns an id for RemoveJournalListener, which waits for a
-  // running call to end.
+  // Called after each commit with the new end of the journal, from RunCompletions. Returns an id for RemoveJournalListener, which waits for
+  // a running call to end.
   uint64_t AddJournalListener(std::function<void(Position)> listener);
   void RemoveJournalListener(uint64_t id);
   // The figure `key` of the aggregates.
@@ -173,6 +172,17 @@ class Node : public replication::LogSource, public replication::EntrySink {
   absl::Status TakeCosignature(LogId log, const std::string& note) override;
   void ReportFork(LogId log, const std::string& checkpoint_note, const std::string& how) override;
   std::optional<std::pair<std::string, Position>> ResumePosition(const std::string& peer) const override;
+
+ private:
+  Node(NodeOptions options, std::unique_ptr<storage::Store> store, SiteId site, LogId own_log);
+
+  const NodeOptions options_;
+  const std::unique_ptr<storage::Store> store_;
+  const SiteId site_;
+  const LogId own_log_;
+  std::unique_ptr<Witness> witness_;
+  std::unique_ptr<CommitLog> commit_log_;
+  std::unique_ptr<Committer> committer_;
 };
 
 }  // namespace fairlead::node

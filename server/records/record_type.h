@@ -4,7 +4,8 @@
 // this one that returns a RecordType, listed in registry.cc. The standard methods (Get, List, Create, Update, Withdraw, Import) and the
 // lifecycle methods are served from this registration by rpc/; nothing else in the node changes.
 //
-// Thread safety: immutable after construction; the functions are pure and may be called from any thread. Ownership: the Registry owns types.
+// Thread safety: immutable after construction; the functions are pure and may be called from any thread. Ownership: the Registry owns
+// types.
 
 #ifndef FAIRLEAD_SERVER_RECORDS_RECORD_TYPE_H_
 #define FAIRLEAD_SERVER_RECORDS_RECORD_TYPE_H_
@@ -31,8 +32,8 @@ class RecordReader {
 
 // An ordered index that serves one filter field of the List method.
 struct Index {
-  uint16_t number = 0;   // permanent, unique over all types
-  std::string filter;    // the name of the filter field in the List request, such as "country"; "parent" serves the parent
+  uint16_t number = 0;  // permanent, unique over all types
+  std::string filter;   // the name of the filter field in the List request, such as "country"; "parent" serves the parent
   // The values the record is listed under: enums by their number in decimal.
   std::function<std::vector<std::string>(const google::protobuf::Message&)> values;
   // What records of one value are ordered by before their name; null: by name alone.
@@ -41,7 +42,7 @@ struct Index {
 
 // An amount the record adds to a named figure.
 struct Contribution {
-  std::string key;   // such as "engagements/1/3/7"; see view/overview.h
+  std::string key;  // such as "engagements/1/3/7"; see view/overview.h
   int64_t amount = 0;
   friend bool operator==(const Contribution&, const Contribution&) = default;
 };
@@ -49,15 +50,15 @@ struct Contribution {
 // A custom method that moves the lifecycle. Fields of its request with the name of a field of the record (other than name, etag and
 // request_id) are written when set.
 struct Transition {
-  std::string method;          // "ScheduleEngagement"
-  std::vector<int> from;       // states (enum numbers) it is allowed from
+  std::string method;     // "ScheduleEngagement"
+  std::vector<int> from;  // states (enum numbers) it is allowed from
   int to = 0;
 };
 
 struct RecordType {
-  uint16_t number = 0;         // permanent, in every entry
+  uint16_t number = 0;                                   // permanent, in every entry
   const google::protobuf::Message* prototype = nullptr;  // the generated default instance
-  std::string pattern;         // "ports/{port}", "engagements/{engagement}/observations/{observation}"
+  std::string pattern;                                   // "ports/{port}", "engagements/{engagement}/observations/{observation}"
   // Checks a natural key. Null: the service assigns the id.
   std::function<absl::Status(std::string_view id)> check_id;
   // Checks a whole record before it is written: `next` as it would be, `previous` null on create. Errors are FieldErrors with field paths
@@ -81,8 +82,8 @@ struct RecordType {
 // All types of the program.
 class Registry {
  public:
-  // REQUIRES: numbers, patterns, messages and index numbers are unique, and every field's merge option fits its type; checked, and the process
-  // ends with a message when not.
+  // REQUIRES: numbers, patterns, messages and index numbers are unique, and every field's merge option fits its type; checked, and the
+  // process ends with a message when not.
   explicit Registry(std::vector<RecordType> types);
   const std::vector<RecordType>& types() const { return types_; }
   // Null when there is none.

@@ -1,0 +1,207 @@
+#include "certs/commands.h"
+
+#include <absl/strings/str_join.h>
+#include <absl/time/clock.h>
+#include <absl/time/time.h>
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "certs/files.h"
+#include "certs/network.h"
+
+namespace fairlead::certs {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Arguments of all the commands: only one runs.
+struct Arguments {
+  std::string network;
+  std::vector<std::string> sites;
+  std::string folder;
+  std::string subject;  // an identity, a serial or a file, as the command says
+  std::string request_file;
+  std::string reason = "unspecified";
+  int days = 0;  // 0: the profile's lifetime
+  bool loopback = false;
+  bool replace = false;
+};
+
+std::optional<absl::Duration> Lifetime(const Arguments& arguments) {
+  if (arguments.days == 0) return std::nullopt;
+  return absl::Hours(24) * arguments.days;
+}
+
+std::string_view State(const Issued& issued, absl::Time now) {
+  if (issued.revocation.has_value()) return "revoked";
+  if (issued.validity.not_after <= now) return "ended";
+  return "valid";
+}
+
+std::string Line(const Issued& issued, absl::Time now) {
+  return fmt::format("{:<40} {}  {}  {}\n", issued.identity, issued.serial, FormatUtc(issued.validity.not_after), State(issued, now));
+}
+
+absl::StatusOr<std::string> ReadRequest(const Arguments& arguments) {
+  if (arguments.request_file.empty()) return std::string();
+  return ReadFile(arguments.request_file);
+}
+
+absl::Status Init(const Arguments& arguments, absl::Time now, std::ostream* out) {
+  const CreateOptions options{arguments.network, arguments.sites, arguments.loopback};
+  if (absl::Status status = Network::Create(arguments.folder, options, now); !status.ok()) return status;
+  *out << fmt::format("made network {} with sites {} in {}\n", arguments.network, absl::StrJoin(arguments.sites, ", "), arguments.folder);
+  return absl::OkStatus();
+}
+
+absl::Status IssueOrRenew(const Arguments& arguments, bool renew, absl::Time now, std::ostream* out) {
+  absl::StatusOr<Identity> identity = Identity::Parse(arguments.subject);
+  if (!identity.ok()) return identity.status();
+  absl::StatusOr<Network> network = Network::Open(arguments.folder);
+  if (!network.ok()) return network.status();
+  absl::StatusOr<std::string> request = ReadRequest(arguments);
+  if (!request.ok()) return request.status();
+  const std::optional<absl::Duration> lifetime = Lifetime(arguments);
+  absl::StatusOr<Issued> issued = renew ? network->Renew(*identity, {lifetime, *request}, now)
+                                        : network->Issue(*identity, {lifetime, arguments.loopback, *request, arguments.replace}, now);
+  if (!issued.ok()) return issued.status();
+  *out << Line(*issued, now) << "wrote " << (network->FolderOf(*identity) / "tls.crt").string() << "\n";
+  return absl::OkStatus();
+}
+
+absl::Status List(const Arguments& arguments, absl::Time now, std::ostream* out) {
+  absl::StatusOr<Network> network = Network::Open(arguments.folder);
+  if (!network.ok()) return network.status();
+  absl::StatusOr<std::vector<Issued>> all = network->List();
+  if (!all.ok()) return all.status();
+  for (const Issued& issued : *all) *out << Line(issued, now);
+  return absl::OkStatus();
+}
+
+absl::Status Revoke(const Arguments& arguments, absl::Time now, std::ostream* out) {
+  absl::StatusOr<RevocationReason> reason = RevocationReasonFromName(arguments.reason);
+  if (!reason.ok()) return reason.status();
+  absl::StatusOr<Network> network = Network::Open(arguments.folder);
+  if (!network.ok()) return network.status();
+  absl::StatusOr<std::vector<Issued>> revoked = network->Revoke(arguments.subject, *reason, now);
+  if (!revoked.ok()) return revoked.status();
+  if (revoked->empty()) *out << "nothing was left to revoke\n";
+  for (const Issued& issued : *revoked) *out << Line(issued, now);
+  return absl::OkStatus();
+}
+
+absl::Status RenewRevocationList(const Arguments& arguments, absl::Time now, std::ostream* out) {
+  absl::StatusOr<Network> network = Network::Open(arguments.folder);
+  if (!network.ok()) return network.status();
+  if (absl::Status status = network->RenewRevocationList(now); !status.ok()) return status;
+  *out << fmt::format("wrote {}, due again before {}\n", (fs::path(arguments.folder) / "ca" / "crl.pem").string(),
+                      FormatUtc(now + kRevocationListLifetime));
+  return absl::OkStatus();
+}
+
+// Says whether the key beside a certificate is the one it names.
+absl::StatusOr<std::string> KeyState(const fs::path& key_path, const Certificate& certificate) {
+  absl::StatusOr<std::string> pem = ReadFile(key_path);
+  if (absl::IsNotFound(pem.status())) return "not here";
+  if (!pem.ok()) return pem.status();
+  absl::StatusOr<Key> key = KeyFromPem(*pem);
+  if (!key.ok()) return absl::Status(key.status().code(), fmt::format("{}: {}", key_path.string(), std::string(key.status().message())));
+  if (KeyMatches(*key, certificate)) return "beside it";
+  return absl::FailedPreconditionError(
+      fmt::format("{}: is not the key of the certificate beside it: a renewal stopped half-way; renew it again", key_path.string()));
+}
+
+absl::Status Show(const Arguments& arguments, std::ostream* out) {
+  const fs::path path = arguments.subject;
+  absl::StatusOr<std::string> pem = ReadFile(path);
+  if (!pem.ok()) return pem.status();
+  absl::StatusOr<Certificate> certificate = CertificateFromPem(*pem);
+  absl::StatusOr<CertificateFields> fields = certificate.ok() ? ReadFields(*certificate) : certificate.status();
+  if (!fields.ok())
+    return absl::Status(fields.status().code(), fmt::format("{}: {}", path.string(), std::string(fields.status().message())));
+  const auto row = [out](std::string_view name, std::string_view value) { *out << fmt::format("{:<20} {}\n", name, value); };
+  row("serial", fields->serial);
+  row("subject", fields->subject);
+  row("issuer", fields->issuer);
+  row("not before", FormatUtc(fields->validity.not_before));
+  row("not after", FormatUtc(fields->validity.not_after));
+  row("authority", fields->is_ca ? fmt::format("yes, path length {}", fields->path_length.value_or(-1)) : "no");
+  row("key usage", absl::StrJoin(fields->key_usages, ", "));
+  row("extended key usage", absl::StrJoin(fields->extended_key_usages, ", "));
+  row("URI", absl::StrJoin(fields->uris, ", "));
+  row("DNS", absl::StrJoin(fields->dns_names, ", "));
+  row("IP", absl::StrJoin(fields->addresses, ", "));
+  row("subject key id", fields->subject_key_id);
+  row("authority key id", fields->authority_key_id);
+  row("key", fields->key_type);
+  row("signature", fields->signature);
+  absl::StatusOr<std::string> key = KeyState(fs::path(path).replace_extension(".key"), *certificate);
+  if (!key.ok()) return key.status();
+  row("private key", *key);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddCertsCommands(CLI::App* app, std::ostream* out, absl::Status* result) {
+  CLI::App* certs = app->add_subcommand("certs", "Make and look after a network's keys, certificates and roster");
+  certs->require_subcommand(1);
+  const auto arguments = std::make_shared<Arguments>();  // lives as long as the callbacks
+  const auto add_folder = [&](CLI::App* command) { command->add_option("--dir", arguments->folder, "The network folder")->required(); };
+  const auto add_days = [&](CLI::App* command) {
+    command->add_option("--days", arguments->days, "How long it is valid; else as its kind's profile says")->check(CLI::Range(1, 3650));
+  };
+  const auto add_request = [&](CLI::App* command) {
+    command->add_option("--request", arguments->request_file, "Certify the key of this PKCS #10 request (PEM); no key is made");
+  };
+  const std::string identity_help = "node/<site>, officer/<site>/<name>, hq/<role>/<name>, gateway/<name> or partner/<ISO2>/<system>";
+
+  CLI::App* init = certs->add_subcommand("init", "Make a network: root keys, roster, and each site's node keys and certificate");
+  init->add_option("--network", arguments->network, "The network's name, such as demo.fairlead.example")->required();
+  init->add_option("--sites", arguments->sites, "Site names, separated by commas")->required()->delimiter(',');
+  init->add_option("--out", arguments->folder, "The network folder to make")->required();
+  init->add_flag("--loopback", arguments->loopback, "Node certificates also name localhost and 127.0.0.1");
+  init->callback([=] { *result = Init(*arguments, absl::Now(), out); });
+
+  CLI::App* issue = certs->add_subcommand("issue", "Issue a certificate to an identity that has none");
+  issue->add_option("identity", arguments->subject, identity_help)->required();
+  add_folder(issue);
+  add_days(issue);
+  add_request(issue);
+  issue->add_flag("--loopback", arguments->loopback, "Also name localhost and 127.0.0.1 (nodes)");
+  issue->add_flag("--replace", arguments->replace, "Overwrite the key and certificate that are there");
+  issue->callback([=] { *result = IssueOrRenew(*arguments, false, absl::Now(), out); });
+
+  CLI::App* renew =
+      certs->add_subcommand("renew", "Issue a new certificate, and where the key was made here a new key, in place of the newest");
+  renew->add_option("identity", arguments->subject, identity_help)->required();
+  add_folder(renew);
+  add_days(renew);
+  add_request(renew);
+  renew->callback([=] { *result = IssueOrRenew(*arguments, true, absl::Now(), out); });
+
+  CLI::App* list = certs->add_subcommand("list", "List every certificate ever issued: identity, serial, end, state");
+  add_folder(list);
+  list->callback([=] { *result = List(*arguments, absl::Now(), out); });
+
+  CLI::App* revoke = certs->add_subcommand("revoke", "Revoke a certificate, or all of an identity, and write the revocation list");
+  revoke->add_option("subject", arguments->subject, "A serial number or an identity")->required();
+  revoke->add_option("--reason", arguments->reason, "unspecified, keyCompromise, affiliationChanged, superseded or cessationOfOperation");
+  add_folder(revoke);
+  revoke->callback([=] { *result = Revoke(*arguments, absl::Now(), out); });
+
+  CLI::App* crl = certs->add_subcommand("crl", "Sign the revocation list anew, before it ends");
+  add_folder(crl);
+  crl->callback([=] { *result = RenewRevocationList(*arguments, absl::Now(), out); });
+
+  CLI::App* show = certs->add_subcommand("show", "Show what a certificate says, and whether its key is beside it");
+  show->add_option("file", arguments->subject, "A certificate (PEM)")->required();
+  show->callback([=] { *result = Show(*arguments, out); });
+}
+
+}  // namespace fairlead::certs

@@ -1,0 +1,112 @@
+// A network folder: its root certificate and roster, and the keys and certificates issued under them.
+//
+//   ca/ca.crt ca/ca.key ca/crl.pem           the TLS root, its key and its revocation list
+//   ca/issued.jsonl                          one JSON object a line for each certificate ever signed, in order
+//   roster.note root.vkey root.key           the roster (api/roster.h) and the Ed25519 key that signs it
+//   token.key                                32 random bytes: the MAC key of consistency, page and resume tokens
+//   <identity>/tls.crt <identity>/tls.key    per identity (certs/identity.h); no tls.key where a request named the key
+//   node/<site>/log.key mirror.key token.key PKCS #8 Ed25519 of the site's log and cosigner; a copy of token.key
+//
+// Keys and directories are for their owner only (0600, 0700). Every file is whole or absent (certs/files.h). A folder is made under another
+// name and renamed when it is complete. A certificate is in the index before it is on disk, so what exists can always be revoked.
+//
+// Thread safety: any thread; processes exclude each other by a lock on ca/. Ownership: value.
+
+#ifndef FAIRLEAD_CERTS_NETWORK_H_
+#define FAIRLEAD_CERTS_NETWORK_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/roster.h"
+#include "certs/identity.h"
+#include "certs/x509.h"
+
+namespace fairlead::certs {
+
+inline constexpr absl::Duration kRootLifetime = absl::Hours(24 * 3650);
+inline constexpr absl::Duration kRevocationListLifetime = absl::Hours(24 * 90);
+// Validity starts this long before the issue, for machines whose clocks are behind.
+inline constexpr absl::Duration kBackdating = absl::Minutes(5);
+
+struct CreateOptions {
+  std::string network;
+  std::vector<std::string> sites;  // in the order of their ids in the roster, from 1
+  bool loopback = false;           // node certificates also name localhost and 127.0.0.1
+};
+
+struct IssueOptions {
+  std::optional<absl::Duration> lifetime;  // the profile's when absent
+  bool loopback = false;
+  std::string request_pem;  // a PKCS #10 request: certify its key and write no tls.key. Empty: make a key
+  bool replace = false;     // overwrite tls.crt and tls.key
+};
+
+struct RenewOptions {
+  std::optional<absl::Duration> lifetime;
+  std::string request_pem;  // as above; when empty, a key made elsewhere stays as it is and one made here is made anew
+};
+
+// A line of ca/issued.jsonl.
+struct Issued {
+  std::string serial;  // lower-case hex, 32 digits
+  std::string identity;
+  Validity validity;
+  bool loopback = false;
+  bool key_elsewhere = false;  // certified by request
+  std::optional<Revocation> revocation;
+};
+
+class Network {
+ public:
+  // Makes the folder with a node's files for each site. ALREADY_EXISTS when `folder` is there and not empty; FAILED_PRECONDITION when an
+  // earlier creation stopped half-way.
+  static absl::Status Create(const std::filesystem::path& folder, const CreateOptions& options, absl::Time now);
+  // NOT_FOUND naming what the folder lacks; INVALID_ARGUMENT or UNAUTHENTICATED naming the file that is damaged or of another network.
+  static absl::StatusOr<Network> Open(const std::filesystem::path& folder);
+
+  const std::string& name() const { return roster_.network(); }
+  const Roster& roster() const { return roster_; }
+  const Certificate& root() const { return root_; }
+  std::filesystem::path FolderOf(const Identity& identity) const;
+
+  // ALREADY_EXISTS when the identity has a certificate, FAILED_PRECONDITION when an earlier issue stopped half-way, NOT_FOUND for a site
+  // that the roster does not name.
+  absl::StatusOr<Issued> Issue(const Identity& identity, const IssueOptions& options, absl::Time now) const;
+  // A new certificate in place of the newest; that one stays valid until it ends or is revoked. FAILED_PRECONDITION when it is revoked.
+  absl::StatusOr<Issued> Renew(const Identity& identity, const RenewOptions& options, absl::Time now) const;
+  // Revokes one serial, or every certificate of an identity that has not ended, and writes the list anew. Returns those newly revoked.
+  // NOT_FOUND when no certificate matches.
+  absl::StatusOr<std::vector<Issued>> Revoke(std::string_view serial_or_identity, RevocationReason reason, absl::Time now) const;
+  // Signs the revocation list anew, under the next number.
+  absl::Status RenewRevocationList(absl::Time now) const;
+  // All that were ever issued, in order. FAILED_PRECONDITION when the revocation list lacks one that is revoked.
+  absl::StatusOr<std::vector<Issued>> List() const;
+
+ private:
+  Network(std::filesystem::path folder, Certificate root, Roster roster)
+      : folder_(std::move(folder)), root_(std::move(root)), roster_(std::move(roster)) {}
+
+  absl::StatusOr<Key> RootKey() const;
+  absl::StatusOr<std::vector<Issued>> ReadIndex() const;
+  absl::Status WriteIndex(const std::vector<Issued>& index) const;
+  absl::StatusOr<RevocationList> CurrentRevocationList() const;
+  absl::Status WriteRevocationList(const std::vector<Issued>& index, absl::Time now) const;
+  // Signs, notes it in `index` and on disk, then writes the files. A null `public_key`: makes a key.
+  absl::StatusOr<Issued> Sign(const LeafOptions& options, Key public_key, bool replace, std::vector<Issued> index) const;
+
+  std::filesystem::path folder_;
+  Certificate root_;
+  Roster roster_;
+};
+
+}  // namespace fairlead::certs
+
+#endif  // FAIRLEAD_CERTS_NETWORK_H_

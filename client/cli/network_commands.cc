@@ -1,0 +1,312 @@
+#include "client/cli/network_commands.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+
+#include "client/cli/flags.h"
+#include "fairlead/v1/overview_service.pb.h"
+#include "fairlead/v1/record_service.pb.h"
+
+namespace fairlead::cli {
+namespace {
+
+using fairlead::v1::NodeStatus;
+using fairlead::v1::StateDigest;
+
+// ENGAGEMENT_STATE_CLOSED as "closed".
+std::string Short(const google::protobuf::EnumDescriptor* type, int number) {
+  const auto* value = type->FindValueByNumber(number);
+  return value == nullptr ? std::to_string(number) : ShortEnum(*value);
+}
+
+std::string TimeOrNever(bool has, const google::protobuf::Timestamp& time) { return has ? TimeText(time) : "never"; }
+
+void PrintStatus(const NodeStatus& node, std::ostream& out, int width) {
+  out << fmt::format("{}  version {}  started {}  clock {}\n", node.site(), node.version(), TimeText(node.start_time()), TimeText(node.time()));
+  out << fmt::format("writes {}  journal {}  opaque {}  certificate until {}\n\n",
+                     node.writable() ? "accepted" : "refused: " + node.unwritable_reason(), node.journal_size(), node.opaque_entries(),
+                     TimeText(node.certificate_expire_time()));
+  Table logs{{"LOG", "ENTRIES", "CHECKPOINT", "LAG", "COSIGNED", "QUARANTINE"}, {}};
+  for (const auto& log : node.logs()) {
+    std::vector<std::string> cosigned;
+    for (const auto& cosignature : log.cosignatures()) cosigned.push_back(fmt::format("{}:{}", cosignature.site(), cosignature.size()));
+    logs.rows.push_back({log.origin(), std::to_string(log.size()), std::to_string(log.checkpoint_size()),
+                         DurationText(log.oldest_unapplied_age()), fmt::format("{}", fmt::join(cosigned, " ")), log.quarantine()});
+  }
+  logs.Print(out, width);
+  out << "\n";
+  Table links{{"PEER", "ADDRESS", "LINK", "LAST CONTACT", "RTT", "BEHIND", "RECEIVED", "BYTES", "LAST ERROR"}, {}};
+  for (const auto& link : node.links()) {
+    links.rows.push_back({link.peer(), link.address(), link.connected() ? "up" : "down",
+                          TimeOrNever(link.has_last_contact_time(), link.last_contact_time()), DurationText(link.rtt()),
+                          std::to_string(link.entries_behind()), std::to_string(link.entries_received()),
+                          std::to_string(link.bytes_received()), link.last_error()});
+  }
+  links.Print(out, width);
+}
+
+// Asks every configured node, in order. `visit` gets each answer; the others are printed, and collected in `errors`. The first error, if any.
+template <class Response, class Visit>
+absl::Status AskAll(Session& session, const std::string& method, const google::protobuf::Message& request, nlohmann::ordered_json* errors,
+                    const Visit& visit) {
+  absl::Status first;
+  for (const client::NodeAddress& node : session.client().options().nodes) {
+    client::CallOptions call;
+    call.site = node.site;
+    call.stop = session.environment().stop;
+    call.token = "";  // what each node holds now is the question
+    absl::StatusOr<Response> response = session.client().Call<Response>(method, request, call);
+    if (response.ok()) {
+      visit(*response);
+      continue;
+    }
+    nlohmann::ordered_json error = ErrorJson(response.status())["error"];
+    error["site"] = node.site;
+    errors->push_back(std::move(error));
+    if (!session.flags().json) session.err() << fmt::format("{} {}: {}\n", node.site, node.address, std::string(response.status().message()));
+    if (first.ok()) first = response.status();
+  }
+  return first;
+}
+
+void PrintDigests(const std::vector<StateDigest>& digests, std::ostream& out, int width) {
+  Table table{{"SITE", "AUDIENCE", "DIGEST", "RECORDS", "OPAQUE", "APPLIED"}, {}};
+  for (const StateDigest& digest : digests) {
+    std::vector<std::string> vector;
+    for (const auto& position : digest.vector()) {
+      // "{network}/{site}/{epoch}/{stream}": the site says enough beside the others.
+      const std::string& origin = position.origin();
+      const size_t begin = origin.find('/') + 1;
+      vector.push_back(fmt::format("{}:{}", origin.substr(begin, origin.find('/', begin) - begin), position.size()));
+    }
+    for (const auto& of_class : digest.classes()) {
+      table.rows.push_back({digest.site(), of_class.audience(), of_class.digest(), std::to_string(of_class.records()),
+                            std::to_string(digest.opaque_entries()), fmt::format("{}", fmt::join(vector, " "))});
+    }
+  }
+  table.Print(out, width);
+}
+
+// What a person wants to see of a record that changed.
+std::string Headline(const google::protobuf::Message& record) {
+  for (const char* name : {"display_name", "title", "task", "text"}) {
+    const auto* field = record.GetDescriptor()->FindFieldByName(name);
+    if (field != nullptr) return record.GetReflection()->GetString(record, field);
+  }
+  return "";
+}
+
+void PrintEvent(const fairlead::v1::WatchRecordsResponse& event, std::ostream& out) {
+  const std::string type = event.record().type_url().substr(event.record().type_url().rfind('/') + 1);
+  const auto* descriptor = google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(type);
+  const std::string site = event.snapshot() ? "-" : event.site();
+  if (descriptor == nullptr) {
+    out << fmt::format("{:<5} {:<15} {}\n", site, event.collection(), type);
+    return;
+  }
+  const std::unique_ptr<google::protobuf::Message> record(
+      google::protobuf::MessageFactory::generated_factory()->GetPrototype(descriptor)->New());
+  if (!event.record().UnpackTo(record.get())) {
+    out << fmt::format("{:<5} {:<15} {} undecodable\n", site, event.collection(), type);
+    return;
+  }
+  const auto text = [&](const char* name) {
+    const auto* field = descriptor->FindFieldByName(name);
+    return field == nullptr ? std::string() : CellText(*record, *field);
+  };
+  std::string line = fmt::format("{:<5} {:<20} {}", site, text("update_time"), text("name"));
+  if (const std::string state = text("state"); !state.empty()) line += "  " + state;
+  if (!text("withdrawn").empty()) line += "  withdrawn";
+  if (!text("conflicts").empty()) line += "  conflict";
+  line += "  " + Headline(*record);
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  out << line << "\n";
+}
+
+}  // namespace
+
+absl::Status RunOverview(Session& session) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  absl::StatusOr<fairlead::v1::Overview> overview =
+      session.Call<fairlead::v1::Overview>("fairlead.v1.OverviewService.GetOverview", fairlead::v1::GetOverviewRequest());
+  if (!overview.ok()) return overview.status();
+  session.Print(ToJson(*overview), [&] {
+    std::ostream& out = session.out();
+    const int width = session.environment().columns;
+    out << fmt::format("as {} knows it at {}\n\n", overview->answering_site(), TimeText(overview->as_of_time()));
+    Table sites{{"SITE", "RECORDS", "ENTRIES", "AS OF", "LAG", "BEHIND", "CONFLICTS"}, {}};
+    for (const auto& site : overview->sites()) {
+      const auto& stale = overview->unreachable();
+      const bool unreachable = std::find(stale.begin(), stale.end(), site.site()) != stale.end();
+      sites.rows.push_back({site.site() + (unreachable ? " (unreachable)" : ""), std::to_string(site.records()),
+                            std::to_string(site.entries()), TimeOrNever(site.has_as_of_time(), site.as_of_time()),
+                            site.has_as_of_time() ? DurationText(site.lag()) : "-", std::to_string(site.entries_behind()),
+                            std::to_string(site.conflicts())});
+    }
+    sites.Print(out, width);
+    out << "\n";
+    Table regions{{"REGION", "COUNTRIES", "ENGAGED", "PORTS", "FACILITIES", "OFFICERS"}, {}};
+    for (const auto& region : overview->regions()) {
+      regions.rows.push_back({Short(fairlead::v1::Region_descriptor(), region.region()), std::to_string(region.countries()),
+                              std::to_string(region.countries_engaged()), std::to_string(region.ports()),
+                              std::to_string(region.port_facilities()), std::to_string(region.liaison_officers())});
+    }
+    regions.Print(out, width);
+    out << "\n";
+    Table engagements{{"REGION", "KIND", "STATE", "ENGAGEMENTS"}, {}};
+    for (const auto& count : overview->engagements()) {
+      engagements.rows.push_back({Short(fairlead::v1::Region_descriptor(), count.region()),
+                                  Short(fairlead::v1::EngagementKind_descriptor(), count.kind()),
+                                  Short(fairlead::v1::EngagementState_descriptor(), count.state()), std::to_string(count.count())});
+    }
+    engagements.Print(out, width);
+    out << fmt::format("\nfollow-ups open {}, overdue {}; observations {}\n", overview->follow_ups_open(), overview->follow_ups_overdue(),
+                       overview->observations());
+  });
+  return absl::OkStatus();
+}
+
+absl::Status RunStatus(Session& session, bool all_sites) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  const std::string method = "fairlead.v1.NodeService.GetNodeStatus";
+  const int width = session.environment().columns;
+  if (!all_sites) {
+    absl::StatusOr<NodeStatus> node = session.Call<NodeStatus>(method, fairlead::v1::GetNodeStatusRequest());
+    if (!node.ok()) return node.status();
+    session.Print(ToJson(*node), [&] { PrintStatus(*node, session.out(), width); });
+    return absl::OkStatus();
+  }
+  nlohmann::ordered_json json = {{"nodes", nlohmann::ordered_json::array()}, {"errors", nlohmann::ordered_json::array()}};
+  std::vector<NodeStatus> nodes;
+  absl::Status first = AskAll<NodeStatus>(session, method, fairlead::v1::GetNodeStatusRequest(), &json["errors"], [&](NodeStatus& node) {
+    json["nodes"].push_back(ToJson(node));
+    nodes.push_back(std::move(node));
+  });
+  session.Print(json, [&] {
+    for (const NodeStatus& node : nodes) {
+      if (&node != &nodes.front()) session.out() << "\n";
+      PrintStatus(node, session.out(), width);
+    }
+  });
+  return first;
+}
+
+DigestVerdict CompareDigests(const std::vector<StateDigest>& digests) {
+  const auto vector_of = [](const StateDigest& digest) {
+    std::map<std::string, int64_t> vector;
+    for (const auto& position : digest.vector()) vector[position.origin()] = position.size();
+    return vector;
+  };
+  std::map<std::string, std::pair<std::string, int64_t>> classes;
+  bool equal = true;
+  for (const StateDigest& digest : digests) {
+    if (digest.opaque_entries() != 0 || digest.fold_version() != digests.front().fold_version() ||
+        vector_of(digest) != vector_of(digests.front())) {
+      return DigestVerdict::kNotComparable;
+    }
+    for (const auto& of_class : digest.classes()) {
+      const std::pair<std::string, int64_t> value(of_class.digest(), of_class.records());
+      // A class is held by the sites of its audience only.
+      const auto [it, fresh] = classes.emplace(of_class.audience(), value);
+      if (!fresh && it->second != value) equal = false;
+    }
+  }
+  return equal ? DigestVerdict::kEqual : DigestVerdict::kDifferent;
+}
+
+absl::Status RunDigest(Session& session, bool all_sites) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  const std::string method = "fairlead.v1.NodeService.GetStateDigest";
+  const int width = session.environment().columns;
+  if (!all_sites) {
+    absl::StatusOr<StateDigest> digest = session.Call<StateDigest>(method, fairlead::v1::GetStateDigestRequest());
+    if (!digest.ok()) return digest.status();
+    session.Print(ToJson(*digest), [&] { PrintDigests({*digest}, session.out(), width); });
+    return absl::OkStatus();
+  }
+  nlohmann::ordered_json json = {{"verdict", ""}, {"digests", nlohmann::ordered_json::array()}, {"errors", nlohmann::ordered_json::array()}};
+  std::vector<StateDigest> digests;
+  absl::Status first = AskAll<StateDigest>(session, method, fairlead::v1::GetStateDigestRequest(), &json["errors"], [&](StateDigest& digest) {
+    json["digests"].push_back(ToJson(digest));
+    digests.push_back(std::move(digest));
+  });
+  const DigestVerdict verdict = CompareDigests(digests);
+  const std::string text = verdict == DigestVerdict::kEqual       ? "equal"
+                           : verdict == DigestVerdict::kDifferent ? "different"
+                                                                  : "not comparable";
+  json["verdict"] = text;
+  session.Print(json, [&] {
+    PrintDigests(digests, session.out(), width);
+    session.out() << fmt::format("\n{} nodes: {}\n", digests.size(), text);
+  });
+  if (!first.ok()) return first;
+  if (verdict == DigestVerdict::kEqual) return absl::OkStatus();
+  return absl::FailedPreconditionError(verdict == DigestVerdict::kDifferent
+                                           ? "the digests differ"
+                                           : "the nodes have not applied the same entries, or could not fold some: ask again later");
+}
+
+absl::Status RunOpaque(Session& session, int64_t limit) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  fairlead::v1::ListOpaqueEntriesResponse all;
+  fairlead::v1::ListOpaqueEntriesRequest request;
+  do {
+    constexpr int64_t kPageSizeMax = 1000;
+    const int64_t want = limit == 0 ? kPageSizeMax : std::min(limit - all.opaque_entries_size(), kPageSizeMax);
+    request.set_page_size(static_cast<int32_t>(want));
+    absl::StatusOr<fairlead::v1::ListOpaqueEntriesResponse> page =
+        session.Call<fairlead::v1::ListOpaqueEntriesResponse>("fairlead.v1.NodeService.ListOpaqueEntries", request);
+    if (!page.ok()) return page.status();
+    all.clear_next_page_token();
+    all.MergeFrom(*page);
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty() && (limit == 0 || all.opaque_entries_size() < limit));
+  session.Print(ToJson(all), [&] {
+    Table table{{"ENTRY", "CAUSE", "DETAIL"}, {}};
+    for (const auto& entry : all.opaque_entries()) table.rows.push_back({entry.entry(), entry.cause(), entry.detail()});
+    table.Print(session.out(), session.environment().columns);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status RunWatch(Session& session, const WatchArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  fairlead::v1::WatchRecordsRequest request;
+  for (const std::string& collection : arguments.collections) request.add_collections(collection);
+  request.set_snapshot(arguments.snapshot);
+  request.set_resume_token(arguments.resume);
+  client::CallOptions call;
+  call.stop = session.environment().stop;
+  std::string resume = arguments.resume;
+  int64_t seen = 0;
+  client::Answer answer{session.client().options().site, "", 1};
+  for (const client::NodeAddress& node : session.client().options().nodes) {
+    if (node.site == answer.site) answer.address = node.address;
+  }
+  session.NoteNode(answer);
+  const absl::Status status = session.client().Watch(
+      std::move(request),
+      [&](const fairlead::v1::WatchRecordsResponse& event) {
+        if (!event.resume_token().empty()) resume = event.resume_token();
+        if (!event.has_record()) return true;
+        if (session.flags().json) {
+          session.out() << ToJson(event).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
+        } else {
+          PrintEvent(event, session.out());
+        }
+        session.out().flush();
+        return ++seen != arguments.count;
+      },
+      [&](const absl::Status& broken) {
+        if (!session.flags().quiet) session.err() << fmt::format("resuming: {}\n", std::string(broken.message()));
+      },
+      call);
+  if (!session.flags().quiet && !session.flags().json && !resume.empty()) session.err() << fmt::format("resume with --resume {}\n", resume);
+  return status;
+}
+
+}  // namespace fairlead::cli

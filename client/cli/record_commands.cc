@@ -1,0 +1,226 @@
+#include "client/cli/record_commands.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <google/protobuf/dynamic_message.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "fairlead/v1/record_service.pb.h"
+
+namespace fairlead::cli {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using MessagePtr = std::unique_ptr<Message>;
+
+constexpr int64_t kPageSizeMax = 1000;
+
+MessagePtr New(const Descriptor* type) {
+  return MessagePtr(google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
+}
+
+const FieldDescriptor* FieldOf(const Message& message, const std::string& name) { return message.GetDescriptor()->FindFieldByName(name); }
+
+void SetText(Message* message, const std::string& field, const std::string& value) {
+  message->GetReflection()->SetString(message, FieldOf(*message, field), value);
+}
+
+std::string GetText(const Message& message, const std::string& field) {
+  return message.GetReflection()->GetString(message, FieldOf(message, field));
+}
+
+absl::Status SetFlags(const RecordArguments& arguments, Message* request, Message* record) {
+  for (const auto& [flag, values] : arguments.values) {
+    absl::Status status = SetField(flag->of_record ? record : request, *flag->field, values);
+    if (!status.ok()) return UsageError(fmt::format("{}: {}", flag->name, std::string(status.message())));
+  }
+  return absl::OkStatus();
+}
+
+void PrintOne(Session& session, const Message& record) {
+  session.Print(ToJson(record), [&] { PrintRecord(record, session.out()); });
+}
+
+absl::Status Get(Session& session, const Resource& resource, const std::string& name, Message* record) {
+  const Verb& get = *resource.Find(VerbKind::kGet);
+  const MessagePtr request = New(get.method->input_type());
+  SetText(request.get(), "name", name);
+  return session.Call(*get.method, *request, record);
+}
+
+absl::Status RunGet(Session& session, const Resource& resource, const RecordArguments& arguments) {
+  const MessagePtr record = New(resource.type);
+  if (absl::Status status = Get(session, resource, FullName(resource, arguments.name), record.get()); !status.ok()) return status;
+  PrintOne(session, *record);
+  return absl::OkStatus();
+}
+
+absl::Status RunList(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
+  const MessagePtr request = New(verb.method->input_type());
+  if (absl::Status status = SetFlags(arguments, request.get(), nullptr); !status.ok()) return status;
+  if (!resource.parent.empty()) {
+    SetText(request.get(), "parent", FullReference("parent", arguments.parent.empty() ? "-" : arguments.parent));
+  }
+  SetText(request.get(), "page_token", arguments.page_token);
+  const Descriptor* page_type = verb.method->output_type();
+  const FieldDescriptor* records = nullptr;
+  for (int i = 0; i < page_type->field_count(); ++i) {
+    if (page_type->field(i)->message_type() == resource.type) records = page_type->field(i);
+  }
+  const MessagePtr all = New(page_type);
+  while (true) {
+    const int64_t have = all->GetReflection()->FieldSize(*all, records);
+    const int64_t want = arguments.limit == 0 ? kPageSizeMax : std::min(arguments.limit - have, kPageSizeMax);
+    request->GetReflection()->SetInt32(request.get(), FieldOf(*request, "page_size"), static_cast<int32_t>(want));
+    const MessagePtr page = New(page_type);
+    if (absl::Status status = session.Call(*verb.method, *request, page.get()); !status.ok()) return status;
+    SetText(all.get(), "next_page_token", "");
+    all->MergeFrom(*page);
+    const std::string next = GetText(*page, "next_page_token");
+    if (next.empty() || (arguments.limit > 0 && all->GetReflection()->FieldSize(*all, records) >= arguments.limit)) break;
+    SetText(request.get(), "page_token", next);
+  }
+  session.Print(ToJson(*all), [&] {
+    std::vector<const Message*> list;
+    for (int i = 0; i < all->GetReflection()->FieldSize(*all, records); ++i) {
+      list.push_back(&all->GetReflection()->GetRepeatedMessage(*all, records, i));
+    }
+    RecordTable(resource, list).Print(session.out(), session.environment().columns);
+    const std::string next = GetText(*all, "next_page_token");
+    if (!next.empty() && !session.flags().quiet) session.err() << fmt::format("more: --page-token {}  (or --limit 0 for all)\n", next);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status RunCreate(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
+  const MessagePtr request = New(verb.method->input_type());
+  const FieldDescriptor* record_field = RecordField(*request->GetDescriptor(), *resource.type);
+  Message* record = request->GetReflection()->MutableMessage(request.get(), record_field);
+  if (absl::Status status = SetFlags(arguments, request.get(), record); !status.ok()) return status;
+  if (resource.has_natural_key()) {
+    const std::string name = FullName(resource, arguments.name);
+    request->GetReflection()->SetString(request.get(), request->GetDescriptor()->FindFieldByNumber(2), name.substr(name.find('/') + 1));
+  }
+  if (!resource.parent.empty()) SetText(request.get(), "parent", FullReference("parent", arguments.parent));
+  SetText(request.get(), "request_id", arguments.request_id);
+  const MessagePtr created = New(resource.type);
+  if (absl::Status status = session.Call(*verb.method, *request, created.get()); !status.ok()) return status;
+  PrintOne(session, *created);
+  return absl::OkStatus();
+}
+
+// The etag that was given, else the current one.
+absl::StatusOr<std::string> EtagFor(Session& session, const Resource& resource, const std::string& name, const std::string& given) {
+  if (!given.empty()) return given;
+  const MessagePtr current = New(resource.type);
+  if (absl::Status status = Get(session, resource, name, current.get()); !status.ok()) return status;
+  return GetText(*current, "etag");
+}
+
+absl::Status RunUpdate(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
+  const MessagePtr request = New(verb.method->input_type());
+  const FieldDescriptor* record_field = RecordField(*request->GetDescriptor(), *resource.type);
+  Message* record = request->GetReflection()->MutableMessage(request.get(), record_field);
+  if (absl::Status status = SetFlags(arguments, request.get(), record); !status.ok()) return status;
+  const FieldDescriptor* mask_field = FieldOf(*request, "update_mask");
+  Message* mask = request->GetReflection()->MutableMessage(request.get(), mask_field);
+  const FieldDescriptor* paths = FieldOf(*mask, "paths");
+  for (const auto& [flag, values] : arguments.values) {
+    if (flag->of_record) mask->GetReflection()->AddString(mask, paths, flag->field->name());
+  }
+  for (std::string field : arguments.clear) {
+    std::replace(field.begin(), field.end(), '-', '_');
+    if (resource.type->FindFieldByName(field) == nullptr) return UsageError(fmt::format("--clear: a {} has no field {}", resource.noun, field));
+    mask->GetReflection()->AddString(mask, paths, field);
+  }
+  if (mask->GetReflection()->FieldSize(*mask, paths) == 0) return UsageError("nothing to update: give a field's flag or --clear");
+  const std::string name = FullName(resource, arguments.name);
+  SetText(record, "name", name);
+  absl::StatusOr<std::string> etag = EtagFor(session, resource, name, arguments.etag);
+  if (etag.ok()) {
+    SetText(record, "etag", *etag);
+  } else {
+    const FieldDescriptor* allow = FieldOf(*request, "allow_missing");
+    const bool may_create = allow != nullptr && request->GetReflection()->GetBool(*request, allow);
+    if (!may_create || etag.status().code() != absl::StatusCode::kNotFound) return etag.status();
+  }
+  SetText(request.get(), "request_id", arguments.request_id);
+  const MessagePtr updated = New(resource.type);
+  if (absl::Status status = session.Call(*verb.method, *request, updated.get()); !status.ok()) return status;
+  PrintOne(session, *updated);
+  return absl::OkStatus();
+}
+
+// Withdraw and the lifecycle: a name, an etag, and what the method asks for.
+absl::Status RunTransition(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
+  const MessagePtr request = New(verb.method->input_type());
+  if (absl::Status status = SetFlags(arguments, request.get(), nullptr); !status.ok()) return status;
+  const std::string name = FullName(resource, arguments.name);
+  absl::StatusOr<std::string> etag = EtagFor(session, resource, name, arguments.etag);
+  if (!etag.ok()) return etag.status();
+  SetText(request.get(), "name", name);
+  SetText(request.get(), "etag", *etag);
+  SetText(request.get(), "request_id", arguments.request_id);
+  const MessagePtr record = New(resource.type);
+  if (absl::Status status = session.Call(*verb.method, *request, record.get()); !status.ok()) return status;
+  PrintOne(session, *record);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status RunVerb(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  switch (verb.kind) {
+    case VerbKind::kGet:
+      return RunGet(session, resource, arguments);
+    case VerbKind::kList:
+      return RunList(session, resource, verb, arguments);
+    case VerbKind::kCreate:
+      return RunCreate(session, resource, verb, arguments);
+    case VerbKind::kUpdate:
+      return RunUpdate(session, resource, verb, arguments);
+    case VerbKind::kWithdraw:
+    case VerbKind::kTransition:
+      return RunTransition(session, resource, verb, arguments);
+    case VerbKind::kImport:
+      break;  // import_commands.h
+  }
+  return absl::InternalError("no such verb");
+}
+
+absl::Status RunHistory(Session& session, const Resource& resource, const RecordArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  fairlead::v1::ListRevisionsRequest request;
+  request.set_name(FullName(resource, arguments.name));
+  fairlead::v1::ListRevisionsResponse all;
+  do {
+    const int64_t want = arguments.limit == 0 ? kPageSizeMax : std::min(arguments.limit - all.revisions_size(), kPageSizeMax);
+    request.set_page_size(static_cast<int32_t>(want));
+    absl::StatusOr<fairlead::v1::ListRevisionsResponse> page =
+        session.Call<fairlead::v1::ListRevisionsResponse>("fairlead.v1.RecordService.ListRevisions", request);
+    if (!page.ok()) return page.status();
+    all.clear_next_page_token();
+    all.MergeFrom(*page);
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty() && (arguments.limit == 0 || all.revisions_size() < arguments.limit));
+  session.Print(ToJson(all), [&] {
+    Table table{{"TIME", "ENTRY", "ACTOR", "METHOD", "CHANGES"}, {}};
+    for (const fairlead::v1::Revision& revision : all.revisions()) {
+      std::vector<std::string> changes;
+      for (const fairlead::v1::FieldChange& change : revision.changes()) {
+        changes.push_back(change.value().empty() ? change.field() + " removed" : change.field() + "=" + change.value());
+      }
+      table.rows.push_back({TimeText(revision.time()), revision.entry(), revision.actor(),
+                            revision.method().substr(revision.method().rfind('/') + 1), fmt::format("{}", fmt::join(changes, " "))});
+    }
+    table.Print(session.out(), session.environment().columns);
+  });
+  return absl::OkStatus();
+}
+
+}  // namespace fairlead::cli

@@ -1,0 +1,138 @@
+#include "client/cli/resources.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "fairlead/v1/engagement.pb.h"
+#include "fairlead/v1/engagement_service.pb.h"
+#include "fairlead/v1/reference.pb.h"
+#include "fairlead/v1/reference_service.pb.h"
+
+namespace fairlead::cli {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::MethodDescriptor;
+using google::protobuf::ServiceDescriptor;
+
+bool HasRepeated(const Descriptor* message, const Descriptor* type) {
+  for (int i = 0; i < message->field_count(); ++i) {
+    const FieldDescriptor* field = message->field(i);
+    if (field->is_repeated() && field->message_type() == type) return true;
+  }
+  return false;
+}
+
+bool TakesOrGives(const MethodDescriptor* method, const Descriptor* type) {
+  return method->output_type() == type || HasRepeated(method->output_type(), type) || HasRepeated(method->input_type(), type);
+}
+
+std::vector<Verb> VerbsOf(const Descriptor* type, const ServiceDescriptor* service) {
+  std::vector<Verb> verbs;
+  for (int i = 0; i < service->method_count(); ++i) {
+    const MethodDescriptor* method = service->method(i);
+    if (!TakesOrGives(method, type)) continue;
+    // The verb is the first word of the method's name: "ScheduleEngagement".
+    const std::string& name = method->name();
+    const size_t end = std::find_if(name.begin() + 1, name.end(), [](unsigned char c) { return std::isupper(c); }) - name.begin();
+    Verb verb{name.substr(0, end), VerbKind::kTransition, method};
+    verb.name[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(verb.name[0])));
+    if (verb.name == "get") verb.kind = VerbKind::kGet;
+    if (verb.name == "list") verb.kind = VerbKind::kList;
+    if (verb.name == "create") verb.kind = VerbKind::kCreate;
+    if (verb.name == "update") verb.kind = VerbKind::kUpdate;
+    if (verb.name == "withdraw") verb.kind = VerbKind::kWithdraw;
+    if (verb.name == "import") verb.kind = VerbKind::kImport;
+    verbs.push_back(std::move(verb));
+  }
+  return verbs;
+}
+
+std::vector<Resource> MakeResources() {
+  using namespace fairlead::v1;  // NOLINT: the names of the API, here only
+  const ServiceDescriptor* reference = GetCountryRequest::descriptor()->file()->FindServiceByName("ReferenceService");
+  const ServiceDescriptor* engagement = GetEngagementRequest::descriptor()->file()->FindServiceByName("EngagementService");
+  std::vector<Resource> resources = {
+      {"country", "countries", "", true, Country::descriptor(),
+       {{"NAME", "name"}, {"REGION", "region"}, {"ALPHA-3", "alpha3"}, {"LANDLOCKED", "landlocked"}, {"DISPLAY NAME", "display_name"}},
+       VerbsOf(Country::descriptor(), reference)},
+      {"port", "ports", "", true, Port::descriptor(),
+       {{"NAME", "name"}, {"COUNTRY", "country"}, {"POSITION", "position"}, {"WPI", "wpi_number"}, {"HARBOR", "harbor_size"},
+        {"DISPLAY NAME", "display_name"}},
+       VerbsOf(Port::descriptor(), reference)},
+      {"facility", "portFacilities", "", true, PortFacility::descriptor(),
+       {{"NAME", "name"}, {"PORT", "port"}, {"PLAN APPROVED", "plan_approved"}, {"REVIEWED", "plan_review_date"},
+        {"DISPLAY NAME", "display_name"}},
+       VerbsOf(PortFacility::descriptor(), reference)},
+      {"officer", "liaisonOfficers", "", false, LiaisonOfficer::descriptor(),
+       {{"NAME", "name"}, {"REGION", "region"}, {"OFFICE", "office"}, {"PORTFOLIO", "portfolio"}, {"DISPLAY NAME", "display_name"}},
+       VerbsOf(LiaisonOfficer::descriptor(), reference)},
+      {"engagement", "engagements", "", false, Engagement::descriptor(),
+       {{"NAME", "name"}, {"STATE", "state"}, {"KIND", "kind"}, {"START", "start_date"}, {"COUNTRIES", "countries"}, {"TITLE", "title"}},
+       VerbsOf(Engagement::descriptor(), engagement)},
+      {"observation", "observations", "engagements", false, Observation::descriptor(),
+       {{"NAME", "name"}, {"SEVERITY", "severity"}, {"COUNTRY", "country"}, {"REFERENCE", "isps_reference"}, {"TEXT", "text"}},
+       VerbsOf(Observation::descriptor(), engagement)},
+      {"follow-up", "followUps", "engagements", false, FollowUp::descriptor(),
+       {{"NAME", "name"}, {"STATE", "state"}, {"DUE", "due_date"}, {"OWNER", "owner"}, {"TASK", "task"}},
+       VerbsOf(FollowUp::descriptor(), engagement)},
+  };
+  return resources;
+}
+
+const Resource* FindByCollection(std::string_view collection) {
+  for (const Resource& resource : Resources()) {
+    if (resource.collection == collection) return &resource;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const Verb* Resource::Find(VerbKind kind) const {
+  for (const Verb& verb : verbs) {
+    if (verb.kind == kind) return &verb;
+  }
+  return nullptr;
+}
+
+bool Resource::has_natural_key() const {
+  // Create requests carry the id as field 2, named after the type, where the caller chooses it.
+  const FieldDescriptor* id = Find(VerbKind::kCreate)->method->input_type()->FindFieldByNumber(2);
+  return id != nullptr && id->name().ends_with("_id");
+}
+
+const std::vector<Resource>& Resources() {
+  static const std::vector<Resource>* const resources = new std::vector<Resource>(MakeResources());
+  return *resources;
+}
+
+std::string FullName(const Resource& resource, const std::string& typed) {
+  const std::string& top = resource.parent.empty() ? resource.collection : resource.parent;
+  if (typed.rfind(top + "/", 0) == 0) return typed;
+  if (!resource.parent.empty()) {
+    const size_t slash = typed.find('/');
+    if (slash == std::string::npos || typed.find('/', slash + 1) != std::string::npos) return typed;
+    return resource.parent + "/" + typed.substr(0, slash) + "/" + resource.collection + typed.substr(slash);
+  }
+  std::string id = typed;
+  if (resource.upper_case) {
+    std::transform(id.begin(), id.end(), id.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  }
+  return resource.collection + "/" + id;
+}
+
+std::string FullReference(std::string_view field, const std::string& typed) {
+  static constexpr std::pair<std::string_view, std::string_view> kCollections[] = {
+      {"country", "countries"},  {"countries", "countries"},   {"portfolio", "countries"},        {"port", "ports"},
+      {"ports", "ports"},        {"facility", "portFacilities"}, {"facilities", "portFacilities"}, {"owner", "liaisonOfficers"},
+      {"officer", "liaisonOfficers"}, {"parent", "engagements"}};
+  if (typed.empty() || typed.find('/') != std::string::npos) return typed;
+  for (const auto& [name, collection] : kCollections) {
+    if (name == field) return FullName(*FindByCollection(collection), typed);
+  }
+  return typed;
+}
+
+}  // namespace fairlead::cli

@@ -1,0 +1,72 @@
+#include "client/cli/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+namespace fairlead::cli {
+
+absl::Status Session::Open() {
+  const std::string path = flags_.config.empty() ? client::DefaultConfigPath(environment_.variable) : flags_.config;
+  absl::StatusOr<client::Config> config = client::ReadConfig(path);
+  if (!config.ok()) return UsageError(std::string(config.status().message()));
+  config_ = *std::move(config);
+  client::ClientOptions& options = config_.client;
+  if (!flags_.site.empty()) options.site = flags_.site;
+  if (options.site.empty()) options.site = options.nodes.front().site;
+  if (flags_.failover) options.failover = true;
+  if (!flags_.timeout.empty()) {
+    absl::StatusOr<absl::Duration> timeout = client::ParseTimeout(flags_.timeout);
+    if (!timeout.ok()) return UsageError("--timeout: " + std::string(timeout.status().message()));
+    options.timeout = *timeout;
+  }
+  if (!flags_.address.empty()) {
+    const auto node =
+        std::find_if(options.nodes.begin(), options.nodes.end(), [&](const client::NodeAddress& n) { return n.site == options.site; });
+    if (node != options.nodes.end()) {
+      node->address = flags_.address;
+    } else {
+      options.nodes.push_back({options.site, flags_.address});
+    }
+  }
+  if (absl::Status valid = client::Client::Validate(options); !valid.ok()) return UsageError(std::string(valid.message()));
+  absl::StatusOr<std::unique_ptr<client::Client>> connected = environment_.connect(options);
+  if (!connected.ok()) return UsageError(std::string(connected.status().message()));
+  client_ = *std::move(connected);
+  return absl::OkStatus();
+}
+
+absl::Status Session::Call(const google::protobuf::MethodDescriptor& method, const google::protobuf::Message& request,
+                           google::protobuf::Message* response) {
+  client::CallOptions call;
+  call.stop = environment_.stop;
+  client::Answer answer;
+  absl::Status status = client_->Call(method, request, response, call, &answer);
+  if (answer.attempts > 0) NoteNode(answer);
+  return status;
+}
+
+void Session::NoteNode(const client::Answer& answer) {
+  if (flags_.json || flags_.quiet || noted_ == answer.site) return;
+  noted_ = answer.site;
+  err() << fmt::format("node: {} {}\n", answer.site, answer.address);
+}
+
+void Session::Print(const nlohmann::ordered_json& json, const std::function<void()>& print) const {
+  if (flags_.json) {
+    out() << json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
+  } else {
+    print();
+  }
+}
+
+absl::StatusOr<std::string> ReadWholeFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) return absl::NotFoundError(fmt::format("cannot read {}", path));
+  return text.str();
+}
+
+}  // namespace fairlead::cli

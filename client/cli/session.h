@@ -1,0 +1,89 @@
+// One run of the command line: its global flags, its client and where it prints.
+//
+// Thread safety: one thread. Ownership: owns the client; borrows the streams of the environment.
+
+#ifndef FAIRLEAD_CLIENT_CLI_SESSION_H_
+#define FAIRLEAD_CLIENT_CLI_SESSION_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <google/protobuf/message.h>
+
+#include <functional>
+#include <memory>
+#include <ostream>
+#include <stop_token>
+#include <string>
+
+#include "client/cli/output.h"
+#include "client/config.h"
+#include "client/connection.h"
+
+namespace fairlead::cli {
+
+// What the process gives; tests give their own.
+struct Environment {
+  std::ostream* out = nullptr;
+  std::ostream* err = nullptr;
+  int columns = 0;               // of the terminal behind `out`; 0 when it is none
+  bool err_is_terminal = false;
+  std::function<std::string(const char*)> variable;  // of the environment; empty when unset
+  std::function<absl::StatusOr<std::unique_ptr<client::Client>>(client::ClientOptions)> connect = client::Client::Connect;
+  std::stop_token stop;
+};
+
+struct GlobalFlags {
+  std::string config;
+  std::string site;
+  std::string address;
+  std::string timeout;
+  bool failover = false;
+  bool json = false;
+  bool quiet = false;
+};
+
+class Session {
+ public:
+  Session(const Environment& environment, const GlobalFlags& flags) : environment_(environment), flags_(flags) {}
+
+  const Environment& environment() const { return environment_; }
+  const GlobalFlags& flags() const { return flags_; }
+  std::ostream& out() const { return *environment_.out; }
+  std::ostream& err() const { return *environment_.err; }
+
+  // Reads the configuration and connects. To be called first by each command that needs a node; a usage error when it cannot.
+  absl::Status Open();
+  // REQUIRES: Open() was OK.
+  client::Client& client() const { return *client_; }
+  // The region table of the configuration; empty for none.
+  const std::string& regions_file() const { return config_.regions_file; }
+
+  // A call to the chosen node; says on stderr, once, which node answered.
+  absl::Status Call(const google::protobuf::MethodDescriptor& method, const google::protobuf::Message& request,
+                    google::protobuf::Message* response);
+  template <class Response>
+  absl::StatusOr<Response> Call(const std::string& method, const google::protobuf::Message& request) {
+    Response response;
+    absl::Status status = Call(*google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(method), request, &response);
+    if (!status.ok()) return status;
+    return response;
+  }
+  void NoteNode(const client::Answer& answer);
+
+  // One JSON document, or `print`.
+  void Print(const nlohmann::ordered_json& json, const std::function<void()>& print) const;
+
+ private:
+  const Environment& environment_;
+  const GlobalFlags& flags_;
+  client::Config config_;
+  std::unique_ptr<client::Client> client_;
+  std::string noted_;  // the node last named on stderr
+};
+
+// The whole file. NOT_FOUND when it cannot be read.
+absl::StatusOr<std::string> ReadWholeFile(const std::string& path);
+
+}  // namespace fairlead::cli
+
+#endif  // FAIRLEAD_CLIENT_CLI_SESSION_H_

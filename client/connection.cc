@@ -1,0 +1,252 @@
+#include "client/connection.h"
+
+#include <absl/base/call_once.h>
+#include <absl/synchronization/notification.h>
+#include <absl/time/clock.h>
+#include <fmt/format.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <fstream>
+#include <mutex>
+#include <sstream>
+
+#include "api/errors.h"
+#include "api/ids.h"
+#include "fairlead/v1/record_service.grpc.pb.h"
+
+namespace fairlead::client {
+namespace {
+
+using google::protobuf::Message;
+using google::protobuf::MethodDescriptor;
+
+constexpr char kTokenMetadata[] = "fairlead-token";
+// A page of 1,000 records with long notes is larger than gRPC's default of 4 MiB.
+constexpr int kReceiveBytesMax = 64 << 20;
+// Finds a dead link under a silent watch. Just above five minutes: a gRPC server takes more frequent pings for abuse.
+constexpr int kKeepaliveMs = 310'000;
+constexpr int kConnectTimeoutMs = 5000;
+constexpr int kReconnectBackoffInitialMs = 200;
+constexpr int kReconnectBackoffMaxMs = 3000;
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, const char* option) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return absl::NotFoundError(fmt::format("{}: cannot read {}", option, path));
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// Waits for `duration`; false when stopped before.
+bool SleepUnlessStopped(absl::Duration duration, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  std::unique_lock lock(mutex);
+  wake.wait_for(lock, stop, absl::ToChronoNanoseconds(duration), [] { return false; });
+  return !stop.stop_requested();
+}
+
+}  // namespace
+
+void RequireTls13() {
+  static absl::once_flag once;
+  absl::call_once(once, [] { setenv("GRPC_SSL_CIPHER_SUITES", "ECDHE-RSA-AES256-GCM-SHA384", 1); });
+}
+
+absl::Status Client::Validate(const ClientOptions& options) {
+  if (options.nodes.empty()) return absl::InvalidArgumentError("no node is configured");
+  for (const NodeAddress& node : options.nodes) {
+    if (node.site.empty() || node.address.empty()) return absl::InvalidArgumentError("a node needs a site and an address");
+  }
+  if (!options.site.empty()) {
+    bool found = false;
+    for (const NodeAddress& node : options.nodes) found |= node.site == options.site;
+    if (!found) return absl::InvalidArgumentError(fmt::format("no node of site {} is configured", options.site));
+  }
+  if (options.timeout <= absl::ZeroDuration()) return absl::InvalidArgumentError("the timeout must be positive");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
+  if (absl::Status valid = Validate(options); !valid.ok()) return valid;
+  if (options.network.empty()) return absl::InvalidArgumentError("the network has no name");
+  RequireTls13();
+  grpc::SslCredentialsOptions ssl;
+  absl::StatusOr<std::string> ca = ReadFile(options.ca_file, "ca");
+  if (!ca.ok()) return ca.status();
+  absl::StatusOr<std::string> certificate = ReadFile(options.certificate_file, "certificate");
+  if (!certificate.ok()) return certificate.status();
+  absl::StatusOr<std::string> key = ReadFile(options.key_file, "key");
+  if (!key.ok()) return key.status();
+  ssl.pem_root_certs = *std::move(ca);
+  ssl.pem_cert_chain = *std::move(certificate);
+  ssl.pem_private_key = *std::move(key);
+  const std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::SslCredentials(ssl);
+
+  std::vector<std::shared_ptr<grpc::Channel>> channels;
+  for (const NodeAddress& node : options.nodes) {
+    grpc::ChannelArguments arguments;
+    // The address only says where to connect: whoever answers there must hold the certificate of this site's node.
+    arguments.SetSslTargetNameOverride(fmt::format("{}.node.{}", node.site, options.network));
+    arguments.SetMaxReceiveMessageSize(kReceiveBytesMax);
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectBackoffInitialMs);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectBackoffMaxMs);
+    channels.push_back(grpc::CreateCustomChannel(node.address, credentials, arguments));
+  }
+  return std::make_unique<Client>(std::move(options), std::move(channels));
+}
+
+Client::Client(ClientOptions options, std::vector<std::shared_ptr<grpc::Channel>> channels)
+    : options_(std::move(options)), channels_(std::move(channels)) {}
+
+bool Client::HasSite(std::string_view site) const {
+  for (const NodeAddress& node : options_.nodes) {
+    if (node.site == site) return true;
+  }
+  return false;
+}
+
+std::string Client::token() const {
+  absl::MutexLock lock(&mutex_);
+  return token_;
+}
+
+double Client::Jitter() {
+  absl::MutexLock lock(&mutex_);
+  return std::uniform_real_distribution<double>(0, 1)(random_);
+}
+
+const MethodDescriptor& Client::Method(const std::string& full_name) {
+  return *google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(full_name);
+}
+
+absl::StatusOr<std::vector<size_t>> Client::Route(const CallOptions& call) const {
+  const std::string& wanted = call.site.empty() ? options_.site : call.site;
+  std::vector<size_t> route;
+  for (size_t i = 0; i < options_.nodes.size(); ++i) {
+    if (wanted.empty() || options_.nodes[i].site == wanted) route.push_back(i);
+  }
+  if (route.empty()) return absl::InvalidArgumentError(fmt::format("no node of site {} is configured", wanted));
+  const bool failover = options_.failover && call.site.empty();
+  if (!failover) {
+    route.resize(1);
+    return route;
+  }
+  for (size_t i = 0; i < options_.nodes.size(); ++i) {
+    if (!wanted.empty() && options_.nodes[i].site != wanted) route.push_back(i);
+  }
+  return route;
+}
+
+absl::Status Client::Attempt(size_t node, const std::string& path, const Message& request, Message* response, absl::Time deadline,
+                             const CallOptions& call) {
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(deadline));
+  const std::string presented = call.token.has_value() ? *call.token : token();
+  if (!presented.empty()) context.AddMetadata(kTokenMetadata, presented);
+  grpc::Status status;
+  absl::Notification done;
+  grpc::TemplatedGenericStub<Message, Message> stub(channels_[node]);
+  stub.UnaryCall(&context, path, {}, &request, response, [&status, &done](grpc::Status result) {
+    status = std::move(result);
+    done.Notify();
+  });
+  {
+    std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
+    done.WaitForNotification();
+  }
+  if (!call.token.has_value()) {
+    const auto& trailing = context.GetServerTrailingMetadata();
+    if (auto it = trailing.find(kTokenMetadata); it != trailing.end()) {
+      absl::MutexLock lock(&mutex_);
+      token_.assign(it->second.data(), it->second.size());
+    }
+  }
+  if (status.ok()) return absl::OkStatus();
+  return FromGrpc(status);
+}
+
+absl::Status Client::Call(const MethodDescriptor& method, const Message& request, Message* response, const CallOptions& call,
+                          Answer* answer) {
+  absl::StatusOr<std::vector<size_t>> route = Route(call);
+  if (!route.ok()) return route.status();
+  const absl::Time deadline = absl::Now() + (call.timeout == absl::ZeroDuration() ? options_.timeout : call.timeout);
+  const std::string path = fmt::format("/{}/{}", method.service()->full_name(), method.name());
+  const bool idempotent = IsIdempotent(method);
+
+  std::unique_ptr<Message> identified;
+  const Message* sent = &request;
+  if (const auto* field = method.input_type()->FindFieldByName("request_id")) {
+    if (request.GetReflection()->GetString(request, field).empty()) {
+      identified.reset(request.New());
+      identified->CopyFrom(request);
+      identified->GetReflection()->SetString(identified.get(), field, NewRequestId(absl::ToUnixMillis(absl::Now())));
+      sent = identified.get();
+    }
+  }
+
+  const bool has_other = route->size() > 1;
+  size_t hop = 0;
+  for (int attempt = 1;; ++attempt) {
+    const size_t node = (*route)[hop % route->size()];
+    const absl::Time now = absl::Now();
+    const absl::Time attempt_deadline = has_other && idempotent ? std::min(deadline, now + options_.attempt_timeout) : deadline;
+    absl::Status status = Attempt(node, path, *sent, response, attempt_deadline, call);
+    if (answer != nullptr) *answer = {options_.nodes[node].site, options_.nodes[node].address, attempt};
+    if (call.stop.stop_requested() && !status.ok()) return absl::CancelledError("interrupted");
+    const NextStep step = StepAfter(status, idempotent, has_other);
+    if (step == NextStep::kStop) return status;
+    bool wait = true;
+    if (step == NextStep::kOtherNode) {
+      ++hop;
+      wait = hop % route->size() == 0;  // every node has been asked
+    }
+    const int round = has_other ? attempt / static_cast<int>(route->size()) : attempt;
+    const absl::Duration delay = wait ? Backoff(options_.retry, std::max(round, 1), Jitter()) : absl::ZeroDuration();
+    if (absl::Now() + delay >= deadline) return status;
+    if (!SleepUnlessStopped(delay, call.stop)) return absl::CancelledError("interrupted");
+  }
+}
+
+absl::Status Client::Watch(fairlead::v1::WatchRecordsRequest request,
+                           const std::function<bool(const fairlead::v1::WatchRecordsResponse&)>& on_event,
+                           const std::function<void(const absl::Status&)>& on_retry, const CallOptions& call, Answer* answer) {
+  absl::StatusOr<std::vector<size_t>> route = Route(call);
+  if (!route.ok()) return route.status();
+  const size_t node = route->front();  // a resume token belongs to one node's journal
+  if (answer != nullptr) *answer = {options_.nodes[node].site, options_.nodes[node].address, 1};
+  auto stub = fairlead::v1::RecordService::NewStub(channels_[node]);
+  for (int attempt = 1;; ++attempt) {
+    grpc::ClientContext context;
+    std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
+    std::unique_ptr<grpc::ClientReader<fairlead::v1::WatchRecordsResponse>> reader = stub->WatchRecords(&context, request);
+    fairlead::v1::WatchRecordsResponse event;
+    bool wanted = true;
+    while (wanted && reader->Read(&event)) {
+      attempt = 1;
+      wanted = on_event(event);
+      if (!event.resume_token().empty()) {
+        request.set_resume_token(event.resume_token());
+        request.set_snapshot(false);
+      }
+    }
+    if (!wanted) context.TryCancel();
+    absl::Status status = FromGrpc(reader->Finish());
+    if (!wanted || call.stop.stop_requested()) return absl::OkStatus();
+    if (status.ok()) status = absl::UnavailableError("the node ended the stream");
+    if (status.code() != absl::StatusCode::kUnavailable) return status;
+    on_retry(status);
+    if (!SleepUnlessStopped(Backoff(options_.retry, attempt, Jitter()), call.stop)) return absl::OkStatus();
+  }
+}
+
+}  // namespace fairlead::client

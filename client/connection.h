@@ -1,0 +1,123 @@
+// The client of a Fairlead network: calls to the nodes over mutual TLS 1.3.
+//
+// Every call has a deadline. Calls that may be repeated safely (retry.h) are repeated with backoff until the deadline; a write gets one
+// request id for all its attempts, so that it has one effect at any site. A call goes to another site only when failover is on. The
+// client presents the consistency token of its newest reply with every call: calls made one after the other read their own writes,
+// whichever node answers.
+//
+// Thread safety: all methods may be called from any thread. Ownership: owns its channels.
+
+#ifndef FAIRLEAD_CLIENT_CONNECTION_H_
+#define FAIRLEAD_CLIENT_CONNECTION_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+#include <google/protobuf/message.h>
+#include <grpcpp/channel.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/retry.h"
+#include "fairlead/v1/record_service.pb.h"
+
+namespace fairlead::client {
+
+struct NodeAddress {
+  std::string site;
+  std::string address;  // "host:port"
+};
+
+struct ClientOptions {
+  std::string network;
+  std::string certificate_file;  // PEM, leaf first
+  std::string key_file;          // PEM
+  std::string ca_file;           // PEM, the authorities that nodes are verified against
+  std::vector<NodeAddress> nodes;
+  std::string site;       // whose node is asked; the first of `nodes` when empty
+  bool failover = false;  // ask the other nodes, in order, when that one does not answer
+  absl::Duration timeout = absl::Seconds(30);         // of a call with its retries
+  absl::Duration attempt_timeout = absl::Seconds(5);  // of one attempt, where another node can be asked instead
+  RetryOptions retry;
+};
+
+struct CallOptions {
+  std::string site;                       // this site's node, without failover; the client's own choice when empty
+  absl::Duration timeout;                 // the client's when zero
+  std::optional<std::string> token;       // presented instead of the client's token, which is then left as it is
+  std::stop_token stop;                   // ends the call with CANCELLED
+};
+
+// Who answered.
+struct Answer {
+  std::string site;
+  std::string address;
+  int attempts = 0;
+};
+
+// Lets gRPC negotiate TLS 1.3 only: it has no public setting for the lowest version, but with ECDSA certificates this one RSA suite leaves
+// TLS 1.2 without a cipher. Must run before the first secure channel of the process; Client::Connect calls it.
+void RequireTls13();
+
+class Client {
+ public:
+  // Reads the key and certificates. Does not connect yet. INVALID_ARGUMENT names the option; NOT_FOUND the file.
+  static absl::StatusOr<std::unique_ptr<Client>> Connect(ClientOptions options);
+  // A client over channels that the caller made, one for each of `options.nodes`. REQUIRES: Validate(options).ok().
+  Client(ClientOptions options, std::vector<std::shared_ptr<grpc::Channel>> channels);
+  // Checks all but the files.
+  static absl::Status Validate(const ClientOptions& options);
+
+  const ClientOptions& options() const { return options_; }
+  bool HasSite(std::string_view site) const;
+
+  // One unary call. Sets the request's `request_id` where there is such a field and it is empty. Errors carry the reason and field
+  // that the node gave (api/errors.h).
+  absl::Status Call(const google::protobuf::MethodDescriptor& method, const google::protobuf::Message& request,
+                    google::protobuf::Message* response, const CallOptions& call = {}, Answer* answer = nullptr);
+  // The same by name, such as "fairlead.v1.ReferenceService.GetPort". REQUIRES: the method exists and answers with a Response.
+  template <class Response>
+  absl::StatusOr<Response> Call(const std::string& method, const google::protobuf::Message& request, const CallOptions& call = {},
+                                Answer* answer = nullptr) {
+    Response response;
+    absl::Status status = Call(Method(method), request, &response, call, answer);
+    if (!status.ok()) return status;
+    return response;
+  }
+
+  // Follows the change feed of one node until `stop`, until `on_event` returns false (both: OK), or until an error that does not pass.
+  // A broken stream is resumed after the last event. `on_retry` is told of each break.
+  absl::Status Watch(fairlead::v1::WatchRecordsRequest request,
+                     const std::function<bool(const fairlead::v1::WatchRecordsResponse&)>& on_event,
+                     const std::function<void(const absl::Status&)>& on_retry, const CallOptions& call, Answer* answer = nullptr);
+
+  // The token of the newest reply; empty before the first.
+  std::string token() const;
+
+ private:
+  static const google::protobuf::MethodDescriptor& Method(const std::string& full_name);
+  // The nodes to ask, in order.
+  absl::StatusOr<std::vector<size_t>> Route(const CallOptions& call) const;
+  absl::Status Attempt(size_t node, const std::string& path, const google::protobuf::Message& request,
+                       google::protobuf::Message* response, absl::Time deadline, const CallOptions& call);
+  double Jitter();
+
+  const ClientOptions options_;
+  const std::vector<std::shared_ptr<grpc::Channel>> channels_;
+  mutable absl::Mutex mutex_;
+  std::string token_ ABSL_GUARDED_BY(mutex_);
+  std::mt19937_64 random_ ABSL_GUARDED_BY(mutex_){std::random_device()()};
+};
+
+}  // namespace fairlead::client
+
+#endif  // FAIRLEAD_CLIENT_CONNECTION_H_

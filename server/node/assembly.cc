@@ -1,0 +1,449 @@
+#include "server/node/assembly.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "api/bytes.h"
+#include "api/errors.h"
+#include "server/node/derived.h"
+#include "server/node/log_book.h"
+
+namespace fairlead::node {
+
+using storage::Cf;
+
+namespace {
+
+constexpr size_t kPruneMax = 10000;  // request ids forgotten in one batch
+
+constexpr const char* kCauseWithheld = "WITHHELD";
+constexpr const char* kCauseInvalid = "INVALID";
+constexpr const char* kCauseUnknownKind = "UNKNOWN_KIND";
+
+std::string DigestElement(const std::string& name, const std::string& state) {
+  std::string element;
+  PutBytes(&element, name);
+  element += state;
+  return element;
+}
+
+}  // namespace
+
+std::string RequestKey(std::string_view actor, std::string_view request_id) {
+  std::string key;
+  PutU64(&key, static_cast<uint64_t>(std::max<int64_t>(0, RequestIdMillis(request_id))));
+  key.append(actor);
+  PutU8(&key, 0);
+  key.append(request_id);
+  return key;
+}
+
+std::string RequestValue(Dot dot, const std::array<uint8_t, 16>& digest) {
+  std::string value = storage::DotKey(dot);
+  value.append(reinterpret_cast<const char*>(digest.data()), digest.size());
+  return value;
+}
+
+absl::StatusOr<Dot> ReadRequest(std::string_view value, const std::array<uint8_t, 16>& digest) {
+  Reader in(value);
+  LogId log(in.U32());
+  Seq seq(in.U64());
+  std::string_view held = in.Fixed(digest.size());
+  if (!in.Done()) return Error(Reason::kStoreDamaged, "a request id is damaged");
+  if (!std::equal(held.begin(), held.end(), reinterpret_cast<const char*>(digest.data()))) {
+    return FieldError(Reason::kRequestIdReused, "request_id", "this request id was used for another request");
+  }
+  return Dot{log, seq};
+}
+
+Committer::Assembly::Assembly(const Committer& committer, Committed committed)
+    : committer_(committer),
+      options_(committer.options_),
+      batch_(committer.store_->NewBatch()),
+      committed_(std::move(committed)),
+      journal_start_(committed_.journal_end),
+      read_only_(committer.UnwritableReason()) {}
+
+absl::StatusOr<Committer::Assembly::Record*> Committer::Assembly::Load(const std::string& name) {
+  auto [it, inserted] = records_.try_emplace(name);
+  Record& record = it->second;
+  if (!inserted) return &record;
+  auto stored = committer_.store_->Get(Cf::kRecords, name);
+  if (!stored.ok()) {
+    records_.erase(it);
+    return stored.status();
+  }
+  if (stored->has_value()) {
+    auto state = DecodeState(**stored);
+    if (!state.ok()) {
+      records_.erase(it);
+      return Error(Reason::kStoreDamaged, fmt::format("the state of {} is damaged", name));
+    }
+    record.stored = **std::move(stored);
+    record.state = *std::move(state);
+  }
+  return &record;
+}
+
+absl::StatusOr<std::optional<std::string>> Committer::Assembly::StoredRequest(const std::string& key) const {
+  auto it = requests_.find(key);
+  if (it != requests_.end()) return it->second;
+  return committer_.store_->Get(Cf::kRequests, key);
+}
+
+absl::StatusOr<merkle::Frontier*> Committer::Assembly::FrontierOf(LogId log) {
+  auto it = frontiers_.find(log);
+  if (it == frontiers_.end()) {
+    it = frontiers_.emplace(log, committer_.frontiers_.at(log)).first;
+    waiting_sizes_[log] = committer_.witness_->WaitingSizes(log, Seq(it->second.size()));
+  }
+  return &it->second;
+}
+
+std::optional<std::string> Committer::Assembly::FetchValue(const ValueId& id, Dot dot) const {
+  auto find = [&](const Payload& payload) -> std::optional<std::string> {
+    for (size_t i = 0; i < payload.mutations.size(); ++i) {
+      if (MutationIdOf(options_.roster.network(), payload, i) != id.mutation) continue;
+      const std::vector<Op>& ops = payload.mutations[i].ops;
+      if (id.op < ops.size() && ops[id.op].has_value) return ops[id.op].value;
+    }
+    return std::nullopt;
+  };
+  auto here = payloads_.find(dot);
+  if (here != payloads_.end()) return find(*here->second);
+  auto bytes = LogBook(*committer_.store_).Payload(dot);
+  if (!bytes.ok() || !bytes->has_value()) return std::nullopt;
+  auto payload = DecodePayload(**bytes);
+  return payload.ok() ? find(*payload) : std::nullopt;
+}
+
+absl::Status Committer::Assembly::AppendEntry(Dot dot, Hlc time, const std::string& header, const std::string* payload) {
+  auto frontier = FrontierOf(dot.log);
+  if (!frontier.ok()) return frontier.status();
+  std::string key = storage::DotKey(dot);
+  batch_->Put(Cf::kHeaders, key, header);
+  if (payload != nullptr) batch_->Put(Cf::kPayloads, key, *payload);
+  (*frontier)->Append(merkle::LeafHash(header), [&](int level, uint64_t index, const Digest& hash) {
+    if (level > 0) batch_->Put(Cf::kTree, storage::TreeKey(dot.log, level, index), AsView(hash));
+  });
+  uint64_t size = (*frontier)->size();
+  if (waiting_sizes_[dot.log].contains(size)) checkpoint_roots_[dot.log][size] = (*frontier)->Root();
+  batch_->Put(Cf::kJournal, storage::JournalKey(committed_.journal_end), key);
+  ++committed_.journal_end;
+  committed_.applied.Set(dot.log, Seq(size));
+  committed_.last_time = std::max(committed_.last_time, time);
+  changed_ = true;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::map<std::string, RecordState>> Committer::Assembly::Outcome(const std::vector<Mutation>& mutations,
+                                                                                const std::vector<MutationId>& ids, Hlc time, Dot dot) {
+  std::map<std::string, RecordState> states;
+  for (size_t i = 0; i < mutations.size(); ++i) {
+    const Mutation& mutation = mutations[i];
+    auto it = states.find(mutation.record);
+    if (it == states.end()) {
+      auto record = Load(mutation.record);
+      if (!record.ok()) return record.status();
+      it = states.emplace(mutation.record, (*record)->state.value_or(RecordState{})).first;
+    }
+    const bool is_new = it->second.type == 0;
+    absl::Status status = CheckFoldable(mutation, is_new ? nullptr : &it->second);
+    if (!status.ok()) return status;
+    Fold(mutation, ids[i], time, dot, &it->second, [this](const ValueId& id, Dot d) { return FetchValue(id, d); });
+  }
+  return states;
+}
+
+void Committer::Assembly::Adopt(std::map<std::string, RecordState> states, const Payload& payload, Hlc time, Dot dot) {
+  for (auto& [name, state] : states) {
+    Record& record = records_[name];
+    record.state = std::move(state);
+    record.changed = true;
+  }
+  for (size_t i = 0; i < payload.mutations.size(); ++i) {
+    std::string key = payload.mutations[i].record;
+    PutU8(&key, 0);
+    PutU64(&key, time.raw());
+    key += storage::DotKey(dot);
+    std::string index;
+    PutVarint(&index, i);
+    batch_->Put(Cf::kRevisions, key, index);
+  }
+}
+
+void Committer::Assembly::RememberRequest(const std::string& actor, const std::string& request_id, const std::array<uint8_t, 16>& digest,
+                                          Dot dot) {
+  if (RequestIdMillis(request_id) < 0) return;  // a peer's entry without one: nobody can retry it
+  std::string key = RequestKey(actor, request_id);
+  std::string value = RequestValue(dot, digest);
+  batch_->Put(Cf::kRequests, key, value);
+  requests_[key] = value;
+}
+
+void Committer::Assembly::MakeOpaque(Dot dot, const std::string& cause, const std::string& detail) {
+  std::string value;
+  PutBytes(&value, cause);
+  PutBytes(&value, detail);
+  batch_->Put(Cf::kOpaque, storage::DotKey(dot), value);
+  ++committed_.opaque;
+}
+
+absl::StatusOr<Audience> Committer::Assembly::AudienceOf(const std::map<std::string, RecordState>& states) const {
+  std::optional<Audience> common;
+  for (const auto& [name, state] : states) {
+    Audience audience;
+    std::string sites = ClassOf(state);
+    if (sites != "*") {
+      audience.all = false;
+      std::set<SiteId> ids = {committer_.site_};  // the origin always holds what it wrote
+      std::string_view rest = sites;
+      while (!rest.empty()) {
+        size_t comma = rest.find(',');
+        std::string_view site = rest.substr(0, comma);
+        rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+        const RosterSite* found = options_.roster.FindSite(site);
+        if (found == nullptr) return FieldError(Reason::kFieldInvalid, "audience", fmt::format("'{}' is no site of the network", site));
+        ids.insert(found->id);
+      }
+      audience.sites.assign(ids.begin(), ids.end());
+    }
+    if (common && *common != audience) {
+      return FieldError(Reason::kFieldInvalid, "audience", "the records of one request must have one audience");
+    }
+    common = audience;
+  }
+  return common.value_or(Audience{});
+}
+
+std::string Committer::Assembly::ClassOf(const RecordState& state) const {
+  if (!state.fields.contains(kAudienceField)) return "*";
+  std::map<uint32_t, FieldView> view = ViewOf(state);
+  auto field = view.find(kAudienceField);
+  if (field == view.end() || field->second.live.empty()) return "*";
+  std::optional<std::set<std::string>> sites;
+  for (const auto& [id, value] : field->second.live) {
+    std::set<std::string> next;
+    Reader in(value->bytes);
+    while (in.ok() && in.left() > 0) next.emplace(in.Bytes());
+    if (!sites) {
+      sites = next;
+    } else {
+      std::erase_if(*sites, [&next](const std::string& site) { return !next.contains(site); });
+    }
+  }
+  std::string joined;
+  for (const std::string& site : *sites) joined += (joined.empty() ? "" : ",") + site;
+  return joined;
+}
+
+absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& write) {
+  const WriteRequest& request = write.request;
+  if (!read_only_.empty()) return Error(Reason::kNodeReadOnly, read_only_);
+  std::string key = RequestKey(request.actor, request.request_id);
+  auto known = StoredRequest(key);
+  if (!known.ok()) return known.status();
+  if (known->has_value()) {
+    auto dot = ReadRequest(**known, request.request_digest);
+    if (!dot.ok()) return dot.status();
+    WriteResult result;
+    result.dot = *dot;
+    result.replayed = true;
+    return result;
+  }
+  for (const Expectation& expectation : request.expectations) {
+    auto record = Load(expectation.record);
+    if (!record.ok()) return record.status();
+    const std::optional<RecordState>& state = (*record)->state;
+    if (expectation.etag.empty()) {
+      if (state) return Error(Reason::kRecordExists, fmt::format("{} exists", expectation.record), {{"name", expectation.record}});
+      continue;
+    }
+    if (!state) return Error(Reason::kRecordNotFound, fmt::format("there is no {}", expectation.record), {{"name", expectation.record}});
+    std::string etag = (*record)->changed ? EtagOf(*state) : EtagOfBytes((*record)->stored);
+    if (etag != expectation.etag) {
+      return Error(Reason::kEtagMismatch, fmt::format("{} has changed since it was read", expectation.record),
+                   {{"name", expectation.record}});
+    }
+  }
+
+  uint64_t now_ms = static_cast<uint64_t>(absl::ToUnixMillis(options_.clock->Now()));
+  Hlc time = std::max(Hlc::FromMillis(now_ms), Hlc(committed_.last_time.raw() + 1));
+  if (time.millis() > now_ms + static_cast<uint64_t>(absl::ToInt64Milliseconds(options_.future_bound))) {
+    return Error(Reason::kClockDrift, fmt::format("this node's clock is {} ms behind what it has seen", time.millis() - now_ms));
+  }
+  Header header;
+  header.log = committer_.own_log_;
+  header.seq = committed_.applied.Get(header.log);
+  header.time = time;
+  Dot dot{header.log, header.seq};
+  auto states = Outcome(write.payload.mutations, write.mutation_ids, time, dot);
+  if (!states.ok()) {
+    return states.status().code() == absl::StatusCode::kDataLoss ? states.status()
+                                                                 : Error(Reason::kInternal, std::string(states.status().message()));
+  }
+  auto audience = AudienceOf(*states);
+  if (!audience.ok()) return audience.status();
+  header.deps = committed_.applied;
+  header.deps.Set(header.log, Seq(0));
+  header.audience = *std::move(audience);
+  header.payload_digest = write.digest;
+  absl::Status status = AppendEntry(dot, time, EncodeHeader(header), &write.payload_bytes);
+  if (!status.ok()) return status;
+
+  WriteResult result;
+  result.dot = dot;
+  result.time = time;
+  result.states = *states;
+  payloads_[dot] = &write.payload;
+  Adopt(*std::move(states), write.payload, time, dot);
+  RememberRequest(request.actor, request.request_id, request.request_digest, dot);
+  return result;
+}
+
+absl::Status Committer::Assembly::FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, Hlc time, Dot dot) {
+  auto states = Outcome(payload.mutations, ids, time, dot);
+  if (!states.ok()) return states.status();
+  payloads_[dot] = &payload;
+  Adopt(*std::move(states), payload, time, dot);
+  RememberRequest(payload.actor, payload.request_id, payload.request_digest, dot);
+  return absl::OkStatus();
+}
+
+replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) {
+  replication::ApplyResult result;
+  Hlc bound = Hlc::FromMillis(static_cast<uint64_t>(absl::ToUnixMillis(options_.clock->Now() + options_.future_bound)));
+  for (; result.applied < work.batch.entries.size(); ++result.applied) {
+    const replication::VerifiedEntry& entry = work.batch.entries[result.applied];
+    const Dot dot = entry.dot;
+    if (committer_.witness_->Quarantined(dot.log)) continue;
+    Seq next = committed_.applied.Get(dot.log);
+    if (dot.seq < next) continue;  // came by another link
+    if (dot.seq > next) {
+      result.status = Error(Reason::kPeerProtocol,
+                            fmt::format("entry {} of log {} came before entry {}", dot.seq.value(), dot.log.value(), next.value()));
+      return result;
+    }
+    if (!committed_.applied.Covers(entry.header.deps)) {
+      result.status =
+          absl::UnavailableError(fmt::format("entry {} of log {} waits for entries it follows", dot.seq.value(), dot.log.value()));
+      return result;
+    }
+    if (entry.header.time > bound) {
+      result.status = absl::UnavailableError(fmt::format("entry {} of log {} is {} ms in the future", dot.seq.value(), dot.log.value(),
+                                                         entry.header.time.millis() - bound.millis()));
+      return result;
+    }
+    result.status = AppendEntry(dot, entry.header.time, entry.header_bytes, entry.payload ? &*entry.payload : nullptr);
+    if (!result.status.ok()) return result;
+    const std::optional<DecodedPayload>& decoded = work.payloads[result.applied];
+    if (!decoded) {
+      MakeOpaque(dot, kCauseWithheld, "the payload is not for this site");
+      continue;
+    }
+    absl::Status folded =
+        decoded->status.ok() ? FoldPayload(decoded->payload, decoded->mutation_ids, entry.header.time, dot) : decoded->status;
+    if (folded.ok()) continue;
+    if (folded.code() == absl::StatusCode::kUnimplemented) {
+      MakeOpaque(dot, kCauseUnknownKind, std::string(folded.message()));
+    } else if (folded.code() == absl::StatusCode::kInvalidArgument || !decoded->status.ok()) {
+      MakeOpaque(dot, kCauseInvalid, std::string(folded.message()));
+    } else {
+      result.status = folded;  // this node's store is at fault, not the entry: nothing of the batch may be written
+      return result;
+    }
+  }
+  if (!work.batch.journal_instance.empty()) {
+    std::string position;
+    PutBytes(&position, work.batch.journal_instance);
+    PutU64(&position, work.batch.journal_position.value());
+    batch_->Put(Cf::kLinks, work.batch.peer, position);
+  }
+  return result;
+}
+
+absl::Status Committer::Assembly::PruneRequests(uint64_t before_ms) {
+  std::string end;
+  PutU64(&end, before_ms);
+  auto it = committer_.store_->Iterate(Cf::kRequests, {}, end);
+  size_t n = 0;
+  for (it->SeekToFirst(); it->Valid() && n < kPruneMax; it->Next(), ++n) batch_->Delete(Cf::kRequests, it->key());
+  return it->status();
+}
+
+absl::Status Committer::Assembly::Finish() {
+  std::set<std::string> touched_classes;
+  std::map<std::string, int64_t> figure_deltas;
+  for (auto& [name, record] : records_) {
+    if (!record.changed) continue;
+    std::string stored = EncodeState(*record.state);
+    Derived before;
+    if (!record.stored.empty()) {
+      auto old_state = DecodeState(record.stored);
+      if (!old_state.ok()) return old_state.status();
+      std::string old_class = ClassOf(*old_state);
+      ClassState& state = committed_.classes[old_class];
+      state.hash.Remove(DigestElement(name, record.stored));
+      --state.records;
+      touched_classes.insert(old_class);
+      auto bytes = committer_.store_->Get(Cf::kDerived, name);
+      if (!bytes.ok()) return bytes.status();
+      if (bytes->has_value()) {
+        auto decoded = DecodeDerived(**bytes);
+        if (!decoded.ok()) return decoded.status();
+        before = *std::move(decoded);
+      }
+    }
+    std::string new_class = ClassOf(*record.state);
+    ClassState& state = committed_.classes[new_class];
+    state.hash.Add(DigestElement(name, stored));
+    ++state.records;
+    touched_classes.insert(new_class);
+    batch_->Put(Cf::kRecords, name, stored);
+
+    Derived after;
+    if (const records::RecordType* type = options_.registry->FindByNumber(record.state->type)) {
+      after = DeriveFrom(*type, options_.roster, name, *record.state);
+    }
+    for (const std::string& key : before.index_keys) {
+      if (!after.index_keys.contains(key)) batch_->Delete(Cf::kIndexes, key);
+    }
+    for (const std::string& key : after.index_keys) {
+      if (!before.index_keys.contains(key)) batch_->Put(Cf::kIndexes, key, {});
+    }
+    for (const auto& [key, amount] : before.figures) figure_deltas[key] -= amount;
+    for (const auto& [key, amount] : after.figures) figure_deltas[key] += amount;
+    batch_->Put(Cf::kDerived, name, EncodeDerived(after));
+  }
+  for (const auto& [key, delta] : figure_deltas) {
+    if (delta == 0) continue;
+    int64_t value = committer_.Figure(key) + delta;
+    figures_[key] = value;
+    if (value == 0) {
+      batch_->Delete(Cf::kAggregates, key);
+    } else {
+      std::string bytes;
+      PutU64(&bytes, static_cast<uint64_t>(value));
+      batch_->Put(Cf::kAggregates, key, bytes);
+    }
+  }
+  for (const std::string& name : touched_classes) {
+    const ClassState& state = committed_.classes[name];
+    std::string bytes;
+    PutU64(&bytes, static_cast<uint64_t>(state.records));
+    bytes += state.hash.Serialise();
+    batch_->Put(Cf::kMeta, std::string(storage::kMetaDigestPrefix) + name, bytes);
+  }
+  for (const auto& [log, frontier] : frontiers_) {
+    std::string size;
+    PutU64(&size, frontier.size());
+    batch_->Put(Cf::kLogs, storage::LogKey(log), size);
+  }
+  std::string time;
+  PutU64(&time, committed_.last_time.raw());
+  batch_->Put(Cf::kMeta, storage::kMetaHlc, time);
+  return absl::OkStatus();
+}
+
+}  // namespace fairlead::node

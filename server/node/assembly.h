@@ -1,0 +1,98 @@
+// One batch of the committer in the making: the folded effect of entries that are not durable yet.
+//
+// Reads through what it has changed so far to the store. Nothing outside changes until the batch is written: an assembly that is thrown
+// away leaves no trace.
+//
+// Thread safety: one thread. Ownership: borrows all it is given; must not outlive it.
+
+#ifndef FAIRLEAD_SERVER_NODE_ASSEMBLY_H_
+#define FAIRLEAD_SERVER_NODE_ASSEMBLY_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "api/merkle.h"
+#include "server/node/committer.h"
+
+namespace fairlead::node {
+
+class Committer::Assembly {
+ public:
+  Assembly(const Committer& committer, Committed committed);
+
+  // Checks a local write against the state so far and folds it. The error is the write's own and leaves the assembly as it was.
+  absl::StatusOr<WriteResult> AddLocal(const LocalWrite& write);
+  // Folds the entries of a peer's batch that can be applied: a prefix.
+  replication::ApplyResult AddRemote(const RemoteWork& work);
+  // Forgets request ids older than the horizon, a bounded number of them.
+  absl::Status PruneRequests(uint64_t before_ms);
+
+  // Adds what follows from the folded records: states, digests, indexes, figures, position.
+  absl::Status Finish();
+
+  storage::Batch* batch() { return batch_.get(); }
+  bool empty() const { return !changed_; }
+  Position journal_start() const { return journal_start_; }
+  Committed& committed() { return committed_; }
+  std::map<LogId, merkle::Frontier>& frontiers() { return frontiers_; }
+  // New values of the figures that change.
+  const std::map<std::string, int64_t>& figures() const { return figures_; }
+  // Roots at the sizes that waiting checkpoints have, for logs that grew.
+  const std::map<LogId, std::map<uint64_t, Digest>>& checkpoint_roots() const { return checkpoint_roots_; }
+
+ private:
+  struct Record {
+    std::string stored;                // as in the store; empty when it was not there
+    std::optional<RecordState> state;  // as it is now
+    bool changed = false;
+  };
+
+  absl::StatusOr<Record*> Load(const std::string& name);
+  absl::StatusOr<std::optional<std::string>> StoredRequest(const std::string& key) const;
+  absl::StatusOr<merkle::Frontier*> FrontierOf(LogId log);
+  // Adds header and payload to their log, tree and journal.
+  absl::Status AppendEntry(Dot dot, Hlc time, const std::string& header, const std::string* payload);
+  absl::Status FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, Hlc time, Dot dot);
+  // The states `mutations` lead to, by record name; the error says which mutation the fold refuses.
+  absl::StatusOr<std::map<std::string, RecordState>> Outcome(const std::vector<Mutation>& mutations, const std::vector<MutationId>& ids,
+                                                             Hlc time, Dot dot);
+  void Adopt(std::map<std::string, RecordState> states, const Payload& payload, Hlc time, Dot dot);
+  void RememberRequest(const std::string& actor, const std::string& request_id, const std::array<uint8_t, 16>& digest, Dot dot);
+  void MakeOpaque(Dot dot, const std::string& cause, const std::string& detail);
+  absl::StatusOr<Audience> AudienceOf(const std::map<std::string, RecordState>& states) const;
+  std::string ClassOf(const RecordState& state) const;
+  std::optional<std::string> FetchValue(const ValueId& id, Dot dot) const;
+
+  const Committer& committer_;
+  const NodeOptions& options_;
+  std::unique_ptr<storage::Batch> batch_;
+  Committed committed_;
+  const Position journal_start_;
+  const std::string read_only_;  // why no local write is taken; empty when they are
+  bool changed_ = false;
+  std::map<std::string, Record> records_;
+  std::map<std::string, std::string> requests_;
+  std::map<std::string, int64_t> figures_;
+  std::map<Dot, const Payload*> payloads_;  // of this batch
+  std::map<LogId, merkle::Frontier> frontiers_;
+  std::map<LogId, std::set<uint64_t>> waiting_sizes_;
+  std::map<LogId, std::map<uint64_t, Digest>> checkpoint_roots_;
+};
+
+// Key in Cf::kRequests.
+std::string RequestKey(std::string_view actor, std::string_view request_id);
+// Value in Cf::kRequests.
+std::string RequestValue(Dot dot, const std::array<uint8_t, 16>& digest);
+// The dot, or REQUEST_ID_REUSED when the digest is another request's.
+absl::StatusOr<Dot> ReadRequest(std::string_view value, const std::array<uint8_t, 16>& digest);
+
+}  // namespace fairlead::node
+
+#endif  // FAIRLEAD_SERVER_NODE_ASSEMBLY_H_

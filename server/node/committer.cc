@@ -1,0 +1,397 @@
+#include "server/node/committer.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "api/bytes.h"
+#include "api/errors.h"
+#include "server/node/assembly.h"
+#include "server/node/log_book.h"
+
+namespace fairlead::node {
+
+using storage::Cf;
+
+namespace {
+
+constexpr absl::Duration kPruneInterval = absl::Hours(1);
+constexpr int64_t kRequestAheadMsMax = 24 * 3600 * 1000;  // a caller's clock may be this far ahead
+
+absl::Status ToWriteError(const absl::Status& status) {
+  // Errors with a reason are for the caller as they are.
+  if (!ReasonOf(status).empty()) return status;
+  return Error(Reason::kInternal, std::string(status.message()));
+}
+
+}  // namespace
+
+Committer::Committer(const NodeOptions* options, SiteId site, LogId own_log, storage::Store* store, CommitLog* commit_log, Witness* witness)
+    : options_(*options), site_(site), own_log_(own_log), store_(store), commit_log_(commit_log), witness_(witness) {}
+
+absl::Status Committer::Load() {
+  LogBook book(*store_);
+  auto instance = store_->Get(Cf::kMeta, storage::kMetaJournalInstance);
+  if (!instance.ok()) return instance.status();
+  if (!instance->has_value()) return Error(Reason::kStoreDamaged, "the store has no journal instance");
+  journal_instance_ = **instance;
+
+  Committed committed;
+  for (const RosterLog& log : options_.roster.logs()) {
+    auto size = book.Size(log.id);
+    if (!size.ok()) return size.status();
+    committed.applied.Set(log.id, *size);
+    auto frontier = merkle::Frontier::Load(size->value(), book.Subtrees(log.id));
+    if (!frontier.ok()) return frontier.status();
+    frontiers_.emplace(log.id, *std::move(frontier));
+  }
+  auto end = book.JournalEnd();
+  if (!end.ok()) return end.status();
+  committed.journal_end = *end;
+
+  auto time = store_->Get(Cf::kMeta, storage::kMetaHlc);
+  if (!time.ok()) return time.status();
+  if (time->has_value()) committed.last_time = Hlc(Reader(**time).U64());
+
+  auto classes = store_->Iterate(Cf::kMeta, storage::kMetaDigestPrefix, storage::PrefixEnd(storage::kMetaDigestPrefix));
+  for (classes->SeekToFirst(); classes->Valid(); classes->Next()) {
+    ClassState state;
+    Reader in(classes->value());
+    state.records = static_cast<int64_t>(in.U64());
+    if (!in.ok() || !LatticeHash::Parse(in.Fixed(LatticeHash::kBytes), &state.hash)) {
+      return Error(Reason::kStoreDamaged, "the state digest is damaged");
+    }
+    committed.classes.emplace(classes->key().substr(storage::kMetaDigestPrefix.size()), state);
+  }
+  if (!classes->status().ok()) return classes->status();
+
+  std::map<std::string, int64_t, std::less<>> figures;
+  auto it = store_->Iterate(Cf::kAggregates, {}, {});
+  for (it->SeekToFirst(); it->Valid(); it->Next()) figures.emplace(it->key(), static_cast<int64_t>(Reader(it->value()).U64()));
+  if (!it->status().ok()) return it->status();
+
+  auto opaque = store_->Iterate(Cf::kOpaque, {}, {});
+  for (opaque->SeekToFirst(); opaque->Valid(); opaque->Next()) ++committed.opaque;
+  if (!opaque->status().ok()) return opaque->status();
+
+  absl::MutexLock lock(&committed_mu_);
+  committed_ = std::move(committed);
+  figures_ = std::move(figures);
+  return absl::OkStatus();
+}
+
+void Committer::Write(WriteRequest request, WriteCallback done) {
+  auto refuse = [&](absl::Status status) { Complete([done, status = std::move(status)] { done(status); }); };
+  int64_t millis = RequestIdMillis(request.request_id);
+  int64_t now_ms = absl::ToUnixMillis(options_.clock->Now());
+  if (millis < 0 || millis > now_ms + kRequestAheadMsMax) {
+    return refuse(FieldError(Reason::kFieldInvalid, "request_id", "must be a UUID version 7 (RFC 9562) of the present"));
+  }
+  if (millis < now_ms - absl::ToInt64Milliseconds(options_.request_horizon)) {
+    return refuse(FieldError(Reason::kRequestIdExpired, "request_id", "is older than this node remembers; use a new one"));
+  }
+  LocalWrite write;
+  std::string nonce = RandomBytes(write.payload.nonce.size());
+  std::copy(nonce.begin(), nonce.end(), write.payload.nonce.begin());
+  write.payload.actor = request.actor;
+  write.payload.request_id = request.request_id;
+  write.payload.request_digest = request.request_digest;
+  write.payload.method = request.method;
+  write.payload.mutations = std::move(request.mutations);
+  write.payload_bytes = EncodePayload(write.payload);
+  if (write.payload_bytes.size() > kPayloadBytesMax) {
+    return refuse(Error(Reason::kMessageTooLarge, fmt::format("the request makes an entry of {} bytes; at most {} are allowed",
+                                                              write.payload_bytes.size(), kPayloadBytesMax)));
+  }
+  write.digest = Sha256(write.payload_bytes);
+  for (size_t i = 0; i < write.payload.mutations.size(); ++i) {
+    write.mutation_ids.push_back(MutationIdOf(options_.roster.network(), write.payload, i));
+  }
+  write.request = std::move(request);
+  write.done = std::move(done);
+  Enqueue(std::move(write));
+}
+
+void Committer::ApplyRemote(replication::RemoteBatch batch, std::function<void(replication::ApplyResult)> done) {
+  RemoteWork work;
+  work.payloads.reserve(batch.entries.size());
+  for (const replication::VerifiedEntry& entry : batch.entries) {
+    if (!entry.payload) {
+      work.payloads.push_back(std::nullopt);
+      continue;
+    }
+    DecodedPayload& decoded = *work.payloads.emplace_back(DecodedPayload{});
+    auto payload = DecodePayload(*entry.payload);
+    decoded.status = payload.status();
+    if (!payload.ok()) continue;
+    decoded.payload = *std::move(payload);
+    for (size_t i = 0; i < decoded.payload.mutations.size(); ++i) {
+      decoded.mutation_ids.push_back(MutationIdOf(options_.roster.network(), decoded.payload, i));
+    }
+  }
+  for (const replication::VerifiedCheckpoint& checkpoint : batch.checkpoints) witness_->Offer(checkpoint);
+  work.batch = std::move(batch);
+  work.done = std::move(done);
+  Enqueue(std::move(work));
+}
+
+absl::StatusOr<std::optional<Dot>> Committer::FindRequest(std::string_view actor, std::string_view request_id,
+                                                          const std::array<uint8_t, 16>& digest) const {
+  auto value = store_->Get(Cf::kRequests, RequestKey(actor, request_id));
+  if (!value.ok()) return value.status();
+  if (!value->has_value()) return std::nullopt;
+  auto dot = ReadRequest(**value, digest);
+  if (!dot.ok()) return dot.status();
+  return *dot;
+}
+
+size_t Committer::CostOf(const Work& work) const {
+  if (const auto* write = std::get_if<LocalWrite>(&work)) return write->payload_bytes.size();
+  size_t bytes = 0;
+  for (const replication::VerifiedEntry& entry : std::get<RemoteWork>(work).batch.entries) {
+    bytes += entry.header_bytes.size() + (entry.payload ? entry.payload->size() : 0);
+  }
+  return bytes;
+}
+
+void Committer::Enqueue(Work work) {
+  const bool local = std::holds_alternative<LocalWrite>(work);
+  absl::Status refused;
+  {
+    absl::MutexLock lock(&queue_mu_);
+    if (stopped_) {
+      refused = Error(Reason::kShuttingDown, "the node is shutting down");
+    } else if (local && queued_entries_ >= options_.queue_entries_max) {
+      refused = Error(Reason::kOverloaded, fmt::format("{} writes wait already", queued_entries_));
+    } else {
+      queued_entries_ += local ? 1 : 0;  // remote batches are bounded by their links' credit
+      queue_.push_back(std::move(work));
+      return;
+    }
+  }
+  if (local) {
+    Complete([done = std::move(std::get<LocalWrite>(work).done), refused] { done(refused); });
+  } else {
+    Complete([done = std::move(std::get<RemoteWork>(work).done), refused] { done({0, refused}); });
+  }
+}
+
+bool Committer::CommitOnce() {
+  std::vector<Work> works;
+  {
+    absl::MutexLock lock(&queue_mu_);
+    size_t bytes = 0;
+    while (!queue_.empty() && works.size() < options_.batch_entries_max && bytes < options_.batch_bytes_max) {
+      bytes += CostOf(queue_.front());
+      if (std::holds_alternative<LocalWrite>(queue_.front())) --queued_entries_;
+      works.push_back(std::move(queue_.front()));
+      queue_.pop_front();
+    }
+  }
+  if (works.empty()) return false;
+
+  Committed before;
+  {
+    absl::MutexLock lock(&committed_mu_);
+    before = committed_;
+  }
+  const Seq own_before = before.applied.Get(own_log_);
+  Assembly assembly(*this, std::move(before));
+  std::vector<absl::StatusOr<WriteResult>> written(works.size(), absl::UnknownError("not a write"));
+  std::vector<replication::ApplyResult> applied(works.size());
+  absl::Status status;
+  for (size_t i = 0; i < works.size() && status.ok(); ++i) {
+    if (auto* write = std::get_if<LocalWrite>(&works[i])) {
+      written[i] = assembly.AddLocal(*write);
+      continue;
+    }
+    applied[i] = assembly.AddRemote(std::get<RemoteWork>(works[i]));
+    switch (applied[i].status.code()) {
+      case absl::StatusCode::kOk:
+      case absl::StatusCode::kUnavailable:         // waits
+      case absl::StatusCode::kFailedPrecondition:  // the peer broke the protocol
+        break;
+      default:
+        status = applied[i].status;
+    }
+  }
+  absl::Time now = options_.clock->Now();
+  if (status.ok() && !assembly.empty()) {
+    if (now - last_prune_ > kPruneInterval) {
+      status = assembly.PruneRequests(static_cast<uint64_t>(absl::ToUnixMillis(now - options_.request_horizon)));
+      last_prune_ = now;
+    }
+    if (status.ok()) status = assembly.Finish();
+    if (status.ok()) {
+      status = commit_log_->Append(assembly.journal_start(), assembly.committed().journal_end, assembly.batch());
+    }
+  }
+
+  if (!status.ok()) {
+    spdlog::error("a batch was not written: {}", std::string(status.message()));
+    if (ReasonOf(status) == ReasonName(Reason::kStorageFailed) || status.code() == absl::StatusCode::kDataLoss) {
+      absl::MutexLock lock(&committed_mu_);
+      failure_ = std::string(status.message());
+    }
+    absl::Status error = ToWriteError(status);
+    for (Work& work : works) {
+      if (auto* write = std::get_if<LocalWrite>(&work)) {
+        Complete([done = std::move(write->done), error] { done(error); });
+      } else {
+        // The entries are not at fault: they are offered again.
+        std::string message(error.message());
+        Complete([done = std::move(std::get<RemoteWork>(work).done), message] { done({0, absl::UnavailableError(message)}); });
+      }
+    }
+    return true;
+  }
+
+  const Position journal_end = assembly.committed().journal_end;
+  const Seq own_after = assembly.committed().applied.Get(own_log_);
+  if (!assembly.empty()) {
+    absl::MutexLock lock(&committed_mu_);
+    committed_ = std::move(assembly.committed());
+    for (const auto& [key, value] : assembly.figures()) {
+      if (value == 0) {
+        figures_.erase(key);
+      } else {
+        figures_[key] = value;
+      }
+    }
+  }
+  for (auto& [log, frontier] : assembly.frontiers()) {
+    auto roots = assembly.checkpoint_roots().find(log);
+    witness_->Advanced(log, Seq(frontier.size()),
+                       roots == assembly.checkpoint_roots().end() ? std::map<uint64_t, Digest>() : roots->second);
+    frontiers_[log] = std::move(frontier);
+  }
+  if (own_after > own_before && witness_->KnownSize(own_log_) == own_after) {
+    // Signed over what the store answers, never over what this process believes it wrote.
+    auto root = LogBook(*store_).Root(own_log_, own_after);
+    if (root.ok()) {
+      witness_->SignOwn(own_after, *root);
+    } else {
+      spdlog::error("the checkpoint of size {} could not be signed: {}", own_after.value(), std::string(root.status().message()));
+    }
+  }
+  for (size_t i = 0; i < works.size(); ++i) {
+    if (auto* write = std::get_if<LocalWrite>(&works[i])) {
+      Complete([done = std::move(write->done), result = std::move(written[i])]() mutable { done(std::move(result)); });
+    } else {
+      Complete([done = std::move(std::get<RemoteWork>(works[i]).done), result = std::move(applied[i])] { done(result); });
+    }
+  }
+  if (journal_end > assembly.journal_start()) {
+    Complete([this, journal_end] {
+      absl::MutexLock lock(&listeners_mu_);
+      for (const auto& [id, listener] : listeners_) listener(journal_end);
+    });
+  }
+  return true;
+}
+
+bool Committer::WaitForWork() {
+  absl::MutexLock lock(&queue_mu_);
+  auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(queue_mu_) { return stopped_ || !queue_.empty(); };
+  queue_mu_.Await(absl::Condition(&ready));
+  return !queue_.empty();
+}
+
+void Committer::Complete(std::function<void()> completion) {
+  absl::MutexLock lock(&completions_mu_);
+  completions_.push_back(std::move(completion));
+}
+
+bool Committer::RunCompletions() {
+  std::deque<std::function<void()>> ready;
+  {
+    absl::MutexLock lock(&completions_mu_);
+    ready.swap(completions_);
+  }
+  for (std::function<void()>& completion : ready) completion();
+  return !ready.empty();
+}
+
+bool Committer::WaitForCompletions() {
+  absl::MutexLock lock(&completions_mu_);
+  auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(completions_mu_) { return completions_stopped_ || !completions_.empty(); };
+  completions_mu_.Await(absl::Condition(&ready));
+  return !completions_.empty();
+}
+
+void Committer::Stop() {
+  {
+    absl::MutexLock lock(&queue_mu_);
+    stopped_ = true;
+  }
+}
+
+void Committer::StopCompletions() {
+  absl::MutexLock lock(&completions_mu_);
+  completions_stopped_ = true;
+}
+
+std::string Committer::UnwritableReason() const {
+  VersionVector applied;
+  {
+    absl::MutexLock lock(&committed_mu_);
+    if (!failure_.empty()) return failure_;
+    applied = committed_.applied;
+  }
+  Seq known = witness_->KnownSize(own_log_);
+  Seq held = applied.Get(own_log_);
+  if (known > held) {
+    return fmt::format("peers hold {} entries of this site's log and this node {}: it recovers them before it writes", known.value(),
+                       held.value());
+  }
+  if (witness_->Quarantined(own_log_)) return "this site's own log is quarantined: it has two histories";
+  return "";
+}
+
+uint64_t Committer::AddJournalListener(std::function<void(Position)> listener) {
+  absl::MutexLock lock(&listeners_mu_);
+  uint64_t id = next_listener_++;
+  listeners_.emplace(id, std::move(listener));
+  return id;
+}
+
+void Committer::RemoveJournalListener(uint64_t id) {
+  absl::MutexLock lock(&listeners_mu_);
+  listeners_.erase(id);
+}
+
+Position Committer::JournalEnd() const {
+  absl::MutexLock lock(&committed_mu_);
+  return committed_.journal_end;
+}
+
+VersionVector Committer::Applied() const {
+  absl::MutexLock lock(&committed_mu_);
+  return committed_.applied;
+}
+
+std::pair<VersionVector, std::map<std::string, ClassState>> Committer::Classes() const {
+  absl::MutexLock lock(&committed_mu_);
+  return {committed_.applied, committed_.classes};
+}
+
+int64_t Committer::Figure(std::string_view key) const {
+  absl::MutexLock lock(&committed_mu_);
+  auto it = figures_.find(key);
+  return it == figures_.end() ? 0 : it->second;
+}
+
+std::vector<std::pair<std::string, int64_t>> Committer::Figures(std::string_view prefix) const {
+  std::vector<std::pair<std::string, int64_t>> out;
+  absl::MutexLock lock(&committed_mu_);
+  for (auto it = figures_.lower_bound(prefix); it != figures_.end() && it->first.starts_with(prefix); ++it) out.push_back(*it);
+  return out;
+}
+
+int64_t Committer::OpaqueCount() const {
+  absl::MutexLock lock(&committed_mu_);
+  return committed_.opaque;
+}
+
+}  // namespace fairlead::node

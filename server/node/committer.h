@@ -1,0 +1,141 @@
+// The committer: takes the writes and the remote entries that wait, orders them, folds them and makes them durable as one batch.
+//
+// The sync in flight is the batching window: what arrives while one batch syncs is the next batch. Encoding and hashing are done before the
+// queue, callbacks after it (RunCompletions), neither on the committing thread.
+//
+// Thread safety: any thread, but CommitOnce by one at a time. Ownership: borrows store, commit log, witness and options.
+
+#ifndef FAIRLEAD_SERVER_NODE_COMMITTER_H_
+#define FAIRLEAD_SERVER_NODE_COMMITTER_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/status.h>
+#include <absl/synchronization/mutex.h>
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "api/merkle.h"
+#include "server/node/commit_log.h"
+#include "server/node/lattice_hash.h"
+#include "server/node/node.h"
+#include "server/node/witness.h"
+
+namespace fairlead::node {
+
+// Field numbers that mean the same in every record type.
+inline constexpr uint32_t kAudienceField = 6;
+
+// The folded state of one audience class: its digest and how many records it has.
+struct ClassState {
+  LatticeHash hash;
+  int64_t records = 0;
+};
+
+class Committer {
+ public:
+  Committer(const NodeOptions* options, SiteId site, LogId own_log, storage::Store* store, CommitLog* commit_log, Witness* witness);
+  // Reads what the store holds. DATA_LOSS when it is damaged.
+  absl::Status Load();
+
+  void Write(WriteRequest request, WriteCallback done);
+  void ApplyRemote(replication::RemoteBatch batch, std::function<void(replication::ApplyResult)> done);
+  absl::StatusOr<std::optional<Dot>> FindRequest(std::string_view actor, std::string_view request_id,
+                                                 const std::array<uint8_t, 16>& digest) const;
+
+  bool CommitOnce();
+  bool WaitForWork();
+  bool RunCompletions();
+  bool WaitForCompletions();
+  // Refuses new work. What waits is still committed.
+  void Stop();
+  // Ends WaitForCompletions once none is left. Called when no more work can come.
+  void StopCompletions();
+  std::string UnwritableReason() const;
+
+  uint64_t AddJournalListener(std::function<void(Position)> listener);
+  void RemoveJournalListener(uint64_t id);
+
+  Position JournalEnd() const;
+  std::string JournalInstance() const { return journal_instance_; }
+  VersionVector Applied() const;
+  std::pair<VersionVector, std::map<std::string, ClassState>> Classes() const;
+  int64_t Figure(std::string_view key) const;
+  std::vector<std::pair<std::string, int64_t>> Figures(std::string_view prefix) const;
+  int64_t OpaqueCount() const;
+
+ private:
+  // A local write, encoded and hashed.
+  struct LocalWrite {
+    WriteRequest request;  // its mutations have moved to `payload`
+    Payload payload;
+    std::string payload_bytes;
+    Digest digest{};
+    std::vector<MutationId> mutation_ids;
+    WriteCallback done;
+  };
+  // A remote entry's payload, decoded before the queue.
+  struct DecodedPayload {
+    absl::Status status;  // not OK: the entry will be opaque
+    Payload payload;
+    std::vector<MutationId> mutation_ids;
+  };
+  struct RemoteWork {
+    replication::RemoteBatch batch;
+    std::vector<std::optional<DecodedPayload>> payloads;  // nullopt: withheld
+    std::function<void(replication::ApplyResult)> done;
+  };
+  using Work = std::variant<LocalWrite, RemoteWork>;
+  // What is committed, as readers see it. Changes all at once after each batch.
+  struct Committed {
+    VersionVector applied;
+    Position journal_end;
+    Hlc last_time;
+    std::map<std::string, ClassState> classes;
+    int64_t opaque = 0;
+  };
+  class Assembly;  // one batch in the making
+
+  size_t CostOf(const Work& work) const;
+  void Enqueue(Work work);
+  void Complete(std::function<void()> completion);
+
+  const NodeOptions& options_;
+  const SiteId site_;
+  const LogId own_log_;
+  storage::Store* const store_;
+  CommitLog* const commit_log_;
+  Witness* const witness_;
+  std::string journal_instance_;
+  std::map<LogId, merkle::Frontier> frontiers_;   // used by the committing thread only
+  absl::Time last_prune_ = absl::InfinitePast();  // likewise
+
+  mutable absl::Mutex queue_mu_;
+  std::deque<Work> queue_ ABSL_GUARDED_BY(queue_mu_);
+  size_t queued_entries_ ABSL_GUARDED_BY(queue_mu_) = 0;
+  bool stopped_ ABSL_GUARDED_BY(queue_mu_) = false;
+
+  mutable absl::Mutex committed_mu_;
+  Committed committed_ ABSL_GUARDED_BY(committed_mu_);
+  std::map<std::string, int64_t, std::less<>> figures_ ABSL_GUARDED_BY(committed_mu_);
+  std::string failure_ ABSL_GUARDED_BY(committed_mu_);  // why the store takes no more writes
+
+  absl::Mutex completions_mu_;
+  std::deque<std::function<void()>> completions_ ABSL_GUARDED_BY(completions_mu_);
+  bool completions_stopped_ ABSL_GUARDED_BY(completions_mu_) = false;
+
+  absl::Mutex listeners_mu_;
+  std::map<uint64_t, std::function<void(Position)>> listeners_ ABSL_GUARDED_BY(listeners_mu_);
+  uint64_t next_listener_ ABSL_GUARDED_BY(listeners_mu_) = 1;
+};
+
+}  // namespace fairlead::node
+
+#endif  // FAIRLEAD_SERVER_NODE_COMMITTER_H_

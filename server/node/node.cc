@@ -1,0 +1,235 @@
+#include "server/node/node.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "api/bytes.h"
+#include "api/errors.h"
+#include "server/node/commit_log.h"
+#include "server/node/committer.h"
+#include "server/node/log_book.h"
+#include "server/node/witness.h"
+
+namespace fairlead::node {
+
+using storage::Cf;
+
+namespace {
+
+constexpr std::string_view kMainStream = "main";
+
+// Writes the store's identity on first use; refuses a store of another network or site.
+absl::Status Claim(storage::Store* store, const std::string& network, const std::string& site) {
+  auto batch = store->NewBatch();
+  bool fresh = false;
+  for (const auto& [key, value] : {std::pair(storage::kMetaNetwork, network), std::pair(storage::kMetaSite, site)}) {
+    auto held = store->Get(Cf::kMeta, key);
+    if (!held.ok()) return held.status();
+    if (!held->has_value()) {
+      batch->Put(Cf::kMeta, key, value);
+      fresh = true;
+    } else if (**held != value) {
+      return absl::FailedPreconditionError(
+          fmt::format("this store belongs to {} '{}'; the configuration says '{}'", std::string(key), **held, value));
+    }
+  }
+  if (!fresh) return absl::OkStatus();
+  batch->Put(Cf::kMeta, storage::kMetaJournalInstance, RandomBytes(16));
+  return store->Write(batch.get(), storage::Sync::kYes);
+}
+
+}  // namespace
+
+Node::Node(NodeOptions options, std::unique_ptr<storage::Store> store, SiteId site, LogId own_log)
+    : options_(std::move(options)), store_(std::move(store)), site_(site), own_log_(own_log) {}
+
+Node::~Node() = default;
+
+absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::unique_ptr<storage::Store> store) {
+  if (options.clock == nullptr) options.clock = &SystemClock();
+  const RosterSite* site = options.roster.FindSite(options.site);
+  if (site == nullptr) {
+    return absl::FailedPreconditionError(fmt::format("site '{}' is not in the roster of {}", options.site, options.roster.network()));
+  }
+  const RosterLog* log = options.roster.CurrentLog(site->id, kMainStream);
+  const RosterCosigner* cosigner = options.roster.FindCosigner(site->id);
+  if (log == nullptr || cosigner == nullptr) {
+    return absl::FailedPreconditionError(fmt::format("the roster has no main log or no cosigner for site '{}'", options.site));
+  }
+  if (log->verifier.key().raw() != options.log_key.public_raw()) {
+    return absl::FailedPreconditionError(fmt::format("the log key is not the one the roster names for {}", log->origin()));
+  }
+  if (cosigner->verifier.key().raw() != options.mirror_key.public_raw()) {
+    return absl::FailedPreconditionError(fmt::format("the mirror key is not the one the roster names for {}", cosigner->verifier.name()));
+  }
+  absl::Status status = Claim(store.get(), options.roster.network(), options.site);
+  if (!status.ok()) return status;
+
+  std::unique_ptr<Node> node(new Node(std::move(options), std::move(store), site->id, log->id));
+  storage::Store* s = node->store_.get();
+  const NodeOptions& o = node->options_;
+  node->witness_ = std::make_unique<Witness>(Witness::Options{.roster = &o.roster,
+                                                              .site = node->site_,
+                                                              .own_log = node->own_log_,
+                                                              .log_key = &o.log_key,
+                                                              .mirror_key = &o.mirror_key,
+                                                              .clock = o.clock,
+                                                              .cosign_interval = o.cosign_interval,
+                                                              .heartbeat_interval = o.heartbeat_interval},
+                                             s, [s](LogId id, Seq size) { return LogBook(*s).Root(id, size); });
+  auto end = LogBook(*s).JournalEnd();
+  if (!end.ok()) return end.status();
+  node->commit_log_ = std::make_unique<EmbeddedCommitLog>(s, *end);
+  node->committer_ = std::make_unique<Committer>(&o, node->site_, node->own_log_, s, node->commit_log_.get(), node->witness_.get());
+  if (status = node->committer_->Load(); !status.ok()) return status;
+  VersionVector applied = node->committer_->Applied();
+  if (status = node->witness_->Load(applied); !status.ok()) return status;
+
+  // A crash between the synced batch and its checkpoint leaves a tail without signature.
+  Seq size = applied.Get(node->own_log_);
+  if (size > Seq(0) && node->witness_->KnownSize(node->own_log_) == size) {
+    auto root = LogBook(*s).Root(node->own_log_, size);
+    if (!root.ok()) return root.status();
+    node->witness_->SignOwn(size, *root);
+  }
+  return node;
+}
+
+void Node::Write(WriteRequest request, WriteCallback done) { committer_->Write(std::move(request), std::move(done)); }
+
+absl::StatusOr<std::optional<Dot>> Node::FindRequest(std::string_view actor, std::string_view request_id,
+                                                     const std::array<uint8_t, 16>& digest) const {
+  return committer_->FindRequest(actor, request_id, digest);
+}
+
+bool Node::CommitOnce() { return committer_->CommitOnce(); }
+bool Node::WaitForWork() { return committer_->WaitForWork(); }
+bool Node::RunCompletions() { return committer_->RunCompletions(); }
+bool Node::WaitForCompletions() { return committer_->WaitForCompletions(); }
+void Node::Stop() { committer_->Stop(); }
+void Node::StopCompletions() { committer_->StopCompletions(); }
+std::string Node::UnwritableReason() const { return committer_->UnwritableReason(); }
+
+void Node::Tick() { witness_->CosignDue(); }
+
+absl::StatusOr<std::optional<RecordState>> Node::GetState(const storage::View& view, std::string_view record) const {
+  auto bytes = view.Get(Cf::kRecords, record);
+  if (!bytes.ok()) return bytes.status();
+  if (!bytes->has_value()) return std::nullopt;
+  auto state = DecodeState(**bytes);
+  if (!state.ok()) return Error(Reason::kStoreDamaged, fmt::format("the state of {} is damaged", record));
+  return *std::move(state);
+}
+
+uint64_t Node::AddJournalListener(std::function<void(Position)> listener) { return committer_->AddJournalListener(std::move(listener)); }
+void Node::RemoveJournalListener(uint64_t id) { committer_->RemoveJournalListener(id); }
+int64_t Node::Aggregate(std::string_view key) const { return committer_->Figure(key); }
+std::vector<std::pair<std::string, int64_t>> Node::Aggregates(std::string_view prefix) const { return committer_->Figures(prefix); }
+
+std::vector<LogInfo> Node::Logs() const {
+  std::vector<LogInfo> logs;
+  VersionVector applied = Applied();
+  for (const RosterLog& log : options_.roster.logs()) {
+    Witness::LogView view = witness_->View(log.id);
+    LogInfo info;
+    info.log = &log;
+    info.size = applied.Get(log.id);
+    info.known_size = std::max(view.known_size, info.size);
+    info.checkpoint_note = std::move(view.checkpoint_note);
+    info.cosignatures = std::move(view.cosignatures);
+    info.quarantine = std::move(view.quarantine);
+    info.oldest_unapplied_age = view.oldest_unapplied_age;
+    info.as_of = log.id == own_log_ ? std::optional<absl::Time>(options_.clock->Now()) : view.as_of;
+    logs.push_back(std::move(info));
+  }
+  return logs;
+}
+
+std::pair<VersionVector, std::vector<ClassDigestInfo>> Node::StateDigests() const {
+  auto [applied, classes] = committer_->Classes();
+  std::vector<ClassDigestInfo> digests;
+  for (const auto& [audience, state] : classes) {
+    if (state.records > 0) digests.push_back({audience, state.hash.Sum(), state.records});
+  }
+  return {applied, digests};
+}
+
+std::vector<OpaqueInfo> Node::OpaqueEntries(std::optional<Dot> after, size_t max) const {
+  std::vector<OpaqueInfo> out;
+  std::string from = after ? storage::DotKey({after->log, after->seq + 1}) : std::string();
+  auto it = store_->Iterate(Cf::kOpaque, from, {});
+  for (it->SeekToFirst(); it->Valid() && out.size() < max; it->Next()) {
+    Reader key(it->key());
+    OpaqueInfo info;
+    info.dot.log = LogId(key.U32());
+    info.dot.seq = Seq(key.U64());
+    Reader value(it->value());
+    info.cause = std::string(value.Bytes());
+    info.detail = std::string(value.Bytes());
+    out.push_back(std::move(info));
+  }
+  return out;
+}
+
+int64_t Node::OpaqueCount() const { return committer_->OpaqueCount(); }
+std::string Node::JournalInstance() const { return committer_->JournalInstance(); }
+Position Node::JournalEnd() const { return committer_->JournalEnd(); }
+
+absl::StatusOr<std::vector<Dot>> Node::ReadJournal(Position from, size_t max) const {
+  Position end = JournalEnd();
+  if (from >= end) return std::vector<Dot>();
+  return LogBook(*store_).Journal(from, std::min<uint64_t>(max, end.value() - from.value()));
+}
+
+VersionVector Node::Applied() const { return committer_->Applied(); }
+
+absl::StatusOr<std::vector<std::string>> Node::ReadHeaders(LogId log, Seq first, Seq end) const {
+  return LogBook(*store_).Headers(log, first, end);
+}
+
+absl::StatusOr<std::optional<std::string>> Node::ReadPayload(Dot dot) const { return LogBook(*store_).Payload(dot); }
+absl::StatusOr<Digest> Node::RootAt(LogId log, Seq size) const { return LogBook(*store_).Root(log, size); }
+
+absl::StatusOr<std::vector<Digest>> Node::BlockProof(LogId log, uint64_t block, Seq size) const {
+  LogBook book(*store_);
+  return merkle::BlockProof(block, size.value(), book.Subtrees(log));
+}
+
+std::optional<std::string> Node::CheckpointNote(LogId log) const { return witness_->CheckpointNote(log); }
+std::vector<replication::HeldCosignature> Node::CosignaturesAfter(uint64_t after) const { return witness_->CosignaturesAfter(after); }
+bool Node::Quarantined(LogId log) const { return witness_->Quarantined(log); }
+
+void Node::ApplyRemote(replication::RemoteBatch batch, std::function<void(replication::ApplyResult)> done) {
+  committer_->ApplyRemote(std::move(batch), std::move(done));
+}
+
+absl::Status Node::TakeCosignature(LogId log, const std::string& note) { return witness_->TakeCosignature(log, note); }
+
+void Node::ReportFork(LogId log, const std::string& checkpoint_note, const std::string& how) {
+  // Only the log's own signature on another history of what is held makes a log suspect: else any peer could stop any log.
+  const RosterLog* roster_log = options_.roster.FindLog(log);
+  if (roster_log == nullptr) return;
+  auto parsed = note::Parse(checkpoint_note);
+  if (!parsed.ok() || !note::Verify(*parsed, roster_log->verifier)) {
+    spdlog::warn("a report of a fork of log {} carries no valid signature: {}", roster_log->origin(), how);
+    return;
+  }
+  auto checkpoint = note::ParseCheckpoint(parsed->text);
+  if (!checkpoint.ok() || checkpoint->origin != roster_log->origin() || Seq(checkpoint->size) > Applied().Get(log)) return;
+  auto root = RootAt(log, Seq(checkpoint->size));
+  if (root.ok() && *root != checkpoint->root) witness_->Quarantine(log, how);
+}
+
+std::optional<std::pair<std::string, Position>> Node::ResumePosition(const std::string& peer) const {
+  auto value = store_->Get(Cf::kLinks, peer);
+  if (!value.ok() || !value->has_value()) return std::nullopt;
+  Reader in(**value);
+  std::string instance(in.Bytes());
+  Position position(in.U64());
+  if (!in.Done()) return std::nullopt;
+  return std::pair(instance, position);
+}
+
+}  // namespace fairlead::node

@@ -1,0 +1,46 @@
+#include "server/node/runner.h"
+
+namespace fairlead::node {
+
+Runner::Runner(Node* node, int completion_threads, std::function<void()> on_tick)
+    : node_(node), completion_threads_(completion_threads), on_tick_(std::move(on_tick)) {}
+
+Runner::~Runner() { Stop(); }
+
+void Runner::Start() {
+  committer_ = std::thread([this] {
+    while (node_->WaitForWork()) node_->CommitOnce();
+  });
+  for (int i = 0; i < completion_threads_; ++i) {
+    completers_.emplace_back([this] {
+      while (node_->WaitForCompletions()) node_->RunCompletions();
+    });
+  }
+  ticker_ = std::thread([this] {
+    for (;;) {
+      {
+        absl::MutexLock lock(&mu_);
+        mu_.AwaitWithTimeout(absl::Condition(&stopping_), node_->options().cosign_interval);
+        if (stopping_) return;
+      }
+      node_->Tick();
+      if (on_tick_) on_tick_();
+    }
+  });
+}
+
+void Runner::Stop() {
+  if (!committer_.joinable()) return;
+  {
+    absl::MutexLock lock(&mu_);
+    stopping_ = true;
+  }
+  ticker_.join();
+  node_->Stop();
+  committer_.join();
+  node_->StopCompletions();
+  for (std::thread& completer : completers_) completer.join();
+  completers_.clear();
+}
+
+}  // namespace fairlead::node

@@ -1,0 +1,42 @@
+// The threads of a node: one that commits, some that complete calls, one that cosigns.
+//
+// Thread safety: Start and Stop by one thread. Ownership: borrows the node, which must outlive it.
+
+#ifndef FAIRLEAD_SERVER_NODE_RUNNER_H_
+#define FAIRLEAD_SERVER_NODE_RUNNER_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "server/node/node.h"
+
+namespace fairlead::node {
+
+class Runner {
+ public:
+  // `on_tick` (may be null) is called after each Tick, about every cosign_interval, from the ticking thread.
+  Runner(Node* node, int completion_threads, std::function<void()> on_tick);
+  ~Runner();  // stops
+
+  void Start();
+  // Refuses new work, commits and completes what waits, and joins.
+  void Stop();
+
+ private:
+  Node* const node_;
+  const int completion_threads_;
+  const std::function<void()> on_tick_;
+  std::thread committer_;
+  std::thread ticker_;
+  std::vector<std::thread> completers_;
+  absl::Mutex mu_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace fairlead::node
+
+#endif  // FAIRLEAD_SERVER_NODE_RUNNER_H_

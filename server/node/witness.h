@@ -1,0 +1,120 @@
+// What is signed about the logs held here: checkpoints, cosignatures, what they say about other sites, and contradictions among them.
+//
+// A checkpoint is kept as complete once its entries are applied here. A cosignature says that a site holds a log durably up to a
+// checkpoint; the origin's own also says until when its log was no longer (as-of). A signed statement that contradicts what is held
+// quarantines its log.
+//
+// Thread safety: any thread. Ownership: borrows all it is given.
+
+#ifndef FAIRLEAD_SERVER_NODE_WITNESS_H_
+#define FAIRLEAD_SERVER_NODE_WITNESS_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/status.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "api/crypto.h"
+#include "api/note.h"
+#include "api/roster.h"
+#include "server/node/clock.h"
+#include "server/replication/log_io.h"
+#include "storage/store.h"
+
+namespace fairlead::node {
+
+class Witness {
+ public:
+  struct Options {
+    const Roster* roster = nullptr;
+    SiteId site;
+    LogId own_log;
+    const SigningKey* log_key = nullptr;
+    const SigningKey* mirror_key = nullptr;
+    const Clock* clock = nullptr;
+    absl::Duration cosign_interval;
+    absl::Duration heartbeat_interval;
+  };
+  struct LogView {
+    std::string checkpoint_note;
+    Seq known_size;
+    std::map<SiteId, std::pair<Seq, absl::Time>> cosignatures;
+    std::string quarantine;
+    absl::Duration oldest_unapplied_age;
+    std::optional<absl::Time> as_of;
+  };
+  // The root this node holds at a size it has applied.
+  using RootFn = std::function<absl::StatusOr<Digest>(LogId, Seq)>;
+
+  Witness(Options options, storage::Store* store, RootFn root);
+  // Reads what was kept, and checks the complete checkpoints against the trees. DATA_LOSS naming the log that does not match.
+  absl::Status Load(const VersionVector& applied);
+
+  // Signs this site's own log. REQUIRES: `root` was read back from the committed position `size`.
+  void SignOwn(Seq size, const Digest& root);
+  // A checkpoint that verified, whose entries may come later.
+  void Offer(const replication::VerifiedCheckpoint& checkpoint);
+  // Sizes > `after` of offered checkpoints of a log that wait for entries.
+  std::set<uint64_t> WaitingSizes(LogId log, Seq after) const;
+  // The log has grown to `size` here; `roots` has the root at each waiting size it passed.
+  void Advanced(LogId log, Seq size, const std::map<uint64_t, Digest>& roots);
+
+  std::optional<std::string> CheckpointNote(LogId log) const;
+  absl::Status TakeCosignature(LogId log, const std::string& note);
+  std::vector<replication::HeldCosignature> CosignaturesAfter(uint64_t version) const;
+  // Cosigns the complete checkpoints that are due. True when something new is there to send.
+  bool CosignDue();
+  void Quarantine(LogId log, const std::string& reason);
+  bool Quarantined(LogId log) const;
+  LogView View(LogId log) const;
+  // The largest size any verified statement has shown.
+  Seq KnownSize(LogId log) const;
+
+ private:
+  struct Statement {  // a cosignature
+    uint64_t version = 0;
+    uint64_t size = 0;
+    uint64_t time_s = 0;
+    std::string note;
+  };
+  struct LogState {
+    Seq applied;
+    uint64_t complete_size = 0;
+    Digest complete_root{};
+    std::string complete_note;
+    std::map<uint64_t, replication::VerifiedCheckpoint> waiting;
+    std::map<SiteId, Statement> statements;
+    std::deque<std::pair<uint64_t, absl::Time>> known;  // sizes beyond `applied`, ascending, with when each was first known
+    uint64_t known_size = 0;
+    std::deque<std::pair<uint64_t, uint64_t>> origin_said;  // (size, time) of the origin's statements not yet covered by `applied`
+    std::optional<uint64_t> as_of_s;
+    absl::Time last_cosigned = absl::InfinitePast();
+    uint64_t last_cosigned_size = 0;
+    std::string quarantine;
+  };
+
+  void Know(LogState& log, uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void OriginSaid(LogState& log, uint64_t size, uint64_t time_s) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SetComplete(LogId id, LogState& log, uint64_t size, const Digest& root, const std::string& note) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void QuarantineLocked(LogId id, const std::string& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Keep(storage::Cf cf, const std::string& key, const std::string& value);
+
+  const Options options_;
+  storage::Store* const store_;
+  const RootFn root_;
+  mutable absl::Mutex mu_;
+  std::map<LogId, LogState> logs_ ABSL_GUARDED_BY(mu_);
+  uint64_t version_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace fairlead::node
+
+#endif  // FAIRLEAD_SERVER_NODE_WITNESS_H_

@@ -1,0 +1,53 @@
+// The keys of the figures that records contribute to. Permanent: the node stores the sums under them.
+//
+//   country/{region}/{CC}                1 per country                      region: fairlead.v1.Region in decimal
+//   port/{CC}/{region_override}          1 per port                         0: the country's own region
+//   facility/{CC}                        1 per port facility
+//   officer/{region}                     1 per liaison officer
+//   engagement/{region}/{kind}/{state}   1 per engagement                   all in decimal
+//   engaged/{CC}                         1 per country of each engagement that is neither cancelled nor refused
+//   observation/{severity}               1 per observation                  in decimal
+//   follow_up_due/{yyyy-mm-dd}           1 per follow-up that is OPEN, DONE or REOPENED
+//
+// CC is ISO 3166-1 alpha-2. Withdrawn records contribute nothing.
+//
+// Thread safety: pure functions. Ownership: values.
+
+#ifndef FAIRLEAD_SERVER_RECORDS_FIGURES_H_
+#define FAIRLEAD_SERVER_RECORDS_FIGURES_H_
+
+#include <fmt/format.h>
+
+#include <string>
+#include <string_view>
+
+namespace fairlead::records::figures {
+
+inline constexpr std::string_view kCountry = "country/";
+inline constexpr std::string_view kPort = "port/";
+inline constexpr std::string_view kFacility = "facility/";
+inline constexpr std::string_view kOfficer = "officer/";
+inline constexpr std::string_view kEngagement = "engagement/";
+inline constexpr std::string_view kEngaged = "engaged/";
+inline constexpr std::string_view kObservation = "observation/";
+inline constexpr std::string_view kFollowUpDue = "follow_up_due/";
+
+// The part of a record's name after its last slash.
+inline std::string_view IdOf(std::string_view name) { return name.substr(name.rfind('/') + 1); }
+
+// `country` is a name, such as "countries/JP".
+inline std::string Country(int region, std::string_view country) { return fmt::format("{}{}/{}", kCountry, region, IdOf(country)); }
+inline std::string Port(std::string_view country, int region_override) {
+  return fmt::format("{}{}/{}", kPort, IdOf(country), region_override);
+}
+inline std::string Facility(std::string_view country) { return fmt::format("{}{}", kFacility, IdOf(country)); }
+inline std::string Officer(int region) { return fmt::format("{}{}", kOfficer, region); }
+inline std::string Engagement(int region, int kind, int state) { return fmt::format("{}{}/{}/{}", kEngagement, region, kind, state); }
+inline std::string Engaged(std::string_view country) { return fmt::format("{}{}", kEngaged, IdOf(country)); }
+inline std::string Observation(int severity) { return fmt::format("{}{}", kObservation, severity); }
+// `due` as DateText gives it.
+inline std::string FollowUpDue(std::string_view due) { return fmt::format("{}{}", kFollowUpDue, due); }
+
+}  // namespace fairlead::records::figures
+
+#endif  // FAIRLEAD_SERVER_RECORDS_FIGURES_H_

@@ -1,0 +1,60 @@
+// Observations of an engagement, tied to the ISPS Code.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "fairlead/v1/engagement.pb.h"
+#include "server/records/checks.h"
+#include "server/records/figures.h"
+#include "server/records/formats.h"
+#include "server/records/types.h"
+
+namespace fairlead::records {
+namespace {
+
+void Validate(const v1::Observation& observation, Checks* checks) {
+  checks->Prose("text", observation.text(), Need::kRequired, kProseCharsMax);
+  checks->Line("isps_reference", observation.isps_reference(), Need::kRequired, kShortCharsMax);
+  checks->Code("isps_reference", observation.isps_reference(), IsIspsReference,
+               "a reference such as \"ISPS A/16.3\", \"ISPS B/15.7\" or \"SOLAS XI-2/10\": sections 1 to 19 of a part of the ISPS Code, "
+               "regulations 1 to 13 of SOLAS chapter XI-2");
+  checks->NotZero("severity", observation.severity(), "is required: how grave it is");
+  checks->Reference("facility", observation.facility(), kPortFacilities, Need::kOptional);
+  checks->Reference("country", observation.country(), kCountries, Need::kRequired);
+  checks->Prose("evidence", observation.evidence(), Need::kOptional, kProseCharsMax);
+  checks->Prose("recommendation", observation.recommendation(), Need::kOptional, kProseCharsMax);
+
+  std::string_view parent = ParentOf(observation.name());
+  std::unique_ptr<v1::Engagement> engagement = FindAs<v1::Engagement>(checks->reader(), parent);
+  if (engagement == nullptr) {
+    checks->Fail(Reason::kReferenceNotFound, "name", fmt::format("there is no engagement {}", parent));
+  } else if (!observation.country().empty() && std::find(engagement->countries().begin(), engagement->countries().end(),
+                                                         observation.country()) == engagement->countries().end()) {
+    checks->Fail(Reason::kFieldInvalid, "country", fmt::format("must be one of the countries of {}", parent));
+  }
+}
+
+std::vector<Contribution> Contribute(const v1::Observation& observation) { return {{figures::Observation(observation.severity()), 1}}; }
+
+}  // namespace
+
+RecordType ObservationType() {
+  using Observation = v1::Observation;
+  RecordType type;
+  type.number = 6;
+  type.prototype = &Observation::default_instance();
+  type.pattern = "engagements/{engagement}/observations/{observation}";
+  type.validate = ValidateWith<Observation>(Validate);
+  type.indexes = {
+      {.number = 50, .filter = "parent", .values = On<Observation>([](const Observation& o) {
+                                           return Values{std::string(ParentOf(o.name()))};
+                                         })},
+      {.number = 51, .filter = "country", .values = On<Observation>([](const Observation& o) { return Values{o.country()}; })},
+      {.number = 52, .filter = "severity", .values = On<Observation>([](const Observation& o) { return Values{DecimalOf(o.severity())}; })},
+  };
+  type.contribute = On<Observation>(Contribute);
+  return type;
+}
+
+}  // namespace fairlead::records

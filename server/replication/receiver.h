@@ -1,0 +1,169 @@
+// The receiving side of one replication stream, as a pure state machine: messages, ticks and results in; messages and batches out.
+//
+// It verifies everything before it offers anything: a checkpoint under its log's key, each header package against the checkpoint, and
+// that the checkpoint's tree continues the one held here, each payload against its header. A package's proof holds the roots of all that lies before
+// its block: they are compared with this node's own root there, so a log that was rewritten anywhere shows at the first package.
+//
+// Faults: what only the peer can have done wrong (a message out of place, a gap, bytes without credit) ends the stream. What is wrong
+// with one log (a signature, a proof, a payload) makes that log refused on this stream, and a contradiction between what its key has
+// signed and what is held is reported to the sink as a fork; the other logs flow. Each error names log and entry.
+//
+// Memory: frames that wait for the sink, bounded by the credit granted, and headers and leaf hashes of one block per log.
+//
+// Thread safety: none; one thread at a time. Ownership: borrows source and sink, which outlive it.
+
+#ifndef FAIRLEAD_SERVER_REPLICATION_RECEIVER_H_
+#define FAIRLEAD_SERVER_REPLICATION_RECEIVER_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fairlead/v1/replication_service.pb.h"
+#include "server/replication/link_info.h"
+#include "server/replication/log_io.h"
+
+namespace fairlead::replication {
+
+struct ReceiverOptions {
+  int64_t credit_bytes = 4 << 20;  // what the peer may have sent that is not applied, plus one frame
+  size_t batch_entries_max = 4096;
+  size_t batch_bytes_max = 1 << 20;  // frames are joined up to here; a larger one is a batch of its own
+  size_t cosignatures_per_round_max = 64;
+  absl::Duration have_interval = absl::Milliseconds(20);
+  absl::Duration heartbeat_interval = absl::Seconds(1);
+  absl::Duration stall_timeout = absl::Seconds(10);
+  absl::Duration dep_timeout = absl::Seconds(30);  // a peer that never sends what its entries follow
+};
+
+class Receiver {
+ public:
+  // `info`: the link's so far; its counters go on.
+  Receiver(const ReceiverOptions& options, const LogSource* source, EntrySink* sink, LinkInfo info);
+
+  // Begins: Hello and the first credit are due.
+  void Start(absl::Time now);
+  // After an error of any of these the stream is over and so is this object's work.
+  absl::Status OnMessage(v1::ReplicateResponse message, absl::Time now);
+  // The result of the batch that TakeBatch gave last.
+  absl::Status OnApplied(const ApplyResult& result, absl::Time now);
+  absl::Status OnTick(absl::Time now);
+  // Entries were applied here, from any peer or by this site itself.
+  absl::Status OnAppliedChanged(absl::Time now);
+  // Logs whose origin is heard directly; told to the peer when they change.
+  void SetDirectLogs(std::vector<LogId> logs);
+  // The stream has ended for a reason of the transport's.
+  void OnEnd(const absl::Status& status, absl::Time now);
+
+  // Makes the next message; false when there is none now. Called until it returns false after each of the inputs above.
+  absl::StatusOr<bool> Pump(absl::Time now, v1::ReplicateRequest* out);
+  // What is to be given to the sink; nullopt while another batch is out or there is nothing.
+  std::optional<RemoteBatch> TakeBatch();
+
+  LinkInfo info() const;
+  // The first reason why `log` is refused on this stream; OK when it is not.
+  absl::Status RefusalOf(LogId log) const;
+
+ private:
+  struct HeldHeader {
+    Header header;
+    std::string bytes;
+  };
+  struct LogIn {
+    const RosterLog* log = nullptr;
+    Seq applied;               // as last read
+    Seq delivered;             // after the last entry taken from this stream
+    Seq held_end;              // headers [held_end - held.size(), held_end) are verified and wait for their payload
+    std::deque<HeldHeader> held;
+    uint64_t block = 0;        // of `leaves`
+    std::vector<Digest> leaves;  // leaf hashes of [block * 256, ...), verified here or applied
+    uint64_t prefix_blocks = 0;  // blocks [0, prefix_blocks) have prefix_root
+    Digest prefix_root{};
+    std::optional<VerifiedCheckpoint> checkpoint;  // the newest of this stream
+    std::optional<VerifiedCheckpoint> fork_claim;  // the peer's word for a fork that cannot be checked before its size is applied
+    Seq peer_size;             // what the peer has said it holds
+    absl::Status refused;
+    // The next entry wanted from this stream.
+    Seq Wanted() const { return std::max(applied, delivered); }
+    // The next header wanted.
+    Seq HeadersEnd() const { return std::max(applied, held_end); }
+  };
+  struct Frame {
+    std::vector<VerifiedEntry> entries;
+    std::vector<VerifiedCheckpoint> checkpoints;
+    Position position;
+    size_t entry_bytes = 0;
+    int64_t bytes = 0;  // of credit
+  };
+
+  absl::Status TakeWelcome(const v1::Welcome& welcome, absl::Time now);
+  absl::Status TakeEntries(v1::Entries entries, int64_t bytes, absl::Time now);
+  absl::Status TakePackage(v1::HeaderPackage package, absl::Time now);
+  absl::Status TakePayload(v1::PayloadFrame payload, Frame* frame, absl::Time now);
+  // Fine, or the log is refused.
+  absl::Status TakeCheckpoint(LogIn* log, const std::string& note, absl::Time now);
+  absl::Status VerifyPackage(LogIn* log, const v1::HeaderPackage& package, absl::Time now);
+  absl::Status TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states, absl::Time now);
+  absl::Status TakeFork(const v1::Fork& fork, absl::Time now);
+  void TakeCosignature(const v1::Cosignature& cosignature, absl::Time now);
+
+  absl::Status RefreshApplied(absl::Time now);
+  // Whether what is held here at `checkpoint`'s size has another root. REQUIRES: that many are applied.
+  absl::StatusOr<bool> Contradicts(const VerifiedCheckpoint& checkpoint) const;
+  void Refuse(LogIn* log, absl::Status why, absl::Time now);
+  void RefuseFork(LogIn* log, const VerifiedCheckpoint& proof, const std::string& how, absl::Time now);
+  void NoteError(const absl::Status& status, absl::Time now);
+  void DropEntriesOf(LogId log);
+  absl::Status Fail(absl::Status status, absl::Time now);
+  absl::Status Ended(absl::Status status, absl::Time now);
+  absl::Status PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out);
+  absl::Status CheckBlocked(absl::Time now);
+  LogIn* Find(uint32_t log);
+
+  const ReceiverOptions options_;
+  const LogSource* const source_;
+  EntrySink* const sink_;
+
+  LinkInfo info_;
+  absl::Status status_;  // not OK: over
+  bool welcomed_ = false;
+  std::string journal_instance_;  // the peer's
+  std::map<LogId, LogIn> logs_;
+  VersionVector applied_;
+
+  int64_t credit_left_ = 0;    // at the peer, when all that was granted has reached it
+  int64_t credit_due_ = 0;     // to be granted
+  std::deque<Frame> frames_;   // verified, not offered
+  std::vector<VerifiedCheckpoint> checkpoints_;  // verified, for the next frame; at most one per log
+  std::optional<RemoteBatch> batch_;  // what is left of the batch that was offered
+  int64_t batch_credit_ = 0;
+  bool batch_out_ = false;     // at the sink now
+  bool batch_due_ = false;     // to be offered (again)
+  std::optional<std::pair<Dot, absl::Time>> blocked_;  // the entry that waits, and since when
+
+  std::vector<LogId> direct_logs_;
+  bool hello_due_ = false;
+  bool have_due_ = false;
+  absl::Time last_have_ = absl::InfinitePast();
+  bool ping_due_ = false;
+  uint64_t ping_number_ = 0;
+  absl::Time ping_time_ = absl::InfinitePast();
+  absl::Time last_ping_ = absl::InfinitePast();
+  absl::Time last_heard_ = absl::InfinitePast();
+  std::deque<LogId> evidence_due_;
+  bool gossip_due_ = false;
+  uint64_t gossip_version_ = 0;
+  std::deque<HeldCosignature> gossip_;
+};
+
+}  // namespace fairlead::replication
+
+#endif  // FAIRLEAD_SERVER_REPLICATION_RECEIVER_H_

@@ -1,0 +1,429 @@
+#include "server/replication/sender.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "api/errors.h"
+#include "api/merkle.h"
+#include "server/replication/checkpoint.h"
+
+namespace fairlead::replication {
+
+namespace {
+
+constexpr size_t kFieldOverheadBytes = 16;  // tags, lengths and numbers of one payload frame, at least
+
+}  // namespace
+
+Sender::Sender(const SenderOptions& options, const LogSource* source, EntrySink* sink, SiteId receiver, absl::Time now)
+    : options_(options), source_(source), sink_(sink), receiver_(receiver), last_heard_(now) {
+  for (const RosterLog& log : source_->roster().logs()) logs_[log.id].log = &log;
+}
+
+absl::Status Sender::OnMessage(const v1::ReplicateRequest& message, absl::Time now) {
+  last_heard_ = now;
+  if (message.has_hello() == greeted_) {
+    return Error(Reason::kPeerProtocol, greeted_ ? "a second Hello" : "the first message is not Hello");
+  }
+  switch (message.message_case()) {
+    case v1::ReplicateRequest::kHello:
+      return OnHello(message.hello());
+    case v1::ReplicateRequest::kCredit:
+      credit_ = static_cast<int64_t>(std::min<uint64_t>(message.credit().bytes(), options_.credit_bytes_max)) + credit_;
+      credit_ = std::min(credit_, options_.credit_bytes_max);
+      return absl::OkStatus();
+    case v1::ReplicateRequest::kHave:
+      return TakeStates(message.have().logs(), message.have().direct_logs());
+    case v1::ReplicateRequest::kCosignature:
+      TakeCosignature(message.cosignature());
+      return absl::OkStatus();
+    case v1::ReplicateRequest::kPing:
+      pong_due_ = message.ping().number();
+      return absl::OkStatus();
+    case v1::ReplicateRequest::MESSAGE_NOT_SET:
+      break;
+  }
+  return Error(Reason::kPeerProtocol, "a message of no known kind");
+}
+
+absl::Status Sender::OnHello(const v1::Hello& hello) {
+  if (hello.network() != source_->roster().network()) {
+    return Error(Reason::kPeerProtocol,
+                 fmt::format("the peer is of network '{}', this node of '{}'", hello.network(), source_->roster().network()));
+  }
+  if (hello.protocol_version() != kProtocolVersion) {
+    return Error(Reason::kPeerProtocol,
+                 fmt::format("the peer speaks protocol version {}, this node {}", hello.protocol_version(), kProtocolVersion));
+  }
+  greeted_ = true;
+  welcome_due_ = true;
+  gossip_due_ = true;
+  Position resume(hello.journal_position());
+  // A position beyond the end is one of a journal that has lost its tail.
+  if (hello.journal_instance() == source_->JournalInstance() && resume <= source_->JournalEnd()) start_ = resume;
+  position_ = start_;
+  whole_walk_ = start_ == Position(0);
+  return TakeStates(hello.logs(), hello.direct_logs());
+}
+
+absl::Status Sender::TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states,
+                                const google::protobuf::RepeatedField<uint32_t>& direct_logs) {
+  const VersionVector applied = source_->Applied();
+  std::map<LogId, bool> named;
+  for (const v1::LogState& state : states) {
+    auto found = logs_.find(LogId(state.log()));
+    if (found == logs_.end()) continue;  // of a newer roster: nothing here to send of it
+    LogOut& log = found->second;
+    const Seq size(state.size());
+    named[log.log->id] = true;
+    if (size > log.known || !log.wanted) {
+      if (size > Seq(0) && size <= applied.Get(log.log->id) && !log.forked) {
+        auto root = source_->RootAt(log.log->id, size);
+        if (!root.ok()) return root.status();
+        if (AsView(*root) != state.root()) {
+          log.forked = true;
+          v1::Fork& fork = forks_due_.emplace_back();
+          fork.set_log(log.log->id.value());
+          fork.set_size(size.value());
+          fork.set_root(std::string(AsView(*root)));
+          if (auto note = source_->CheckpointNote(log.log->id)) fork.set_checkpoint(*note);
+        }
+      }
+    }
+    if (!log.wanted) {
+      // From here on as if never sent. The walk may have passed its entries.
+      log.wanted = true;
+      log.known = log.next = log.headers_end = size;
+      log.checkpoint.reset();
+      whole_walk_ = whole_walk_ && position_ == Position(0);
+    }
+    log.known = std::max(log.known, size);
+    log.next = std::max(log.next, log.known);
+  }
+  for (auto& [id, log] : logs_) {
+    if (!named.contains(id)) log.wanted = false;
+    log.direct = std::find(direct_logs.begin(), direct_logs.end(), id.value()) != direct_logs.end();
+  }
+  holds_recheck_ = true;
+  return absl::OkStatus();
+}
+
+void Sender::TakeCosignature(const v1::Cosignature& cosignature) {
+  auto found = logs_.find(LogId(cosignature.log()));
+  if (found == logs_.end()) return;
+  const LogOut& log = found->second;
+  if (log.forked && !source_->Quarantined(log.log->id)) {
+    // The receiver's checkpoint: proof of the fork, when it is no longer than what is held here.
+    auto theirs = OpenCheckpoint(*log.log, cosignature.note());
+    if (theirs.ok() && theirs->size > Seq(0) && theirs->size <= source_->Applied().Get(log.log->id)) {
+      auto root = source_->RootAt(log.log->id, theirs->size);
+      if (root.ok() && *root != theirs->root) {
+        sink_->ReportFork(log.log->id, cosignature.note(), fmt::format("a peer holds another history at size {}", theirs->size.value()));
+        return;
+      }
+    }
+  }
+  // A refusal is no reason to end the stream: the note may be signed by a cosigner of a newer roster, and a fork has been quarantined by
+  // the sink.
+  sink_->TakeCosignature(log.log->id, cosignature.note()).IgnoreError();
+}
+
+void Sender::OnJournalAdvanced(absl::Time) {
+  holds_recheck_ = true;
+  gossip_due_ = true;
+}
+
+absl::Status Sender::OnTick(absl::Time now) {
+  holds_recheck_ = true;
+  gossip_due_ = true;
+  if (now - last_heard_ > options_.stall_timeout) {
+    return absl::UnavailableError(
+        fmt::format("stalled: nothing heard from the receiver for {} ms", absl::ToInt64Milliseconds(now - last_heard_)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Sender::PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out) const {
+  for (const auto& [id, size] : source_->Applied().entries()) {
+    auto root = source_->RootAt(id, size);
+    if (!root.ok()) return root.status();
+    v1::LogState* state = out->Add();
+    state->set_log(id.value());
+    state->set_size(size.value());
+    state->set_root(std::string(AsView(*root)));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Sender::Pump(absl::Time now, v1::ReplicateResponse* out) {
+  out->Clear();
+  if (!greeted_) return false;
+  if (welcome_due_) {
+    v1::Welcome* welcome = out->mutable_welcome();
+    welcome->set_journal_instance(source_->JournalInstance());
+    welcome->set_journal_position(start_.value());
+    absl::Status status = PutStates(welcome->mutable_logs());
+    if (!status.ok()) return status;
+    welcome_due_ = false;
+    last_heartbeat_ = now;
+    return true;
+  }
+  if (pong_due_) {
+    out->mutable_pong()->set_number(*pong_due_);
+    pong_due_.reset();
+    return true;
+  }
+  if (!forks_due_.empty()) {
+    *out->mutable_fork() = std::move(forks_due_.front());
+    forks_due_.pop_front();
+    return true;
+  }
+  if (now - last_heartbeat_ >= options_.heartbeat_interval) {
+    v1::Heartbeat* heartbeat = out->mutable_heartbeat();
+    heartbeat->set_journal_position(ResumePosition().value());
+    absl::Status status = PutStates(heartbeat->mutable_logs());
+    if (!status.ok()) return status;
+    last_heartbeat_ = now;
+    return true;
+  }
+  if (gossip_due_ && gossip_.empty()) {
+    gossip_due_ = false;
+    size_t taken = 0;
+    for (HeldCosignature& held : source_->CosignaturesAfter(gossip_version_)) {
+      if (taken++ == options_.cosignatures_per_round_max) break;
+      gossip_version_ = held.version;
+      if (held.site != receiver_) gossip_.push_back(std::move(held));
+    }
+  }
+  if (!gossip_.empty()) {
+    out->mutable_cosignature()->set_log(gossip_.front().log.value());
+    out->mutable_cosignature()->set_note(std::move(gossip_.front().note));
+    gossip_.pop_front();
+    return true;
+  }
+  return PutEntries(now, out);
+}
+
+absl::StatusOr<bool> Sender::PutEntries(absl::Time now, v1::ReplicateResponse* out) {
+  if (credit_ <= 0) return false;
+  for (auto& [id, log] : logs_) {
+    const bool quarantined = source_->Quarantined(id);
+    if (log.quarantined && !quarantined) whole_walk_ = false;
+    log.quarantined = quarantined;
+  }
+  if (holds_recheck_) {
+    holds_recheck_ = false;
+    if (absl::Status status = ReleaseHolds(); !status.ok()) return status;
+  }
+  const size_t bytes_max = static_cast<size_t>(std::min<int64_t>(options_.frame_bytes_max, credit_));
+  size_t bytes = 0;
+  v1::Entries* frame = out->mutable_entries();
+  auto fits = [&](size_t more) { return bytes == 0 || bytes + more <= bytes_max; };
+
+  while (static_cast<size_t>(frame->payloads_size()) < options_.frame_entries_max) {
+    auto head = Head();
+    if (!head.ok()) return head.status();
+    if (!head->has_value()) {
+      auto again = RestartIfIncomplete();
+      if (!again.ok()) return again.status();
+      if (*again) continue;
+      break;
+    }
+    const Dot dot = **head;
+    auto found = logs_.find(dot.log);
+    if (found == logs_.end() || !found->second.Open() || dot.seq < found->second.next || found->second.hold != Hold::kNone) {
+      ++position_;
+      continue;
+    }
+    LogOut& log = found->second;
+    if (dot.seq > log.next) {
+      if (absl::Status status = Restart(); !status.ok()) return status;
+      continue;
+    }
+    if (WaitsForOrigin(log, now)) break;
+    if (holds_ > 0) {
+      auto depends = DependsOnHeld(dot);
+      if (!depends.ok()) return depends.status();
+      if (*depends) {
+        HoldLog(&log, Hold::kDependency);
+        continue;
+      }
+    }
+    if (log.headers_end <= dot.seq) {
+      auto package = NextPackage(&log);
+      if (!package.ok()) return package.status();
+      if (!package->has_value()) {
+        HoldLog(&log, Hold::kCheckpoint);
+        continue;
+      }
+      const size_t size = (*package)->ByteSizeLong();
+      if (!fits(size)) break;  // made again for the next frame
+      bytes += size;
+      log.headers_end = Seq((*package)->first() + static_cast<uint64_t>((*package)->headers_size()));
+      log.checkpoint_sent = true;
+      *frame->add_packages() = *std::move(*package);
+    }
+    v1::PayloadFrame payload;
+    payload.set_log(dot.log.value());
+    payload.set_seq(dot.seq.value());
+    if (!log.due[log.due.size() - (log.headers_end.value() - dot.seq.value())]) {
+      payload.set_withheld(true);
+    } else {
+      auto held = source_->ReadPayload(dot);
+      if (!held.ok()) return held.status();
+      if (held->has_value()) {
+        payload.set_payload(**std::move(held));
+      } else if (log.direct && log.log->site != source_->site()) {
+        HoldLog(&log, Hold::kPayload);
+        continue;
+      }
+    }
+    const size_t size = payload.payload().size() + kFieldOverheadBytes;
+    if (!fits(size)) break;
+    bytes += size;
+    *frame->add_payloads() = std::move(payload);
+    ++log.next;
+    ++position_;
+  }
+  if (bytes == 0) {
+    out->Clear();
+    return false;
+  }
+  frame->set_journal_position(ResumePosition().value());
+  credit_ -= static_cast<int64_t>(out->ByteSizeLong());
+  return true;
+}
+
+absl::StatusOr<std::optional<Dot>> Sender::Head() {
+  if (position_ < chunk_start_ || position_.value() - chunk_start_.value() >= chunk_.size()) {
+    auto chunk = source_->ReadJournal(position_, options_.journal_chunk_max);
+    if (!chunk.ok()) return chunk.status();
+    chunk_ = *std::move(chunk);
+    chunk_start_ = position_;
+    if (chunk_.empty()) return std::nullopt;
+  }
+  return chunk_[position_.value() - chunk_start_.value()];
+}
+
+absl::StatusOr<bool> Sender::RestartIfIncomplete() {
+  const VersionVector applied = source_->Applied();
+  if (source_->JournalEnd() != position_) return false;  // grown since: its items come first
+  for (const auto& [id, log] : logs_) {
+    if (!log.Open() || log.hold != Hold::kNone || log.next >= applied.Get(id)) continue;
+    if (absl::Status status = Restart(); !status.ok()) return status;
+    return true;
+  }
+  return false;
+}
+
+absl::Status Sender::Restart() {
+  if (whole_walk_) return Error(Reason::kStoreDamaged, "the journal does not have every entry of the logs");
+  whole_walk_ = true;
+  position_ = Position(0);
+  return absl::OkStatus();
+}
+
+bool Sender::WaitsForOrigin(const LogOut& log, absl::Time now) {
+  if (!log.direct || log.log->site == source_->site() || position_ < aged_end_) return false;
+  if (!relay_due_ || position_ >= relay_covers_) {
+    relay_due_ = now + options_.relay_delay;
+    relay_covers_ = source_->JournalEnd();
+  }
+  if (now < *relay_due_) return true;
+  // What came into the journal before the wait began has had the same time.
+  aged_end_ = relay_covers_;
+  relay_due_.reset();
+  return position_ >= aged_end_;
+}
+
+absl::StatusOr<std::optional<v1::HeaderPackage>> Sender::NextPackage(LogOut* log) {
+  const LogId id = log->log->id;
+  const Seq first = log->next;
+  if (!log->checkpoint || log->checkpoint->size <= first) {
+    auto note = source_->CheckpointNote(id);
+    if (!note) return std::nullopt;
+    auto checkpoint = ReadCheckpoint(id, *note);
+    if (!checkpoint.ok()) return checkpoint.status();
+    if (checkpoint->size <= first) return std::nullopt;
+    log->checkpoint = *std::move(checkpoint);
+    log->checkpoint_sent = false;
+  }
+  const uint64_t block = first.value() / merkle::kBlockLeaves;
+  const Seq end = std::min(Seq((block + 1) * merkle::kBlockLeaves), log->checkpoint->size);
+  auto headers = source_->ReadHeaders(id, first, end);
+  if (!headers.ok()) return headers.status();
+  auto proof = source_->BlockProof(id, block, log->checkpoint->size);
+  if (!proof.ok()) return proof.status();
+  v1::HeaderPackage package;
+  package.set_log(id.value());
+  package.set_first(first.value());
+  log->due.clear();
+  for (std::string& bytes : *headers) {
+    auto header = DecodeHeader(bytes);
+    if (!header.ok()) return LogError(Reason::kStoreDamaged, *log->log, "a stored header is damaged");
+    log->due.push_back(header->audience.Includes(receiver_));
+    package.add_headers(std::move(bytes));
+  }
+  if (!log->checkpoint_sent) package.set_checkpoint(log->checkpoint->note);
+  for (const Digest& digest : *proof) package.add_proof(std::string(AsView(digest)));
+  return package;
+}
+
+absl::StatusOr<bool> Sender::DependsOnHeld(Dot dot) const {
+  auto headers = source_->ReadHeaders(dot.log, dot.seq, dot.seq + 1);
+  if (!headers.ok()) return headers.status();
+  auto header = DecodeHeader(headers->at(0));
+  if (!header.ok()) return Error(Reason::kStoreDamaged, fmt::format("entry {} of log {} is damaged", dot.seq.value(), dot.log.value()));
+  for (const auto& [id, size] : header->deps.entries()) {
+    auto found = logs_.find(id);
+    if (found != logs_.end() && found->second.hold != Hold::kNone && size > found->second.next) return true;
+  }
+  return false;
+}
+
+void Sender::HoldLog(LogOut* log, Hold why) {
+  log->hold = why;
+  log->held_at = position_;
+  ++holds_;
+  ++position_;
+}
+
+absl::Status Sender::ReleaseHolds() {
+  bool release = false;
+  for (const auto& [id, log] : logs_) {
+    if (log.hold == Hold::kCheckpoint) {
+      auto note = source_->CheckpointNote(id);
+      if (!note) continue;
+      auto checkpoint = ReadCheckpoint(id, *note);
+      if (!checkpoint.ok()) return checkpoint.status();
+      release |= checkpoint->size > log.next;
+    } else if (log.hold == Hold::kPayload) {
+      release |= !log.direct;
+    }
+    if (log.hold != Hold::kNone && log.hold != Hold::kDependency) release |= !log.Open();
+  }
+  // An entry that has arrived by another way frees what waits for it.
+  for (const auto& [id, log] : logs_) {
+    if (log.hold == Hold::kNone || log.hold == Hold::kDependency) continue;
+    auto item = source_->ReadJournal(log.held_at, 1);
+    if (!item.ok()) return item.status();
+    release |= item->empty() || item->at(0).seq < log.next;
+  }
+  if (!release) return absl::OkStatus();
+  position_ = ResumePosition();
+  for (auto& [id, log] : logs_) log.hold = Hold::kNone;
+  holds_ = 0;
+  return absl::OkStatus();
+}
+
+Position Sender::ResumePosition() const {
+  Position position = position_;
+  for (const auto& [id, log] : logs_) {
+    if (log.hold != Hold::kNone) position = std::min(position, log.held_at);
+  }
+  return position;
+}
+
+}  // namespace fairlead::replication

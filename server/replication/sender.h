@@ -1,0 +1,141 @@
+// The sending side of one replication stream, as a pure state machine: messages, ticks and wake-ups in, frames out.
+//
+// It walks this node's journal from disk, in chunks, and sends what the receiver lacks. Per log, header packages come before the payloads of
+// their entries, and all headers up to one checkpoint before the next checkpoint is taken. What is kept in memory is one journal chunk and
+// one audience bit for each header of one block per log; a frame is made only when the transport has room for it.
+//
+// Entries leave in journal order, with one exception: an entry that cannot be sent yet is held, and with it its log and all that
+// causally follows, while the rest flows. When the cause is gone the walk goes back to where the first one was held. Entries are held
+// because no complete checkpoint covers them here yet, or because this node does not have a payload that the receiver is due and will get from
+// the origin itself. The resume position that frames state never passes a held entry.
+//
+// A log that the receiver's last Hello or Have does not name is not wanted: it is unknown there, quarantined or refused.
+//
+// Resuming by position is an optimisation and never trusted: when the walk finds a gap in what the receiver has, it starts again from 0.
+//
+// Thread safety: none; one thread at a time. Ownership: borrows source and sink, which outlive it.
+
+#ifndef FAIRLEAD_SERVER_REPLICATION_SENDER_H_
+#define FAIRLEAD_SERVER_REPLICATION_SENDER_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fairlead/v1/replication_service.pb.h"
+#include "server/replication/log_io.h"
+
+namespace fairlead::replication {
+
+inline constexpr uint32_t kProtocolVersion = 1;
+
+struct SenderOptions {
+  size_t frame_bytes_max = 1 << 20;  // a larger single package or payload makes a frame of its own
+  size_t frame_entries_max = 4096;
+  size_t journal_chunk_max = 1024;
+  int64_t credit_bytes_max = 64 << 20;
+  size_t cosignatures_per_round_max = 64;
+  absl::Duration relay_delay = absl::Milliseconds(250);  // for entries that the receiver should get from their origin
+  absl::Duration heartbeat_interval = absl::Seconds(1);
+  absl::Duration stall_timeout = absl::Seconds(10);
+};
+
+class Sender {
+ public:
+  // `receiver`: the authenticated site at the other end; decides which payloads leave.
+  Sender(const SenderOptions& options, const LogSource* source, EntrySink* sink, SiteId receiver, absl::Time now);
+
+  // An error ends the stream. PEER_PROTOCOL for another network or version, and for messages out of place.
+  absl::Status OnMessage(const v1::ReplicateRequest& message, absl::Time now);
+  // The journal has grown, or a checkpoint or a cosignature is new.
+  void OnJournalAdvanced(absl::Time now);
+  // UNAVAILABLE when nothing was heard for stall_timeout.
+  absl::Status OnTick(absl::Time now);
+  // Makes the next message; false when there is none now. Called until it returns false, at the pace of the transport, after each of
+  // the inputs above and after each message written. An error (of this node's disk) ends the stream.
+  absl::StatusOr<bool> Pump(absl::Time now, v1::ReplicateResponse* out);
+
+  int64_t credit_bytes() const { return credit_; }
+
+ private:
+  enum class Hold { kNone, kCheckpoint, kPayload, kDependency };
+
+  struct LogOut {
+    const RosterLog* log = nullptr;
+    bool wanted = false;
+    bool direct = false;        // the receiver hears its origin directly
+    bool forked = false;        // the receiver holds another history
+    bool quarantined = false;   // as of the last frame
+    Seq known;                  // what the receiver has said it holds
+    Seq next;                   // the first entry not held there and not sent: never less than `known`
+    Seq headers_end;            // headers sent
+    std::vector<bool> due;      // for the headers before headers_end, last one last: whether the receiver is in the audience
+    std::optional<VerifiedCheckpoint> checkpoint;
+    bool checkpoint_sent = false;
+    Hold hold = Hold::kNone;
+    Position held_at;           // of the entry `next`, when held
+    bool Open() const { return wanted && !forked && !quarantined; }
+  };
+
+  absl::Status OnHello(const v1::Hello& hello);
+  absl::Status TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states,
+                          const google::protobuf::RepeatedField<uint32_t>& direct_logs);
+  void TakeCosignature(const v1::Cosignature& cosignature);
+  absl::Status PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out) const;
+
+  absl::StatusOr<bool> PutEntries(absl::Time now, v1::ReplicateResponse* out);
+  // The journal item at position_; nullopt at the end.
+  absl::StatusOr<std::optional<Dot>> Head();
+  // At the end of the journal: whether the receiver was found to lack entries before the start of this walk, which then begins again.
+  absl::StatusOr<bool> RestartIfIncomplete();
+  absl::Status Restart();
+  bool WaitsForOrigin(const LogOut& log, absl::Time now);
+  // The next package of `log`; nullopt while no complete checkpoint covers the entry.
+  absl::StatusOr<std::optional<v1::HeaderPackage>> NextPackage(LogOut* log);
+  absl::StatusOr<bool> DependsOnHeld(Dot dot) const;
+  void HoldLog(LogOut* log, Hold why);
+  absl::Status ReleaseHolds();
+  Position ResumePosition() const;
+
+  const SenderOptions options_;
+  const LogSource* const source_;
+  EntrySink* const sink_;
+  const SiteId receiver_;
+
+  bool greeted_ = false;
+  bool welcome_due_ = false;
+  Position start_;
+  std::map<LogId, LogOut> logs_;
+  std::deque<v1::Fork> forks_due_;
+  std::optional<uint64_t> pong_due_;
+  absl::Time last_heard_;
+  absl::Time last_heartbeat_ = absl::InfinitePast();
+
+  int64_t credit_ = 0;  // bytes; below zero after a frame larger than what was left
+  Position position_;   // of the walk
+  bool whole_walk_ = false;  // the walk began at 0, so that a gap is this node's own fault
+  std::vector<Dot> chunk_;
+  Position chunk_start_;
+  size_t holds_ = 0;
+  bool holds_recheck_ = false;
+
+  // Journal items before aged_end_ have been here for relay_delay. At relay_due_ those before relay_covers_ will have been.
+  Position aged_end_;
+  Position relay_covers_;
+  std::optional<absl::Time> relay_due_;
+
+  bool gossip_due_ = false;
+  uint64_t gossip_version_ = 0;
+  std::deque<HeldCosignature> gossip_;
+};
+
+}  // namespace fairlead::replication
+
+#endif  // FAIRLEAD_SERVER_REPLICATION_SENDER_H_

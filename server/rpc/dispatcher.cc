@@ -1,0 +1,317 @@
+#include "server/rpc/dispatcher.h"
+
+#include <absl/time/clock.h>
+#include <google/protobuf/descriptor.h>
+#include <grpcpp/alarm.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+
+#include "api/errors.h"
+#include "server/rpc/consistency.h"
+
+namespace fairlead::rpc {
+namespace {
+
+[[noreturn]] void Fatal(const char* what, std::string_view method) {
+  std::fprintf(stderr, "dispatcher: %s: %.*s\n", what, static_cast<int>(method.size()), method.data());
+  std::abort();
+}
+
+const google::protobuf::MethodDescriptor* FindMethod(std::string_view method) {
+  std::string name(method);
+  const size_t slash = name.find('/');
+  if (slash == std::string::npos) return nullptr;
+  name[slash] = '.';
+  return google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name);
+}
+
+absl::Status ShuttingDown() { return Error(Reason::kShuttingDown, "the node is shutting down"); }
+
+}  // namespace
+
+// One call on the wire. Alive until gRPC is done with it and nobody can answer it any more.
+class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::enable_shared_from_this<Dispatcher::Reactor> {
+ public:
+  Reactor(Dispatcher* owner, grpc::GenericCallbackServerContext* context)
+      : owner_(owner), context_(context), start_(absl::Now()), call_(std::make_shared<Call>()) {}
+
+  void Start() {
+    self_ = shared_from_this();
+    if (absl::Status admitted = Admit(); !admitted.ok()) {
+      End(admitted);
+      return;
+    }
+    StartRead(&request_bytes_);
+  }
+
+  // Ends a stream once what is on its way has left. Has no effect on a unary call.
+  void EndStream(const absl::Status& status) {
+    std::shared_ptr<Source> source;
+    {
+      absl::MutexLock lock(&mu_);
+      if (finished_) return;
+      ending_ = status;
+      source = source_;
+      if (writing_) return;  // OnWriteDone ends it
+    }
+    if (source) source->Cancel();
+    End(status);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return End(Error(Reason::kMessageMalformed, "the call carries no message"));
+    if (request_bytes_.Length() > owner_->options_.request_bytes_max) {
+      return End(Error(Reason::kMessageTooLarge, "the request is too large",
+                       {{"bytes_max", std::to_string(owner_->options_.request_bytes_max)}}));
+    }
+    request_.reset(entry_->request->New());
+    const grpc::Status parsed =
+        grpc::GenericDeserialize<grpc::ProtoBufferReader, google::protobuf::Message>(&request_bytes_, request_.get());
+    if (!parsed.ok()) return End(Error(Reason::kMessageMalformed, "the request is not a valid " + request_->GetTypeName()));
+    const auto token = context_->client_metadata().find(kConsistencyMetadata);
+    if (owner_->options_.consistency == nullptr || token == context_->client_metadata().end()) return Run(absl::OkStatus());
+    owner_->options_.consistency->Await(std::string_view(token->second.data(), token->second.size()), call_->deadline,
+                                        [self = self_](absl::Status waited) { self->Run(waited); });
+  }
+
+  void OnWriteDone(bool ok) override {
+    std::optional<absl::Status> ending;
+    std::shared_ptr<Source> source;
+    {
+      absl::MutexLock lock(&mu_);
+      writing_ = false;
+      if (finished_) return;
+      ending = ok ? ending_ : absl::CancelledError("the caller has gone");
+      source = source_;
+    }
+    if (!ending) return Pull();
+    source->Cancel();
+    End(*ending);
+  }
+
+  void OnCancel() override {
+    call_->cancelled_.store(true, std::memory_order_relaxed);
+    std::shared_ptr<Source> source;
+    {
+      absl::MutexLock lock(&mu_);
+      source = source_;
+    }
+    if (source) source->Cancel();
+    End(absl::CancelledError("the caller has gone"));
+  }
+
+  void OnDone() override {
+    alarm_.Cancel();
+    if (streams_counted_) {
+      {
+        absl::MutexLock lock(&owner_->mu_);
+        owner_->open_streams_.erase(this);
+      }
+      --owner_->streams_;
+    }
+    if (unary_counted_) --owner_->unary_in_flight_;
+    if (owner_->options_.on_finish) {
+      owner_->options_.on_finish({entry_ ? std::string_view(call_->method) : "unknown", call_->identity.kind, code_, absl::Now() - start_});
+    }
+    // A reply that is still held keeps this object, and shall not keep the source.
+    std::shared_ptr<Source> source;
+    {
+      absl::MutexLock lock(&mu_);
+      source = std::move(source_);
+    }
+    self_.reset();
+  }
+
+ private:
+  absl::Status Admit() {
+    const DispatcherOptions& options = owner_->options_;
+    std::string_view method = context_->method();
+    if (method.starts_with('/')) method.remove_prefix(1);
+    absl::StatusOr<Identity> identity = IdentityOf(*context_->auth_context(), options.network);
+    if (!identity.ok()) return identity.status();
+    call_->identity = *std::move(identity);
+    if (owner_->draining_.load()) return ShuttingDown();
+    const auto found = owner_->table_.find(method);
+    if (found == owner_->table_.end()) return Error(Reason::kMethodUnknown, "this node has no such method");
+    entry_ = &found->second;
+    call_->method = found->first;
+    if (!options.authorize) return Error(Reason::kPermissionDenied, "not permitted");
+    if (absl::Status allowed = options.authorize(call_->identity, call_->method); !allowed.ok()) return allowed;
+
+    const bool has_deadline = context_->deadline() != std::chrono::system_clock::time_point::max();
+    if (entry_->unary) {
+      unary_counted_ = true;
+      if (++owner_->unary_in_flight_ > options.unary_in_flight_max) return Error(Reason::kOverloaded, "too many calls in flight");
+      call_->deadline = has_deadline ? absl::FromChrono(context_->deadline()) : start_ + options.default_deadline;
+      if (!has_deadline) {
+        // An alarm keeps its function until it is destroyed: a strong reference here would keep this object for ever.
+        alarm_.Set(absl::ToChronoTime(call_->deadline), [weak = weak_from_this()](bool expired) {
+          if (!expired) return;
+          if (auto self = weak.lock()) self->End(absl::DeadlineExceededError("the default deadline has passed"));
+        });
+      }
+    } else {
+      streams_counted_ = true;
+      call_->deadline = has_deadline ? absl::FromChrono(context_->deadline()) : absl::InfiniteFuture();
+      if (++owner_->streams_ > options.streams_max) return Error(Reason::kOverloaded, "too many streams");
+      absl::MutexLock lock(&owner_->mu_);
+      // Looked at again under the lock that Drain takes: a stream is either ended by it or refused here.
+      if (owner_->draining_.load()) return ShuttingDown();
+      owner_->open_streams_.insert(this);
+    }
+    return absl::OkStatus();
+  }
+
+  void Run(const absl::Status& waited) {
+    if (!waited.ok()) return End(waited);
+    if (call_->cancelled()) return;  // OnCancel has ended it
+    if (entry_->unary) {
+      entry_->unary(call_, *request_, [self = self_](absl::StatusOr<MessagePtr> reply) { self->Answer(std::move(reply)); });
+      request_.reset();
+      return;
+    }
+    absl::StatusOr<std::shared_ptr<Source>> source = entry_->stream(call_, *request_);
+    request_.reset();
+    if (!source.ok()) return End(source.status());
+    bool gone;
+    {
+      absl::MutexLock lock(&mu_);
+      gone = finished_;
+      if (!gone) source_ = *source;
+    }
+    if (gone) return (*source)->Cancel();
+    Pull();
+  }
+
+  void Answer(absl::StatusOr<MessagePtr> reply) {
+    if (!reply.ok()) return End(reply.status());
+    bool own;
+    grpc::ByteBuffer bytes;
+    const grpc::Status serialised =
+        grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(**reply, &bytes, &own);
+    if (!serialised.ok()) return End(Error(Reason::kInternal, "the reply could not be written"));
+    if (!Claim(grpc::StatusCode::OK)) return;
+    response_bytes_.Swap(&bytes);
+    AddToken();
+    StartWriteAndFinish(&response_bytes_, grpc::WriteOptions(), grpc::Status::OK);
+  }
+
+  void Pull() {
+    std::shared_ptr<Source> source;
+    {
+      absl::MutexLock lock(&mu_);
+      if (finished_) return;
+      source = source_;
+    }
+    source->Next([self = shared_from_this()](absl::StatusOr<MessagePtr> next) { self->Send(std::move(next)); });
+  }
+
+  void Send(absl::StatusOr<MessagePtr> next) {
+    if (!next.ok()) return End(next.status());
+    if (*next == nullptr) return End(absl::OkStatus());
+    bool own;
+    grpc::ByteBuffer bytes;
+    const grpc::Status serialised = grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(**next, &bytes, &own);
+    if (!serialised.ok()) return End(Error(Reason::kInternal, "the message could not be written"));
+    absl::MutexLock lock(&mu_);
+    if (finished_) return;
+    response_bytes_.Swap(&bytes);
+    writing_ = true;
+    StartWrite(&response_bytes_);
+  }
+
+  // Makes the caller the one who ends the call; false when it has ended.
+  bool Claim(grpc::StatusCode code) {
+    absl::MutexLock lock(&mu_);
+    if (finished_) return false;
+    finished_ = true;
+    code_ = code;
+    return true;
+  }
+
+  void AddToken() {
+    if (owner_->options_.consistency != nullptr) context_->AddTrailingMetadata(kConsistencyMetadata, owner_->options_.consistency->Token());
+  }
+
+  void End(const absl::Status& status) {
+    const grpc::Status wire = ToGrpc(status);
+    if (!Claim(wire.error_code())) return;
+    if (entry_ != nullptr) AddToken();
+    Finish(wire);
+  }
+
+  Dispatcher* const owner_;
+  grpc::GenericCallbackServerContext* const context_;  // until Finish
+  const absl::Time start_;
+  const std::shared_ptr<Call> call_;
+  const Entry* entry_ = nullptr;
+  bool unary_counted_ = false;
+  bool streams_counted_ = false;
+  grpc::Alarm alarm_;  // the default deadline
+  grpc::ByteBuffer request_bytes_;
+  MessagePtr request_;
+  grpc::ByteBuffer response_bytes_;
+  std::shared_ptr<Reactor> self_;  // until OnDone
+
+  absl::Mutex mu_;
+  bool finished_ ABSL_GUARDED_BY(mu_) = false;
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  std::optional<absl::Status> ending_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<Source> source_ ABSL_GUARDED_BY(mu_);
+  grpc::StatusCode code_ = grpc::StatusCode::OK;  // set once, before OnDone
+};
+
+Dispatcher::Dispatcher(DispatcherOptions options) : options_(std::move(options)) {}
+Dispatcher::~Dispatcher() = default;
+
+void Dispatcher::Add(std::string_view method, Entry entry, bool streams) {
+  const google::protobuf::MethodDescriptor* descriptor = FindMethod(method);
+  if (descriptor == nullptr) Fatal("no such method in the linked protos", method);
+  if (descriptor->client_streaming() || descriptor->server_streaming() != streams) Fatal("a handler of the wrong shape", method);
+  entry.request = google::protobuf::MessageFactory::generated_factory()->GetPrototype(descriptor->input_type());
+  if (!table_.emplace(std::string(method), std::move(entry)).second) Fatal("two handlers", method);
+}
+
+void Dispatcher::Handle(std::string_view method, UnaryHandler handler) {
+  Entry entry;
+  entry.unary = std::move(handler);
+  Add(method, std::move(entry), /*streams=*/false);
+}
+
+void Dispatcher::HandleStream(std::string_view method, StreamHandler handler) {
+  Entry entry;
+  entry.stream = std::move(handler);
+  Add(method, std::move(entry), /*streams=*/true);
+}
+
+bool Dispatcher::Handles(std::string_view method) const { return table_.contains(method); }
+
+std::vector<std::string> Dispatcher::Methods() const {
+  std::vector<std::string> methods;
+  methods.reserve(table_.size());
+  for (const auto& [method, entry] : table_) methods.push_back(method);
+  return methods;
+}
+
+void Dispatcher::Drain() {
+  std::vector<std::shared_ptr<Reactor>> streams;
+  {
+    absl::MutexLock lock(&mu_);
+    draining_.store(true);
+    // A reactor leaves the set in OnDone, before it lets go of itself: each of these is alive.
+    for (Reactor* reactor : open_streams_) streams.push_back(reactor->shared_from_this());
+  }
+  for (const auto& stream : streams) stream->EndStream(ShuttingDown());
+}
+
+grpc::ServerGenericBidiReactor* Dispatcher::CreateReactor(grpc::GenericCallbackServerContext* context) {
+  auto reactor = std::make_shared<Reactor>(this, context);
+  reactor->Start();
+  return reactor.get();
+}
+
+}  // namespace fairlead::rpc

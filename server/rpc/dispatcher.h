@@ -1,0 +1,144 @@
+// The door of the node: every unary and server-streaming method of the product passes through one generic service.
+//
+// A table leads from a method's full name to its handler; requests are parsed with the generated descriptors, so that a new record type needs
+// no code here. For each call, in this order: identity, policy, the limits on what is in flight, one message of bounded size, its
+// parse, the caller's consistency token, the handler. Every call is bounded in time: by the caller's deadline or else by a default one.
+// Every error carries google.rpc.ErrorInfo, and every reply the consistency token of what it has seen.
+//
+// Thread safety: Handle* before the server starts, by one thread; after that any thread. Handlers run on gRPC's threads and may answer
+// later from any thread. Ownership: borrows `Options::consistency`; outlives the server it is registered with.
+
+#ifndef FAIRLEAD_SERVER_RPC_DISPATCHER_H_
+#define FAIRLEAD_SERVER_RPC_DISPATCHER_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+#include <google/protobuf/message.h>
+#include <grpcpp/generic/async_generic_service.h>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "server/rpc/identity.h"
+
+namespace fairlead::rpc {
+
+class Consistency;
+
+using MessagePtr = std::unique_ptr<google::protobuf::Message>;
+
+// One call, as its handler sees it.
+struct Call {
+  std::string method;  // "fairlead.v1.ReferenceService/GetPort"
+  Identity identity;
+  absl::Time deadline;
+  // The caller has gone or its time is up: nobody waits for the reply.
+  bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+
+ private:
+  friend class Dispatcher;
+  std::atomic<bool> cancelled_{false};
+};
+
+// Called once. A reply that comes after the call has ended is dropped.
+using Reply = std::function<void(absl::StatusOr<MessagePtr>)>;
+// `request` is valid until the handler returns.
+using UnaryHandler = std::function<void(std::shared_ptr<Call> call, const google::protobuf::Message& request, Reply reply)>;
+
+// What a streaming method sends, pulled one message at a time: nothing is produced before the reader has room, so that a slow one
+// costs no memory.
+class Source {
+ public:
+  virtual ~Source() = default;
+  // Asks for one more message. `ready` is called once, from any thread, perhaps before Next returns; null ends the stream well, an error ends it
+  // with that error. One Next at a time.
+  virtual void Next(std::function<void(absl::StatusOr<MessagePtr>)> ready) = 0;
+  // The stream has ended: nothing is wanted any more. An outstanding `ready` need not be called. May come at any time, from any thread.
+  virtual void Cancel() = 0;
+};
+using StreamHandler =
+    std::function<absl::StatusOr<std::shared_ptr<Source>>(std::shared_ptr<Call> call, const google::protobuf::Message& request)>;
+
+// How a call ended, for metrics and logs.
+struct CallSummary {
+  std::string_view method;  // "unknown" when the table has none such
+  IdentityKind kind = IdentityKind::kPartner;
+  grpc::StatusCode code = grpc::StatusCode::OK;
+  absl::Duration elapsed;
+};
+
+struct DispatcherOptions {
+  std::string network;
+  // Whether the identity may call the method ("fairlead.v1.ReferenceService/GetPort"); null refuses everything.
+  std::function<absl::Status(const Identity&, std::string_view method)> authorize;
+  Consistency* consistency = nullptr;  // null: no consistency tokens (tests)
+  absl::Duration default_deadline = absl::Seconds(30);
+  size_t request_bytes_max = 4 << 20;
+  int unary_in_flight_max = 4096;
+  int streams_max = 256;
+  std::function<void(const CallSummary&)> on_finish;  // may be null
+};
+
+class Dispatcher : public grpc::CallbackGenericService {
+ public:
+  explicit Dispatcher(DispatcherOptions options);
+  ~Dispatcher() override;
+
+  // `method` is "fairlead.v1.ReferenceService/GetPort". REQUIRES: a method of a linked proto, not handled yet; unary or server-streaming as
+  // the call says.
+  void Handle(std::string_view method, UnaryHandler handler);
+  void HandleStream(std::string_view method, StreamHandler handler);
+
+  // A handler of generated types that answers at once: absl::StatusOr<Response> fn(const Call&, const Request&).
+  template <class Request, class Response, class Fn>
+  void Unary(std::string_view method, Fn fn) {
+    Handle(method, [fn = std::move(fn)](std::shared_ptr<Call> call, const google::protobuf::Message& request, Reply reply) {
+      absl::StatusOr<Response> response = fn(*call, static_cast<const Request&>(request));
+      if (!response.ok()) return reply(response.status());
+      reply(std::make_unique<Response>(*std::move(response)));
+    });
+  }
+
+  // Whether a method has a handler.
+  bool Handles(std::string_view method) const;
+  // Methods with a handler, sorted.
+  std::vector<std::string> Methods() const;
+
+  // Refuses new calls with SHUTTING_DOWN and ends the streams with it. Unary calls in flight go on.
+  void Drain();
+  int in_flight() const { return unary_in_flight_.load(); }
+
+  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;
+
+ private:
+  class Reactor;
+  struct Entry {
+    const google::protobuf::Message* request = nullptr;  // prototype
+    UnaryHandler unary;
+    StreamHandler stream;
+  };
+
+  void Add(std::string_view method, Entry entry, bool streams);
+
+  const DispatcherOptions options_;
+  std::map<std::string, Entry, std::less<>> table_;
+  std::atomic<int> unary_in_flight_{0};
+  std::atomic<int> streams_{0};
+  std::atomic<bool> draining_{false};
+  absl::Mutex mu_;
+  std::set<Reactor*> open_streams_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace fairlead::rpc
+
+#endif  // FAIRLEAD_SERVER_RPC_DISPATCHER_H_

@@ -1,0 +1,80 @@
+#include "server/rpc/policy.h"
+
+#include "api/errors.h"
+
+namespace fairlead::rpc {
+namespace {
+
+constexpr uint8_t Bit(IdentityKind kind) { return static_cast<uint8_t>(1u << static_cast<unsigned>(kind)); }
+
+constexpr uint8_t kNode = Bit(IdentityKind::kNode);
+constexpr uint8_t kStaff = Bit(IdentityKind::kOfficer) | Bit(IdentityKind::kHq);
+constexpr uint8_t kReaders = kStaff | Bit(IdentityKind::kGateway);
+
+constexpr std::string_view kPackage = "fairlead.v1.";
+
+}  // namespace
+
+const std::vector<PolicyRule>& PolicyRules() {
+  static const auto* const rules = new std::vector<PolicyRule>{
+      {"ReferenceService/Get*", kReaders},
+      {"ReferenceService/List*", kReaders},
+      {"ReferenceService/Create*", kStaff},
+      {"ReferenceService/Update*", kStaff},
+      {"ReferenceService/Withdraw*", kStaff},
+      {"ReferenceService/Import*", kStaff},
+
+      {"EngagementService/Get*", kReaders},
+      {"EngagementService/List*", kReaders},
+      {"EngagementService/Create*", kStaff},
+      {"EngagementService/Update*", kStaff},
+      {"EngagementService/Withdraw*", kStaff},
+      {"EngagementService/ProposeEngagement", kStaff},
+      {"EngagementService/ScheduleEngagement", kStaff},
+      {"EngagementService/StartEngagement", kStaff},
+      {"EngagementService/CompleteEngagement", kStaff},
+      {"EngagementService/ReportEngagement", kStaff},
+      {"EngagementService/CloseEngagement", kStaff},
+      {"EngagementService/CancelEngagement", kStaff},
+      {"EngagementService/RefuseEngagement", kStaff},
+      {"EngagementService/CompleteFollowUp", kStaff},
+      {"EngagementService/VerifyFollowUp", kStaff},
+      {"EngagementService/ReopenFollowUp", kStaff},
+
+      {"RecordService/ListRevisions", kReaders},
+      {"RecordService/WatchRecords", kReaders},
+
+      {"OverviewService/GetOverview", kReaders},
+
+      {"NodeService/GetNodeStatus", kReaders | kNode},
+      {"NodeService/GetStateDigest", kReaders | kNode},
+      {"NodeService/ListOpaqueEntries", kStaff},
+
+      {"ReplicationService/Replicate", kNode},
+
+      {"grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", kStaff},
+  };
+  return *rules;
+}
+
+bool Matches(const PolicyRule& rule, std::string_view method) {
+  if (method.starts_with(kPackage)) method.remove_prefix(kPackage.size());
+  if (rule.pattern.ends_with('*')) return method.starts_with(rule.pattern.substr(0, rule.pattern.size() - 1));
+  return method == rule.pattern;
+}
+
+absl::Status Authorize(const Identity& identity, std::string_view method) {
+  for (const PolicyRule& rule : PolicyRules()) {
+    if (Matches(rule, method) && (rule.kinds & Bit(identity.kind)) != 0) return absl::OkStatus();
+  }
+  return Error(Reason::kPermissionDenied, "not permitted");
+}
+
+absl::StatusOr<Identity> Admit(const grpc::AuthContext& context, std::string_view network, std::string_view method) {
+  absl::StatusOr<Identity> identity = IdentityOf(context, network);
+  if (!identity.ok()) return identity;
+  if (absl::Status allowed = Authorize(*identity, method); !allowed.ok()) return allowed;
+  return identity;
+}
+
+}  // namespace fairlead::rpc

@@ -1,0 +1,39 @@
+// Who may call what: one table, deny by default.
+//
+// Partner nations have no method in this release: their door is a service of its own. Denials are uniform and say nothing of what exists.
+// Thread safety: pure functions.
+
+#ifndef FAIRLEAD_SERVER_RPC_POLICY_H_
+#define FAIRLEAD_SERVER_RPC_POLICY_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <grpcpp/security/auth_context.h>
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "server/rpc/identity.h"
+
+namespace fairlead::rpc {
+
+struct PolicyRule {
+  // "ReferenceService/Get*" within fairlead.v1, or a full name of another package. A `*` ends the pattern and stands for any suffix.
+  std::string_view pattern;
+  uint8_t kinds;  // a bit per IdentityKind
+};
+
+// For the test that walks every method.
+const std::vector<PolicyRule>& PolicyRules();
+bool Matches(const PolicyRule& rule, std::string_view method);
+
+// OK or PERMISSION_DENIED. `method` is "fairlead.v1.ReferenceService/GetPort".
+absl::Status Authorize(const Identity& identity, std::string_view method);
+
+// Identity and policy in one, for services that do not pass through the dispatcher.
+absl::StatusOr<Identity> Admit(const grpc::AuthContext& context, std::string_view network, std::string_view method);
+
+}  // namespace fairlead::rpc
+
+#endif  // FAIRLEAD_SERVER_RPC_POLICY_H_

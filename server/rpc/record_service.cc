@@ -1,0 +1,375 @@
+#include "server/rpc/record_service.h"
+
+#include <absl/time/clock.h>
+#include <grpcpp/alarm.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "api/bytes.h"
+#include "api/entry.h"
+#include "api/errors.h"
+#include "server/rpc/field_json.h"
+#include "server/rpc/read_methods.h"
+#include "server/rpc/record_access.h"
+#include "storage/schema.h"
+
+namespace fairlead::rpc {
+namespace {
+
+constexpr std::string_view kResumePurpose = "watch";
+constexpr size_t kJournalBatch = 256;       // entries read at once
+constexpr size_t kPendingRecordsMax = 4096;  // records of those entries, unless one entry has more
+constexpr int kBatchesPerEvent = 16;        // without a match, before the reader is given a heartbeat and its new position
+constexpr int kSnapshotKeysPerEvent = 4096;
+
+std::string EntryName(const Roster& roster, Dot dot) {
+  const RosterLog* log = roster.FindLog(dot.log);
+  if (log == nullptr) return std::to_string(dot.log.value()) + "/" + std::to_string(dot.seq.value());
+  return log->site_name + "/" + std::to_string(log->epoch) + "/" + std::to_string(dot.seq.value());
+}
+
+std::string SiteOf(const Roster& roster, LogId id) {
+  const RosterLog* log = roster.FindLog(id);
+  return log == nullptr ? "" : log->site_name;
+}
+
+void SetTime(Hlc time, google::protobuf::Timestamp* out) {
+  out->set_seconds(static_cast<int64_t>(time.millis() / 1000));
+  out->set_nanos(static_cast<int32_t>(time.millis() % 1000) * 1'000'000);
+}
+
+// nullopt when this node does not hold the payload.
+absl::StatusOr<std::optional<Payload>> ReadEntry(const node::Node& node, Dot dot) {
+  absl::StatusOr<std::optional<std::string>> bytes = node.ReadPayload(dot);
+  if (!bytes.ok()) return bytes.status();
+  if (!bytes->has_value()) return std::nullopt;
+  absl::StatusOr<Payload> payload = DecodePayload(**bytes);
+  // An entry that is not understood is opaque: it has changed no record.
+  if (!payload.ok()) return std::nullopt;
+  return *std::move(payload);
+}
+
+// Where a watch stands.
+//
+//   position := instance:bytes position:u64 phase:u8 [key]        phase 1: the snapshot has sent every name up to `key`
+struct WatchPosition {
+  Position journal;
+  bool snapshot = false;
+  std::string key;
+};
+
+std::string EncodePosition(const std::string& instance, const WatchPosition& at) {
+  std::string out;
+  PutBytes(&out, instance);
+  PutU64(&out, at.journal.value());
+  PutU8(&out, at.snapshot ? 1 : 0);
+  if (at.snapshot) out.append(at.key);
+  return out;
+}
+
+}  // namespace
+
+// One feed. First the records in the order of their names, when asked; then the journal. It is `Next`, or the alarm that ends a wait, that
+// looks for the next event: one of them at a time.
+class RecordService::Watch : public Source, public std::enable_shared_from_this<RecordService::Watch> {
+ public:
+  Watch(node::Node* node, const Sealer* sealer, absl::Duration heartbeat, std::set<std::string> collections, WatchPosition start)
+      : node_(node),
+        sealer_(sealer),
+        heartbeat_(heartbeat),
+        collections_(std::move(collections)),
+        instance_(node->JournalInstance()),
+        at_(std::move(start)),
+        last_sent_(absl::Now()) {}
+
+  void Next(std::function<void(absl::StatusOr<MessagePtr>)> ready) override {
+    {
+      absl::MutexLock lock(&mu_);
+      if (cancelled_) return;
+      ready_ = std::move(ready);
+    }
+    Look();
+  }
+
+  void Cancel() override {
+    absl::MutexLock lock(&mu_);
+    cancelled_ = true;
+    ready_ = nullptr;
+    if (alarm_) alarm_->Cancel();
+  }
+
+  // The journal has grown.
+  void Wake() {
+    absl::MutexLock lock(&mu_);
+    if (waiting_) alarm_->Cancel();
+  }
+
+ private:
+  struct Pending {
+    std::string name;
+    std::string site;
+    Position after;  // everything before it has been sent once this is
+  };
+
+  void Look() {
+    absl::StatusOr<MessagePtr> event = FindEvent();
+    if (!event.ok() || *event != nullptr) return Send(std::move(event));
+    absl::MutexLock lock(&mu_);
+    if (cancelled_) return;
+    waiting_ = true;
+    alarm_ = std::make_unique<grpc::Alarm>();
+    alarm_->Set(absl::ToChronoTime(last_sent_ + heartbeat_), [weak = weak_from_this()](bool expired) {
+      if (auto self = weak.lock()) self->OnAlarm(expired);
+    });
+    // What was committed since the look has woken nobody.
+    if (node_->JournalEnd() > at_.journal) alarm_->Cancel();
+  }
+
+  void OnAlarm(bool expired) {
+    {
+      absl::MutexLock lock(&mu_);
+      waiting_ = false;
+      if (cancelled_) return;
+    }
+    if (expired) return Send(Heartbeat());
+    Look();
+  }
+
+  void Send(absl::StatusOr<MessagePtr> event) {
+    std::function<void(absl::StatusOr<MessagePtr>)> ready;
+    {
+      absl::MutexLock lock(&mu_);
+      if (cancelled_) return;
+      ready = std::exchange(ready_, nullptr);
+      last_sent_ = absl::Now();
+    }
+    ready(std::move(event));
+  }
+
+  std::string Token() const { return sealer_->Seal(kResumePurpose, EncodePosition(instance_, at_)); }
+
+  MessagePtr Heartbeat() const {
+    auto event = std::make_unique<v1::WatchRecordsResponse>();
+    event->set_resume_token(Token());
+    return event;
+  }
+
+  bool Wanted(std::string_view name) const {
+    const records::RecordType* type = node_->registry().FindByName(name);
+    return type != nullptr && (collections_.empty() || collections_.contains(type->collection()));
+  }
+
+  // The record as it is now; null when there is none, as when its entry is opaque.
+  absl::StatusOr<MessagePtr> EventFor(const std::string& name, const std::string& site, bool snapshot) const {
+    const records::RecordType* type = node_->registry().FindByName(name);
+    absl::StatusOr<std::optional<Loaded>> loaded = Load(*node_, node_->store(), *type, name);
+    if (!loaded.ok()) return loaded.status();
+    if (!loaded->has_value()) return nullptr;
+    auto event = std::make_unique<v1::WatchRecordsResponse>();
+    event->set_collection(type->collection());
+    event->mutable_record()->PackFrom(*(*loaded)->message);
+    event->set_resume_token(Token());
+    event->set_snapshot(snapshot);
+    event->set_site(site);
+    return event;
+  }
+
+  // Null when there is nothing to send now.
+  absl::StatusOr<MessagePtr> FindEvent() {
+    if (at_.snapshot) {
+      absl::StatusOr<MessagePtr> event = NextOfSnapshot();
+      if (!event.ok() || *event != nullptr) return event;
+    }
+    for (int batch = 0;; ++batch) {
+      while (!pending_.empty()) {
+        const Pending next = std::move(pending_.front());
+        pending_.pop_front();
+        at_.journal = next.after;
+        absl::StatusOr<MessagePtr> event = EventFor(next.name, next.site, /*snapshot=*/false);
+        if (!event.ok() || *event != nullptr) return event;
+      }
+      at_.journal = read_to_ = std::max(read_to_, at_.journal);
+      if (batch == kBatchesPerEvent) return Heartbeat();
+      absl::StatusOr<bool> grew = ReadBatch();
+      if (!grew.ok()) return grew.status();
+      if (!*grew) return nullptr;
+    }
+  }
+
+  // The record with the least name after at_.key; null when there is none, and the journal is next.
+  absl::StatusOr<MessagePtr> NextOfSnapshot() {
+    // Reads the store as it is, not a snapshot that a slow reader would keep alive: what changes meanwhile is in the journal after at_.journal.
+    const std::unique_ptr<storage::Iterator> it =
+        node_->store().Iterate(storage::Cf::kRecords, at_.key.empty() ? "" : at_.key + '\0', "");
+    int budget = kSnapshotKeysPerEvent;
+    for (it->SeekToFirst(); it->Valid(); it->Next()) {
+      at_.key = std::string(it->key());
+      if (Wanted(at_.key)) return EventFor(at_.key, "", /*snapshot=*/true);
+      if (--budget == 0) return Heartbeat();
+    }
+    if (!it->status().ok()) return it->status();
+    at_.snapshot = false;
+    at_.key.clear();
+    return nullptr;
+  }
+
+  // Takes the next entries of the journal into pending_: each record once, at its last change among them. False at the end of the journal.
+  absl::StatusOr<bool> ReadBatch() {
+    const absl::StatusOr<std::vector<Dot>> dots = node_->ReadJournal(read_to_, kJournalBatch);
+    if (!dots.ok()) return dots.status();
+    if (dots->empty()) return false;
+    struct Change {
+      std::string name;
+      std::string site;
+      Position entry;
+    };
+    std::vector<Change> changes;
+    for (const Dot& dot : *dots) {
+      const Position entry = read_to_;
+      ++read_to_;
+      absl::StatusOr<std::optional<Payload>> payload = ReadEntry(*node_, dot);
+      if (!payload.ok()) return payload.status();
+      if (!payload->has_value()) continue;
+      for (const Mutation& mutation : (*payload)->mutations) {
+        if (Wanted(mutation.record)) changes.push_back({mutation.record, SiteOf(node_->roster(), dot.log), entry});
+      }
+      if (changes.size() >= kPendingRecordsMax) break;
+    }
+    std::map<std::string_view, size_t> last;
+    for (size_t i = 0; i < changes.size(); ++i) last[changes[i].name] = i;
+    std::erase_if(changes, [&, i = size_t{0}](const Change& change) mutable { return last[change.name] != i++; });
+    for (size_t i = 0; i < changes.size(); ++i) {
+      // While an entry has records left, a resumed watch starts with it again.
+      const bool last_of_entry = i + 1 == changes.size() || changes[i + 1].entry != changes[i].entry;
+      pending_.push_back({std::move(changes[i].name), std::move(changes[i].site), last_of_entry ? changes[i].entry + 1 : changes[i].entry});
+    }
+    return true;
+  }
+
+  node::Node* const node_;
+  const Sealer* const sealer_;
+  const absl::Duration heartbeat_;
+  const std::set<std::string> collections_;
+  const std::string instance_;
+  // Touched by whoever looks for the next event.
+  WatchPosition at_;
+  Position read_to_ = at_.journal;  // the journal before it is in pending_ or done with
+  std::deque<Pending> pending_;
+
+  absl::Mutex mu_;
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  bool waiting_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Time last_sent_ ABSL_GUARDED_BY(mu_);
+  std::function<void(absl::StatusOr<MessagePtr>)> ready_ ABSL_GUARDED_BY(mu_);
+  std::unique_ptr<grpc::Alarm> alarm_ ABSL_GUARDED_BY(mu_);
+};
+
+RecordService::RecordService(node::Node* node, const Sealer* sealer, absl::Duration heartbeat)
+    : node_(node), sealer_(sealer), heartbeat_(heartbeat) {
+  listener_ = node_->AddJournalListener([this](Position) {
+    absl::MutexLock lock(&mu_);
+    std::erase_if(watches_, [](const std::weak_ptr<Watch>& weak) {
+      const std::shared_ptr<Watch> watch = weak.lock();
+      if (watch) watch->Wake();
+      return watch == nullptr;
+    });
+  });
+}
+
+RecordService::~RecordService() { node_->RemoveJournalListener(listener_); }
+
+void RecordService::Register(Dispatcher* dispatcher) {
+  dispatcher->Unary<v1::ListRevisionsRequest, v1::ListRevisionsResponse>(
+      "fairlead.v1.RecordService/ListRevisions",
+      [this](const Call& call, const v1::ListRevisionsRequest& request) { return ListRevisions(call, request); });
+  dispatcher->HandleStream("fairlead.v1.RecordService/WatchRecords",
+                           [this](const std::shared_ptr<Call>&, const google::protobuf::Message& request) {
+                             return WatchRecords(static_cast<const v1::WatchRecordsRequest&>(request));
+                           });
+}
+
+absl::StatusOr<std::shared_ptr<Source>> RecordService::WatchRecords(const v1::WatchRecordsRequest& request) {
+  std::set<std::string> collections(request.collections().begin(), request.collections().end());
+  for (const std::string& collection : collections) {
+    if (node_->registry().FindByCollection(collection) == nullptr) {
+      return FieldError(Reason::kFieldInvalid, "collections", "there is no collection '" + collection + "'");
+    }
+  }
+  WatchPosition start{node_->JournalEnd(), request.snapshot(), ""};
+  if (!request.resume_token().empty()) {
+    const std::optional<std::string> content = sealer_->Open(kResumePurpose, request.resume_token());
+    if (!content) return FieldError(Reason::kFieldInvalid, "resume_token", "is not a resume token of this network");
+    Reader reader(*content);
+    const std::string_view instance = reader.Bytes();
+    start.journal = Position(reader.U64());
+    start.snapshot = reader.U8() == 1;
+    start.key = std::string(reader.Fixed(reader.left()));
+    if (instance != node_->JournalInstance() || start.journal > node_->JournalEnd()) {
+      return Error(Reason::kResumeTokenForeign, "the resume token is of another journal: ask for a snapshot");
+    }
+  }
+  auto watch = std::make_shared<Watch>(node_, sealer_, heartbeat_, std::move(collections), std::move(start));
+  absl::MutexLock lock(&mu_);
+  watches_.push_back(watch);
+  return watch;
+}
+
+absl::StatusOr<v1::ListRevisionsResponse> RecordService::ListRevisions(const Call& call, const v1::ListRevisionsRequest& request) const {
+  const absl::StatusOr<int> page_size = PageSize(request);
+  if (!page_size.ok()) return page_size.status();
+  const absl::StatusOr<std::string> position = OpenPageToken(*sealer_, call.method, request);
+  if (!position.ok()) return position.status();
+  const records::RecordType* type = node_->registry().FindByName(request.name());
+  if (type == nullptr) return FieldError(Reason::kFieldInvalid, "name", "is not the name of a record");
+  const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
+  const absl::StatusOr<std::optional<node::RecordState>> state = node_->GetState(*view, request.name());
+  if (!state.ok()) return state.status();
+  if (!state->has_value()) return NotFound(request.name());
+
+  v1::ListRevisionsResponse response;
+  const std::string prefix = request.name() + '\0';
+  const std::unique_ptr<storage::Iterator> it =
+      view->Iterate(storage::Cf::kRevisions, prefix, position->empty() ? storage::PrefixEnd(prefix) : *position);
+  std::string last;
+  for (it->SeekToLast(); it->Valid(); it->Prev()) {
+    if (response.revisions_size() == *page_size) {
+      response.set_next_page_token(SealPageToken(*sealer_, call.method, request, last));
+      break;
+    }
+    last = std::string(it->key());
+    Reader key(std::string_view(last).substr(prefix.size()));
+    const Hlc time(key.U64());
+    const LogId log(key.U32());
+    const Dot dot{log, Seq(key.U64())};
+    Reader value(it->value());
+    const uint64_t index = value.Varint();
+    if (!key.Done() || !value.Done()) return Error(Reason::kStoreDamaged, "a revision's key is damaged");
+
+    v1::Revision* revision = response.add_revisions();
+    revision->set_entry(EntryName(node_->roster(), dot));
+    revision->set_site(SiteOf(node_->roster(), dot.log));
+    SetTime(time, revision->mutable_time());
+    const absl::StatusOr<std::optional<Payload>> payload = ReadEntry(*node_, dot);
+    if (!payload.ok()) return payload.status();
+    if (!payload->has_value() || index >= (*payload)->mutations.size()) continue;
+    revision->set_actor((*payload)->actor);
+    revision->set_method((*payload)->method);
+    for (const Op& op : (*payload)->mutations[index].ops) {
+      const auto* field = type->prototype->GetDescriptor()->FindFieldByNumber(static_cast<int>(op.field));
+      v1::FieldChange* change = revision->add_changes();
+      change->set_field(field == nullptr ? std::to_string(op.field) : field->name());
+      change->set_value(ValueJson(*type, op));
+      change->set_replaced(static_cast<int32_t>(op.replaces.size()));
+    }
+  }
+  if (!it->status().ok()) return it->status();
+  return response;
+}
+
+}  // namespace fairlead::rpc

@@ -1,0 +1,32 @@
+#include "server/rpc/services.h"
+
+#include "fairlead/v1/engagement_service.pb.h"
+#include "fairlead/v1/node_service.pb.h"
+#include "fairlead/v1/overview_service.pb.h"
+#include "fairlead/v1/record_service.pb.h"
+#include "fairlead/v1/reference_service.pb.h"
+#include "fairlead/v1/replication_service.pb.h"
+
+namespace fairlead::rpc {
+
+const std::vector<const google::protobuf::ServiceDescriptor*>& Services() {
+  static const auto* const services = [] {
+    auto* all = new std::vector<const google::protobuf::ServiceDescriptor*>;
+    for (const google::protobuf::FileDescriptor* file : {
+             v1::GetCountryRequest::descriptor()->file(),
+             v1::GetEngagementRequest::descriptor()->file(),
+             v1::ListRevisionsRequest::descriptor()->file(),
+             v1::GetOverviewRequest::descriptor()->file(),
+             v1::GetNodeStatusRequest::descriptor()->file(),
+             v1::ReplicateRequest::descriptor()->file(),
+         }) {
+      for (int i = 0; i < file->service_count(); ++i) all->push_back(file->service(i));
+    }
+    return all;
+  }();
+  return *services;
+}
+
+std::string MethodName(const google::protobuf::MethodDescriptor& method) { return method.service()->full_name() + "/" + method.name(); }
+
+}  // namespace fairlead::rpc

@@ -1,0 +1,575 @@
+#include "server/rpc/write_methods.h"
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/clock.h>
+#include <google/protobuf/field_mask.pb.h>
+#include <google/protobuf/util/json_util.h>
+#include <grpcpp/alarm.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "api/errors.h"
+#include "api/ids.h"
+#include "fairlead/v1/common.pb.h"
+#include "fairlead/v1/reference_service.pb.h"
+#include "server/node/materialise.h"
+
+namespace fairlead::rpc {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+
+namespace {
+
+using Fields = std::vector<const FieldDescriptor*>;
+
+constexpr size_t kChunkBytesMax = 64 << 10;  // of an import's mutations in one entry
+constexpr size_t kChunkRecordsMax = 512;
+constexpr int kImportRounds = 8;
+// What an op costs beside its value: numbers, and one replaced value id.
+constexpr size_t kOpBytes = 32;
+
+void SetString(Message* message, const std::string& field, const std::string& value) {
+  message->GetReflection()->SetString(message, Field(*message, field), value);
+}
+
+bool HasField(const Message& message, const std::string& field) { return Field(message, field) != nullptr; }
+
+// The settable fields that are set in `record`.
+Fields PopulatedFields(const records::RecordType& type, const Message& record) {
+  Fields fields;
+  for (const FieldDescriptor* field : FoldedFields(type)) {
+    if (IsSettable(type, field) && IsSet(record, field)) fields.push_back(field);
+  }
+  return fields;
+}
+
+// Every marking is at least OFFICIAL until somebody says PUBLIC.
+void DefaultMarking(Message* record) {
+  const FieldDescriptor* marking = Field(*record, "marking");
+  if (!IsSet(*record, marking)) record->GetReflection()->SetEnumValue(record, marking, v1::MARKING_OFFICIAL);
+}
+
+// A record to be created: what may be set of `given`, its name and its first state.
+MessagePtr NewRecord(const records::RecordType& type, const std::string& name, const Message& given) {
+  MessagePtr record(type.prototype->New());
+  CopyFields(given, PopulatedFields(type, given), record.get());
+  SetString(record.get(), "name", name);
+  DefaultMarking(record.get());
+  if (!type.state_field.empty()) {
+    record->GetReflection()->SetEnumValue(record.get(), Field(*record, type.state_field), type.initial_state);
+  }
+  return record;
+}
+
+Fields SetFields(const records::RecordType& type, const Message& record) {
+  Fields fields;
+  for (const FieldDescriptor* field : FoldedFields(type)) {
+    if (IsSet(record, field)) fields.push_back(field);
+  }
+  return fields;
+}
+
+// The rules of every type, then the type's own.
+absl::Status CheckRecord(const node::Node& node, const records::RecordType& type, const Message& next, const Message* previous,
+                         const records::RecordReader& reader) {
+  const FieldDescriptor* audience = Field(next, "audience");
+  bool own = false;
+  const int sites = next.GetReflection()->FieldSize(next, audience);
+  for (int i = 0; i < sites; ++i) {
+    const std::string site = next.GetReflection()->GetRepeatedString(next, audience, i);
+    if (node.roster().FindSite(site) == nullptr) {
+      return FieldError(Reason::kFieldInvalid, "audience", "names a site that the network does not have");
+    }
+    own = own || site == node.options().site;
+  }
+  if (sites > 0 && !own) return FieldError(Reason::kFieldInvalid, "audience", "must hold the site that writes");
+  return type.validate(next, previous, reader);
+}
+
+absl::Status CheckId(const records::RecordType& type, const std::string& id, const std::string& field) {
+  if (id.empty()) return FieldError(Reason::kFieldRequired, field, "is required");
+  const absl::Status checked = type.check_id ? type.check_id(id) : absl::OkStatus();
+  if (checked.ok()) return checked;
+  return FieldError(Reason::kFieldInvalid, field, std::string(checked.message()));
+}
+
+absl::Status Withdrawn(const std::string& name) {
+  return Error(Reason::kRecordWithdrawn, "the record has been withdrawn", {{"name", name}});
+}
+absl::Status Exists(const std::string& name) { return Error(Reason::kRecordExists, "the record exists", {{"name", name}}); }
+absl::Status EtagMismatch(const std::string& name) {
+  return Error(Reason::kEtagMismatch, "the record has changed since it was read", {{"name", name}});
+}
+
+// The fields that an Update writes: those of the mask (AIP-134: `*` is every one), else those that are set.
+absl::StatusOr<Fields> MaskedFields(const records::RecordType& type, const Message& request, const FieldDescriptor* resource) {
+  const Message& record = request.GetReflection()->GetMessage(request, resource);
+  const FieldDescriptor* mask_field = Field(request, "update_mask");
+  if (!request.GetReflection()->HasField(request, mask_field)) return PopulatedFields(type, record);
+  const auto& mask = static_cast<const google::protobuf::FieldMask&>(request.GetReflection()->GetMessage(request, mask_field));
+  if (mask.paths().empty()) return PopulatedFields(type, record);
+  std::set<int> numbers;
+  Fields fields;
+  for (const std::string& path : mask.paths()) {
+    if (path == "*") {
+      for (const FieldDescriptor* field : FoldedFields(type)) {
+        if (IsSettable(type, field) && numbers.insert(field->number()).second) fields.push_back(field);
+      }
+      continue;
+    }
+    const FieldDescriptor* field = Field(record, path);
+    if (field == nullptr) return FieldError(Reason::kFieldInvalid, "update_mask", "there is no field '" + path + "'");
+    if (!IsSettable(type, field)) return FieldError(Reason::kFieldImmutable, resource->name() + "." + path, "cannot be set by an update");
+    if (numbers.insert(field->number()).second) fields.push_back(field);
+  }
+  return fields;
+}
+
+// What one request of an import or an update comes to for one record.
+struct Change {
+  MessagePtr next;
+  Mutation mutation;  // no ops: it equals what is stored
+  node::Expectation expectation;
+  bool creates = false;
+};
+
+absl::StatusOr<Change> PlanNew(const node::Node& node, const storage::View& view, const records::RecordType& type, const std::string& name,
+                               const Message& given) {
+  Change change;
+  change.creates = true;
+  change.next = NewRecord(type, name, given);
+  change.expectation = {name, ""};
+  if (absl::Status valid = CheckRecord(node, type, *change.next, nullptr, StoreReader(node, view)); !valid.ok()) return valid;
+  change.mutation = node::MutationFor(type, name, nullptr, *change.next, SetFields(type, *change.next));
+  return change;
+}
+
+absl::StatusOr<Change> PlanChange(const node::Node& node, const storage::View& view, const records::RecordType& type,
+                                  const std::string& name, const Loaded& read, MessagePtr next, const Fields& fields) {
+  Change change;
+  change.next = std::move(next);
+  change.expectation = {name, node::EtagOf(read.state)};
+  DefaultMarking(change.next.get());
+  change.mutation = node::MutationFor(type, name, &read.state, *change.next, fields);
+  if (change.mutation.ops.empty()) return change;
+  if (absl::Status valid = CheckRecord(node, type, *change.next, read.message.get(), StoreReader(node, view)); !valid.ok()) return valid;
+  return change;
+}
+
+MessagePtr Clone(const Message& message) {
+  MessagePtr copy(message.New());
+  copy->CopyFrom(message);
+  return copy;
+}
+
+// --- Import ------------------------------------------------------------------------------------------------------------------------
+
+// One call of an import method. A round plans every record that is still to be done against one snapshot, writes the changes in chunks and
+// waits for all; records of a chunk that lost a race are planned again in the next round.
+class ImportRun : public std::enable_shared_from_this<ImportRun> {
+ public:
+  ImportRun(node::Node* node, const records::RecordType& type, std::shared_ptr<Call> call, const Message& request, Reply reply)
+      : node_(node),
+        type_(type),
+        call_(std::move(call)),
+        request_(Clone(request)),
+        records_(FieldOfType(*request.GetDescriptor(), type, /*repeated=*/true)),
+        reply_(std::move(reply)) {}
+
+  void Start() {
+    const int n = request_->GetReflection()->FieldSize(*request_, records_);
+    if (n == 0) return reply_(FieldError(Reason::kFieldRequired, records_->name(), "is required"));
+    if (n > kImportRecordsMax) {
+      return reply_(FieldError(Reason::kFieldTooLarge, records_->name(), "holds more than " + std::to_string(kImportRecordsMax)));
+    }
+    std::set<std::string> names;
+    for (int i = 0; i < n; ++i) {
+      if (const std::string name = GetString(Record(i), "name"); !name.empty() && !names.insert(name).second) {
+        refusals_[i] = FieldError(Reason::kFieldInvalid, "name", "occurs twice in this import");
+      } else {
+        pending_.push_back(i);
+      }
+    }
+    Round();
+  }
+
+ private:
+  struct Row {
+    int index;
+    bool creates;
+  };
+  struct Chunk {
+    std::vector<Row> rows;
+    node::WriteRequest write;
+    size_t bytes = 0;
+  };
+
+  const Message& Record(int i) const { return request_->GetReflection()->GetRepeatedMessage(*request_, records_, i); }
+
+  absl::StatusOr<Change> PlanRow(const storage::View& view, const Message& record) const {
+    const std::string name = GetString(record, "name");
+    if (absl::Status named = CheckName(node_->registry(), type_, name, "name"); !named.ok()) return named;
+    if (absl::Status id = CheckId(type_, std::string(LastSegment(name)), "name"); !id.ok()) return id;
+    absl::StatusOr<std::optional<Loaded>> read = Load(*node_, view, type_, name);
+    if (!read.ok()) return read.status();
+    if (!read->has_value()) return PlanNew(*node_, view, type_, name, record);
+    if (IsWithdrawn(*(*read)->message)) return Withdrawn(name);
+    const Fields fields = PopulatedFields(type_, record);
+    MessagePtr next = Clone(*(*read)->message);
+    CopyFields(record, fields, next.get());
+    return PlanChange(*node_, view, type_, name, **read, std::move(next), fields);
+  }
+
+  // One entry has one audience, so a chunk holds records of one audience only.
+  static std::string AudienceOf(const Message& record) {
+    const FieldDescriptor* field = Field(record, "audience");
+    std::set<std::string> sites;
+    for (int i = 0; i < record.GetReflection()->FieldSize(record, field); ++i) {
+      sites.insert(record.GetReflection()->GetRepeatedString(record, field, i));
+    }
+    std::string key;
+    for (const std::string& site : sites) key += site + ",";
+    return key;
+  }
+
+  Chunk NewChunk() const {
+    Chunk chunk;
+    chunk.write.actor = call_->identity.path;
+    chunk.write.method = call_->method;
+    chunk.write.request_id = NewRequestId(static_cast<uint64_t>(absl::ToUnixMillis(node_->options().clock->Now())));
+    return chunk;
+  }
+
+  void Round() {
+    std::vector<Chunk> full;
+    std::map<std::string, Chunk> open;  // by audience
+    {
+      const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
+      for (int i : pending_) {
+        absl::StatusOr<Change> change = PlanRow(*view, Record(i));
+        if (!change.ok()) {
+          refusals_[i] = change.status();
+          continue;
+        }
+        if (change->mutation.ops.empty()) {
+          ++unchanged_;
+          continue;
+        }
+        size_t bytes = change->mutation.record.size() + kOpBytes;
+        for (const Op& op : change->mutation.ops) bytes += kOpBytes + op.value.size();
+        auto [chunk, added] = open.try_emplace(AudienceOf(*change->next));
+        if (added) chunk->second = NewChunk();
+        if (!chunk->second.rows.empty() && (chunk->second.bytes + bytes > kChunkBytesMax || chunk->second.rows.size() == kChunkRecordsMax)) {
+          full.push_back(std::exchange(chunk->second, NewChunk()));
+        }
+        chunk->second.rows.push_back({i, change->creates});
+        chunk->second.bytes += bytes;
+        chunk->second.write.mutations.push_back(std::move(change->mutation));
+        chunk->second.write.expectations.push_back(std::move(change->expectation));
+      }
+    }
+    pending_.clear();
+    for (auto& [audience, chunk] : open) full.push_back(std::move(chunk));
+    if (full.empty()) return Finish();
+    {
+      absl::MutexLock lock(&mu_);
+      outstanding_ = full.size();
+    }
+    for (Chunk& chunk : full) {
+      node_->Write(std::move(chunk.write),
+                   [self = shared_from_this(), rows = std::move(chunk.rows)](const absl::StatusOr<node::WriteResult>& result) {
+                     self->OnWritten(rows, result.status());
+                   });
+    }
+  }
+
+  void OnWritten(const std::vector<Row>& rows, const absl::Status& status) {
+    {
+      absl::MutexLock lock(&mu_);
+      const bool lost_race = absl::IsAborted(status) || absl::IsAlreadyExists(status);
+      for (const Row& row : rows) {
+        if (status.ok()) {
+          ++(row.creates ? created_ : updated_);
+        } else if (lost_race) {
+          pending_.push_back(row.index);
+        }
+      }
+      if (!status.ok() && !lost_race) error_ = status;
+      if (--outstanding_ > 0) return;
+    }
+    // The last write of the round: nobody else touches this object now. The next round leaves the node's completion thread.
+    if (!error_.ok() || pending_.empty() || call_->cancelled()) return Finish();
+    if (--rounds_ == 0) {
+      for (int i : pending_) refusals_[i] = EtagMismatch(GetString(Record(i), "name"));
+      return Finish();
+    }
+    std::sort(pending_.begin(), pending_.end());
+    // An alarm keeps its function until it is destroyed, so the function may not own this run: the run owns itself until then.
+    self_ = shared_from_this();
+    hop_ = std::make_unique<grpc::Alarm>();
+    hop_->Set(absl::ToChronoTime(absl::Now()), [this](bool) {
+      const std::shared_ptr<ImportRun> self = std::move(self_);
+      self->Round();
+    });
+  }
+
+  void Finish() {
+    if (!error_.ok()) return reply_(error_);
+    auto response = std::make_unique<v1::ImportResponse>();
+    response->set_created(created_);
+    response->set_updated(updated_);
+    response->set_unchanged(unchanged_);
+    for (const auto& [index, status] : refusals_) {
+      v1::ImportRefusal* refusal = response->add_refusals();
+      refusal->set_index(index);
+      *refusal->mutable_status() = ToProto(status);
+    }
+    reply_(std::move(response));
+  }
+
+  node::Node* const node_;
+  const records::RecordType& type_;
+  const std::shared_ptr<Call> call_;
+  const MessagePtr request_;
+  const FieldDescriptor* const records_;
+  const Reply reply_;
+
+  absl::Mutex mu_;  // guards what follows while writes are outstanding
+  size_t outstanding_ = 0;
+  int created_ = 0;
+  int updated_ = 0;
+  int unchanged_ = 0;
+  int rounds_ = kImportRounds;
+  std::vector<int> pending_;
+  std::map<int, absl::Status> refusals_;
+  absl::Status error_;
+  std::unique_ptr<grpc::Alarm> hop_;
+  std::shared_ptr<ImportRun> self_;
+};
+
+}  // namespace
+
+absl::StatusOr<WriteMethods::Plan> WriteMethods::Begin(const Call& call, const Message& request) const {
+  Plan plan;
+  plan.write.actor = call.identity.path;
+  plan.write.method = call.method;
+  plan.write.request_digest = RequestDigest(call.method, request, {"request_id"});
+  plan.write.request_id = GetString(request, "request_id");
+  if (plan.write.request_id.empty()) {
+    plan.write.request_id = NewRequestId(static_cast<uint64_t>(absl::ToUnixMillis(node_->options().clock->Now())));
+    return plan;
+  }
+  if (RequestIdMillis(plan.write.request_id) < 0) return FieldError(Reason::kFieldInvalid, "request_id", "must be a UUID of version 7");
+  if (GetBool(request, "validate_only")) return plan;
+  const absl::StatusOr<std::optional<Dot>> found = node_->FindRequest(plan.write.actor, plan.write.request_id, plan.write.request_digest);
+  if (!found.ok()) return found.status();
+  plan.replay = found->has_value();
+  return plan;
+}
+
+absl::StatusOr<Loaded> WriteMethods::LoadForChange(const records::RecordType& type, const storage::View& view, const std::string& name,
+                                                   const std::string& etag, const std::string& etag_field) const {
+  absl::StatusOr<Loaded> read = LoadExisting(*node_, view, type, name);
+  if (!read.ok()) return read;
+  if (etag.empty()) return FieldError(Reason::kFieldRequired, etag_field, "is required: read the record first");
+  if (IsWithdrawn(*read->message)) return Withdrawn(name);
+  if (etag != node::EtagOf(read->state)) return EtagMismatch(name);
+  return read;
+}
+
+absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanCreate(const records::RecordType& type, const Call& call, const Message& request) const {
+  const Reflection* reflection = request.GetReflection();
+  const FieldDescriptor* resource = FieldOfType(*request.GetDescriptor(), type, /*repeated=*/false);
+  if (!reflection->HasField(request, resource)) return FieldError(Reason::kFieldRequired, resource->name(), "is required");
+  absl::StatusOr<Plan> plan = Begin(call, request);
+  if (!plan.ok()) return plan;
+
+  std::string id;
+  if (const std::string id_field = resource->name() + "_id"; HasField(request, id_field)) {
+    id = GetString(request, id_field);
+    if (absl::Status checked = CheckId(type, id, id_field); !checked.ok()) return checked;
+  } else {
+    id = CreatedRecordId(node_->roster().network(), call.identity.path, call.method, plan->write.request_id);
+  }
+  const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
+  plan->name = type.collection() + "/" + id;
+  if (HasField(request, "parent")) {
+    const std::string parent = GetString(request, "parent");
+    if (parent.empty()) return FieldError(Reason::kFieldRequired, "parent", "is required");
+    plan->name = parent + "/" + plan->name;
+    const records::RecordType* parent_type = node_->registry().FindByName(parent);
+    if (parent_type == nullptr || node_->registry().FindByName(plan->name) != &type) {
+      return FieldError(Reason::kFieldInvalid, "parent", "is not a parent of " + type.pattern);
+    }
+    const absl::StatusOr<std::optional<Loaded>> above = Load(*node_, *view, *parent_type, parent);
+    if (!above.ok()) return above.status();
+    if (!above->has_value()) return FieldError(Reason::kReferenceNotFound, "parent", "there is no such record");
+    if (IsWithdrawn(*(*above)->message) && !plan->replay) return Withdrawn(parent);
+  }
+  if (plan->replay) return plan;
+  if (absl::Status named = CheckName(node_->registry(), type, plan->name, "name"); !named.ok()) return named;
+
+  const absl::StatusOr<std::optional<Loaded>> existing = Load(*node_, *view, type, plan->name);
+  if (!existing.ok()) return existing.status();
+  if (existing->has_value()) return Exists(plan->name);
+  absl::StatusOr<Change> change = PlanNew(*node_, *view, type, plan->name, reflection->GetMessage(request, resource));
+  if (!change.ok()) return PrefixFields(change.status(), resource->name());
+  if (GetBool(request, "validate_only")) {
+    plan->answer = std::move(change->next);
+    return plan;
+  }
+  plan->write.mutations.push_back(std::move(change->mutation));
+  plan->write.expectations.push_back(std::move(change->expectation));
+  return plan;
+}
+
+absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanUpdate(const records::RecordType& type, const Call& call, const Message& request) const {
+  const Reflection* reflection = request.GetReflection();
+  const FieldDescriptor* resource = FieldOfType(*request.GetDescriptor(), type, /*repeated=*/false);
+  if (!reflection->HasField(request, resource)) return FieldError(Reason::kFieldRequired, resource->name(), "is required");
+  const Message& given = reflection->GetMessage(request, resource);
+  const std::string name = GetString(given, "name");
+  if (absl::Status named = CheckName(node_->registry(), type, name, resource->name() + ".name"); !named.ok()) return named;
+  const absl::StatusOr<Fields> fields = MaskedFields(type, request, resource);
+  if (!fields.ok()) return fields.status();
+  absl::StatusOr<Plan> plan = Begin(call, request);
+  if (!plan.ok()) return plan;
+  plan->name = name;
+  if (plan->replay) return plan;
+
+  const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
+  absl::StatusOr<Change> change;
+  absl::StatusOr<Loaded> read = LoadForChange(type, *view, name, GetString(given, "etag"), resource->name() + ".etag");
+  if (read.ok()) {
+    MessagePtr next = Clone(*read->message);
+    CopyFields(given, *fields, next.get());
+    change = PlanChange(*node_, *view, type, name, *read, std::move(next), *fields);
+  } else if (absl::IsNotFound(read.status()) && GetBool(request, "allow_missing")) {
+    if (absl::Status id = CheckId(type, std::string(LastSegment(name)), resource->name() + ".name"); !id.ok()) return id;
+    change = PlanNew(*node_, *view, type, name, given);
+  } else {
+    return read.status();
+  }
+  if (!change.ok()) return PrefixFields(change.status(), resource->name());
+  if (change->mutation.ops.empty() || GetBool(request, "validate_only")) {
+    plan->answer = std::move(change->mutation.ops.empty() ? read->message : change->next);
+    return plan;
+  }
+  plan->write.mutations.push_back(std::move(change->mutation));
+  plan->write.expectations.push_back(std::move(change->expectation));
+  return plan;
+}
+
+absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanWithdraw(const records::RecordType& type, const Call& call,
+                                                              const Message& request) const {
+  const std::string name = GetString(request, "name");
+  if (absl::Status named = CheckName(node_->registry(), type, name, "name"); !named.ok()) return named;
+  absl::StatusOr<Plan> plan = Begin(call, request);
+  if (!plan.ok()) return plan;
+  plan->name = name;
+  if (plan->replay) return plan;
+  const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
+  absl::StatusOr<Loaded> read = LoadForChange(type, *view, name, GetString(request, "etag"), "etag");
+  if (!read.ok()) return read.status();
+  // Not validated: a record that its type's rules have outgrown can still be withdrawn.
+  const FieldDescriptor* withdrawn = Field(*read->message, "withdrawn");
+  read->message->GetReflection()->SetBool(read->message.get(), withdrawn, true);
+  plan->write.mutations.push_back(node::MutationFor(type, name, &read->state, *read->message, {withdrawn}));
+  plan->write.expectations.push_back({name, node::EtagOf(read->state)});
+  return plan;
+}
+
+absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanMove(const records::RecordType& type, const records::Transition& transition,
+                                                          const Call& call, const Message& request) const {
+  const std::string name = GetString(request, "name");
+  if (absl::Status named = CheckName(node_->registry(), type, name, "name"); !named.ok()) return named;
+  absl::StatusOr<Plan> plan = Begin(call, request);
+  if (!plan.ok()) return plan;
+  plan->name = name;
+  if (plan->replay) return plan;
+  const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
+  absl::StatusOr<Loaded> read = LoadForChange(type, *view, name, GetString(request, "etag"), "etag");
+  if (!read.ok()) return read.status();
+
+  const FieldDescriptor* state = Field(*read->message, type.state_field);
+  const int from = read->message->GetReflection()->GetEnumValue(*read->message, state);
+  if (std::find(transition.from.begin(), transition.from.end(), from) == transition.from.end()) {
+    const auto name_of = [state](int number) {
+      const auto* value = state->enum_type()->FindValueByNumber(number);
+      return value == nullptr ? std::to_string(number) : value->name();
+    };
+    return Error(Reason::kStateForbids, transition.method + " is not allowed in state " + name_of(from),
+                 {{"from", name_of(from)}, {"to", name_of(transition.to)}});
+  }
+
+  // Fields of the request that the record has too, by way of JSON: the two messages number them differently.
+  MessagePtr given = Clone(request);
+  Fields set;
+  given->GetReflection()->ListFields(*given, &set);
+  for (const FieldDescriptor* field : set) {
+    const FieldDescriptor* target = Field(*read->message, field->name());
+    if (target == nullptr || !IsSettable(type, target)) given->GetReflection()->ClearField(given.get(), field);
+  }
+  given->GetReflection()->MutableUnknownFields(given.get())->Clear();
+  std::string json;
+  MessagePtr named(type.prototype->New());
+  if (!google::protobuf::util::MessageToJsonString(*given, &json).ok() ||
+      !google::protobuf::util::JsonStringToMessage(json, named.get()).ok()) {
+    return Error(Reason::kMessageMalformed, "a field of the request does not fit the record's");
+  }
+  Fields fields;
+  named->GetReflection()->ListFields(*named, &fields);
+
+  MessagePtr next = Clone(*read->message);
+  CopyFields(*named, fields, next.get());
+  next->GetReflection()->SetEnumValue(next.get(), state, transition.to);
+  fields.push_back(state);
+  absl::StatusOr<Change> change = PlanChange(*node_, *view, type, name, *read, std::move(next), fields);
+  if (!change.ok()) return change.status();
+  plan->write.mutations.push_back(std::move(change->mutation));
+  plan->write.expectations.push_back(std::move(change->expectation));
+  return plan;
+}
+
+void WriteMethods::Finish(const records::RecordType& type, absl::StatusOr<Plan> plan, Reply reply) const {
+  if (!plan.ok()) return reply(plan.status());
+  if (plan->answer != nullptr) return reply(std::move(plan->answer));
+  const auto as_it_is = [node = node_, &type, name = plan->name]() -> absl::StatusOr<MessagePtr> {
+    absl::StatusOr<Loaded> now = LoadExisting(*node, node->store(), type, name);
+    if (!now.ok()) return now.status();
+    return std::move(now->message);
+  };
+  if (plan->replay) return reply(as_it_is());
+  node_->Write(std::move(plan->write),
+               [&type, name = plan->name, as_it_is, reply = std::move(reply)](const absl::StatusOr<node::WriteResult>& result) {
+                 if (!result.ok()) return reply(result.status());
+                 const auto state = result->states.find(name);
+                 if (result->replayed || state == result->states.end()) return reply(as_it_is());
+                 reply(node::Materialise(type, name, state->second));
+               });
+}
+
+void WriteMethods::Create(const records::RecordType& type, const Call& call, const Message& request, Reply reply) const {
+  Finish(type, PlanCreate(type, call, request), std::move(reply));
+}
+void WriteMethods::Update(const records::RecordType& type, const Call& call, const Message& request, Reply reply) const {
+  Finish(type, PlanUpdate(type, call, request), std::move(reply));
+}
+void WriteMethods::Withdraw(const records::RecordType& type, const Call& call, const Message& request, Reply reply) const {
+  Finish(type, PlanWithdraw(type, call, request), std::move(reply));
+}
+void WriteMethods::Move(const records::RecordType& type, const records::Transition& transition, const Call& call, const Message& request,
+                        Reply reply) const {
+  Finish(type, PlanMove(type, transition, call, request), std::move(reply));
+}
+void WriteMethods::Import(const records::RecordType& type, std::shared_ptr<Call> call, const Message& request, Reply reply) const {
+  std::make_shared<ImportRun>(node_, type, std::move(call), request, std::move(reply))->Start();
+}
+
+}  // namespace fairlead::rpc

@@ -1,0 +1,65 @@
+// Create, Update, Withdraw, Import and the lifecycle methods of every record type.
+//
+// Each validates against one moment of the store and hands the node the mutations together with what the records must still be when they
+// are committed. A request id that was committed before is answered with the record as it is now; what changes nothing is not written.
+//
+// Thread safety: any thread. Ownership: borrows the node, which answers every write before it is destroyed.
+
+#ifndef FAIRLEAD_SERVER_RPC_WRITE_METHODS_H_
+#define FAIRLEAD_SERVER_RPC_WRITE_METHODS_H_
+
+#include <absl/status/statusor.h>
+#include <google/protobuf/message.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/node/node.h"
+#include "server/records/record_type.h"
+#include "server/rpc/dispatcher.h"
+#include "server/rpc/record_access.h"
+
+namespace fairlead::rpc {
+
+inline constexpr int kImportRecordsMax = 2000;
+
+class WriteMethods {
+ public:
+  explicit WriteMethods(node::Node* node) : node_(node) {}
+
+  void Create(const records::RecordType& type, const Call& call, const google::protobuf::Message& request, Reply reply) const;
+  void Update(const records::RecordType& type, const Call& call, const google::protobuf::Message& request, Reply reply) const;
+  void Withdraw(const records::RecordType& type, const Call& call, const google::protobuf::Message& request, Reply reply) const;
+  void Move(const records::RecordType& type, const records::Transition& transition, const Call& call,
+            const google::protobuf::Message& request, Reply reply) const;
+  // `request` holds the records in its one repeated field of the type.
+  void Import(const records::RecordType& type, std::shared_ptr<Call> call, const google::protobuf::Message& request, Reply reply) const;
+
+ private:
+  // What a validated request comes to.
+  struct Plan {
+    std::string name;
+    MessagePtr answer;  // set: the answer, and nothing is written
+    bool replay = false;  // the request was committed before: answer with the record as it is
+    node::WriteRequest write;
+  };
+
+  absl::StatusOr<Plan> PlanCreate(const records::RecordType& type, const Call& call, const google::protobuf::Message& request) const;
+  absl::StatusOr<Plan> PlanUpdate(const records::RecordType& type, const Call& call, const google::protobuf::Message& request) const;
+  absl::StatusOr<Plan> PlanWithdraw(const records::RecordType& type, const Call& call, const google::protobuf::Message& request) const;
+  absl::StatusOr<Plan> PlanMove(const records::RecordType& type, const records::Transition& transition, const Call& call,
+                                const google::protobuf::Message& request) const;
+  // Request id, digest and actor of a plan; sets `replay`.
+  absl::StatusOr<Plan> Begin(const Call& call, const google::protobuf::Message& request) const;
+  // The record `name` as the request's etag says it was read. NOT_FOUND, RECORD_WITHDRAWN, FIELD_REQUIRED (of `etag_field`), ETAG_MISMATCH.
+  absl::StatusOr<Loaded> LoadForChange(const records::RecordType& type, const storage::View& view, const std::string& name,
+                                       const std::string& etag, const std::string& etag_field) const;
+  void Finish(const records::RecordType& type, absl::StatusOr<Plan> plan, Reply reply) const;
+
+  node::Node* const node_;
+};
+
+}  // namespace fairlead::rpc
+
+#endif  // FAIRLEAD_SERVER_RPC_WRITE_METHODS_H_
