@@ -43,18 +43,18 @@ struct ClientOptions {
   std::string key_file;          // PEM
   std::string ca_file;           // PEM, the authorities that nodes are verified against
   std::vector<NodeAddress> nodes;
-  std::string site;       // whose node is asked; the first of `nodes` when empty
-  bool failover = false;  // ask the other nodes, in order, when that one does not answer
+  std::string site;                                   // whose node is asked; the first of `nodes` when empty
+  bool failover = false;                              // ask the other nodes, in order, when that one does not answer
   absl::Duration timeout = absl::Seconds(30);         // of a call with its retries
   absl::Duration attempt_timeout = absl::Seconds(5);  // of one attempt, where another node can be asked instead
   RetryOptions retry;
 };
 
 struct CallOptions {
-  std::string site;                       // this site's node, without failover; the client's own choice when empty
-  absl::Duration timeout;                 // the client's when zero
-  std::optional<std::string> token;       // presented instead of the client's token, which is then left as it is
-  std::stop_token stop;                   // ends the call with CANCELLED
+  std::string site;                  // this site's node, without failover; the client's own choice when empty
+  absl::Duration timeout;            // the client's when zero
+  std::optional<std::string> token;  // presented instead of the client's token, which is then left as it is
+  std::stop_token stop;              // ends the call with CANCELLED
 };
 
 // Who answered.
@@ -107,8 +107,8 @@ class Client {
   static const google::protobuf::MethodDescriptor& Method(const std::string& full_name);
   // The nodes to ask, in order.
   absl::StatusOr<std::vector<size_t>> Route(const CallOptions& call) const;
-  absl::Status Attempt(size_t node, const std::string& path, const google::protobuf::Message& request,
-                       google::protobuf::Message* response, absl::Time deadline, const CallOptions& call);
+  absl::Status Attempt(size_t node, const std::string& path, const google::protobuf::Message& request, google::protobuf::Message* response,
+                       absl::Time deadline, const CallOptions& call);
   double Jitter();
 
   const ClientOptions options_;

@@ -59,17 +59,17 @@ inline constexpr size_t kCfCount = 16;
 
 // Names in RocksDB, by number. `meta` is RocksDB's "default" family.
 inline constexpr std::array<std::string_view, kCfCount> kCfNames = {
-    "default", "logs",    "headers",   "payloads", "tree",    "checkpoints", "cosignatures", "journal",
-    "records", "revisions", "derived", "indexes",  "aggregates", "requests", "opaque",       "links"};
+    "default", "logs",      "headers", "payloads", "tree",       "checkpoints", "cosignatures", "journal",
+    "records", "revisions", "derived", "indexes",  "aggregates", "requests",    "opaque",       "links"};
 
 // Keys of `meta`.
-inline constexpr std::string_view kMetaFormat = "format";      // u32 kFormatVersion
-inline constexpr std::string_view kMetaNetwork = "network";    // the network's name
-inline constexpr std::string_view kMetaSite = "site";          // the site's name
+inline constexpr std::string_view kMetaFormat = "format";                     // u32 kFormatVersion
+inline constexpr std::string_view kMetaNetwork = "network";                   // the network's name
+inline constexpr std::string_view kMetaSite = "site";                         // the site's name
 inline constexpr std::string_view kMetaJournalInstance = "journal_instance";  // 16 random bytes
-inline constexpr std::string_view kMetaHlc = "hlc";            // u64, the latest time written or applied
-inline constexpr std::string_view kMetaQuarantinePrefix = "quarantine/";  // + log:u32: why no more of the log is taken
-inline constexpr std::string_view kMetaDigestPrefix = "digest/";  // + audience class: records:u64, then 2,048 bytes of LtHash
+inline constexpr std::string_view kMetaHlc = "hlc";                           // u64, the latest time written or applied
+inline constexpr std::string_view kMetaQuarantinePrefix = "quarantine/";      // + log:u32: why no more of the log is taken
+inline constexpr std::string_view kMetaDigestPrefix = "digest/";              // + audience class: records:u64, then 2,048 bytes of LtHash
 
 inline std::string LogKey(LogId log) {
   std::string k;

@@ -40,7 +40,7 @@ class Iterator {
   virtual void Next() = 0;                      // REQUIRES: Valid()
   virtual void Prev() = 0;                      // REQUIRES: Valid()
   virtual bool Valid() const = 0;
-  virtual std::string_view key() const = 0;     // until the next move
+  virtual std::string_view key() const = 0;  // until the next move
   virtual std::string_view value() const = 0;
   // Not OK when iteration ended for a reason other than the bound (DATA_LOSS: damaged bytes).
   virtual absl::Status status() const = 0;

@@ -12,7 +12,8 @@ asm(".section .rodata\n"
     ".global fairlead_comments_begin\n"
     ".global fairlead_comments_end\n"
     "fairlead_comments_begin:\n"
-    ".incbin \"" FAIRLEAD_COMMENTS_FILE "\"\n"
+    ".incbin \"" FAIRLEAD_COMMENTS_FILE
+    "\"\n"
     "fairlead_comments_end:\n"
     ".byte 0\n"
     ".text\n");

@@ -9,8 +9,8 @@
 
 namespace fairlead::cli {
 
-// The comment on a message, field, method or enum value by its full name, such as "fairlead.v1.Port.country", on one line; empty when there is
-// none.
+// The comment on a message, field, method or enum value by its full name, such as "fairlead.v1.Port.country", on one line; empty when there
+// is none.
 std::string CommentOf(const std::string& full_name);
 
 }  // namespace fairlead::cli

@@ -1,8 +1,8 @@
 // Flags from the fields of a request, and their values as people type them.
 //
-//   string     as it is; references may leave out the collection (--country JP)     enum       last words of the value (--kind country-visit)
-//   date       2026-05-01, 2026-05 or 2026                                             position   35.45,139.65 (latitude, longitude)
-//   message    field=value,field=value, or a JSON object                               repeated   the flag once for each value
+//   string     as it is; references may leave out the collection (--country JP)     enum       last words of the value (--kind
+//   country-visit) date       2026-05-01, 2026-05 or 2026                                             position   35.45,139.65 (latitude,
+//   longitude) message    field=value,field=value, or a JSON object                               repeated   the flag once for each value
 //
 // Thread safety: pure functions. Ownership: descriptors are the generated pool's.
 

@@ -32,8 +32,8 @@ struct ImportArguments {
   bool progress = false;     // though stderr is no terminal
 };
 
-// The report goes to stdout. INVALID_ARGUMENT when rows were refused, UNAVAILABLE and the like when a call failed as a whole, CANCELLED when
-// stopped; the report is printed in every case.
+// The report goes to stdout. INVALID_ARGUMENT when rows were refused, UNAVAILABLE and the like when a call failed as a whole, CANCELLED
+// when stopped; the report is printed in every case.
 absl::Status RunImport(Session& session, const ImportArguments& arguments);
 
 extern const char kIsoCodesFile[];

@@ -26,7 +26,8 @@ std::string Short(const google::protobuf::EnumDescriptor* type, int number) {
 std::string TimeOrNever(bool has, const google::protobuf::Timestamp& time) { return has ? TimeText(time) : "never"; }
 
 void PrintStatus(const NodeStatus& node, std::ostream& out, int width) {
-  out << fmt::format("{}  version {}  started {}  clock {}\n", node.site(), node.version(), TimeText(node.start_time()), TimeText(node.time()));
+  out << fmt::format("{}  version {}  started {}  clock {}\n", node.site(), node.version(), TimeText(node.start_time()),
+                     TimeText(node.time()));
   out << fmt::format("writes {}  journal {}  opaque {}  certificate until {}\n\n",
                      node.writable() ? "accepted" : "refused: " + node.unwritable_reason(), node.journal_size(), node.opaque_entries(),
                      TimeText(node.certificate_expire_time()));
@@ -49,7 +50,8 @@ void PrintStatus(const NodeStatus& node, std::ostream& out, int width) {
   links.Print(out, width);
 }
 
-// Asks every configured node, in order. `visit` gets each answer; the others are printed, and collected in `errors`. The first error, if any.
+// Asks every configured node, in order. `visit` gets each answer; the others are printed, and collected in `errors`. The first error, if
+// any.
 template <class Response, class Visit>
 absl::Status AskAll(Session& session, const std::string& method, const google::protobuf::Message& request, nlohmann::ordered_json* errors,
                     const Visit& visit) {
@@ -67,7 +69,8 @@ absl::Status AskAll(Session& session, const std::string& method, const google::p
     nlohmann::ordered_json error = ErrorJson(response.status())["error"];
     error["site"] = node.site;
     errors->push_back(std::move(error));
-    if (!session.flags().json) session.err() << fmt::format("{} {}: {}\n", node.site, node.address, std::string(response.status().message()));
+    if (!session.flags().json)
+      session.err() << fmt::format("{} {}: {}\n", node.site, node.address, std::string(response.status().message()));
     if (first.ok()) first = response.status();
   }
   return first;
@@ -228,12 +231,14 @@ absl::Status RunDigest(Session& session, bool all_sites) {
     session.Print(ToJson(*digest), [&] { PrintDigests({*digest}, session.out(), width); });
     return absl::OkStatus();
   }
-  nlohmann::ordered_json json = {{"verdict", ""}, {"digests", nlohmann::ordered_json::array()}, {"errors", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json json = {
+      {"verdict", ""}, {"digests", nlohmann::ordered_json::array()}, {"errors", nlohmann::ordered_json::array()}};
   std::vector<StateDigest> digests;
-  absl::Status first = AskAll<StateDigest>(session, method, fairlead::v1::GetStateDigestRequest(), &json["errors"], [&](StateDigest& digest) {
-    json["digests"].push_back(ToJson(digest));
-    digests.push_back(std::move(digest));
-  });
+  absl::Status first =
+      AskAll<StateDigest>(session, method, fairlead::v1::GetStateDigestRequest(), &json["errors"], [&](StateDigest& digest) {
+        json["digests"].push_back(ToJson(digest));
+        digests.push_back(std::move(digest));
+      });
   const DigestVerdict verdict = CompareDigests(digests);
   const std::string text = verdict == DigestVerdict::kEqual       ? "equal"
                            : verdict == DigestVerdict::kDifferent ? "different"

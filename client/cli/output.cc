@@ -74,8 +74,7 @@ std::string ValueText(const Message& message, const FieldDescriptor& field, int 
   const bool repeated = index >= 0;
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_STRING: {
-      const std::string text =
-          repeated ? reflection->GetRepeatedString(message, &field, index) : reflection->GetString(message, &field);
+      const std::string text = repeated ? reflection->GetRepeatedString(message, &field, index) : reflection->GetString(message, &field);
       // A reference is known by its collection's column; only "name" is shown whole, to be copied into the next command.
       const bool reference = field.name() != "name" && !text.empty() && FullReference(field.name(), "X") != "X";
       return reference ? text.substr(text.rfind('/') + 1) : text;

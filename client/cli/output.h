@@ -43,8 +43,8 @@ void PrintError(const absl::Status& status, std::ostream& err);
 // {"error": {"code", "message", "reason", "field"}}; absent ones are left out.
 nlohmann::ordered_json ErrorJson(const absl::Status& status);
 
-// Aligned columns. Columns are cut, the widest first and with an ellipsis, until a line fits in `width` characters (0: as wide as it is). Control
-// characters are shown as spaces.
+// Aligned columns. Columns are cut, the widest first and with an ellipsis, until a line fits in `width` characters (0: as wide as it is).
+// Control characters are shown as spaces.
 struct Table {
   std::vector<std::string> headers;
   std::vector<std::vector<std::string>> rows;
@@ -60,7 +60,7 @@ void PrintRecord(const google::protobuf::Message& record, std::ostream& out);
 
 nlohmann::ordered_json ToJson(const google::protobuf::Message& message);
 
-std::string TimeText(const google::protobuf::Timestamp& time);      // "2026-05-01T12:00:00Z"
+std::string TimeText(const google::protobuf::Timestamp& time);         // "2026-05-01T12:00:00Z"
 std::string DurationText(const google::protobuf::Duration& duration);  // "1.5s", "12m", "3h5m"
 
 }  // namespace fairlead::cli

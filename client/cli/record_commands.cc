@@ -134,7 +134,8 @@ absl::Status RunUpdate(Session& session, const Resource& resource, const Verb& v
   }
   for (std::string field : arguments.clear) {
     std::replace(field.begin(), field.end(), '-', '_');
-    if (resource.type->FindFieldByName(field) == nullptr) return UsageError(fmt::format("--clear: a {} has no field {}", resource.noun, field));
+    if (resource.type->FindFieldByName(field) == nullptr)
+      return UsageError(fmt::format("--clear: a {} has no field {}", resource.noun, field));
     mask->GetReflection()->AddString(mask, paths, field);
   }
   if (mask->GetReflection()->FieldSize(*mask, paths) == 0) return UsageError("nothing to update: give a field's flag or --clear");

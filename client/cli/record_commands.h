@@ -19,14 +19,14 @@ namespace fairlead::cli {
 
 // What was typed after a verb.
 struct RecordArguments {
-  std::string name;                 // the record; for create the new record's id, if the caller chooses it
-  std::string parent;               // for create and list of types that lie under another
+  std::string name;    // the record; for create the new record's id, if the caller chooses it
+  std::string parent;  // for create and list of types that lie under another
   std::vector<std::pair<const Flag*, std::vector<std::string>>> values;  // the flags given
-  std::vector<std::string> clear;   // names of fields, for update
-  std::string etag;                 // empty: read first
-  std::string request_id;           // empty: a new one
-  int64_t limit = 0;                // for list and history: at most so many; 0: all
-  std::string page_token;           // for list: continue there
+  std::vector<std::string> clear;                                        // names of fields, for update
+  std::string etag;                                                      // empty: read first
+  std::string request_id;                                                // empty: a new one
+  int64_t limit = 0;                                                     // for list and history: at most so many; 0: all
+  std::string page_token;                                                // for list: continue there
 };
 
 absl::Status RunVerb(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments);

@@ -1,7 +1,7 @@
 // The resource types as the command line shows them: a noun and the verbs that their service offers.
 //
-// Verbs come from the service descriptors: a method of the API that takes or gives a type becomes a verb of its noun without more code. Only the
-// noun and the columns of its table are written by hand.
+// Verbs come from the service descriptors: a method of the API that takes or gives a type becomes a verb of its noun without more code.
+// Only the noun and the columns of its table are written by hand.
 //
 // Thread safety: immutable after first use. Ownership: descriptors are the generated pool's.
 
@@ -38,10 +38,10 @@ struct Column {
 };
 
 struct Resource {
-  std::string noun;        // "follow-up"
-  std::string collection;  // "followUps"
-  std::string parent;      // the collection it lies under, "engagements"; empty at the top
-  bool upper_case = false; // its natural key is upper case
+  std::string noun;         // "follow-up"
+  std::string collection;   // "followUps"
+  std::string parent;       // the collection it lies under, "engagements"; empty at the top
+  bool upper_case = false;  // its natural key is upper case
   const google::protobuf::Descriptor* type = nullptr;
   std::vector<Column> columns;
   std::vector<Verb> verbs;
@@ -54,8 +54,8 @@ struct Resource {
 
 const std::vector<Resource>& Resources();
 
-// The full name for what a person typed: "JPYOK" and "jpyok" give "ports/JPYOK", "E/O" gives "engagements/E/observations/O"; what has the form
-// of a full name is left alone.
+// The full name for what a person typed: "JPYOK" and "jpyok" give "ports/JPYOK", "E/O" gives "engagements/E/observations/O"; what has the
+// form of a full name is left alone.
 std::string FullName(const Resource& resource, const std::string& typed);
 
 // The same for a field that refers to a record, known by the field's name: "country" with "jp" gives "countries/JP".

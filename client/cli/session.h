@@ -25,7 +25,7 @@ namespace fairlead::cli {
 struct Environment {
   std::ostream* out = nullptr;
   std::ostream* err = nullptr;
-  int columns = 0;               // of the terminal behind `out`; 0 when it is none
+  int columns = 0;  // of the terminal behind `out`; 0 when it is none
   bool err_is_terminal = false;
   std::function<std::string(const char*)> variable;  // of the environment; empty when unset
   std::function<absl::StatusOr<std::unique_ptr<client::Client>>(client::ClientOptions)> connect = client::Client::Connect;

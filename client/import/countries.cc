@@ -64,8 +64,7 @@ absl::StatusOr<RegionTable> ParseRegions(std::string_view text) {
     const std::string code = FieldAt(row, alpha2);
     if (!IsAlpha2(code)) return absl::InvalidArgumentError(fmt::format("line {}: {} is no ISO 3166-1 alpha-2 code", row.line, code));
     CountryRegion entry;
-    if (!fairlead::v1::Region_Parse("REGION_" + FieldAt(row, region), &entry.region) ||
-        entry.region == fairlead::v1::REGION_UNSPECIFIED) {
+    if (!fairlead::v1::Region_Parse("REGION_" + FieldAt(row, region), &entry.region) || entry.region == fairlead::v1::REGION_UNSPECIFIED) {
       return absl::InvalidArgumentError(fmt::format("line {}: {} is no region", row.line, FieldAt(row, region)));
     }
     entry.landlocked = FieldAt(row, landlocked) == "Y";

@@ -25,7 +25,8 @@ struct CountryRegion {
 // By ISO 3166-1 alpha-2.
 using RegionTable = std::map<std::string, CountryRegion>;
 
-// CSV with the columns alpha2, region (APAC, EAME, CSA, HQ) and landlocked (Y or N); other columns are ignored, and so are lines that begin with
+// CSV with the columns alpha2, region (APAC, EAME, CSA, HQ) and landlocked (Y or N); other columns are ignored, and so are lines that begin
+// with
 // "#". INVALID_ARGUMENT names the line: a table of the project's own is right as a whole or not used.
 absl::StatusOr<RegionTable> ParseRegions(std::string_view text);
 

@@ -1,8 +1,9 @@
 // Reading of comma-separated values, RFC 4180.
 //
-// Fields may be quoted; a quoted field may hold commas, line ends and doubled quotes. Lines end in LF or CRLF. A byte order mark at the start is
-// skipped, and so are empty lines. Text that is not UTF-8 is taken for ISO 8859-1, row by row: UNECE has published in both. More lenient than the
-// RFC in one way, since published files need it: a quote inside an unquoted field, and text after a closing quote, stand for themselves.
+// Fields may be quoted; a quoted field may hold commas, line ends and doubled quotes. Lines end in LF or CRLF. A byte order mark at the
+// start is skipped, and so are empty lines. Text that is not UTF-8 is taken for ISO 8859-1, row by row: UNECE has published in both. More
+// lenient than the RFC in one way, since published files need it: a quote inside an unquoted field, and text after a closing quote, stand
+// for themselves.
 //
 // Thread safety: not thread-safe. Ownership: borrows the text, which must outlive the reader.
 

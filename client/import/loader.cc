@@ -181,15 +181,15 @@ void Load(Client& client, const MethodDescriptor& method, std::vector<Outgoing> 
   std::vector<bool> sent(batches.size(), false);
   ForEach(batches.size(), options.calls_in_flight_max, options.stop, [&](size_t i) {
     const Batch& batch = batches[i];
-    const std::unique_ptr<Message> request(
-        google::protobuf::MessageFactory::generated_factory()->GetPrototype(method.input_type())->New());
+    const std::unique_ptr<Message> request(google::protobuf::MessageFactory::generated_factory()->GetPrototype(method.input_type())->New());
     for (const Outgoing& row : batch.rows) request->GetReflection()->AddMessage(request.get(), records)->CopyFrom(*row.record);
     fairlead::v1::ImportResponse response;
     CallOptions call;
     call.site = batch.site;
     call.token = token;
     absl::Status status = client.Call(method, *request, &response, call);
-    const int64_t answered = static_cast<int64_t>(response.created()) + response.updated() + response.unchanged() + response.refusals_size();
+    const int64_t answered =
+        static_cast<int64_t>(response.created()) + response.updated() + response.unchanged() + response.refusals_size();
     if (status.ok() && answered != static_cast<int64_t>(batch.rows.size())) {
       status = absl::InternalError(fmt::format("the node answered for {} of {} records", answered, batch.rows.size()));
     }
@@ -238,8 +238,11 @@ Report LoadCountries(Client& client, Parsed<Country> parsed, const LoadOptions& 
   const std::string site = client.HasSite(hq) ? hq : "";
   std::vector<Outgoing> rows;
   for (Row<Country>& row : parsed.rows) rows.push_back({row.line, site, std::make_unique<Country>(std::move(row.record))});
-  Load(client, *fairlead::v1::ImportCountriesRequest::descriptor()->file()->FindServiceByName("ReferenceService")->FindMethodByName(
-                   "ImportCountries"),
+  Load(client,
+       *fairlead::v1::ImportCountriesRequest::descriptor()
+            ->file()
+            ->FindServiceByName("ReferenceService")
+            ->FindMethodByName("ImportCountries"),
        std::move(rows), options, &report);
   Finish(begun, &report);
   return report;
@@ -262,7 +265,8 @@ Report LoadPorts(Client& client, Parsed<Port> parsed, PortSource source, const R
   for (Row<Port>& row : parsed.rows) {
     const std::string site = SiteOfRegion(RegionOf(row.record, regions));
     if (!client.HasSite(site)) {
-      report.refusals.push_back({row.line, LastSegment(row.record.name()), kSiteUnknown, fmt::format("no node of site {} is configured", site)});
+      report.refusals.push_back(
+          {row.line, LastSegment(row.record.name()), kSiteUnknown, fmt::format("no node of site {} is configured", site)});
       continue;
     }
     shelves.try_emplace({site, row.record.country()});
@@ -350,7 +354,8 @@ Report LoadEngagements(Client& client, Parsed<EngagementRow> parsed, const LoadO
     std::lock_guard lock(mutex);
     if (!outcome.ok()) {
       report.refusals.push_back({rows[i].line, row.key, ReasonText(outcome.status()), MessageText(outcome.status())});
-      if (outcome.status().code() == absl::StatusCode::kUnavailable && report.failure.ok()) report.failure = outcome.status();
+      const bool silent = absl::IsUnavailable(outcome.status()) || absl::IsDeadlineExceeded(outcome.status());
+      if (silent && report.failure.ok()) report.failure = outcome.status();
     } else if (*outcome == Outcome::kCreated) {
       ++report.created;
     } else if (*outcome == Outcome::kUpdated) {

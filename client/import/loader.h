@@ -1,7 +1,8 @@
 // Sends parsed rows to the nodes, in batches, a few at a time.
 //
-// A row goes to the node of its own site. A refused row never stops the rest; a batch whose call fails is counted as refused with the call's
-// reason. Stopping lets the calls in flight end and sends no more: what has been imported is whole, and importing again does the rest.
+// A row goes to the node of its own site. A refused row never stops the rest; a batch whose call fails is counted as refused with the
+// call's reason. Stopping lets the calls in flight end and sends no more: what has been imported is whole, and importing again does the
+// rest.
 //
 // Invariant of a report: read == skipped + created + updated + unchanged + refusals.size() + unsent.
 //
@@ -45,7 +46,7 @@ struct Report {
   int64_t created = 0;
   int64_t updated = 0;
   int64_t unchanged = 0;
-  int64_t unsent = 0;  // not tried, because the import was stopped
+  int64_t unsent = 0;             // not tried, because the import was stopped
   std::vector<Refusal> refusals;  // by line
   absl::Status failure;           // the first call that failed as a whole
   absl::Duration elapsed;

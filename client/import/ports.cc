@@ -75,8 +75,7 @@ class Candidates {
         parsed->Refuse(candidate.line, code, kDuplicate, fmt::format("duplicate of line {}", all_[kept].second.line));
       }
     }
-    std::stable_sort(parsed->refusals.begin(), parsed->refusals.end(),
-                     [](const Refusal& a, const Refusal& b) { return a.line < b.line; });
+    std::stable_sort(parsed->refusals.begin(), parsed->refusals.end(), [](const Refusal& a, const Refusal& b) { return a.line < b.line; });
   }
 
  private:

@@ -1,7 +1,7 @@
 // Ports: UN/LOCODE, the World Port Index and the npm package sea-ports.
 //
-// Every parser refuses single rows with line and reason and reads on. The three sources overlap; Combine says which one decides each field, so
-// that importing any of them again changes nothing.
+// Every parser refuses single rows with line and reason and reads on. The three sources overlap; Combine says which one decides each field,
+// so that importing any of them again changes nothing.
 //
 // Thread safety: pure functions. Ownership: values.
 
@@ -27,8 +27,9 @@ enum class PortSource {
 
 // UN/LOCODE, either the official code list (12 columns without a header: change, country, location, name, name without diacritics,
 // subdivision, function, status, date, IATA, coordinates, remarks) or a file with a header line (datasets/un-locode; coordinates as
-// "4230N 00131E" or as decimal columns lat and lon). Rows without function 1 (port) and rows that name a country or only refer to another are
-// skipped. Of rows with the same code the best is kept: approved before merely recorded, with coordinates before without, then the first.
+// "4230N 00131E" or as decimal columns lat and lon). Rows without function 1 (port) and rows that name a country or only refer to another
+// are skipped. Of rows with the same code the best is kept: approved before merely recorded, with coordinates before without, then the
+// first.
 absl::StatusOr<Parsed<fairlead::v1::Port>> ParseUnlocode(std::string_view text, const RegionTable& regions);
 
 // NGA Pub. 150 as UpdatedPub150.csv. A row without a UN/LOCODE is refused. Of rows with the same code the largest harbour is kept.
@@ -37,9 +38,9 @@ absl::StatusOr<Parsed<fairlead::v1::Port>> ParseWorldPortIndex(std::string_view 
 // lib/ports.json of sea-ports.
 absl::StatusOr<Parsed<fairlead::v1::Port>> ParseSeaPorts(std::string_view text, const RegionTable& regions);
 
-// What to write for `row` of `source` when the network has `existing` (null: nothing). UN/LOCODE decides name, subdivision and source; the World
-// Port Index decides position, its number and harbour size; sea-ports decides nothing that is there and adds Schedule K codes. A field that a source
-// does not give is kept.
+// What to write for `row` of `source` when the network has `existing` (null: nothing). UN/LOCODE decides name, subdivision and source; the
+// World Port Index decides position, its number and harbour size; sea-ports decides nothing that is there and adds Schedule K codes. A
+// field that a source does not give is kept.
 fairlead::v1::Port Combine(const fairlead::v1::Port& row, PortSource source, const fairlead::v1::Port* existing);
 
 // Five characters: two letters, then three of A-Z and 2-9 (UN/LOCODE manual, 1.5).

@@ -23,9 +23,9 @@ inline constexpr char kRemoved[] = "MARKED_FOR_REMOVAL";
 inline constexpr char kSiteUnknown[] = "SITE_UNKNOWN";
 
 struct Refusal {
-  int64_t line = 0;      // from 1; in a JSON array or object, the number of the element
-  std::string key;       // such as "JPYOK"; empty when there is none
-  std::string reason;    // one of the above, or the node's
+  int64_t line = 0;    // from 1; in a JSON array or object, the number of the element
+  std::string key;     // such as "JPYOK"; empty when there is none
+  std::string reason;  // one of the above, or the node's
   std::string message;
   friend bool operator==(const Refusal&, const Refusal&) = default;
 };

@@ -90,7 +90,9 @@ class Receiver {
     std::optional<VerifiedCheckpoint> checkpoint;  // the newest of this stream
     std::optional<VerifiedCheckpoint> fork_claim;  // the peer's word for a fork that cannot be checked before its size is applied
     Seq peer_size;             // what the peer has said it holds
+    bool quarantined = false;  // as last read
     absl::Status refused;
+    bool Open() const { return refused.ok() && !quarantined; }
     // The next entry wanted from this stream.
     Seq Wanted() const { return std::max(applied, delivered); }
     // The next header wanted.
@@ -104,29 +106,33 @@ class Receiver {
     int64_t bytes = 0;  // of credit
   };
 
-  absl::Status TakeWelcome(const v1::Welcome& welcome, absl::Time now);
+  absl::Status Dispatch(v1::ReplicateResponse message, absl::Time now);
   absl::Status TakeEntries(v1::Entries entries, int64_t bytes, absl::Time now);
   absl::Status TakePackage(v1::HeaderPackage package, absl::Time now);
   absl::Status TakePayload(v1::PayloadFrame payload, Frame* frame, absl::Time now);
-  // Fine, or the log is refused.
   absl::Status TakeCheckpoint(LogIn* log, const std::string& note, absl::Time now);
-  absl::Status VerifyPackage(LogIn* log, const v1::HeaderPackage& package, absl::Time now);
+  // Compares the root of all blocks before `block`, which the verified `proof` shows, with the one held.
+  absl::Status CheckPrefix(LogIn* log, uint64_t block, const std::vector<Digest>& proof, absl::Time now);
   absl::Status TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states, absl::Time now);
   absl::Status TakeFork(const v1::Fork& fork, absl::Time now);
   void TakeCosignature(const v1::Cosignature& cosignature, absl::Time now);
 
+  absl::Status TakeResult(const ApplyResult& result, absl::Time now);
   absl::Status RefreshApplied(absl::Time now);
-  // Whether what is held here at `checkpoint`'s size has another root. REQUIRES: that many are applied.
+  // PEER_PROTOCOL naming the unmet dep of an entry that has waited too long.
+  absl::Status CheckBlocked(absl::Time now) const;
+  // Whether what is held here at the checkpoint's size has another root. REQUIRES: that many are applied.
   absl::StatusOr<bool> Contradicts(const VerifiedCheckpoint& checkpoint) const;
+  // Takes no more of the log from this stream.
   void Refuse(LogIn* log, absl::Status why, absl::Time now);
-  void RefuseFork(LogIn* log, const VerifiedCheckpoint& proof, const std::string& how, absl::Time now);
-  void NoteError(const absl::Status& status, absl::Time now);
+  // Refuses the log, with `proof` for the sink.
+  void RefuseForked(LogIn* log, const VerifiedCheckpoint& proof, const std::string& how, absl::Time now);
   void DropEntriesOf(LogId log);
-  absl::Status Fail(absl::Status status, absl::Time now);
-  absl::Status Ended(absl::Status status, absl::Time now);
-  absl::Status PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out);
-  absl::Status CheckBlocked(absl::Time now);
-  LogIn* Find(uint32_t log);
+  void FinishBatchIfEmpty();
+  void NoteError(const absl::Status& status, absl::Time now);
+  // An error ends the stream.
+  absl::Status Settle(absl::Status status, absl::Time now);
+  absl::Status PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out) const;
 
   const ReceiverOptions options_;
   const LogSource* const source_;

@@ -58,7 +58,8 @@ Consistency::~Consistency() {
   node_->RemoveJournalListener(listener_);
   absl::MutexLock lock(&mu_);
   for (const auto& waiter : waiters_) waiter->alarm.Cancel();
-  mu_.Await(absl::Condition(+[](std::set<std::shared_ptr<Waiter>>* waiters) { return waiters->empty(); }, &waiters_));
+  mu_.Await(absl::Condition(
+      +[](std::set<std::shared_ptr<Waiter>>* waiters) { return waiters->empty(); }, &waiters_));
 }
 
 std::string Consistency::Token() const { return sealer_->Seal(kPurpose, EncodeVector(node_->Applied())); }

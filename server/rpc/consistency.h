@@ -36,8 +36,8 @@ class Consistency {
 
   // What this node has applied by now.
   std::string Token() const;
-  // Calls `done` once, perhaps before it returns: OK when what the token names is applied here, CONSISTENCY_TIMEOUT shortly before `deadline`
-  // (so that the answer still arrives), FIELD_INVALID when the token was not made by this network.
+  // Calls `done` once, perhaps before it returns: OK when what the token names is applied here, CONSISTENCY_TIMEOUT shortly before
+  // `deadline` (so that the answer still arrives), FIELD_INVALID when the token was not made by this network.
   void Await(std::string_view token, absl::Time deadline, std::function<void(absl::Status)> done);
 
  private:

@@ -167,8 +167,8 @@ std::shared_ptr<grpc::Channel> PeerChannel(const CredentialFiles& files, std::st
   options.set_certificate_provider(Watch(files));
   options.watch_root_certs();
   options.watch_identity_key_cert_pairs();
-  options.set_certificate_verifier(grpc::experimental::ExternalCertificateVerifier::Create<PeerVerifier>(
-      fmt::format("spiffe://{}/node/{}", network, site), name));
+  options.set_certificate_verifier(
+      grpc::experimental::ExternalCertificateVerifier::Create<PeerVerifier>(fmt::format("spiffe://{}/node/{}", network, site), name));
   // The verifier above is stricter than the check of each call's host, and replaces it.
   options.set_check_call_host(false);
 

@@ -31,12 +31,12 @@ struct CertificateInfo {
   absl::Time not_after;
 };
 
-// Leaves TLS 1.3 as the only version that can connect: gRPC 1.51 has no public setting for the lowest version, so the only TLS 1.2 suite offered
-// is one that needs an RSA certificate. REQUIRES: called before anything else of gRPC in this process.
+// Leaves TLS 1.3 as the only version that can connect: gRPC 1.51 has no public setting for the lowest version, so the only TLS 1.2 suite
+// offered is one that needs an RSA certificate. REQUIRES: called before anything else of gRPC in this process.
 void RequireTls13();
 
-// Reads the files and checks that the key is the certificate's, that it is ECDSA, that the chain ends in `ca`, that the certificate is valid now
-// and that it states one identity of `network`. FAILED_PRECONDITION says which file is at fault and how.
+// Reads the files and checks that the key is the certificate's, that it is ECDSA, that the chain ends in `ca`, that the certificate is
+// valid now and that it states one identity of `network`. FAILED_PRECONDITION says which file is at fault and how.
 absl::StatusOr<CertificateInfo> CheckCredentials(const CredentialFiles& files, std::string_view network);
 
 // A client certificate is required and verified.

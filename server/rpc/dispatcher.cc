@@ -65,8 +65,8 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   void OnReadDone(bool ok) override {
     if (!ok) return End(Error(Reason::kMessageMalformed, "the call carries no message"));
     if (request_bytes_.Length() > owner_->options_.request_bytes_max) {
-      return End(Error(Reason::kMessageTooLarge, "the request is too large",
-                       {{"bytes_max", std::to_string(owner_->options_.request_bytes_max)}}));
+      return End(
+          Error(Reason::kMessageTooLarge, "the request is too large", {{"bytes_max", std::to_string(owner_->options_.request_bytes_max)}}));
     }
     request_.reset(entry_->request->New());
     const grpc::Status parsed =
@@ -191,8 +191,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     if (!reply.ok()) return End(reply.status());
     bool own;
     grpc::ByteBuffer bytes;
-    const grpc::Status serialised =
-        grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(**reply, &bytes, &own);
+    const grpc::Status serialised = grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(**reply, &bytes, &own);
     if (!serialised.ok()) return End(Error(Reason::kInternal, "the reply could not be written"));
     if (!Claim(grpc::StatusCode::OK)) return;
     response_bytes_.Swap(&bytes);

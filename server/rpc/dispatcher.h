@@ -1,7 +1,7 @@
 // The door of the node: every unary and server-streaming method of the product passes through one generic service.
 //
-// A table leads from a method's full name to its handler; requests are parsed with the generated descriptors, so that a new record type needs
-// no code here. For each call, in this order: identity, policy, the limits on what is in flight, one message of bounded size, its
+// A table leads from a method's full name to its handler; requests are parsed with the generated descriptors, so that a new record type
+// needs no code here. For each call, in this order: identity, policy, the limits on what is in flight, one message of bounded size, its
 // parse, the caller's consistency token, the handler. Every call is bounded in time: by the caller's deadline or else by a default one.
 // Every error carries google.rpc.ErrorInfo, and every reply the consistency token of what it has seen.
 //
@@ -60,8 +60,8 @@ using UnaryHandler = std::function<void(std::shared_ptr<Call> call, const google
 class Source {
  public:
   virtual ~Source() = default;
-  // Asks for one more message. `ready` is called once, from any thread, perhaps before Next returns; null ends the stream well, an error ends it
-  // with that error. One Next at a time.
+  // Asks for one more message. `ready` is called once, from any thread, perhaps before Next returns; null ends the stream well, an error
+  // ends it with that error. One Next at a time.
   virtual void Next(std::function<void(absl::StatusOr<MessagePtr>)> ready) = 0;
   // The stream has ended: nothing is wanted any more. An outstanding `ready` need not be called. May come at any time, from any thread.
   virtual void Cancel() = 0;

@@ -75,7 +75,8 @@ std::string ValueJson(const records::RecordType& type, const Op& op) {
     default:
       return "";
   }
-  const bool set = field->is_repeated() ? message->GetReflection()->FieldSize(*message, field) > 0 : message->GetReflection()->HasField(*message, field);
+  const bool set =
+      field->is_repeated() ? message->GetReflection()->FieldSize(*message, field) > 0 : message->GetReflection()->HasField(*message, field);
   if (!set) return DefaultJson(field);
   std::string json = ValueOf(*message, field);
   if (op.kind == MergeKind::kSet && json.size() >= 2) json = json.substr(1, json.size() - 2);

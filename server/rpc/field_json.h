@@ -12,8 +12,8 @@
 
 namespace fairlead::rpc {
 
-// The value that `op` adds to a field of `type`, in proto3's JSON mapping with the names of the proto; one element for a set. Empty when the op adds
-// nothing, or what cannot be read.
+// The value that `op` adds to a field of `type`, in proto3's JSON mapping with the names of the proto; one element for a set. Empty when
+// the op adds nothing, or what cannot be read.
 std::string ValueJson(const records::RecordType& type, const Op& op);
 
 }  // namespace fairlead::rpc

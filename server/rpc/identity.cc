@@ -18,9 +18,7 @@ bool IsSegment(std::string_view s) {
   return true;
 }
 
-bool IsNation(std::string_view s) {
-  return s.size() == 2 && s[0] >= 'A' && s[0] <= 'Z' && s[1] >= 'A' && s[1] <= 'Z';
-}
+bool IsNation(std::string_view s) { return s.size() == 2 && s[0] >= 'A' && s[0] <= 'Z' && s[1] >= 'A' && s[1] <= 'Z'; }
 
 std::vector<std::string_view> Split(std::string_view path) {
   std::vector<std::string_view> parts;

@@ -32,8 +32,8 @@ struct Identity {
 // UNAUTHENTICATED (IDENTITY_MISSING) for another network and for every other form.
 absl::StatusOr<Identity> ParseIdentity(std::string_view uri, std::string_view network);
 
-// The identity of a peer whose certificate TLS has verified. UNAUTHENTICATED when it states none, or more than one URI: gRPC 1.51 then shows
-// all of them as `peer_uri`, and the first is not better than the second.
+// The identity of a peer whose certificate TLS has verified. UNAUTHENTICATED when it states none, or more than one URI: gRPC 1.51 then
+// shows all of them as `peer_uri`, and the first is not better than the second.
 absl::StatusOr<Identity> IdentityOf(const grpc::AuthContext& context, std::string_view network);
 
 }  // namespace fairlead::rpc

@@ -49,8 +49,8 @@ std::string_view Head(std::string_view name, size_t n) {
   return name.substr(0, end);
 }
 
-// Where to go on when `key` is not a name of `pattern`: past all that lies between, when it is known that no name of the pattern does. Empty:
-// at the next key. nullopt: the key is such a name.
+// Where to go on when `key` is not a name of `pattern`: past all that lies between, when it is known that no name of the pattern does.
+// Empty: at the next key. nullopt: the key is such a name.
 std::optional<std::string> SkipFrom(std::string_view key, const std::vector<std::string_view>& pattern) {
   const std::vector<std::string_view> parts = Split(key);
   for (size_t i = 0; i < std::min(parts.size(), pattern.size()); i += 2) {

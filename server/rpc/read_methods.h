@@ -23,9 +23,10 @@ namespace fairlead::rpc {
 // The page size of AIP-158: 50 when 0, at most 1,000; FIELD_INVALID when negative.
 absl::StatusOr<int> PageSize(const google::protobuf::Message& request);
 
-// Page tokens: where to go on, bound to the method and to every other field of the request but the page size. Open gives "" for the first page;
-// PAGE_TOKEN_INVALID for a token of another listing.
-std::string SealPageToken(const Sealer& sealer, std::string_view method, const google::protobuf::Message& request, std::string_view position);
+// Page tokens: where to go on, bound to the method and to every other field of the request but the page size. Open gives "" for the first
+// page; PAGE_TOKEN_INVALID for a token of another listing.
+std::string SealPageToken(const Sealer& sealer, std::string_view method, const google::protobuf::Message& request,
+                          std::string_view position);
 absl::StatusOr<std::string> OpenPageToken(const Sealer& sealer, std::string_view method, const google::protobuf::Message& request);
 
 class ReadMethods {

@@ -51,7 +51,8 @@ class StoreReader : public records::RecordReader {
 };
 
 // FIELD_REQUIRED or FIELD_INVALID (of `field`) unless `name` is one of `type`'s.
-absl::Status CheckName(const records::Registry& registry, const records::RecordType& type, const std::string& name, const std::string& field);
+absl::Status CheckName(const records::Registry& registry, const records::RecordType& type, const std::string& name,
+                       const std::string& field);
 
 // "ports/JPYOK" gives "JPYOK".
 std::string_view LastSegment(std::string_view name);

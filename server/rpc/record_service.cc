@@ -17,32 +17,17 @@
 #include "server/rpc/field_json.h"
 #include "server/rpc/read_methods.h"
 #include "server/rpc/record_access.h"
+#include "server/rpc/wire_forms.h"
 #include "storage/schema.h"
 
 namespace fairlead::rpc {
 namespace {
 
 constexpr std::string_view kResumePurpose = "watch";
-constexpr size_t kJournalBatch = 256;       // entries read at once
+constexpr size_t kJournalBatch = 256;        // entries read at once
 constexpr size_t kPendingRecordsMax = 4096;  // records of those entries, unless one entry has more
-constexpr int kBatchesPerEvent = 16;        // without a match, before the reader is given a heartbeat and its new position
+constexpr int kBatchesPerEvent = 16;         // without a match, before the reader is given a heartbeat and its new position
 constexpr int kSnapshotKeysPerEvent = 4096;
-
-std::string EntryName(const Roster& roster, Dot dot) {
-  const RosterLog* log = roster.FindLog(dot.log);
-  if (log == nullptr) return std::to_string(dot.log.value()) + "/" + std::to_string(dot.seq.value());
-  return log->site_name + "/" + std::to_string(log->epoch) + "/" + std::to_string(dot.seq.value());
-}
-
-std::string SiteOf(const Roster& roster, LogId id) {
-  const RosterLog* log = roster.FindLog(id);
-  return log == nullptr ? "" : log->site_name;
-}
-
-void SetTime(Hlc time, google::protobuf::Timestamp* out) {
-  out->set_seconds(static_cast<int64_t>(time.millis() / 1000));
-  out->set_nanos(static_cast<int32_t>(time.millis() % 1000) * 1'000'000);
-}
 
 // nullopt when this node does not hold the payload.
 absl::StatusOr<std::optional<Payload>> ReadEntry(const node::Node& node, Dot dot) {
@@ -79,14 +64,19 @@ std::string EncodePosition(const std::string& instance, const WatchPosition& at)
 // looks for the next event: one of them at a time.
 class RecordService::Watch : public Source, public std::enable_shared_from_this<RecordService::Watch> {
  public:
-  Watch(node::Node* node, const Sealer* sealer, absl::Duration heartbeat, std::set<std::string> collections, WatchPosition start)
-      : node_(node),
-        sealer_(sealer),
-        heartbeat_(heartbeat),
+  Watch(RecordService* service, std::set<std::string> collections, WatchPosition start)
+      : service_(service),
+        node_(service->node_),
+        sealer_(service->sealer_),
+        heartbeat_(service->heartbeat_),
         collections_(std::move(collections)),
-        instance_(node->JournalInstance()),
+        instance_(node_->JournalInstance()),
         at_(std::move(start)),
         last_sent_(absl::Now()) {}
+  ~Watch() override {
+    absl::MutexLock lock(&service_->mu_);
+    --service_->open_;
+  }
 
   void Next(std::function<void(absl::StatusOr<MessagePtr>)> ready) override {
     {
@@ -204,9 +194,9 @@ class RecordService::Watch : public Source, public std::enable_shared_from_this<
 
   // The record with the least name after at_.key; null when there is none, and the journal is next.
   absl::StatusOr<MessagePtr> NextOfSnapshot() {
-    // Reads the store as it is, not a snapshot that a slow reader would keep alive: what changes meanwhile is in the journal after at_.journal.
-    const std::unique_ptr<storage::Iterator> it =
-        node_->store().Iterate(storage::Cf::kRecords, at_.key.empty() ? "" : at_.key + '\0', "");
+    // Reads the store as it is, not a snapshot that a slow reader would keep alive: what changes meanwhile is in the journal after
+    // at_.journal.
+    const std::unique_ptr<storage::Iterator> it = node_->store().Iterate(storage::Cf::kRecords, at_.key.empty() ? "" : at_.key + '\0', "");
     int budget = kSnapshotKeysPerEvent;
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
       at_.key = std::string(it->key());
@@ -237,21 +227,23 @@ class RecordService::Watch : public Source, public std::enable_shared_from_this<
       if (!payload.ok()) return payload.status();
       if (!payload->has_value()) continue;
       for (const Mutation& mutation : (*payload)->mutations) {
-        if (Wanted(mutation.record)) changes.push_back({mutation.record, SiteOf(node_->roster(), dot.log), entry});
+        if (Wanted(mutation.record)) changes.push_back({mutation.record, SiteName(node_->roster(), dot.log), entry});
       }
       if (changes.size() >= kPendingRecordsMax) break;
     }
-    std::map<std::string_view, size_t> last;
+    std::map<std::string, size_t> last;
     for (size_t i = 0; i < changes.size(); ++i) last[changes[i].name] = i;
-    std::erase_if(changes, [&, i = size_t{0}](const Change& change) mutable { return last[change.name] != i++; });
     for (size_t i = 0; i < changes.size(); ++i) {
-      // While an entry has records left, a resumed watch starts with it again.
-      const bool last_of_entry = i + 1 == changes.size() || changes[i + 1].entry != changes[i].entry;
-      pending_.push_back({std::move(changes[i].name), std::move(changes[i].site), last_of_entry ? changes[i].entry + 1 : changes[i].entry});
+      Change& change = changes[i];
+      if (last[change.name] != i) continue;
+      // Until the last record of an entry has been sent, a resumed watch starts with that entry again.
+      const bool last_of_entry = i + 1 == changes.size() || changes[i + 1].entry != change.entry;
+      pending_.push_back({std::move(change.name), std::move(change.site), last_of_entry ? change.entry + 1 : change.entry});
     }
     return true;
   }
 
+  RecordService* const service_;
   node::Node* const node_;
   const Sealer* const sealer_;
   const absl::Duration heartbeat_;
@@ -273,16 +265,24 @@ class RecordService::Watch : public Source, public std::enable_shared_from_this<
 RecordService::RecordService(node::Node* node, const Sealer* sealer, absl::Duration heartbeat)
     : node_(node), sealer_(sealer), heartbeat_(heartbeat) {
   listener_ = node_->AddJournalListener([this](Position) {
-    absl::MutexLock lock(&mu_);
-    std::erase_if(watches_, [](const std::weak_ptr<Watch>& weak) {
-      const std::shared_ptr<Watch> watch = weak.lock();
+    // Held until the lock is gone: a watch that ends here takes it.
+    std::vector<std::shared_ptr<Watch>> watches;
+    {
+      absl::MutexLock lock(&mu_);
+      for (const std::weak_ptr<Watch>& weak : watches_) watches.push_back(weak.lock());
+    }
+    for (const std::shared_ptr<Watch>& watch : watches) {
       if (watch) watch->Wake();
-      return watch == nullptr;
-    });
+    }
   });
 }
 
-RecordService::~RecordService() { node_->RemoveJournalListener(listener_); }
+RecordService::~RecordService() {
+  node_->RemoveJournalListener(listener_);
+  absl::MutexLock lock(&mu_);
+  mu_.Await(absl::Condition(
+      +[](int* open) { return *open == 0; }, &open_));
+}
 
 void RecordService::Register(Dispatcher* dispatcher) {
   dispatcher->Unary<v1::ListRevisionsRequest, v1::ListRevisionsResponse>(
@@ -314,8 +314,10 @@ absl::StatusOr<std::shared_ptr<Source>> RecordService::WatchRecords(const v1::Wa
       return Error(Reason::kResumeTokenForeign, "the resume token is of another journal: ask for a snapshot");
     }
   }
-  auto watch = std::make_shared<Watch>(node_, sealer_, heartbeat_, std::move(collections), std::move(start));
   absl::MutexLock lock(&mu_);
+  ++open_;
+  auto watch = std::make_shared<Watch>(this, std::move(collections), std::move(start));
+  std::erase_if(watches_, [](const std::weak_ptr<Watch>& other) { return other.expired(); });
   watches_.push_back(watch);
   return watch;
 }
@@ -353,8 +355,8 @@ absl::StatusOr<v1::ListRevisionsResponse> RecordService::ListRevisions(const Cal
 
     v1::Revision* revision = response.add_revisions();
     revision->set_entry(EntryName(node_->roster(), dot));
-    revision->set_site(SiteOf(node_->roster(), dot.log));
-    SetTime(time, revision->mutable_time());
+    revision->set_site(SiteName(node_->roster(), dot.log));
+    SetTimestamp(TimeOf(time), revision->mutable_time());
     const absl::StatusOr<std::optional<Payload>> payload = ReadEntry(*node_, dot);
     if (!payload.ok()) return payload.status();
     if (!payload->has_value() || index >= (*payload)->mutations.size()) continue;

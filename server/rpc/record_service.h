@@ -1,7 +1,8 @@
 // RecordService: the history of a record and the feed of changes, whatever the type.
 //
 // The feed reads the journal from disk: a watcher holds a position, not a queue, and is woken when the journal grows.
-// Thread safety: any thread. Ownership: borrows node and sealer; outlives the dispatcher's server, and so every watch.
+// Thread safety: any thread. Ownership: borrows node and sealer; outlives the dispatcher's server, and waits, when destroyed, for its
+// watches.
 
 #ifndef FAIRLEAD_SERVER_RPC_RECORD_SERVICE_H_
 #define FAIRLEAD_SERVER_RPC_RECORD_SERVICE_H_
@@ -43,6 +44,7 @@ class RecordService {
   const absl::Duration heartbeat_;
   uint64_t listener_ = 0;
   absl::Mutex mu_;
+  int open_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<std::weak_ptr<Watch>> watches_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -1,7 +1,7 @@
 // Serves the standard methods and lifecycle methods of every registered record type, found by name in the linked services.
 //
-// For a type `Port`: GetPort, ListPorts (the reply's one repeated field is of the type), CreatePort, UpdatePort, WithdrawPort, ImportPorts (the
-// request's one repeated field is) and each of its transitions. Thread safety: any thread. Ownership: borrows the node.
+// For a type `Port`: GetPort, ListPorts (the reply's one repeated field is of the type), CreatePort, UpdatePort, WithdrawPort, ImportPorts
+// (the request's one repeated field is) and each of its transitions. Thread safety: any thread. Ownership: borrows the node.
 
 #ifndef FAIRLEAD_SERVER_RPC_STANDARD_METHODS_H_
 #define FAIRLEAD_SERVER_RPC_STANDARD_METHODS_H_
@@ -18,8 +18,8 @@ class StandardMethods {
  public:
   StandardMethods(node::Node* node, const Sealer* sealer) : node_(node), reads_(node, sealer), writes_(node) {}
 
-  // Registers them all. This object must outlive the dispatcher's server. The process ends with a message when a method of a registered type
-  // cannot be served: a filter without an index, a transition without a method.
+  // Registers them all. This object must outlive the dispatcher's server. The process ends with a message when a method of a registered
+  // type cannot be served: a filter without an index, a transition without a method.
   void Register(Dispatcher* dispatcher) const;
 
  private:

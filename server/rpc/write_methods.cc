@@ -174,8 +174,11 @@ MessagePtr Clone(const Message& message) {
 // waits for all; records of a chunk that lost a race are planned again in the next round.
 class ImportRun : public std::enable_shared_from_this<ImportRun> {
  public:
-  ImportRun(node::Node* node, const records::RecordType& type, std::shared_ptr<Call> call, const Message& request, Reply reply)
-      : node_(node),
+  // `running` is held for as long as the run may touch the node.
+  ImportRun(node::Node* node, const records::RecordType& type, std::shared_ptr<Call> call, const Message& request, Reply reply,
+            std::shared_ptr<void> running)
+      : running_(std::move(running)),
+        node_(node),
         type_(type),
         call_(std::move(call)),
         request_(Clone(request)),
@@ -265,7 +268,8 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
         for (const Op& op : change->mutation.ops) bytes += kOpBytes + op.value.size();
         auto [chunk, added] = open.try_emplace(AudienceOf(*change->next));
         if (added) chunk->second = NewChunk();
-        if (!chunk->second.rows.empty() && (chunk->second.bytes + bytes > kChunkBytesMax || chunk->second.rows.size() == kChunkRecordsMax)) {
+        if (!chunk->second.rows.empty() &&
+            (chunk->second.bytes + bytes > kChunkBytesMax || chunk->second.rows.size() == kChunkRecordsMax)) {
           full.push_back(std::exchange(chunk->second, NewChunk()));
         }
         chunk->second.rows.push_back({i, change->creates});
@@ -333,6 +337,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     reply_(std::move(response));
   }
 
+  const std::shared_ptr<void> running_;
   node::Node* const node_;
   const records::RecordType& type_;
   const std::shared_ptr<Call> call_;
@@ -383,7 +388,8 @@ absl::StatusOr<Loaded> WriteMethods::LoadForChange(const records::RecordType& ty
   return read;
 }
 
-absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanCreate(const records::RecordType& type, const Call& call, const Message& request) const {
+absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanCreate(const records::RecordType& type, const Call& call,
+                                                            const Message& request) const {
   const Reflection* reflection = request.GetReflection();
   const FieldDescriptor* resource = FieldOfType(*request.GetDescriptor(), type, /*repeated=*/false);
   if (!reflection->HasField(request, resource)) return FieldError(Reason::kFieldRequired, resource->name(), "is required");
@@ -429,7 +435,8 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanCreate(const records::Recor
   return plan;
 }
 
-absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanUpdate(const records::RecordType& type, const Call& call, const Message& request) const {
+absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanUpdate(const records::RecordType& type, const Call& call,
+                                                            const Message& request) const {
   const Reflection* reflection = request.GetReflection();
   const FieldDescriptor* resource = FieldOfType(*request.GetDescriptor(), type, /*repeated=*/false);
   if (!reflection->HasField(request, resource)) return FieldError(Reason::kFieldRequired, resource->name(), "is required");
@@ -569,7 +576,21 @@ void WriteMethods::Move(const records::RecordType& type, const records::Transiti
   Finish(type, PlanMove(type, transition, call, request), std::move(reply));
 }
 void WriteMethods::Import(const records::RecordType& type, std::shared_ptr<Call> call, const Message& request, Reply reply) const {
-  std::make_shared<ImportRun>(node_, type, std::move(call), request, std::move(reply))->Start();
+  {
+    absl::MutexLock lock(&mu_);
+    ++imports_;
+  }
+  std::shared_ptr<void> running(nullptr, [this](void*) {
+    absl::MutexLock lock(&mu_);
+    --imports_;
+  });
+  std::make_shared<ImportRun>(node_, type, std::move(call), request, std::move(reply), std::move(running))->Start();
+}
+
+WriteMethods::~WriteMethods() {
+  absl::MutexLock lock(&mu_);
+  mu_.Await(absl::Condition(
+      +[](int* imports) { return *imports == 0; }, &imports_));
 }
 
 }  // namespace fairlead::rpc

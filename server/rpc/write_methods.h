@@ -3,12 +3,15 @@
 // Each validates against one moment of the store and hands the node the mutations together with what the records must still be when they
 // are committed. A request id that was committed before is answered with the record as it is now; what changes nothing is not written.
 //
-// Thread safety: any thread. Ownership: borrows the node, which answers every write before it is destroyed.
+// Thread safety: any thread. Ownership: borrows the node, which answers every write before it is destroyed; waits, when destroyed, for the
+// imports that run.
 
 #ifndef FAIRLEAD_SERVER_RPC_WRITE_METHODS_H_
 #define FAIRLEAD_SERVER_RPC_WRITE_METHODS_H_
 
+#include <absl/base/thread_annotations.h>
 #include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
 #include <google/protobuf/message.h>
 
 #include <memory>
@@ -27,6 +30,9 @@ inline constexpr int kImportRecordsMax = 2000;
 class WriteMethods {
  public:
   explicit WriteMethods(node::Node* node) : node_(node) {}
+  ~WriteMethods();
+  WriteMethods(const WriteMethods&) = delete;
+  WriteMethods& operator=(const WriteMethods&) = delete;
 
   void Create(const records::RecordType& type, const Call& call, const google::protobuf::Message& request, Reply reply) const;
   void Update(const records::RecordType& type, const Call& call, const google::protobuf::Message& request, Reply reply) const;
@@ -40,7 +46,7 @@ class WriteMethods {
   // What a validated request comes to.
   struct Plan {
     std::string name;
-    MessagePtr answer;  // set: the answer, and nothing is written
+    MessagePtr answer;    // set: the answer, and nothing is written
     bool replay = false;  // the request was committed before: answer with the record as it is
     node::WriteRequest write;
   };
@@ -58,6 +64,8 @@ class WriteMethods {
   void Finish(const records::RecordType& type, absl::StatusOr<Plan> plan, Reply reply) const;
 
   node::Node* const node_;
+  mutable absl::Mutex mu_;
+  mutable int imports_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace fairlead::rpc

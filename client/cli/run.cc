@@ -1,0 +1,329 @@
+#include "client/cli/run.h"
+
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <deque>
+#include <memory>
+
+#include "client/cli/comments.h"
+#include "client/cli/completion.h"
+#include "client/cli/flags.h"
+#include "client/cli/import_commands.h"
+#include "client/cli/network_commands.h"
+#include "client/cli/record_commands.h"
+#include "client/cli/resources.h"
+
+namespace fairlead::cli {
+namespace {
+
+constexpr size_t kHelpColumn = 34;
+constexpr size_t kHelpWidth = 110;
+constexpr int64_t kLimitDefault = 100;
+constexpr char kCompleteCommand[] = "__complete";
+
+std::string Wrapped(const std::string& text, size_t width) {
+  std::string out;
+  size_t column = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find(' ', at), text.size());
+    const size_t length = end - at;
+    if (column > 0 && column + 1 + length > width) {
+      out.push_back('\n');
+      column = 0;
+    } else if (column > 0) {
+      out.push_back(' ');
+      ++column;
+    }
+    out.append(text, at, length);
+    column += length;
+    at = end + 1;
+  }
+  return out;
+}
+
+class WrappingFormatter : public CLI::Formatter {
+ public:
+  WrappingFormatter() { column_width(kHelpColumn); }
+  std::string make_option_desc(const CLI::Option* option) const override {
+    return Wrapped(option->get_description(), kHelpWidth - kHelpColumn);
+  }
+};
+
+std::string FirstSentence(const std::string& text) {
+  const size_t end = text.find(". ");
+  return end == std::string::npos ? text : text.substr(0, end + 1);
+}
+
+// A verb of a resource with room for what is typed after it.
+struct Binding {
+  const Resource* resource = nullptr;
+  const Verb* verb = nullptr;
+  RecordArguments arguments;
+  std::deque<Flag> flags;
+  std::deque<std::vector<std::string>> values;  // of each flag
+  std::deque<std::string> switches;             // of each flag that is a switch; else empty
+
+  void Collect() {
+    arguments.values.clear();
+    for (size_t i = 0; i < flags.size(); ++i) {
+      if (!switches[i].empty()) values[i] = {switches[i]};
+      if (!values[i].empty()) arguments.values.emplace_back(&flags[i], values[i]);
+    }
+  }
+};
+
+class CommandLine {
+ public:
+  explicit CommandLine(const Environment& environment) : environment_(environment) {
+    app_.formatter(std::make_shared<WrappingFormatter>());
+    app_.footer(kExitCodesHelp);
+    app_.require_subcommand(1);
+    app_.fallthrough();
+    AddGlobals();
+    for (const Resource& resource : Resources()) AddResource(resource);
+    AddNetwork();
+    AddImports();
+    AddRest();
+  }
+
+  int Run(std::vector<std::string> arguments) {
+    const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
+    if (!arguments.empty() && arguments.front() == kCompleteCommand) return PrintCompletions(arguments);
+    std::reverse(arguments.begin(), arguments.end());
+    try {
+      app_.parse(std::move(arguments));
+    } catch (const CLI::ParseError& e) {
+      if (e.get_exit_code() == 0) {
+        app_.exit(e, *environment_.out, *environment_.err);
+        return kExitOk;
+      }
+      return Fail(UsageError(e.what()), json);
+    }
+    Session session(environment_, globals_);
+    return Fail(chosen_(session), json);
+  }
+
+ private:
+  int Fail(const absl::Status& status, bool json) const {
+    if (status.ok()) return kExitOk;
+    if (json) {
+      *environment_.err << ErrorJson(status).dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
+    } else {
+      PrintError(status, *environment_.err);
+      if (ExitCodeOf(status) == kExitUsage) *environment_.err << "Try --help after the command.\n";
+    }
+    return ExitCodeOf(status);
+  }
+
+  int PrintCompletions(const std::vector<std::string>& arguments) const {
+    std::vector<std::string> words(arguments.begin() + 1, arguments.end());
+    if (!words.empty() && words.front() == "--") words.erase(words.begin());
+    if (words.empty()) words.emplace_back();
+    for (const std::string& candidate : Complete(app_, choices_, words)) *environment_.out << candidate << "\n";
+    return kExitOk;
+  }
+
+  void AddGlobals() {
+    app_.add_option("--config", globals_.config, "The configuration file; $FAIRLEAD_CONFIG or ~/.config/fairlead/config.toml by default.")
+        ->type_name("FILE");
+    app_.add_option("--site", globals_.site, "The site whose node is asked; the configuration's default_site otherwise.")
+        ->type_name("SITE");
+    app_.add_option("--address", globals_.address, "Where that node is, instead of the configured address.")->type_name("HOST:PORT");
+    app_.add_option("--timeout", globals_.timeout, "How long a call may take with its retries, such as 30s.")->type_name("DURATION");
+    app_.add_flag("--failover", globals_.failover, "Ask the other sites when that one does not answer.");
+    app_.add_flag("--json", globals_.json, "Print one JSON document (watch: one a line); errors as JSON on stderr.");
+    app_.add_flag("-q,--quiet", globals_.quiet, "Do not say which node answered.");
+  }
+
+  CLI::App* AddCommand(CLI::App* parent, const std::string& name, const std::string& description,
+                       std::function<absl::Status(Session&)> run) {
+    CLI::App* command = parent->add_subcommand(name, description);
+    if (run != nullptr) command->callback([this, run = std::move(run)] { chosen_ = run; });
+    return command;
+  }
+
+  void AddFlag(CLI::App* command, Binding* binding, Flag made) {
+    const Flag& flag = binding->flags.emplace_back(std::move(made));
+    std::vector<std::string>& values = binding->values.emplace_back();
+    std::string& as_switch = binding->switches.emplace_back();
+    CLI::Option* option;
+    if (flag.field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_BOOL) {
+      option = command->add_flag(flag.name, as_switch, flag.help);
+    } else {
+      option = command->add_option(flag.name, values, flag.help)->type_name(flag.placeholder)->allow_extra_args(false);
+    }
+    option->group(flag.of_record ? "Fields" : "Options");
+    if (!flag.choices.empty()) choices_[option] = flag.choices;
+  }
+
+  void AddResource(const Resource& resource) {
+    CLI::App* noun = AddCommand(&app_, resource.noun, CommentOf(resource.type->full_name()), nullptr);
+    noun->require_subcommand(1);
+    for (const Verb& verb : resource.verbs) {
+      if (verb.kind == VerbKind::kImport) {
+        AddRecordImport(noun, resource, verb);
+      } else {
+        AddVerb(noun, resource, verb);
+      }
+    }
+    Binding* binding = &bindings_.emplace_back();
+    binding->resource = &resource;
+    binding->arguments.limit = kLimitDefault;
+    CLI::App* history = AddCommand(noun, "history", "Lists the revisions, newest first: who, where, when and what changed.",
+                                   [binding](Session& s) { return RunHistory(s, *binding->resource, binding->arguments); });
+    history->add_option("NAME", binding->arguments.name, "The record.")->required()->type_name("");
+    AddLimit(history, binding);
+  }
+
+  void AddLimit(CLI::App* command, Binding* binding) {
+    command->add_option("--limit", binding->arguments.limit, fmt::format("At most so many; {} by default, 0 for all.", kLimitDefault))
+        ->type_name("NUMBER")
+        ->check(CLI::NonNegativeNumber);
+  }
+
+  void AddVerb(CLI::App* noun, const Resource& resource, const Verb& verb) {
+    Binding* binding = &bindings_.emplace_back();
+    binding->resource = &resource;
+    binding->verb = &verb;
+    CLI::App* command = AddCommand(noun, verb.name, FirstSentence(CommentOf(verb.method->full_name())), [binding](Session& s) {
+      binding->Collect();
+      return RunVerb(s, *binding->resource, *binding->verb, binding->arguments);
+    });
+    RecordArguments& arguments = binding->arguments;
+    const bool lists = verb.kind == VerbKind::kList;
+    const bool creates = verb.kind == VerbKind::kCreate;
+    if (!lists && !creates)
+      command->add_option("NAME", arguments.name, "The record, with or without its collection.")->required()->type_name("");
+    if (creates && resource.has_natural_key()) command->add_option("ID", arguments.name, "The natural key.")->required()->type_name("");
+    if (creates && !resource.parent.empty()) {
+      command->add_option("ENGAGEMENT", arguments.parent, "The engagement it belongs to.")->required()->type_name("");
+    }
+    if (lists && !resource.parent.empty()) {
+      command->add_option("ENGAGEMENT", arguments.parent, "Only those of this engagement.")->type_name("");
+    }
+    for (Flag& flag : FlagsOf(resource, verb)) AddFlag(command, binding, std::move(flag));
+    if (lists) {
+      arguments.limit = kLimitDefault;
+      AddLimit(command, binding);
+      command->add_option("--page-token", arguments.page_token, "Continue there; everything else as before.")->type_name("TOKEN");
+    }
+    if (verb.kind == VerbKind::kUpdate) {
+      command->add_option("--clear", arguments.clear, "Make this field empty. May be given several times.")
+          ->type_name("FIELD")
+          ->allow_extra_args(false);
+    }
+    if (verb.kind == VerbKind::kUpdate || verb.kind == VerbKind::kWithdraw || verb.kind == VerbKind::kTransition) {
+      command->add_option("--etag", arguments.etag, "Refuse unless the record is still at this etag; read just before otherwise.")
+          ->type_name("ETAG");
+    }
+    if (verb.method->input_type()->FindFieldByName("request_id") != nullptr) {
+      command
+          ->add_option("--request-id", arguments.request_id,
+                       "A UUID version 7: the same call with the same id has one effect. A new one by default.")
+          ->type_name("UUID");
+    }
+  }
+
+  void AddImportFlags(CLI::App* command, ImportArguments* arguments) {
+    command->add_option("--refused", arguments->refused_file, "Write every refused row there, one JSON object a line.")->type_name("FILE");
+    command->add_flag("--progress", arguments->progress, "Show progress though stderr is no terminal.");
+  }
+
+  void AddRecordImport(CLI::App* noun, const Resource& resource, const Verb& verb) {
+    ImportArguments* arguments = &imports_.emplace_back();
+    arguments->resource = &resource;
+    CLI::App* command = AddCommand(noun, verb.name, "Creates or updates many from a file of JSON lines, each a record with its name.",
+                                   [arguments](Session& s) { return RunImport(s, *arguments); });
+    command->add_option("FILE", arguments->file, "The file.")->required()->type_name("");
+    AddImportFlags(command, arguments);
+  }
+
+  void AddNetwork() {
+    AddCommand(&app_, "overview", "The figures of the whole network, as the node knows them.", RunOverview);
+    CLI::App* status =
+        AddCommand(&app_, "status", "The state of the node: logs, links, lag.", [this](Session& s) { return RunStatus(s, all_sites_); });
+    CLI::App* digest =
+        AddCommand(&app_, "digest", "The digest of the node's folded state.", [this](Session& s) { return RunDigest(s, all_sites_); });
+    status->add_flag("--all-sites", all_sites_, "Of every configured node.");
+    digest->add_flag("--all-sites", all_sites_, "Of every configured node, compared: exit code 0 when equal, 5 when not.");
+    CLI::App* opaque = AddCommand(&app_, "opaque", "The entries that the node could not fold, with the cause.",
+                                  [this](Session& s) { return RunOpaque(s, opaque_limit_); });
+    opaque->add_option("--limit", opaque_limit_, fmt::format("At most so many; {} by default, 0 for all.", kLimitDefault))
+        ->type_name("NUMBER")
+        ->check(CLI::NonNegativeNumber);
+    CLI::App* watch =
+        AddCommand(&app_, "watch", "Follows the records that change at the node.", [this](Session& s) { return RunWatch(s, watch_); });
+    watch->add_option("COLLECTION", watch_.collections, "Only these, such as ports; all by default.")->type_name("");
+    watch->add_flag("--snapshot", watch_.snapshot, "Send every record first.");
+    watch->add_option("--resume", watch_.resume, "Continue after this token.")->type_name("TOKEN");
+    watch->add_option("--count", watch_.count, "End after so many records.")->type_name("NUMBER")->check(CLI::PositiveNumber);
+  }
+
+  void AddImports() {
+    CLI::App* import = AddCommand(&app_, "import", "Imports reference data and engagements from published files.", nullptr);
+    import->require_subcommand(1);
+    const auto add = [&](const std::string& name, ImportKind kind, const std::string& description, bool uses_regions) {
+      ImportArguments* arguments = &imports_.emplace_back();
+      arguments->kind = kind;
+      CLI::App* command = AddCommand(import, name, description, [arguments](Session& s) { return RunImport(s, *arguments); });
+      CLI::Option* file = command->add_option("FILE", arguments->file, "The file.")->type_name("");
+      if (kind == ImportKind::kIsoCodes) {
+        arguments->file = kIsoCodesFile;
+        file->description(fmt::format("The file; {} by default.", kIsoCodesFile));
+      } else {
+        file->required();
+      }
+      if (uses_regions) {
+        command
+            ->add_option("--regions", arguments->regions_file,
+                         "The region table; the configuration's, or what the network holds, otherwise.")
+            ->type_name("FILE");
+      }
+      AddImportFlags(command, arguments);
+    };
+    add("iso-codes", ImportKind::kIsoCodes, "Countries, from ISO 3166-1 of Debian's iso-codes and a region table.", true);
+    add("unlocode", ImportKind::kUnlocode, "Sea ports, from UN/LOCODE (official code list or datasets/un-locode).", true);
+    add("wpi", ImportKind::kWorldPortIndex, "Positions and harbour sizes of ports, from the World Port Index (NGA Pub. 150).", true);
+    add("sea-ports", ImportKind::kSeaPorts, "Ports with Schedule K codes, from the npm package sea-ports.", true);
+    add("engagements", ImportKind::kEngagements, "Engagements from JSON lines, driven to their state.", false);
+  }
+
+  void AddRest() {
+    CLI::App* completion = AddCommand(&app_, "completion", "Prints the completion script for a shell.", [this](Session& s) -> absl::Status {
+      const std::optional<std::string> script = CompletionScript(shell_);
+      if (!script.has_value()) return UsageError(fmt::format("no completion for {}: bash, zsh or fish", shell_));
+      s.out() << *script;
+      return absl::OkStatus();
+    });
+    choices_[completion->add_option("SHELL", shell_, "bash, zsh or fish.")->required()->type_name("")] = {"bash", "zsh", "fish"};
+    AddCommand(&app_, "version", "Prints the version.", [](Session& s) {
+      s.Print({{"version", FAIRLEAD_VERSION}}, [&s] { s.out() << "fairlead " FAIRLEAD_VERSION "\n"; });
+      return absl::OkStatus();
+    });
+  }
+
+  const Environment& environment_;
+  CLI::App app_{"The command line of a Fairlead network.", "fairlead"};
+  GlobalFlags globals_;
+  Choices choices_;
+  std::deque<Binding> bindings_;
+  std::deque<ImportArguments> imports_;
+  WatchArguments watch_;
+  bool all_sites_ = false;
+  int64_t opaque_limit_ = kLimitDefault;
+  std::string shell_;
+  std::function<absl::Status(Session&)> chosen_;
+};
+
+}  // namespace
+
+int Run(const std::vector<std::string>& arguments, const Environment& environment) {
+  CommandLine command_line(environment);
+  return command_line.Run(arguments);
+}
+
+}  // namespace fairlead::cli

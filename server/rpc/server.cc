@@ -1,0 +1,62 @@
+#include "server/rpc/server.h"
+
+#include <absl/time/clock.h>
+#include <fmt/format.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/server_builder.h>
+
+#include <utility>
+
+#include "api/errors.h"
+
+namespace fairlead::rpc {
+namespace {
+
+constexpr int kKeepaliveTimeMs = 30'000;     // the server pings a silent connection
+constexpr int kKeepaliveTimeoutMs = 10'000;  // and drops it when no answer comes
+constexpr int kClientPingIntervalMsMin = 10'000;
+
+}  // namespace
+
+Server::Server(ServerOptions options, Dispatcher* dispatcher) : options_(std::move(options)), dispatcher_(dispatcher) {}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options, Dispatcher* dispatcher, std::vector<grpc::Service*> services) {
+  if (absl::StatusOr<CertificateInfo> checked = CheckCredentials(options.credentials, options.network); !checked.ok()) {
+    return checked.status();
+  }
+  std::unique_ptr<Server> server(new Server(std::move(options), dispatcher));
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(server->options_.address, ServerCredentialsFrom(server->options_.credentials), &server->port_);
+  builder.RegisterCallbackGenericService(dispatcher);
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  if (server->options_.reflection) {
+    server->reflection_ = std::make_unique<ReflectionService>(server->options_.network);
+    builder.RegisterService(server->reflection_.get());
+  }
+  builder.SetMaxReceiveMessageSize(server->options_.message_bytes_max);
+  builder.SetMaxSendMessageSize(server->options_.message_bytes_max);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, server->options_.streams_per_connection_max);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kClientPingIntervalMsMin);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // two nodes on one port are a mistake
+  server->server_ = builder.BuildAndStart();
+  if (server->server_ == nullptr || server->port_ == 0) {
+    return absl::UnavailableError(fmt::format("cannot listen on {}", server->options_.address));
+  }
+  return server;
+}
+
+void Server::Shutdown(absl::Duration drain) {
+  if (server_ == nullptr) return;
+  if (grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService()) health->Shutdown();
+  dispatcher_->Drain();
+  server_->Shutdown(absl::ToChronoTime(absl::Now() + drain));
+  server_->Wait();
+}
+
+Server::~Server() { Shutdown(absl::ZeroDuration()); }
+
+}  // namespace fairlead::rpc

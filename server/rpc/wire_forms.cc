@@ -1,0 +1,31 @@
+#include "server/rpc/wire_forms.h"
+
+#include <fmt/format.h>
+
+namespace fairlead::rpc {
+
+void SetTimestamp(absl::Time time, google::protobuf::Timestamp* out) {
+  const int64_t seconds = absl::ToUnixSeconds(time);
+  out->set_seconds(seconds);
+  out->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
+}
+
+void SetDuration(absl::Duration duration, google::protobuf::Duration* out) {
+  absl::Duration rest;
+  out->set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &rest));
+  out->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+}
+
+absl::Time TimeOf(Hlc time) { return absl::FromUnixMillis(static_cast<int64_t>(time.millis())); }
+
+std::string SiteName(const Roster& roster, LogId log) {
+  const RosterLog* found = roster.FindLog(log);
+  return found == nullptr ? "" : found->site_name;
+}
+
+std::string EntryName(const Roster& roster, Dot dot) {
+  const RosterLog* log = roster.FindLog(dot.log);
+  return fmt::format("{}/{}/{}", log == nullptr ? "" : log->site_name, log == nullptr ? 0 : log->epoch, dot.seq.value());
+}
+
+}  // namespace fairlead::rpc

@@ -1,0 +1,30 @@
+// How times and entries are written in replies.
+//
+// Thread safety: pure functions.
+
+#ifndef FAIRLEAD_SERVER_RPC_WIRE_FORMS_H_
+#define FAIRLEAD_SERVER_RPC_WIRE_FORMS_H_
+
+#include <absl/time/time.h>
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/timestamp.pb.h>
+
+#include <string>
+
+#include "api/ids.h"
+#include "api/roster.h"
+
+namespace fairlead::rpc {
+
+void SetTimestamp(absl::Time time, google::protobuf::Timestamp* out);
+void SetDuration(absl::Duration duration, google::protobuf::Duration* out);
+absl::Time TimeOf(Hlc time);
+
+// The name of the log's site; empty for a log that the roster does not have.
+std::string SiteName(const Roster& roster, LogId log);
+// `{site}/{epoch}/{sequence}`.
+std::string EntryName(const Roster& roster, Dot dot);
+
+}  // namespace fairlead::rpc
+
+#endif  // FAIRLEAD_SERVER_RPC_WIRE_FORMS_H_

@@ -1,0 +1,39 @@
+// The store on RocksDB.
+//
+// One directory, one process. Synced batches survive a crash of the machine; unsynced ones survive a crash of the process.
+// Thread safety and ownership: as store.h.
+
+#ifndef FAIRLEAD_STORAGE_ROCKSDB_STORE_H_
+#define FAIRLEAD_STORAGE_ROCKSDB_STORE_H_
+
+#include <absl/status/statusor.h>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "storage/store.h"
+
+namespace rocksdb {
+class Env;
+}
+
+namespace fairlead::storage {
+
+struct RocksDbOptions {
+  std::string path;
+  size_t block_cache_bytes = 64 << 20;
+  size_t memtables_bytes_max = 64 << 20;  // over all column families
+  size_t wal_bytes_max = 256 << 20;       // then the oldest memtables are flushed
+  rocksdb::Env* env = nullptr;            // a test's; null: the system's
+};
+
+// Opens the store in `path`, creating it when the directory is empty or absent. Errors name the path:
+//   FAILED_PRECONDITION  another format version (both are named), column families of another program, not a store
+//   DATA_LOSS            damaged (STORE_DAMAGED)
+//   UNAVAILABLE          open in another process
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options);
+
+}  // namespace fairlead::storage
+
+#endif  // FAIRLEAD_STORAGE_ROCKSDB_STORE_H_
