@@ -80,7 +80,7 @@ class CommandLine {
  public:
   explicit CommandLine(const Environment& environment) : environment_(environment) {
     app_.formatter(std::make_shared<WrappingFormatter>());
-    app_.footer(kExitCodesHelp);
+    app_.footer(fmt::format("Global options, such as --site and --json, may stand anywhere: see fairlead --help.\n{}", kExitCodesHelp));
     app_.require_subcommand(1);
     app_.fallthrough();
     AddGlobals();
@@ -154,7 +154,7 @@ class CommandLine {
     if (flag.field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_BOOL) {
       option = command->add_flag(flag.name, as_switch, flag.help);
     } else {
-      option = command->add_option(flag.name, values, flag.help)->type_name(flag.placeholder)->allow_extra_args(false);
+      option = command->add_option(flag.name, values, flag.help)->type_name(flag.placeholder)->expected(1)->take_all();
     }
     option->group(flag.of_record ? "Fields" : "Options");
     if (!flag.choices.empty()) choices_[option] = flag.choices;
@@ -213,8 +213,7 @@ class CommandLine {
     }
     if (verb.kind == VerbKind::kUpdate) {
       command->add_option("--clear", arguments.clear, "Make this field empty. May be given several times.")
-          ->type_name("FIELD")
-          ->allow_extra_args(false);
+          ->type_name("FIELD")->expected(1)->take_all();
     }
     if (verb.kind == VerbKind::kUpdate || verb.kind == VerbKind::kWithdraw || verb.kind == VerbKind::kTransition) {
       command->add_option("--etag", arguments.etag, "Refuse unless the record is still at this etag; read just before otherwise.")

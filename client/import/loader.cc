@@ -103,6 +103,16 @@ absl::Status ListAll(Client& client, const std::string& method, Request request,
   return absl::OkStatus();
 }
 
+absl::Status ListCountries(Client& client, const CallOptions& call, const std::function<void(const Country&)>& visit) {
+  fairlead::v1::ListCountriesRequest request;
+  request.set_show_withdrawn(true);
+  return ListAll<fairlead::v1::ListCountriesRequest, fairlead::v1::ListCountriesResponse>(
+      client, "fairlead.v1.ReferenceService.ListCountries", std::move(request), call,
+      [&visit](const fairlead::v1::ListCountriesResponse& page) {
+        for (const Country& country : page.countries()) visit(country);
+      });
+}
+
 void SetIfPresent(Message* request, const Engagement& engagement) {
   const auto* from = engagement.GetReflection();
   for (const char* name : {"start_date", "end_date", "outcome", "reason", "alternative_basis"}) {
@@ -220,12 +230,9 @@ absl::StatusOr<RegionTable> ReadRegions(Client& client, std::stop_token stop) {
   RegionTable regions;
   CallOptions call;
   call.stop = std::move(stop);
-  absl::Status status = ListAll<fairlead::v1::ListCountriesRequest, fairlead::v1::ListCountriesResponse>(
-      client, "fairlead.v1.ReferenceService.ListCountries", {}, call, [&regions](const fairlead::v1::ListCountriesResponse& page) {
-        for (const Country& country : page.countries()) {
-          regions[LastSegment(country.name())] = {country.region(), country.landlocked()};
-        }
-      });
+  absl::Status status = ListCountries(client, call, [&regions](const Country& country) {
+    regions[LastSegment(country.name())] = {country.region(), country.landlocked()};
+  });
   if (!status.ok()) return status;
   return regions;
 }
@@ -236,8 +243,19 @@ Report LoadCountries(Client& client, Parsed<Country> parsed, const LoadOptions& 
   // Country records belong to headquarters; a network without one has them where the caller is.
   const std::string hq = SiteOfRegion(fairlead::v1::REGION_HQ);
   const std::string site = client.HasSite(hq) ? hq : "";
+  std::set<std::string> existing;
+  CallOptions call;
+  call.site = site;
+  const absl::Status listed = ListCountries(client, call, [&existing](const Country& country) { existing.insert(country.name()); });
   std::vector<Outgoing> rows;
-  for (Row<Country>& row : parsed.rows) rows.push_back({row.line, site, std::make_unique<Country>(std::move(row.record))});
+  for (Row<Country>& row : parsed.rows) {
+    if (existing.contains(row.record.name())) row.record.clear_marking();  // left to people
+    rows.push_back({row.line, site, std::make_unique<Country>(std::move(row.record))});
+  }
+  if (!listed.ok()) {
+    RefuseAll(rows, listed, &report);
+    rows.clear();
+  }
   Load(client,
        *fairlead::v1::ImportCountriesRequest::descriptor()
             ->file()

@@ -368,25 +368,26 @@ absl::StatusOr<Parsed<Port>> ParseSeaPorts(std::string_view text, const RegionTa
 
 Port Combine(const Port& row, PortSource source, const Port* existing) {
   if (existing == nullptr) return row;
-  Port port = *existing;
-  port.clear_etag();
-  port.clear_create_time();
-  port.clear_update_time();
-  port.clear_conflicts();
   const bool names = source == PortSource::kUnlocode;
   const bool places = source == PortSource::kWorldPortIndex;
-  if (names || port.display_name().empty()) port.set_display_name(row.display_name());
-  if (names || port.source().empty()) port.set_source(row.source());
-  if (port.country().empty()) port.set_country(row.country());
-  if (!row.subdivision().empty() && (names || port.subdivision().empty())) port.set_subdivision(row.subdivision());
+  Port port;
+  port.set_name(row.name());
+  if (names || existing->display_name().empty()) port.set_display_name(row.display_name());
+  if (names || existing->source().empty()) port.set_source(row.source());
+  if (names || existing->subdivision().empty()) port.set_subdivision(row.subdivision());
+  if (existing->country().empty()) port.set_country(row.country());
   // Between UN/LOCODE (to a minute) and sea-ports, whichever came first stays; the World Port Index is preferred to both.
-  if (row.has_position() && (places || !port.has_position())) *port.mutable_position() = row.position();
-  if (row.wpi_number() != 0) port.set_wpi_number(row.wpi_number());
-  if (!row.harbor_size().empty()) port.set_harbor_size(row.harbor_size());
-  for (const std::string& code : row.schedule_k()) {
-    if (std::find(port.schedule_k().begin(), port.schedule_k().end(), code) == port.schedule_k().end()) port.add_schedule_k(code);
+  if (row.has_position() && (places || !existing->has_position())) *port.mutable_position() = row.position();
+  port.set_wpi_number(row.wpi_number());
+  port.set_harbor_size(row.harbor_size());
+  if (!row.schedule_k().empty()) {
+    // Importing a set replaces it, so what is there goes along.
+    *port.mutable_schedule_k() = existing->schedule_k();
+    for (const std::string& code : row.schedule_k()) {
+      if (std::find(port.schedule_k().begin(), port.schedule_k().end(), code) == port.schedule_k().end()) port.add_schedule_k(code);
+    }
   }
-  if (port.region_override() == fairlead::v1::REGION_UNSPECIFIED) port.set_region_override(row.region_override());
+  if (existing->region_override() == fairlead::v1::REGION_UNSPECIFIED) port.set_region_override(row.region_override());
   return port;
 }
 

@@ -166,7 +166,8 @@ TEST(FoldTest, ASealTurnsAConcurrentEditIntoAPendingAmendment) {
   EXPECT_EQ(EncodeState(close_first), EncodeState(edit_first));
 
   // An amendment by someone who had seen the seal takes effect and settles the pending one.
-  Fold(Of({Add(kTitle, MergeKind::kRegister, "amended", {{Id(1), 0}, {Id(3), 0}})}, {{Id(2), 0}}), Id(4), Hlc(40), At(1, 2), &edit_first, fetch);
+  Fold(Of({Add(kTitle, MergeKind::kRegister, "amended", {{Id(1), 0}, {Id(3), 0}})}, {{Id(2), 0}}), Id(4), Hlc(40), At(1, 2), &edit_first,
+       fetch);
   EXPECT_THAT(LiveBytes(edit_first, kTitle), ElementsAre("amended"));
   EXPECT_THAT(ViewOf(edit_first)[kTitle].pending, IsEmpty());
 }
@@ -306,7 +307,8 @@ TEST(FoldPropertyTest, EveryCausalOrderGivesTheSameState) {
       size_t site = below(3);
       if (below(2) == 0) {  // hear one entry whose deps are here
         for (size_t i = 0; i < entries.size(); ++i) {
-          if (applied[site].contains(i) || !std::includes(applied[site].begin(), applied[site].end(), entries[i].deps.begin(), entries[i].deps.end())) {
+          if (applied[site].contains(i) ||
+              !std::includes(applied[site].begin(), applied[site].end(), entries[i].deps.begin(), entries[i].deps.end())) {
             continue;
           }
           applied[site].insert(i);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <set>
-#include <tuple>
 
 #include "api/crypto.h"
 #include "api/errors.h"
@@ -21,6 +20,8 @@ constexpr size_t kProofDigestsMax = 64;
 absl::Status Misplaced(const std::string& what) { return Error(Reason::kPeerProtocol, what); }
 
 std::string EntryOf(const RosterLog& log, uint64_t seq) { return fmt::format("entry {} of log {}", seq, log.origin()); }
+
+uint64_t BlocksOf(uint64_t size) { return (size + merkle::kBlockLeaves - 1) / merkle::kBlockLeaves; }
 
 // The siblings to the left of `block` on its audit path among `blocks`, lowest first: the roots of the complete subtrees of the binary digits
 // of `block`, smallest first. REQUIRES: the proof has been verified for them.
@@ -361,10 +362,8 @@ absl::Status Receiver::TakePackage(v1::HeaderPackage package, absl::Time now) {
     held.push_back({*std::move(header), std::move(bytes)});
   }
   if (end == block_start + merkle::kBlockLeaves) {
-    // The roots to the left and this block's, with the carry of a binary counter.
-    std::vector<Digest> left = LeftSiblings(block, (size + merkle::kBlockLeaves - 1) / merkle::kBlockLeaves, proof);
     log.prefix_blocks = block + 1;
-    log.prefix_root = FoldLeft(block_root, left, 0);
+    log.prefix_root = FoldLeft(block_root, LeftSiblings(block, BlocksOf(size), proof), 0);
   }
   log.leaves = std::move(leaves);
   if (log.held_end < Seq(next)) log.held.clear();
@@ -382,8 +381,7 @@ absl::Status Receiver::CheckPrefix(LogIn* log, uint64_t block, const std::vector
     log->prefix_blocks = block;
     log->prefix_root = *root;
   }
-  const uint64_t blocks = (log->checkpoint->size.value() + merkle::kBlockLeaves - 1) / merkle::kBlockLeaves;
-  std::vector<Digest> left = LeftSiblings(block, blocks, proof);
+  std::vector<Digest> left = LeftSiblings(block, BlocksOf(log->checkpoint->size.value()), proof);
   if (!left.empty() && FoldLeft(left[0], left, 1) == log->prefix_root) return absl::OkStatus();
   RefuseForked(log, *log->checkpoint, fmt::format("two histories of size {}", block * merkle::kBlockLeaves), now);
   return absl::OkStatus();

@@ -146,7 +146,8 @@ absl::Status Sender::OnTick(absl::Time now) {
 }
 
 absl::Status Sender::PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out) const {
-  for (const auto& [id, size] : source_->Applied().entries()) {
+  const VersionVector applied = source_->Applied();
+  for (const auto& [id, size] : applied.entries()) {
     auto root = source_->RootAt(id, size);
     if (!root.ok()) return root.status();
     v1::LogState* state = out->Add();

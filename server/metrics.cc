@@ -1,0 +1,137 @@
+#include "server/metrics.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <map>
+
+namespace fairlead {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+using Labels = std::map<std::string, std::string>;
+
+const char* KindName(rpc::IdentityKind kind) {
+  switch (kind) {
+    case rpc::IdentityKind::kNode:
+      return "node";
+    case rpc::IdentityKind::kOfficer:
+      return "officer";
+    case rpc::IdentityKind::kHq:
+      return "hq";
+    case rpc::IdentityKind::kPartner:
+      return "partner";
+    case rpc::IdentityKind::kGateway:
+      return "gateway";
+  }
+  return "unknown";
+}
+
+class FamilyOf {
+ public:
+  FamilyOf(const char* name, const char* help, MetricType type = MetricType::Gauge) {
+    family_.name = name;
+    family_.help = help;
+    family_.type = type;
+  }
+  void Add(const Labels& labels, double value) {
+    ClientMetric metric;
+    for (const auto& [name, text] : labels) metric.label.push_back({name, text});
+    (family_.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
+    family_.metric.push_back(std::move(metric));
+  }
+  MetricFamily Take() { return std::move(family_); }
+
+ private:
+  MetricFamily family_;
+};
+
+}  // namespace
+
+class Metrics::NodeCollector : public prometheus::Collectable {
+ public:
+  explicit NodeCollector(Sources sources) : sources_(std::move(sources)) {}
+
+  std::vector<MetricFamily> Collect() const override {
+    const node::Node& node = *sources_.node;
+    FamilyOf size("fairlead_log_entries", "Entries of a log applied at this node.");
+    FamilyOf behind("fairlead_log_entries_behind", "Entries known to exist that are not applied at this node.");
+    FamilyOf age("fairlead_log_oldest_unapplied_seconds",
+                 "Age of the oldest entry known to exist that is not applied; grows while blocked.");
+    FamilyOf quarantined("fairlead_log_quarantined", "1 when a log is quarantined because it has two histories.");
+    FamilyOf as_of("fairlead_log_as_of_seconds", "Unix time the figures of a site are true as of, by the site's own statement.");
+    for (const node::LogInfo& log : node.Logs()) {
+      Labels labels = {{"site", log.log->site_name}, {"log", log.log->origin()}};
+      size.Add(labels, static_cast<double>(log.size.value()));
+      behind.Add(labels, static_cast<double>(log.known_size.value() - log.size.value()));
+      age.Add(labels, absl::ToDoubleSeconds(log.oldest_unapplied_age));
+      quarantined.Add(labels, log.quarantine.empty() ? 0 : 1);
+      if (log.as_of) as_of.Add(labels, static_cast<double>(absl::ToUnixMillis(*log.as_of)) / 1000);
+    }
+    FamilyOf connected("fairlead_link_connected", "1 when this node's stream from the peer is up.");
+    FamilyOf rtt("fairlead_link_rtt_seconds", "Round trip of the last heartbeat.");
+    FamilyOf link_behind("fairlead_link_entries_behind", "Entries the peer holds that are not applied here.");
+    FamilyOf entries("fairlead_link_entries_received_total", "Entries received, new here or not.", MetricType::Counter);
+    FamilyOf bytes("fairlead_link_bytes_received_total", "Bytes received.", MetricType::Counter);
+    for (const replication::LinkInfo& link : sources_.links()) {
+      Labels labels = {{"peer", link.peer}};
+      connected.Add(labels, link.connected ? 1 : 0);
+      rtt.Add(labels, absl::ToDoubleSeconds(link.rtt));
+      link_behind.Add(labels, static_cast<double>(link.entries_behind));
+      entries.Add(labels, static_cast<double>(link.entries_received));
+      bytes.Add(labels, static_cast<double>(link.bytes_received));
+    }
+    FamilyOf writable("fairlead_node_writable", "1 when the node takes writes.");
+    writable.Add({}, node.UnwritableReason().empty() ? 1 : 0);
+    FamilyOf opaque("fairlead_opaque_entries", "Entries this node could not fold.");
+    opaque.Add({}, static_cast<double>(node.OpaqueCount()));
+    FamilyOf journal("fairlead_journal_entries", "Entries in the node's journal.");
+    journal.Add({}, static_cast<double>(node.JournalEnd().value()));
+    FamilyOf expiry("fairlead_certificate_expire_seconds", "Unix time at which the node's certificate ends.");
+    expiry.Add({}, static_cast<double>(absl::ToUnixSeconds(sources_.certificate_expiry())));
+
+    std::vector<MetricFamily> out;
+    for (FamilyOf* family : {&size, &behind, &age, &quarantined, &as_of, &connected, &rtt, &link_behind, &entries, &bytes, &writable,
+                             &opaque, &journal, &expiry}) {
+      out.push_back(family->Take());
+    }
+    return out;
+  }
+
+ private:
+  const Sources sources_;
+};
+
+Metrics::Metrics() : registry_(std::make_shared<prometheus::Registry>()) {
+  calls_ = &prometheus::BuildCounter()
+                .Name("fairlead_calls_total")
+                .Help("Calls ended, by method, kind of caller and code.")
+                .Register(*registry_);
+  seconds_ = &prometheus::BuildHistogram().Name("fairlead_call_seconds").Help("Time from a call's start to its end.").Register(*registry_);
+}
+
+void Metrics::CallFinished(const rpc::CallSummary& summary) {
+  static const prometheus::Histogram::BucketBoundaries kBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                                                  0.1,    0.25,  0.5,    1,     2.5,  10};
+  std::string method(summary.method);
+  calls_->Add({{"method", method}, {"caller", KindName(summary.kind)}, {"code", fmt::format("{}", static_cast<int>(summary.code))}})
+      .Increment();
+  seconds_->Add({{"method", method}}, kBounds).Observe(absl::ToDoubleSeconds(summary.elapsed));
+}
+
+absl::Status Metrics::Serve(const std::string& address, Sources sources) {
+  collector_ = std::make_shared<NodeCollector>(std::move(sources));
+  try {
+    exposer_ = std::make_unique<prometheus::Exposer>(address, 1);
+  } catch (const std::exception& e) {
+    return absl::UnavailableError(fmt::format("metrics cannot be served on {}: {}", address, e.what()));
+  }
+  exposer_->RegisterCollectable(registry_);
+  exposer_->RegisterCollectable(collector_);
+  return absl::OkStatus();
+}
+
+}  // namespace fairlead

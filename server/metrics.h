@@ -1,0 +1,57 @@
+// What the node tells Prometheus.
+//
+// Counters of calls are kept as they end; everything about logs, links and the certificate is read when scraped, from the same sources as
+// NodeService.GetNodeStatus, so that the two never disagree.
+// Thread safety: any thread. Ownership: borrows the node.
+
+#ifndef FAIRLEAD_SERVER_METRICS_H_
+#define FAIRLEAD_SERVER_METRICS_H_
+
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+#include <prometheus/collectable.h>
+#include <prometheus/counter.h>
+#include <prometheus/exposer.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/node/node.h"
+#include "server/replication/link_info.h"
+#include "server/rpc/dispatcher.h"
+
+namespace fairlead {
+
+class Metrics {
+ public:
+  struct Sources {
+    const node::Node* node = nullptr;
+    std::function<std::vector<replication::LinkInfo>()> links;
+    std::function<absl::Time()> certificate_expiry;
+  };
+
+  Metrics();
+  // For DispatcherOptions::on_finish.
+  void CallFinished(const rpc::CallSummary& summary);
+  // Serves `GET /metrics` on `address`. UNAVAILABLE when it cannot be bound.
+  absl::Status Serve(const std::string& address, Sources sources);
+  // REQUIRES: called before what Sources names goes away.
+  void Stop() { exposer_.reset(); }
+
+ private:
+  class NodeCollector;
+
+  std::shared_ptr<prometheus::Registry> registry_;
+  prometheus::Family<prometheus::Counter>* calls_ = nullptr;
+  prometheus::Family<prometheus::Histogram>* seconds_ = nullptr;
+  std::shared_ptr<NodeCollector> collector_;
+  std::unique_ptr<prometheus::Exposer> exposer_;
+};
+
+}  // namespace fairlead
+
+#endif  // FAIRLEAD_SERVER_METRICS_H_

@@ -1,0 +1,596 @@
+#include "server/node/node.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "api/bytes.h"
+#include "api/errors.h"
+#include "api/merkle.h"
+#include "fairlead/v1/reference.pb.h"
+#include "server/node/derived.h"
+#include "server/node/lattice_hash.h"
+#include "server/node/materialise.h"
+#include "storage/memory_store.h"
+
+namespace fairlead::node {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr char kNetwork[] = "test.example";
+
+class ManualClock : public Clock {
+ public:
+  absl::Time Now() const override { return now; }
+  absl::Time now = absl::FromUnixSeconds(1'800'000'000);
+};
+
+struct Keys {
+  SigningKey root = SigningKey::Generate();
+  std::map<std::string, SigningKey> logs, mirrors;
+};
+
+Roster MakeRoster(const Keys& keys, const std::vector<std::string>& sites) {
+  std::vector<RosterSite> roster_sites;
+  std::vector<RosterLog> logs;
+  std::vector<RosterCosigner> cosigners;
+  for (size_t i = 0; i < sites.size(); ++i) {
+    SiteId id(static_cast<uint16_t>(i + 1));
+    roster_sites.push_back({id, sites[i]});
+    auto log_key = VerifyKey::FromRaw(keys.logs.at(sites[i]).public_raw());
+    auto mirror_key = VerifyKey::FromRaw(keys.mirrors.at(sites[i]).public_raw());
+    std::string prefix = std::string(kNetwork) + "/" + sites[i];
+    logs.push_back(
+        {LogId(static_cast<uint32_t>(i + 1)), id, sites[i], 1, "main", note::Verifier::Make(prefix + "/1/main", note::kEd25519, *log_key)});
+    cosigners.push_back({id, note::Verifier::Make(prefix + "/mirror", note::kCosignatureV1, *mirror_key)});
+  }
+  std::string text = Roster::Text(kNetwork, 1, roster_sites, logs, cosigners);
+  std::string root_name = std::string(kNetwork) + "/root";
+  std::string signed_note = note::Format({text, {note::Sign(root_name, keys.root, text)}});
+  auto roster = Roster::Open(signed_note, note::Verifier::Make(root_name, note::kEd25519, *VerifyKey::FromRaw(keys.root.public_raw())));
+  EXPECT_TRUE(roster.ok()) << roster.status();
+  return *roster;
+}
+
+// Nodes of one network on memory stores, driven by hand.
+class NodeTest : public ::testing::Test {
+ protected:
+  struct Site {
+    std::unique_ptr<Node> node;
+    storage::MemoryStore* store = nullptr;
+  };
+
+  NodeTest() {
+    for (const std::string& site : sites_) {
+      keys_.logs.emplace(site, SigningKey::Generate());
+      keys_.mirrors.emplace(site, SigningKey::Generate());
+    }
+    roster_ = MakeRoster(keys_, sites_);
+  }
+
+  absl::StatusOr<Site> Open(const std::string& site, std::unique_ptr<storage::MemoryStore> store) {
+    NodeOptions options{.site = site, .roster = *roster_, .log_key = keys_.logs.at(site), .mirror_key = keys_.mirrors.at(site)};
+    options.registry = &records::TheRegistry();
+    options.clock = &clock_;
+    Site out;
+    out.store = store.get();
+    auto node = Node::Open(std::move(options), std::move(store));
+    if (!node.ok()) return node.status();
+    out.node = *std::move(node);
+    return out;
+  }
+  Site Open(const std::string& site) {
+    auto opened = Open(site, std::make_unique<storage::MemoryStore>());
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    return *std::move(opened);
+  }
+
+  static void Run(Node& node) {
+    while (node.CommitOnce()) {
+    }
+    while (node.RunCompletions()) {
+    }
+  }
+
+  std::string RequestId() { return NewRequestId(static_cast<uint64_t>(absl::ToUnixMillis(clock_.now))); }
+
+  // The request that makes country `code` be named `name`, after what the node holds.
+  WriteRequest Naming(Node& node, const std::string& code, const std::string& name, const std::string& request_id) {
+    const records::RecordType& type = *records::TheRegistry().FindByMessage("Country");
+    std::string record = "countries/" + code;
+    auto state = node.GetState(node.store(), record);
+    EXPECT_TRUE(state.ok());
+    v1::Country country;
+    country.set_display_name(name);
+    country.set_region(v1::REGION_APAC);
+    std::vector<const google::protobuf::FieldDescriptor*> fields = {country.GetDescriptor()->FindFieldByName("display_name"),
+                                                                    country.GetDescriptor()->FindFieldByName("region")};
+    WriteRequest request;
+    request.actor = "officer/apac/watch";
+    request.request_id = request_id;
+    request.method = "fairlead.v1.ReferenceService/UpdateCountry";
+    request.mutations = {MutationFor(type, record, state->has_value() ? &**state : nullptr, country, fields)};
+    request.expectations = {{record, state->has_value() ? EtagOf(**state) : ""}};
+    return request;
+  }
+
+  static absl::StatusOr<WriteResult> Write(Node& node, WriteRequest request) {
+    absl::StatusOr<WriteResult> out = absl::UnknownError("not called");
+    int calls = 0;
+    node.Write(std::move(request), [&](absl::StatusOr<WriteResult> result) {
+      out = std::move(result);
+      ++calls;
+    });
+    Run(node);
+    EXPECT_EQ(calls, 1);
+    return out;
+  }
+  absl::StatusOr<WriteResult> Name(Node& node, const std::string& code, const std::string& name) {
+    return Write(node, Naming(node, code, name, RequestId()));
+  }
+
+  // Everything `from` has and `to` lacks, in `from`'s journal order.
+  static replication::RemoteBatch Missing(Node& from, Node& to) {
+    replication::RemoteBatch batch;
+    batch.peer = from.options().site;
+    batch.journal_instance = from.JournalInstance();
+    batch.journal_position = from.JournalEnd();
+    VersionVector have = to.Applied();
+    auto journal = from.ReadJournal(Position(0), 1000000);
+    EXPECT_TRUE(journal.ok());
+    for (Dot dot : *journal) {
+      if (dot.seq < have.Get(dot.log)) continue;
+      replication::VerifiedEntry entry;
+      entry.dot = dot;
+      entry.header_bytes = (*from.ReadHeaders(dot.log, dot.seq, dot.seq + 1))[0];
+      entry.header = *DecodeHeader(entry.header_bytes);
+      if (entry.header.audience.Includes(to.site())) entry.payload = *from.ReadPayload(dot);
+      batch.entries.push_back(std::move(entry));
+    }
+    for (const RosterLog& log : from.roster().logs()) {
+      std::optional<std::string> note = from.CheckpointNote(log.id);
+      if (!note) continue;
+      auto checkpoint = note::ParseCheckpoint(note::Parse(*note)->text);
+      batch.checkpoints.push_back({log.id, Seq(checkpoint->size), checkpoint->root, *note});
+    }
+    return batch;
+  }
+  static replication::ApplyResult Apply(Node& to, replication::RemoteBatch batch) {
+    replication::ApplyResult out{0, absl::UnknownError("not called")};
+    to.ApplyRemote(std::move(batch), [&](replication::ApplyResult result) { out = std::move(result); });
+    Run(to);
+    return out;
+  }
+  static void Sync(Node& from, Node& to) {
+    replication::ApplyResult result = Apply(to, Missing(from, to));
+    EXPECT_TRUE(result.status.ok()) << result.status;
+  }
+
+  static std::vector<std::string> Digests(const Node& node) {
+    std::vector<std::string> out;
+    for (const ClassDigestInfo& info : node.StateDigests().second) out.push_back(info.audience + ":" + HexEncode(AsView(info.digest)));
+    return out;
+  }
+
+  v1::Country Country(const Node& node, const std::string& code) {
+    auto state = node.GetState(node.store(), "countries/" + code);
+    EXPECT_TRUE(state.ok() && state->has_value());
+    auto message = Materialise(*records::TheRegistry().FindByMessage("Country"), "countries/" + code, **state);
+    return static_cast<const v1::Country&>(*message);
+  }
+
+  const std::vector<std::string> sites_ = {"apac", "eame", "hq"};
+  ManualClock clock_;
+  Keys keys_;
+  std::optional<Roster> roster_;
+};
+
+TEST_F(NodeTest, AWriteIsReadableSignedAndSyncedOnce) {
+  Site apac = Open("apac");
+  int64_t syncs = apac.store->syncs();
+  auto result = Name(*apac.node, "JP", "Japan");
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->dot, (Dot{LogId(1), Seq(0)}));
+  EXPECT_EQ(apac.store->syncs(), syncs + 1);
+  EXPECT_EQ(Country(*apac.node, "JP").display_name(), "Japan");
+  EXPECT_EQ(apac.node->Aggregate("country/1/JP"), 1);
+  EXPECT_EQ(apac.node->Aggregate("records/apac"), 1);
+
+  auto note = note::Parse(*apac.node->CheckpointNote(LogId(1)));
+  ASSERT_TRUE(note.ok());
+  EXPECT_TRUE(note::Verify(*note, roster_->FindLog(LogId(1))->verifier));
+  auto checkpoint = note::ParseCheckpoint(note->text);
+  ASSERT_TRUE(checkpoint.ok());
+  EXPECT_EQ(checkpoint->size, 1u);
+  EXPECT_EQ(checkpoint->root, merkle::LeafHash((*apac.node->ReadHeaders(LogId(1), Seq(0), Seq(1)))[0]));
+}
+
+TEST_F(NodeTest, WhatWaitsTogetherIsOneSync) {
+  Site apac = Open("apac");
+  int64_t syncs = apac.store->syncs();
+  int done = 0;
+  for (int i = 0; i < 50; ++i) {
+    std::string code = {static_cast<char>('A' + i / 26), static_cast<char>('A' + i % 26)};
+    apac.node->Write(Naming(*apac.node, code, "c" + code, RequestId()), [&](absl::StatusOr<WriteResult> result) {
+      EXPECT_TRUE(result.ok()) << result.status();
+      ++done;
+    });
+  }
+  Run(*apac.node);
+  EXPECT_EQ(done, 50);
+  EXPECT_EQ(apac.store->syncs(), syncs + 1);
+  EXPECT_EQ(apac.node->Applied().Get(LogId(1)), Seq(50));
+}
+
+TEST_F(NodeTest, ARequestIdHasOneEffect) {
+  Site apac = Open("apac");
+  WriteRequest request = Naming(*apac.node, "JP", "Japan", RequestId());
+  auto first = Write(*apac.node, request);
+  ASSERT_TRUE(first.ok());
+  EXPECT_FALSE(first->replayed);
+  auto second = Write(*apac.node, request);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_TRUE(second->replayed);
+  EXPECT_EQ(second->dot, first->dot);
+  EXPECT_EQ(apac.node->JournalEnd(), Position(1));
+
+  request.request_digest[0] = 1;
+  EXPECT_EQ(ReasonOf(Write(*apac.node, request).status()), "REQUEST_ID_REUSED");
+  request.request_id = NewRequestId(static_cast<uint64_t>(absl::ToUnixMillis(clock_.now - absl::Hours(24 * 31))));
+  EXPECT_EQ(ReasonOf(Write(*apac.node, request).status()), "REQUEST_ID_EXPIRED");
+  request.request_id = "not a uuid";
+  auto bad = Write(*apac.node, request).status();
+  EXPECT_EQ(ReasonOf(bad), "FIELD_INVALID");
+  EXPECT_EQ(FieldOf(bad), "request_id");
+}
+
+TEST_F(NodeTest, ARequestAcceptedAtTwoSitesIsOneValue) {
+  Site apac = Open("apac");
+  Site hq = Open("hq");
+  WriteRequest request = Naming(*apac.node, "JP", "Japan", RequestId());
+  ASSERT_TRUE(Write(*apac.node, request).ok());
+  clock_.now += absl::Seconds(1);
+  ASSERT_TRUE(Write(*hq.node, request).ok());
+  Sync(*apac.node, *hq.node);
+  Sync(*hq.node, *apac.node);
+  EXPECT_EQ(apac.node->JournalEnd(), Position(2));
+  EXPECT_THAT(Country(*apac.node, "JP").conflicts(), IsEmpty());
+  EXPECT_EQ(Digests(*apac.node), Digests(*hq.node));
+  // Whoever retries anywhere finds it.
+  EXPECT_TRUE((*apac.node->FindRequest(request.actor, request.request_id, request.request_digest)).has_value());
+  EXPECT_TRUE((*hq.node->FindRequest(request.actor, request.request_id, request.request_digest)).has_value());
+}
+
+TEST_F(NodeTest, AStaleEtagAborts) {
+  Site apac = Open("apac");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  WriteRequest stale = Naming(*apac.node, "JP", "Nippon", RequestId());
+  ASSERT_TRUE(Name(*apac.node, "JP", "Nihon").ok());
+  auto refused = Write(*apac.node, stale);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(ReasonOf(refused.status()), "ETAG_MISMATCH");
+  EXPECT_EQ(Country(*apac.node, "JP").display_name(), "Nihon");
+  WriteRequest create = Naming(*apac.node, "JP", "again", RequestId());
+  create.expectations = {{"countries/JP", ""}};
+  EXPECT_EQ(ReasonOf(Write(*apac.node, create).status()), "RECORD_EXISTS");
+  EXPECT_EQ(apac.node->JournalEnd(), Position(2));
+}
+
+TEST_F(NodeTest, ConcurrentEditsConflictAlikeEverywhereAndBothValuesStay) {
+  Site apac = Open("apac");
+  Site eame = Open("eame");
+  Site hq = Open("hq");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  Sync(*apac.node, *eame.node);
+  clock_.now += absl::Seconds(1);
+  ASSERT_TRUE(Name(*apac.node, "JP", "Nihon").ok());
+  clock_.now += absl::Seconds(1);
+  ASSERT_TRUE(Name(*eame.node, "JP", "Nippon").ok());
+  // hq hears of it through eame alone, in another order than apac.
+  Sync(*eame.node, *hq.node);
+  Sync(*apac.node, *hq.node);
+  Sync(*hq.node, *apac.node);
+  Sync(*hq.node, *eame.node);
+  for (Node* node : {apac.node.get(), eame.node.get(), hq.node.get()}) {
+    v1::Country country = Country(*node, "JP");
+    EXPECT_EQ(country.display_name(), "Nippon");
+    ASSERT_THAT(country.conflicts(), SizeIs(1));
+    EXPECT_EQ(country.conflicts(0).field(), "display_name");
+    EXPECT_THAT(country.conflicts(0).other_values(0), HasSubstr("Nihon"));
+    EXPECT_EQ(node->Aggregate("conflicts/apac"), 1);
+  }
+  EXPECT_EQ(Digests(*apac.node), Digests(*hq.node));
+  EXPECT_EQ(Digests(*eame.node), Digests(*hq.node));
+}
+
+TEST_F(NodeTest, AnEntryWaitsForWhatItFollows) {
+  Site apac = Open("apac");
+  Site eame = Open("eame");
+  Site hq = Open("hq");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  Sync(*apac.node, *eame.node);
+  ASSERT_TRUE(Name(*eame.node, "JP", "Nippon").ok());
+  replication::RemoteBatch all = Missing(*eame.node, *hq.node);
+  ASSERT_THAT(all.entries, SizeIs(2));
+  replication::RemoteBatch answer = all;
+  answer.entries.erase(answer.entries.begin());
+  replication::ApplyResult blocked = Apply(*hq.node, answer);
+  EXPECT_EQ(blocked.status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(blocked.applied, 0u);
+  EXPECT_EQ(hq.node->JournalEnd(), Position(0));
+  EXPECT_TRUE(Apply(*hq.node, all).status.ok());
+  EXPECT_EQ(Country(*hq.node, "JP").display_name(), "Nippon");
+  // The same again changes nothing.
+  EXPECT_EQ(Apply(*hq.node, all).applied, 2u);
+  EXPECT_EQ(hq.node->JournalEnd(), Position(2));
+}
+
+TEST_F(NodeTest, AnEntryOfTheFutureWaitsAndIsNotLost) {
+  Site apac = Open("apac");
+  Site hq = Open("hq");
+  clock_.now += absl::Minutes(10);
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  clock_.now -= absl::Minutes(10);
+  replication::RemoteBatch batch = Missing(*apac.node, *hq.node);
+  EXPECT_EQ(Apply(*hq.node, batch).status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(hq.node->JournalEnd(), Position(0));
+  EXPECT_EQ(ReasonOf(Name(*apac.node, "KR", "Korea").status()), "CLOCK_DRIFT");
+  clock_.now += absl::Minutes(10);
+  EXPECT_TRUE(Apply(*hq.node, batch).status.ok());
+  EXPECT_EQ(hq.node->JournalEnd(), Position(1));
+  EXPECT_TRUE(Name(*apac.node, "KR", "Korea").ok());
+}
+
+TEST_F(NodeTest, AnEntryThatCannotBeFoldedIsOpaqueAndTheRestFlows) {
+  Site apac = Open("apac");
+  Site hq = Open("hq");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  ASSERT_TRUE(Name(*apac.node, "KR", "Korea").ok());
+  ASSERT_TRUE(Name(*apac.node, "PH", "Philippines").ok());
+  replication::RemoteBatch batch = Missing(*apac.node, *hq.node);
+  batch.entries[0].payload = std::nullopt;  // withheld
+  Payload later = *DecodePayload(*batch.entries[1].payload);
+  later.mutations[0].ops[0].kind = static_cast<MergeKind>(99);
+  batch.entries[1].payload = EncodePayload(later);
+  batch.checkpoints.clear();
+  replication::ApplyResult result = Apply(*hq.node, batch);
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  EXPECT_EQ(hq.node->Applied().Get(LogId(1)), Seq(3));
+  auto opaque = hq.node->OpaqueEntries(std::nullopt, 10);
+  ASSERT_THAT(opaque, SizeIs(2));
+  EXPECT_EQ(opaque[0].cause, "WITHHELD");
+  EXPECT_EQ(opaque[1].cause, "UNKNOWN_KIND");
+  EXPECT_THAT(hq.node->OpaqueEntries(opaque[0].dot, 10), SizeIs(1));
+  EXPECT_EQ(hq.node->OpaqueCount(), 2);
+  EXPECT_EQ(Country(*hq.node, "PH").display_name(), "Philippines");
+}
+
+TEST_F(NodeTest, ARestartFindsWhatWasAcknowledgedAndSignsItsTail) {
+  Site apac = Open("apac");
+  Site hq = Open("hq");
+  ASSERT_TRUE(Name(*hq.node, "US", "United States").ok());
+  Sync(*hq.node, *apac.node);
+  for (int i = 0; i < 300; ++i) {
+    std::string code = {static_cast<char>('A' + i / 26 % 26), static_cast<char>('A' + i % 26)};
+    ASSERT_TRUE(Name(*apac.node, code, "round " + std::to_string(i)).ok());
+  }
+  std::vector<std::string> digests = Digests(*apac.node);
+  auto figures = apac.node->Aggregates("");
+  // Nothing unsynced survives: neither the checkpoint of the last batch nor the cosignatures.
+  auto restarted = Open("apac", apac.store->Crash(0));
+  ASSERT_TRUE(restarted.ok()) << restarted.status();
+  EXPECT_EQ(restarted->node->Applied(), apac.node->Applied());
+  EXPECT_EQ(restarted->node->JournalEnd(), Position(301));
+  EXPECT_EQ(Digests(*restarted->node), digests);
+  EXPECT_EQ(restarted->node->Aggregates(""), figures);
+  EXPECT_EQ(note::Parse(*restarted->node->CheckpointNote(LogId(1)))->text, note::Parse(*apac.node->CheckpointNote(LogId(1)))->text);
+  ASSERT_TRUE(Name(*restarted->node, "ZZ", "next").ok());
+  EXPECT_EQ(restarted->node->Applied().Get(LogId(1)), Seq(301));
+}
+
+TEST_F(NodeTest, AFullDiskRefusesWritesByNameAndLosesNothing) {
+  Site apac = Open("apac");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  apac.store->set_write_fault([](storage::Sync) { return Error(Reason::kStorageFull, "no space"); });
+  auto refused = Name(*apac.node, "KR", "Korea");
+  EXPECT_EQ(ReasonOf(refused.status()), "STORAGE_FULL");
+  EXPECT_EQ(apac.node->JournalEnd(), Position(1));
+  EXPECT_EQ(apac.node->Aggregate("records/apac"), 1);
+  apac.store->set_write_fault(nullptr);
+  ASSERT_TRUE(Name(*apac.node, "KR", "Korea").ok());
+  EXPECT_EQ(apac.node->Applied().Get(LogId(1)), Seq(2));
+  EXPECT_EQ(apac.node->Aggregate("records/apac"), 2);
+}
+
+TEST_F(NodeTest, CosignaturesSayWhoHoldsWhatAndUntilWhen) {
+  Site apac = Open("apac");
+  Site hq = Open("hq");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  Sync(*apac.node, *hq.node);
+  apac.node->Tick();
+  hq.node->Tick();
+  for (auto [from, to] : {std::pair(&apac, &hq), std::pair(&hq, &apac)}) {
+    for (const auto& held : from->node->CosignaturesAfter(0)) {
+      EXPECT_TRUE(to->node->TakeCosignature(held.log, held.note).ok());
+      EXPECT_TRUE(to->node->TakeCosignature(held.log, held.note).ok());  // again: nothing
+    }
+  }
+  LogInfo log = hq.node->Logs()[0];
+  EXPECT_EQ(log.as_of, clock_.now);
+  EXPECT_EQ(log.cosignatures[SiteId(1)].first, Seq(1));
+  EXPECT_EQ(apac.node->Logs()[0].cosignatures[SiteId(3)].first, Seq(1));
+
+  // A later statement about entries that are not here yet shows how far behind hq is, and for how long.
+  clock_.now += absl::Seconds(5);
+  ASSERT_TRUE(Name(*apac.node, "KR", "Korea").ok());
+  apac.node->Tick();
+  uint64_t last = hq.node->CosignaturesAfter(0).back().version;
+  for (const auto& held : apac.node->CosignaturesAfter(0)) ASSERT_TRUE(hq.node->TakeCosignature(held.log, held.note).ok());
+  EXPECT_THAT(hq.node->CosignaturesAfter(last), SizeIs(1));
+  clock_.now += absl::Seconds(3);
+  log = hq.node->Logs()[0];
+  EXPECT_EQ(log.known_size, Seq(2));
+  EXPECT_EQ(log.oldest_unapplied_age, absl::Seconds(3));
+  EXPECT_EQ(log.as_of, clock_.now - absl::Seconds(8));
+  Sync(*apac.node, *hq.node);
+  log = hq.node->Logs()[0];
+  EXPECT_EQ(log.oldest_unapplied_age, absl::ZeroDuration());
+  EXPECT_EQ(log.as_of, clock_.now - absl::Seconds(3));
+}
+
+TEST_F(NodeTest, AContradictingCosignatureQuarantinesItsLogOnly) {
+  Site apac = Open("apac");
+  Site other = Open("apac");  // the same site's key, another history
+  Site hq = Open("hq");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  Sync(*apac.node, *hq.node);
+  ASSERT_TRUE(Name(*other.node, "JP", "Another").ok());
+  other.node->Tick();
+  auto held = other.node->CosignaturesAfter(0);
+  ASSERT_THAT(held, SizeIs(1));
+  EXPECT_EQ(ReasonOf(hq.node->TakeCosignature(LogId(1), held[0].note)), "LOG_FORKED");
+  EXPECT_TRUE(hq.node->Quarantined(LogId(1)));
+  EXPECT_FALSE(hq.node->Quarantined(LogId(2)));
+  ASSERT_TRUE(Name(*apac.node, "KR", "Korea").ok());
+  Sync(*apac.node, *hq.node);
+  EXPECT_EQ(hq.node->Applied().Get(LogId(1)), Seq(1));
+  ASSERT_TRUE(Name(*hq.node, "US", "United States").ok());
+
+  // A forged one is refused and changes nothing.
+  Site eame = Open("eame");
+  std::string forged = held[0].note;
+  forged[forged.size() - 4] = forged[forged.size() - 4] == 'A' ? 'B' : 'A';
+  EXPECT_FALSE(eame.node->TakeCosignature(LogId(1), forged).ok());
+  EXPECT_FALSE(eame.node->Quarantined(LogId(1)));
+}
+
+TEST_F(NodeTest, ANodeBehindItsOwnLogRecoversItBeforeItWrites) {
+  Site apac = Open("apac");
+  Site hq = Open("hq");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  auto backup = apac.store->Crash(0);
+  ASSERT_TRUE(Name(*apac.node, "KR", "Korea").ok());
+  Sync(*apac.node, *hq.node);
+  hq.node->Tick();
+  auto restored = Open("apac", std::move(backup));
+  ASSERT_TRUE(restored.ok());
+  for (const auto& held : hq.node->CosignaturesAfter(0)) ASSERT_TRUE(restored->node->TakeCosignature(held.log, held.note).ok());
+  EXPECT_THAT(restored->node->UnwritableReason(), HasSubstr("recovers"));
+  EXPECT_EQ(ReasonOf(Name(*restored->node, "PH", "Philippines").status()), "NODE_READ_ONLY");
+  Sync(*hq.node, *restored->node);
+  EXPECT_EQ(restored->node->UnwritableReason(), "");
+  ASSERT_TRUE(Name(*restored->node, "PH", "Philippines").ok());
+  EXPECT_EQ(restored->node->Applied().Get(LogId(1)), Seq(3));
+  Sync(*restored->node, *hq.node);
+  EXPECT_EQ(Digests(*restored->node), Digests(*hq.node));
+}
+
+TEST_F(NodeTest, AStoreOfAnotherSiteOrWithAnotherTreeIsRefused) {
+  Site apac = Open("apac");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  EXPECT_THAT(std::string(Open("hq", apac.store->Crash(9)).status().message()), HasSubstr("site 'apac'"));
+
+  auto damaged = apac.store->Crash(9);
+  auto batch = damaged->NewBatch();
+  Header header = *DecodeHeader((*apac.node->ReadHeaders(LogId(1), Seq(0), Seq(1)))[0]);
+  header.time = Hlc(header.time.raw() + 1);
+  batch->Put(storage::Cf::kHeaders, storage::DotKey({LogId(1), Seq(0)}), EncodeHeader(header));
+  ASSERT_TRUE(damaged->Write(batch.get(), storage::Sync::kYes).ok());
+  EXPECT_EQ(ReasonOf(Open("apac", std::move(damaged)).status()), "STORE_DAMAGED");
+}
+
+TEST_F(NodeTest, AudienceKeepsPayloadsFromOtherSitesAndHasItsOwnDigest) {
+  Site apac = Open("apac");
+  Site eame = Open("eame");
+  Site hq = Open("hq");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  WriteRequest request = Naming(*apac.node, "KR", "Korea", RequestId());
+  Op audience;
+  audience.field = 6;
+  audience.kind = MergeKind::kRestrictIntersect;
+  audience.has_value = true;
+  PutBytes(&audience.value, "apac");
+  PutBytes(&audience.value, "hq");
+  request.mutations[0].ops.push_back(audience);
+  ASSERT_TRUE(Write(*apac.node, request).ok());
+  Sync(*apac.node, *eame.node);
+  Sync(*apac.node, *hq.node);
+  EXPECT_EQ(Digests(*apac.node), Digests(*hq.node));
+  EXPECT_THAT(Digests(*hq.node), SizeIs(2));
+  ASSERT_THAT(Digests(*eame.node), SizeIs(1));
+  EXPECT_EQ(Digests(*eame.node)[0], Digests(*hq.node)[0]);
+  EXPECT_FALSE((*eame.node->GetState(eame.node->store(), "countries/KR")).has_value());
+  EXPECT_EQ(eame.node->OpaqueCount(), 1);
+
+  WriteRequest unknown = Naming(*apac.node, "PH", "Philippines", RequestId());
+  audience.value.clear();
+  PutBytes(&audience.value, "nowhere");
+  unknown.mutations[0].ops.push_back(audience);
+  EXPECT_EQ(FieldOf(Write(*apac.node, unknown).status()), "audience");
+}
+
+// Indexes and figures equal what is derived anew from the states, after random writes at three sites.
+TEST_F(NodeTest, DerivedDataEqualsARecount) {
+  std::mt19937 random(7);
+  Site apac = Open("apac");
+  Site eame = Open("eame");
+  Site hq = Open("hq");
+  std::vector<Node*> nodes = {apac.node.get(), eame.node.get(), hq.node.get()};
+  for (int i = 0; i < 300; ++i) {
+    clock_.now += absl::Milliseconds(10);
+    Node& node = *nodes[random() % 3];
+    if (random() % 4 == 0) {
+      Sync(*nodes[random() % 3], node);
+      continue;
+    }
+    WriteRequest request = Naming(node, std::string(1, 'A' + random() % 5) + "X", "n" + std::to_string(i), RequestId());
+    const records::RecordType& type = *records::TheRegistry().FindByMessage("Country");
+    auto state = node.GetState(node.store(), request.mutations[0].record);
+    v1::Country country;
+    country.set_display_name("n" + std::to_string(i));
+    country.set_region(static_cast<v1::Region>(1 + random() % 4));
+    country.set_withdrawn(random() % 8 == 0);
+    std::vector<const google::protobuf::FieldDescriptor*> fields;
+    for (const char* name : {"display_name", "region", "withdrawn"}) fields.push_back(country.GetDescriptor()->FindFieldByName(name));
+    request.mutations = {MutationFor(type, request.mutations[0].record, state->has_value() ? &**state : nullptr, country, fields)};
+    ASSERT_TRUE(Write(node, request).ok());
+  }
+  for (int round = 0; round < 2; ++round) {
+    for (Node* from : nodes) {
+      for (Node* to : nodes) {
+        if (from != to) Sync(*from, *to);
+      }
+    }
+  }
+  for (Node* node : nodes) {
+    EXPECT_EQ(Digests(*node), Digests(*nodes[0]));
+    Derived recount;
+    LatticeHash digest;
+    auto it = node->store().Iterate(storage::Cf::kRecords, {}, {});
+    for (it->SeekToFirst(); it->Valid(); it->Next()) {
+      auto state = DecodeState(it->value());
+      ASSERT_TRUE(state.ok());
+      std::string element;
+      PutBytes(&element, it->key());
+      digest.Add(element.append(it->value()));
+      Derived one = DeriveFrom(*records::TheRegistry().FindByNumber(state->type), *roster_, std::string(it->key()), *state);
+      recount.index_keys.insert(one.index_keys.begin(), one.index_keys.end());
+      for (const auto& [key, amount] : one.figures) recount.figures[key] += amount;
+    }
+    EXPECT_THAT(Digests(*node), ElementsAre("*:" + HexEncode(AsView(digest.Sum()))));
+    std::set<std::string> stored;
+    auto index = node->store().Iterate(storage::Cf::kIndexes, {}, {});
+    for (index->SeekToFirst(); index->Valid(); index->Next()) stored.emplace(index->key());
+    EXPECT_EQ(stored, recount.index_keys);
+    auto figures = node->Aggregates("");
+    EXPECT_EQ((std::map<std::string, int64_t>(figures.begin(), figures.end())), recount.figures);
+  }
+}
+
+}  // namespace
+}  // namespace fairlead::node

@@ -1,0 +1,335 @@
+#include "server/replication/fake_log.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "api/note.h"
+#include "server/replication/checkpoint.h"
+
+namespace fairlead::replication {
+
+FakeNetwork::FakeNetwork(const std::vector<std::string>& names) {
+  const std::string network = "test";
+  const SigningKey root = SigningKey::Generate();
+  std::vector<RosterSite> sites;
+  std::vector<RosterLog> logs;
+  std::vector<RosterCosigner> cosigners;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const SiteId site(static_cast<uint16_t>(i + 1));
+    const LogId log(static_cast<uint32_t>(i + 1));
+    const SigningKey& log_key = log_keys.emplace(log, SigningKey::Generate()).first->second;
+    const SigningKey& mirror_key = mirror_keys.emplace(site, SigningKey::Generate()).first->second;
+    sites.push_back({site, names[i]});
+    RosterLog roster_log;
+    roster_log.id = log;
+    roster_log.site = site;
+    roster_log.site_name = names[i];
+    roster_log.stream = "main";
+    roster_log.verifier =
+        note::Verifier::Make(network + "/" + names[i] + "/1/main", note::kEd25519, *VerifyKey::FromRaw(log_key.public_raw()));
+    logs.push_back(roster_log);
+    cosigners.push_back({site, note::Verifier::Make(network + "/" + names[i] + "/mirror", note::kCosignatureV1,
+                                                    *VerifyKey::FromRaw(mirror_key.public_raw()))});
+  }
+  note::Note signed_note;
+  signed_note.text = Roster::Text(network, 1, sites, logs, cosigners);
+  signed_note.signatures.push_back(note::Sign(network + "/root", root, signed_note.text));
+  auto opened = Roster::Open(note::Format(signed_note),
+                             note::Verifier::Make(network + "/root", note::kEd25519, *VerifyKey::FromRaw(root.public_raw())));
+  EXPECT_TRUE(opened.ok()) << opened.status();
+  roster = *std::move(opened);
+}
+
+FakeNode::FakeNode(const FakeNetwork* network, std::string site)
+    : network_(*network), site_(network->roster.FindSite(site)->id), instance_(RandomBytes(16)) {
+  absl::MutexLock lock(&mu_);
+  for (const RosterLog& log : network_.roster.logs()) logs_[log.id];
+}
+
+merkle::SubtreeFn FakeNode::Subtrees(const Log& log) const {
+  return [&log](int level, uint64_t index) -> absl::StatusOr<Digest> { return log.levels.at(level).at(index); };
+}
+
+const FakeNode::Log& FakeNode::LogOf(LogId log) const { return logs_.at(log); }
+
+void FakeNode::Store(Log* log, Dot dot, const std::string& header, const std::optional<std::string>& payload) {
+  log->headers.push_back(header);
+  log->payloads.push_back(payload);
+  log->frontier.Append(merkle::LeafHash(header), [log](int level, uint64_t index, const Digest& hash) {
+    if (log->levels.size() <= static_cast<size_t>(level)) log->levels.emplace_back();
+    ASSERT_EQ(log->levels[level].size(), index);
+    log->levels[level].push_back(hash);
+  });
+  journal_.push_back(dot);
+  Settle(log);
+}
+
+void FakeNode::Settle(Log* log) {
+  for (const VerifiedCheckpoint& checkpoint : log->waiting) {
+    if (checkpoint.size.value() != log->headers.size()) continue;
+    EXPECT_EQ(checkpoint.root, log->frontier.Root()) << "applied entries that are not of their checkpoint";
+    log->complete = checkpoint;
+  }
+  std::erase_if(log->waiting, [log](const VerifiedCheckpoint& c) { return c.size.value() <= log->headers.size(); });
+}
+
+Dot FakeNode::AppendOwn(const std::string& payload, Audience audience, VersionVector deps) {
+  const LogId id = network_.roster.CurrentLog(site_, "main")->id;
+  absl::MutexLock lock(&mu_);
+  Log& log = logs_[id];
+  Header header;
+  header.log = id;
+  header.seq = Seq(log.headers.size());
+  header.time = Hlc(log.headers.size() + 1);
+  header.deps = std::move(deps);
+  header.deps.Set(id, Seq(0));
+  header.audience = std::move(audience);
+  header.payload_digest = Sha256(payload);
+  Store(&log, {id, header.seq}, EncodeHeader(header), payload);
+  return {id, header.seq};
+}
+
+Dot FakeNode::Append(const std::string& payload, Audience audience) { return AppendOwn(payload, std::move(audience), Applied()); }
+
+Dot FakeNode::AppendAlone(const std::string& payload) { return AppendOwn(payload, {}, {}); }
+
+void FakeNode::Sign() {
+  const RosterLog& roster_log = *network_.roster.CurrentLog(site_, "main");
+  std::function<void()> listener;
+  {
+    absl::MutexLock lock(&mu_);
+    Log& log = logs_[roster_log.id];
+    note::Note signed_note;
+    signed_note.text = note::CheckpointText({roster_log.origin(), log.headers.size(), log.frontier.Root()});
+    signed_note.signatures.push_back(note::Sign(roster_log.origin(), network_.log_keys.at(roster_log.id), signed_note.text));
+    log.complete = {roster_log.id, Seq(log.headers.size()), log.frontier.Root(), note::Format(signed_note)};
+    listener = listener_;
+  }
+  if (listener) listener();
+}
+
+void FakeNode::Cosign(LogId id, uint64_t time_s) {
+  absl::MutexLock lock(&mu_);
+  auto parsed = note::Parse(logs_[id].complete->note);
+  ASSERT_TRUE(parsed.ok());
+  parsed->signatures.push_back(
+      note::Cosign(network_.roster.FindCosigner(site_)->verifier.name(), network_.mirror_keys.at(site_), parsed->text, time_s));
+  cosignatures_[{id, site_}] = {++version_, id, site_, note::Format(*parsed)};
+}
+
+ApplyResult FakeNode::ApplyBatch(const RemoteBatch& batch) {
+  ApplyResult result;
+  if (!fail_.ok()) {
+    result.status = std::exchange(fail_, absl::OkStatus());
+    return result;
+  }
+  for (const VerifiedCheckpoint& checkpoint : batch.checkpoints) {
+    Log& log = logs_[checkpoint.log];
+    log.waiting.push_back(checkpoint);
+    Settle(&log);
+  }
+  for (; result.applied < batch.entries.size(); ++result.applied) {
+    const VerifiedEntry& entry = batch.entries[result.applied];
+    Log& log = logs_[entry.dot.log];
+    if (!log.fork.empty()) continue;
+    if (entry.dot.seq.value() < log.headers.size()) {
+      EXPECT_EQ(log.headers[entry.dot.seq.value()], entry.header_bytes);
+      ++duplicates_;
+      continue;
+    }
+    EXPECT_EQ(entry.dot.seq.value(), log.headers.size()) << "a gap in log " << entry.dot.log.value();
+    EXPECT_EQ(EncodeHeader(entry.header), entry.header_bytes);
+    if (entry.payload) EXPECT_EQ(Sha256(*entry.payload), entry.header.payload_digest);
+    if (!AppliedLocked().Covers(entry.header.deps)) {
+      ++blocked_;
+      result.status = absl::UnavailableError("deps");
+      return result;
+    }
+    Store(&log, entry.dot, entry.header_bytes, entry.payload);
+  }
+  resume_[batch.peer] = {batch.journal_instance, batch.journal_position};
+  return result;
+}
+
+bool FakeNode::Apply() {
+  std::pair<RemoteBatch, std::function<void(ApplyResult)>> work;
+  ApplyResult result;
+  std::function<void()> listener;
+  {
+    absl::MutexLock lock(&mu_);
+    if (queue_.empty()) return false;
+    work = std::move(queue_.front());
+    queue_.pop_front();
+    out_.erase(work.first.peer);
+    const size_t before = journal_.size();
+    result = ApplyBatch(work.first);
+    if (journal_.size() > before) listener = listener_;
+  }
+  work.second(result);
+  if (listener) listener();
+  return true;
+}
+
+void FakeNode::SetListener(std::function<void()> listener) {
+  absl::MutexLock lock(&mu_);
+  listener_ = std::move(listener);
+}
+
+Seq FakeNode::Size(LogId log) const {
+  absl::MutexLock lock(&mu_);
+  return Seq(LogOf(log).headers.size());
+}
+
+std::optional<std::string> FakeNode::PayloadOf(Dot dot) const {
+  absl::MutexLock lock(&mu_);
+  return LogOf(dot.log).payloads.at(dot.seq.value());
+}
+
+std::map<LogId, std::string> FakeNode::Forks() const {
+  absl::MutexLock lock(&mu_);
+  std::map<LogId, std::string> forks;
+  for (const auto& [id, log] : logs_) {
+    if (!log.fork.empty()) forks[id] = log.fork;
+  }
+  return forks;
+}
+
+std::vector<Dot> FakeNode::Journal() const {
+  absl::MutexLock lock(&mu_);
+  return journal_;
+}
+
+int FakeNode::duplicates() const {
+  absl::MutexLock lock(&mu_);
+  return duplicates_;
+}
+
+int FakeNode::blocked() const {
+  absl::MutexLock lock(&mu_);
+  return blocked_;
+}
+
+void FakeNode::Erase(Dot dot) {
+  absl::MutexLock lock(&mu_);
+  logs_[dot.log].payloads.at(dot.seq.value()).reset();
+}
+
+void FakeNode::ForgetResume() {
+  absl::MutexLock lock(&mu_);
+  resume_.clear();
+}
+
+void FakeNode::FailApply(absl::Status status) {
+  absl::MutexLock lock(&mu_);
+  fail_ = std::move(status);
+}
+
+Position FakeNode::JournalEnd() const {
+  absl::MutexLock lock(&mu_);
+  return Position(journal_.size());
+}
+
+absl::StatusOr<std::vector<Dot>> FakeNode::ReadJournal(Position from, size_t max) const {
+  absl::MutexLock lock(&mu_);
+  const size_t begin = std::min<size_t>(from.value(), journal_.size());
+  const size_t end = std::min(begin + max, journal_.size());
+  return std::vector<Dot>(journal_.begin() + static_cast<ptrdiff_t>(begin), journal_.begin() + static_cast<ptrdiff_t>(end));
+}
+
+VersionVector FakeNode::AppliedLocked() const {
+  VersionVector applied;
+  for (const auto& [id, log] : logs_) applied.Set(id, Seq(log.headers.size()));
+  return applied;
+}
+
+VersionVector FakeNode::Applied() const {
+  absl::MutexLock lock(&mu_);
+  return AppliedLocked();
+}
+
+absl::StatusOr<std::vector<std::string>> FakeNode::ReadHeaders(LogId id, Seq first, Seq end) const {
+  absl::MutexLock lock(&mu_);
+  const Log& log = LogOf(id);
+  EXPECT_LE(end.value(), log.headers.size());
+  return std::vector<std::string>(log.headers.begin() + static_cast<ptrdiff_t>(first.value()),
+                                  log.headers.begin() + static_cast<ptrdiff_t>(end.value()));
+}
+
+absl::StatusOr<std::optional<std::string>> FakeNode::ReadPayload(Dot dot) const { return PayloadOf(dot); }
+
+absl::StatusOr<Digest> FakeNode::RootAt(LogId id, Seq size) const {
+  absl::MutexLock lock(&mu_);
+  const Log& log = LogOf(id);
+  EXPECT_LE(size.value(), log.headers.size());
+  return size == Seq(0) ? merkle::EmptyRoot() : merkle::RangeRoot(0, size.value(), Subtrees(log));
+}
+
+absl::StatusOr<std::vector<Digest>> FakeNode::BlockProof(LogId id, uint64_t block, Seq size) const {
+  absl::MutexLock lock(&mu_);
+  const Log& log = LogOf(id);
+  EXPECT_LE(size.value(), log.headers.size());
+  return merkle::BlockProof(block, size.value(), Subtrees(log));
+}
+
+std::optional<std::string> FakeNode::CheckpointNote(LogId id) const {
+  absl::MutexLock lock(&mu_);
+  const Log& log = LogOf(id);
+  if (!log.complete) return std::nullopt;
+  return log.complete->note;
+}
+
+std::vector<HeldCosignature> FakeNode::CosignaturesAfter(uint64_t after) const {
+  absl::MutexLock lock(&mu_);
+  std::vector<HeldCosignature> out;
+  for (const auto& [key, held] : cosignatures_) {
+    if (held.version > after) out.push_back(held);
+  }
+  std::sort(out.begin(), out.end(), [](const HeldCosignature& x, const HeldCosignature& y) { return x.version < y.version; });
+  return out;
+}
+
+bool FakeNode::Quarantined(LogId log) const {
+  absl::MutexLock lock(&mu_);
+  return !LogOf(log).fork.empty();
+}
+
+void FakeNode::ApplyRemote(RemoteBatch batch, std::function<void(ApplyResult)> done) {
+  absl::MutexLock lock(&mu_);
+  EXPECT_TRUE(out_.insert(batch.peer).second) << "two batches of one link";
+  queue_.emplace_back(std::move(batch), std::move(done));
+}
+
+absl::Status FakeNode::TakeCosignature(LogId id, const std::string& note) {
+  const RosterLog& roster_log = *network_.roster.FindLog(id);
+  auto checkpoint = OpenCheckpoint(roster_log, note);
+  if (!checkpoint.ok()) return absl::InvalidArgumentError("does not verify");
+  auto parsed = note::Parse(note);
+  const RosterCosigner* cosigner = nullptr;
+  for (const RosterCosigner& candidate : network_.roster.cosigners()) {
+    if (note::Verify(*parsed, candidate.verifier)) cosigner = &candidate;
+  }
+  if (cosigner == nullptr) return absl::InvalidArgumentError("no cosigner");
+  absl::MutexLock lock(&mu_);
+  HeldCosignature& held = cosignatures_[{id, cosigner->site}];
+  if (held.note == note) return absl::OkStatus();
+  held = {++version_, id, cosigner->site, note};
+  return absl::OkStatus();
+}
+
+void FakeNode::ReportFork(LogId id, const std::string& checkpoint_note, const std::string& how) {
+  auto checkpoint = OpenCheckpoint(*network_.roster.FindLog(id), checkpoint_note);
+  EXPECT_TRUE(checkpoint.ok()) << "a fork without proof";
+  absl::MutexLock lock(&mu_);
+  logs_[id].fork = how;
+}
+
+std::optional<std::pair<std::string, Position>> FakeNode::ResumePosition(const std::string& peer) const {
+  absl::MutexLock lock(&mu_);
+  auto found = resume_.find(peer);
+  if (found == resume_.end()) return std::nullopt;
+  return found->second;
+}
+
+}  // namespace fairlead::replication

@@ -1,0 +1,124 @@
+// For tests: a node in memory with real trees, notes and keys, which applies what it is given only in order and after what it follows.
+//
+// It fails the test when it is offered an entry that is not the one its key signed for that number.
+// Thread safety: any thread. Ownership: owns its logs.
+
+#ifndef FAIRLEAD_SERVER_REPLICATION_FAKE_LOG_H_
+#define FAIRLEAD_SERVER_REPLICATION_FAKE_LOG_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "api/crypto.h"
+#include "api/merkle.h"
+#include "api/roster.h"
+#include "server/replication/log_io.h"
+
+namespace fairlead::replication {
+
+// A roster of `sites` ("a", "b", ...), site n (from 1) with log n, and all the private keys.
+struct FakeNetwork {
+  explicit FakeNetwork(const std::vector<std::string>& sites);
+  Roster roster;
+  std::map<LogId, SigningKey> log_keys;
+  std::map<SiteId, SigningKey> mirror_keys;
+};
+
+class FakeNode : public LogSource, public EntrySink {
+ public:
+  FakeNode(const FakeNetwork* network, std::string site);
+
+  // Appends to this site's log; deps are all that is applied here. Without a checkpoint: call Sign.
+  Dot Append(const std::string& payload, Audience audience = {});
+  // As above, with no deps.
+  Dot AppendAlone(const std::string& payload);
+  // Signs this site's log as it is.
+  void Sign();
+  // This site's cosignature on its newest complete checkpoint of `log`.
+  void Cosign(LogId log, uint64_t time_s);
+  // Applies what was offered, batch by batch; false when there was nothing.
+  bool Apply();
+  // Called when the journal has grown, without a lock held.
+  void SetListener(std::function<void()> listener);
+
+  Seq Size(LogId log) const;
+  std::optional<std::string> PayloadOf(Dot dot) const;
+  std::map<LogId, std::string> Forks() const;
+  std::vector<Dot> Journal() const;
+  std::vector<HeldCosignature> Cosignatures() const { return CosignaturesAfter(0); }
+  // Entries offered that had been applied before.
+  int duplicates() const;
+  // Batches that were refused with UNAVAILABLE.
+  int blocked() const;
+  // Forgets the payload of an entry.
+  void Erase(Dot dot);
+  void ForgetResume();
+  // Answers the next batches with `status`, having applied nothing.
+  void FailApply(absl::Status status);
+
+  const Roster& roster() const override { return network_.roster; }
+  SiteId site() const override { return site_; }
+  std::string JournalInstance() const override { return instance_; }
+  Position JournalEnd() const override;
+  absl::StatusOr<std::vector<Dot>> ReadJournal(Position from, size_t max) const override;
+  VersionVector Applied() const override;
+  absl::StatusOr<std::vector<std::string>> ReadHeaders(LogId log, Seq first, Seq end) const override;
+  absl::StatusOr<std::optional<std::string>> ReadPayload(Dot dot) const override;
+  absl::StatusOr<Digest> RootAt(LogId log, Seq size) const override;
+  absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, Seq size) const override;
+  std::optional<std::string> CheckpointNote(LogId log) const override;
+  std::vector<HeldCosignature> CosignaturesAfter(uint64_t after) const override;
+  bool Quarantined(LogId log) const override;
+  void ApplyRemote(RemoteBatch batch, std::function<void(ApplyResult)> done) override;
+  absl::Status TakeCosignature(LogId log, const std::string& note) override;
+  void ReportFork(LogId log, const std::string& checkpoint_note, const std::string& how) override;
+  std::optional<std::pair<std::string, Position>> ResumePosition(const std::string& peer) const override;
+
+ private:
+  struct Log {
+    std::vector<std::string> headers;
+    std::vector<std::optional<std::string>> payloads;
+    std::vector<std::vector<Digest>> levels;  // levels[l][i]: complete subtree (l, i)
+    merkle::Frontier frontier;
+    std::optional<VerifiedCheckpoint> complete;
+    std::vector<VerifiedCheckpoint> waiting;
+    std::string fork;
+  };
+
+  merkle::SubtreeFn Subtrees(const Log& log) const;
+  Dot AppendOwn(const std::string& payload, Audience audience, VersionVector deps);
+  void Store(Log* log, Dot dot, const std::string& header, const std::optional<std::string>& payload) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Settle(Log* log) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  VersionVector AppliedLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  ApplyResult ApplyBatch(const RemoteBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  const Log& LogOf(LogId log) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const FakeNetwork& network_;
+  SiteId site_;
+  std::string instance_;
+  mutable absl::Mutex mu_;
+  std::map<LogId, Log> logs_ ABSL_GUARDED_BY(mu_);
+  std::vector<Dot> journal_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, std::pair<std::string, Position>> resume_ ABSL_GUARDED_BY(mu_);
+  std::deque<std::pair<RemoteBatch, std::function<void(ApplyResult)>>> queue_ ABSL_GUARDED_BY(mu_);
+  std::set<std::string> out_ ABSL_GUARDED_BY(mu_);  // peers with a batch outstanding
+  std::map<std::pair<LogId, SiteId>, HeldCosignature> cosignatures_ ABSL_GUARDED_BY(mu_);
+  uint64_t version_ ABSL_GUARDED_BY(mu_) = 0;
+  int duplicates_ ABSL_GUARDED_BY(mu_) = 0;
+  int blocked_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Status fail_ ABSL_GUARDED_BY(mu_);
+  std::function<void()> listener_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace fairlead::replication
+
+#endif  // FAIRLEAD_SERVER_REPLICATION_FAKE_LOG_H_
