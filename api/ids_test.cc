@@ -1,8 +1,8 @@
 #include "api/ids.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <regex>
 #include <set>
 
 #include "api/vectors.h"
@@ -35,12 +35,12 @@ TEST(Ids, CreatedRecordIdIsTheGoldenOneAndDependsOnEveryPart) {
 }
 
 TEST(Ids, RequestIdsAreUuidsOfVersion7WithTheirTime) {
-  const std::regex uuid7("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}");
+  const auto is_uuid7 = testing::MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}");
   std::set<std::string> seen;
   for (uint64_t ms : {uint64_t{0}, uint64_t{1}, uint64_t{1716200000000}, (uint64_t{1} << 48) - 1}) {
     for (int i = 0; i < 50; ++i) {
       const std::string id = NewRequestId(ms);
-      EXPECT_TRUE(std::regex_match(id, uuid7)) << id;
+      EXPECT_THAT(id, is_uuid7);
       EXPECT_EQ(RequestIdMillis(id), static_cast<int64_t>(ms)) << id;
       EXPECT_TRUE(seen.insert(id).second) << id;
     }

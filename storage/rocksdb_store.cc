@@ -112,17 +112,20 @@ class RocksDbStore : public Store {
       absl::MutexLock lock(&mu_);
       if (!failure_.ok()) return failure_;
       if (full_) {
-        // What failed for lack of space left RocksDB stopped. Resume flushes and starts a new WAL, or fails for lack of space again.
+        // What failed for lack of space left RocksDB stopped. Resume starts it again, fails for lack of space, or is busy because RocksDB's own
+        // recovery, which looks every few seconds, is at it: then the write below says how things stand.
         rocksdb::Status resumed = db_->Resume();
-        if (!resumed.ok()) return Full(resumed);
-        full_ = false;
+        if (!resumed.ok() && !resumed.IsBusy()) return Full(resumed);
       }
     }
     rocksdb::WriteOptions options;
     options.sync = sync == Sync::kYes;
     rocksdb::Status status = db_->Write(options, static_cast<RocksBatch*>(batch)->batch());
-    if (status.ok()) return absl::OkStatus();
     absl::MutexLock lock(&mu_);
+    if (status.ok()) {
+      full_ = false;
+      return absl::OkStatus();
+    }
     if (IsNoSpace(status)) {
       full_ = true;
       return Full(status);

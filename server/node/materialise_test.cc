@@ -472,6 +472,9 @@ TEST(Merge, LargerMarkingWins) {
                     With(Base(), [](Engagement* e) { e->set_marking(v1::MARKING_PUBLIC); }), {"marking"});
   EXPECT_EQ(pair.a.Read<Engagement>().marking(), v1::MARKING_SENSITIVE);
   EXPECT_THAT(pair.a.Read<Engagement>().conflicts(), IsEmpty());
+  pair.Concurrently(With(Base(), [](Engagement* e) { e->set_marking(v1::MARKING_PUBLIC); }),
+                    With(Base(), [](Engagement* e) { e->set_marking(v1::MARKING_OFFICIAL); }), {"marking"});
+  EXPECT_EQ(pair.a.Read<Engagement>().marking(), v1::MARKING_OFFICIAL);
   // Someone who has read it may lower it.
   pair.a.Write(With(Base(), [](Engagement* e) { e->set_marking(v1::MARKING_PUBLIC); }), {"marking"});
   EXPECT_EQ(pair.a.Read<Engagement>().marking(), v1::MARKING_PUBLIC);
@@ -559,6 +562,18 @@ TEST(Seal, ConcurrentEditIsPendingListedAndTakenByNamingTheField) {
     EXPECT_EQ(after.state(), v1::ENGAGEMENT_STATE_CLOSED);
     EXPECT_THAT(after.conflicts(), IsEmpty());
   }
+}
+
+TEST(Seal, PendingValueIsTurnedDownByNamingTheFieldAsItIs) {
+  Pair pair(Base());
+  pair.a.Write(Closed(Base()), {"state"});
+  pair.a.Apply(pair.b.Write(With(Base(), [](Engagement* e) { e->set_title("Late title"); }), {"title"}));
+  ASSERT_THAT(pair.a.Read<Engagement>().conflicts(), SizeIs(1));
+  Written kept = pair.a.Write(pair.a.Read<Engagement>(), {"title"});
+  ASSERT_THAT(kept.mutation.ops, SizeIs(1));
+  EXPECT_THAT(kept.mutation.ops[0].replaces, SizeIs(2));
+  EXPECT_EQ(pair.a.Read<Engagement>().title(), "Drills");
+  EXPECT_THAT(pair.a.Read<Engagement>().conflicts(), IsEmpty());
 }
 
 TEST(Seal, PendingElementCanBeTaken) {

@@ -42,7 +42,7 @@ struct Index {
 
 // An amount the record adds to a named figure.
 struct Contribution {
-  std::string key;  // such as "engagements/1/3/7"; see view/overview.h
+  std::string key;  // such as "engagement/1/3/7"; see records/figures.h
   int64_t amount = 0;
   friend bool operator==(const Contribution&, const Contribution&) = default;
 };

@@ -236,6 +236,10 @@ absl::Status Receiver::TakeEntries(v1::Entries entries, int64_t bytes, absl::Tim
   for (v1::PayloadFrame& payload : *entries.mutable_payloads()) {
     if (absl::Status status = TakePayload(std::move(payload), &frame, now); !status.ok()) return status;
   }
+  for (const auto& [id, log] : logs_) {
+    if (log.held.size() <= merkle::kBlockLeaves) continue;
+    return Misplaced(fmt::format("{} headers of log {} without payloads", log.held.size(), log.log->origin()));
+  }
   if (frame.entries.empty()) {
     credit_due_ += bytes;
     // Only the newest checkpoint of a log is worth keeping for a later frame.
@@ -305,9 +309,6 @@ absl::Status Receiver::TakePackage(v1::HeaderPackage package, absl::Time now) {
   const uint64_t next = log.HeadersEnd().value();
   if (end <= next) return absl::OkStatus();  // came by another way
   if (first > next) return Misplaced(fmt::format("headers from {} before {}", first, EntryOf(*log.log, next)));
-  if (end - log.Wanted().value() > merkle::kBlockLeaves) {
-    return Misplaced(fmt::format("headers to {} while {} has not come", end, EntryOf(*log.log, log.Wanted().value())));
-  }
 
   // The block's leaves: those held before `first`, then the package's.
   if (log.block != block) {
