@@ -26,7 +26,8 @@ void ImportOne(const Record& given, const std::string& etag, std::map<std::strin
   Record next = it->second;
   for (int i = 0; i < Record::descriptor()->field_count(); ++i) {
     const auto* field = Record::descriptor()->field(i);
-    const bool set = field->is_repeated() ? given.GetReflection()->FieldSize(given, field) > 0 : given.GetReflection()->HasField(given, field);
+    const bool set =
+        field->is_repeated() ? given.GetReflection()->FieldSize(given, field) > 0 : given.GetReflection()->HasField(given, field);
     if (set) next.GetReflection()->ClearField(&next, field);
   }
   next.MergeFrom(given);
@@ -93,9 +94,8 @@ class TestNode::Engagements final : public EngagementService::Service {
     return grpc::Status::OK;
   }
   grpc::Status ScheduleEngagement(grpc::ServerContext* c, const ScheduleEngagementRequest* r, Engagement* e) override {
-    return Move(c, *r, {ENGAGEMENT_STATE_DRAFT, ENGAGEMENT_STATE_PROPOSED}, ENGAGEMENT_STATE_SCHEDULED, e, [r](Engagement* engagement) {
-      *engagement->mutable_start_date() = r->start_date();
-    });
+    return Move(c, *r, {ENGAGEMENT_STATE_DRAFT, ENGAGEMENT_STATE_PROPOSED}, ENGAGEMENT_STATE_SCHEDULED, e,
+                [r](Engagement* engagement) { *engagement->mutable_start_date() = r->start_date(); });
   }
   grpc::Status StartEngagement(grpc::ServerContext* c, const StartEngagementRequest* r, Engagement* e) override {
     return Move(c, *r, {ENGAGEMENT_STATE_SCHEDULED}, ENGAGEMENT_STATE_IN_PROGRESS, e, [](Engagement*) {});

@@ -1,4 +1,5 @@
-// A node in memory for the client's tests: it keeps the API's rules on names, etags, request ids, paging and imports, and fails when told to.
+// A node in memory for the client's tests: it keeps the API's rules on names, etags, request ids, paging and imports, and fails when told
+// to.
 //
 // Thread safety: any thread. Ownership: owns its server, which ends with it.
 

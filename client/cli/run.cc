@@ -213,7 +213,9 @@ class CommandLine {
     }
     if (verb.kind == VerbKind::kUpdate) {
       command->add_option("--clear", arguments.clear, "Make this field empty. May be given several times.")
-          ->type_name("FIELD")->expected(1)->take_all();
+          ->type_name("FIELD")
+          ->expected(1)
+          ->take_all();
     }
     if (verb.kind == VerbKind::kUpdate || verb.kind == VerbKind::kWithdraw || verb.kind == VerbKind::kTransition) {
       command->add_option("--etag", arguments.etag, "Refuse unless the record is still at this etag; read just before otherwise.")

@@ -97,7 +97,6 @@ Dot FakeNode::AppendAlone(const std::string& payload) { return AppendOwn(payload
 
 void FakeNode::Sign() {
   const RosterLog& roster_log = *network_.roster.CurrentLog(site_, "main");
-  std::function<void()> listener;
   {
     absl::MutexLock lock(&mu_);
     Log& log = logs_[roster_log.id];
@@ -105,9 +104,8 @@ void FakeNode::Sign() {
     signed_note.text = note::CheckpointText({roster_log.origin(), log.headers.size(), log.frontier.Root()});
     signed_note.signatures.push_back(note::Sign(roster_log.origin(), network_.log_keys.at(roster_log.id), signed_note.text));
     log.complete = {roster_log.id, Seq(log.headers.size()), log.frontier.Root(), note::Format(signed_note)};
-    listener = listener_;
   }
-  if (listener) listener();
+  Notify();
 }
 
 void FakeNode::Cosign(LogId id, uint64_t time_s) {
@@ -156,7 +154,7 @@ ApplyResult FakeNode::ApplyBatch(const RemoteBatch& batch) {
 bool FakeNode::Apply() {
   std::pair<RemoteBatch, std::function<void(ApplyResult)>> work;
   ApplyResult result;
-  std::function<void()> listener;
+  bool grown = false;
   {
     absl::MutexLock lock(&mu_);
     if (queue_.empty()) return false;
@@ -165,16 +163,44 @@ bool FakeNode::Apply() {
     out_.erase(work.first.peer);
     const size_t before = journal_.size();
     result = ApplyBatch(work.first);
-    if (journal_.size() > before) listener = listener_;
+    grown = journal_.size() > before;
   }
   work.second(result);
-  if (listener) listener();
+  if (grown) Notify();
   return true;
 }
 
-void FakeNode::SetListener(std::function<void()> listener) {
+void FakeNode::ApplyUntilStopped() {
+  while (true) {
+    {
+      absl::MutexLock lock(&mu_);
+      auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopped_ || !queue_.empty(); };
+      mu_.Await(absl::Condition(&due));
+      if (queue_.empty()) return;
+    }
+    Apply();
+  }
+}
+
+void FakeNode::StopApplying() {
   absl::MutexLock lock(&mu_);
+  stopped_ = true;
+}
+
+bool FakeNode::AwaitSize(LogId log, Seq size, absl::Duration timeout) const {
+  absl::MutexLock lock(&mu_);
+  auto reached = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return LogOf(log).headers.size() >= size.value(); };
+  return mu_.AwaitWithTimeout(absl::Condition(&reached), timeout);
+}
+
+void FakeNode::SetListener(std::function<void()> listener) {
+  absl::MutexLock lock(&listener_mu_);
   listener_ = std::move(listener);
+}
+
+void FakeNode::Notify() {
+  absl::MutexLock lock(&listener_mu_);
+  if (listener_) listener_();
 }
 
 Seq FakeNode::Size(LogId log) const {
@@ -209,16 +235,6 @@ int FakeNode::duplicates() const {
 int FakeNode::blocked() const {
   absl::MutexLock lock(&mu_);
   return blocked_;
-}
-
-void FakeNode::Erase(Dot dot) {
-  absl::MutexLock lock(&mu_);
-  logs_[dot.log].payloads.at(dot.seq.value()).reset();
-}
-
-void FakeNode::ForgetResume() {
-  absl::MutexLock lock(&mu_);
-  resume_.clear();
 }
 
 void FakeNode::FailApply(absl::Status status) {

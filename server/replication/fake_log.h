@@ -8,6 +8,7 @@
 
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
 
 #include <deque>
 #include <functional>
@@ -47,7 +48,12 @@ class FakeNode : public LogSource, public EntrySink {
   void Cosign(LogId log, uint64_t time_s);
   // Applies what was offered, batch by batch; false when there was nothing.
   bool Apply();
-  // Called when the journal has grown, without a lock held.
+  // Applies what is offered until StopApplying.
+  void ApplyUntilStopped();
+  void StopApplying();
+  // Whether the log gets to `size` within `timeout`.
+  bool AwaitSize(LogId log, Seq size, absl::Duration timeout) const;
+  // Called when the journal has grown. A running call ends before this returns.
   void SetListener(std::function<void()> listener);
 
   Seq Size(LogId log) const;
@@ -59,9 +65,6 @@ class FakeNode : public LogSource, public EntrySink {
   int duplicates() const;
   // Batches that were refused with UNAVAILABLE.
   int blocked() const;
-  // Forgets the payload of an entry.
-  void Erase(Dot dot);
-  void ForgetResume();
   // Answers the next batches with `status`, having applied nothing.
   void FailApply(absl::Status status);
 
@@ -94,6 +97,7 @@ class FakeNode : public LogSource, public EntrySink {
     std::string fork;
   };
 
+  void Notify();
   merkle::SubtreeFn Subtrees(const Log& log) const;
   Dot AppendOwn(const std::string& payload, Audience audience, VersionVector deps);
   void Store(Log* log, Dot dot, const std::string& header, const std::optional<std::string>& payload) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -116,7 +120,9 @@ class FakeNode : public LogSource, public EntrySink {
   int duplicates_ ABSL_GUARDED_BY(mu_) = 0;
   int blocked_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Status fail_ ABSL_GUARDED_BY(mu_);
-  std::function<void()> listener_ ABSL_GUARDED_BY(mu_);
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Mutex listener_mu_;
+  std::function<void()> listener_ ABSL_GUARDED_BY(listener_mu_);
 };
 
 }  // namespace fairlead::replication

@@ -167,8 +167,8 @@ TEST_F(StreamTest, AReconnectAtEveryMessageGivesEveryEntryOnceAndInOrder) {
     FakeNode sink(&network_, "c");
     World world;
     FakeStream* stream = world.Add(&source, &sink);
-    stream->sender_options.frame_bytes_max = 4000;
-    stream->receiver_options.credit_bytes = 10000;
+    stream->sender_options.frame_bytes_max = 1000;
+    stream->receiver_options.credit_bytes = 3000;
     stream->Connect();
     for (int delivered = 0; delivered < cut;) {
       bool moved = stream->Pump();

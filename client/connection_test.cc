@@ -1,0 +1,313 @@
+#include "client/connection.h"
+
+#include <absl/time/clock.h>
+#include <gmock/gmock.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "api/errors.h"
+#include "api/ids.h"
+#include "certs/network.h"
+#include "client/test_node.h"
+
+namespace fairlead::client {
+namespace {
+
+using fairlead::v1::Port;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::Ne;
+
+constexpr char kGetPort[] = "fairlead.v1.ReferenceService.GetPort";
+constexpr char kCreatePort[] = "fairlead.v1.ReferenceService.CreatePort";
+constexpr char kUpdatePort[] = "fairlead.v1.ReferenceService.UpdatePort";
+
+Port MakePort(const std::string& name) {
+  Port port;
+  port.set_name(name);
+  port.set_display_name("Yokohama");
+  return port;
+}
+
+fairlead::v1::GetPortRequest Get(const std::string& name) {
+  fairlead::v1::GetPortRequest request;
+  request.set_name(name);
+  return request;
+}
+
+grpc::Status Unavailable() { return {grpc::StatusCode::UNAVAILABLE, "going away"}; }
+
+class ConnectionTest : public testing::Test {
+ protected:
+  ConnectionTest() {
+    for (TestNode* node : {&apac_, &hq_}) node->Put(MakePort("ports/JPYOK"));
+    options_.nodes = {{"apac", apac_.address()}, {"hq", hq_.address()}};
+    options_.timeout = absl::Seconds(20);
+    options_.retry = FastRetries();
+  }
+  std::unique_ptr<Client> MakeClient() {
+    return std::make_unique<Client>(options_, std::vector<std::shared_ptr<grpc::Channel>>{apac_.Channel(), hq_.Channel()});
+  }
+  TestNode apac_{"apac"};
+  TestNode hq_{"hq"};
+  ClientOptions options_;
+};
+
+TEST_F(ConnectionTest, CallsTheFirstNodeAndSaysWhoAnswered) {
+  Answer answer;
+  const auto port = MakeClient()->Call<Port>(kGetPort, Get("ports/JPYOK"), {}, &answer);
+  ASSERT_TRUE(port.ok()) << port.status();
+  EXPECT_EQ(port->display_name(), "Yokohama");
+  EXPECT_EQ(answer.site, "apac");
+  EXPECT_EQ(answer.address, apac_.address());
+  EXPECT_EQ(answer.attempts, 1);
+  EXPECT_EQ(hq_.calls(), 0);
+}
+
+TEST_F(ConnectionTest, CallsTheNodeOfTheSiteAskedFor) {
+  options_.site = "hq";
+  Answer answer;
+  ASSERT_TRUE(MakeClient()->Call<Port>(kGetPort, Get("ports/JPYOK"), {}, &answer).ok());
+  EXPECT_EQ(answer.site, "hq");
+  CallOptions call;
+  call.site = "apac";
+  ASSERT_TRUE(MakeClient()->Call<Port>(kGetPort, Get("ports/JPYOK"), call, &answer).ok());
+  EXPECT_EQ(answer.site, "apac");
+  call.site = "csa";
+  EXPECT_EQ(MakeClient()->Call<Port>(kGetPort, Get("ports/JPYOK"), call).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(ConnectionTest, ErrorsCarryReasonAndField) {
+  const auto client = MakeClient();
+  const auto missing = client->Call<Port>(kGetPort, Get("ports/XXXXX"));
+  EXPECT_EQ(missing.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ReasonOf(missing.status()), "RECORD_NOT_FOUND");
+  fairlead::v1::CreatePortRequest create;
+  create.set_port_id("JPTYO");
+  EXPECT_EQ(FieldOf(client->Call<Port>(kCreatePort, create).status()), "port.display_name");
+}
+
+TEST_F(ConnectionTest, RetriesWhatPassesAndStaysAtItsNode) {
+  apac_.FailNext({Unavailable(), Unavailable(), ToGrpc(Error(Reason::kOverloaded, "queue full"))});
+  Answer answer;
+  ASSERT_TRUE(MakeClient()->Call<Port>(kGetPort, Get("ports/JPYOK"), {}, &answer).ok());
+  EXPECT_EQ(answer.attempts, 4);
+  EXPECT_EQ(apac_.calls(), 4);
+  EXPECT_EQ(hq_.calls(), 0);
+}
+
+TEST_F(ConnectionTest, EtagMismatchComesBackAtOnce) {
+  fairlead::v1::UpdatePortRequest update;
+  *update.mutable_port() = MakePort("ports/JPYOK");
+  update.mutable_port()->set_etag("old");
+  const auto result = MakeClient()->Call<Port>(kUpdatePort, update);
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(ReasonOf(result.status()), "ETAG_MISMATCH");
+  EXPECT_EQ(apac_.calls(), 1);
+}
+
+TEST_F(ConnectionTest, AWriteHasOneRequestIdForAllItsAttempts) {
+  apac_.LoseNextAnswers(2);
+  fairlead::v1::CreatePortRequest create;
+  create.set_port_id("JPTYO");
+  create.mutable_port()->set_display_name("Tokyo");
+  const auto client = MakeClient();
+  // The first attempt takes effect and its answer is lost: a new id would find that the record exists.
+  const auto created = client->Call<Port>(kCreatePort, create);
+  ASSERT_TRUE(created.ok()) << created.status();
+  const std::vector<std::string> ids = apac_.request_ids();
+  ASSERT_EQ(ids.size(), 3u);
+  EXPECT_THAT(ids, Each(ids[0]));
+  EXPECT_NEAR(static_cast<double>(RequestIdMillis(ids[0])), static_cast<double>(absl::ToUnixMillis(absl::Now())), 60'000);
+  create.set_port_id("JPNGO");
+  ASSERT_TRUE(client->Call<Port>(kCreatePort, create).ok());
+  EXPECT_THAT(apac_.request_ids().back(), Ne(ids[0]));
+  create.set_request_id(ids[0]);
+  ASSERT_TRUE(client->Call<Port>(kCreatePort, create).ok());
+  EXPECT_EQ(apac_.request_ids().back(), ids[0]);
+}
+
+TEST_F(ConnectionTest, FailsOverOnlyWhenAsked) {
+  apac_.FailNext({ToGrpc(Error(Reason::kNodeReadOnly, "no licence")), ToGrpc(Error(Reason::kNodeReadOnly, "no licence"))});
+  const auto stay = MakeClient()->Call<Port>(kGetPort, Get("ports/JPYOK"));
+  EXPECT_EQ(ReasonOf(stay.status()), "NODE_READ_ONLY");
+  EXPECT_EQ(hq_.calls(), 0);
+  options_.failover = true;
+  Answer answer;
+  ASSERT_TRUE(MakeClient()->Call<Port>(kGetPort, Get("ports/JPYOK"), {}, &answer).ok());
+  EXPECT_EQ(answer.site, "hq");
+  EXPECT_EQ(answer.attempts, 2);
+}
+
+TEST_F(ConnectionTest, FailsOverFromANodeThatIsNotThere) {
+  options_.failover = true;
+  Client client(options_, {grpc::CreateChannel("127.0.0.1:1", grpc::InsecureChannelCredentials()), hq_.Channel()});
+  Answer answer;
+  ASSERT_TRUE(client.Call<Port>(kGetPort, Get("ports/JPYOK"), {}, &answer).ok());
+  EXPECT_EQ(answer.site, "hq");
+}
+
+TEST_F(ConnectionTest, EveryCallEndsByItsDeadline) {
+  Client client(options_, {grpc::CreateChannel("127.0.0.1:1", grpc::InsecureChannelCredentials()), hq_.Channel()});
+  CallOptions call;
+  call.timeout = absl::Milliseconds(200);
+  const absl::Time begun = absl::Now();
+  const absl::StatusCode code = client.Call<Port>(kGetPort, Get("ports/JPYOK"), call).status().code();
+  EXPECT_TRUE(code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kDeadlineExceeded) << absl::StatusCodeToString(code);
+  EXPECT_LT(absl::Now() - begun, absl::Seconds(10));
+}
+
+TEST_F(ConnectionTest, PresentsTheNewestToken) {
+  const auto client = MakeClient();
+  EXPECT_EQ(client->token(), "");
+  ASSERT_TRUE(client->Call<Port>(kGetPort, Get("ports/JPYOK")).ok());
+  EXPECT_EQ(client->token(), "apac:1");
+  CallOptions at_hq;
+  at_hq.site = "hq";
+  ASSERT_TRUE(client->Call<Port>(kGetPort, Get("ports/JPYOK"), at_hq).ok());
+  EXPECT_THAT(hq_.tokens(), ElementsAre("apac:1"));
+  EXPECT_EQ(client->token(), "hq:1");
+  // An error's token counts too.
+  EXPECT_FALSE(client->Call<Port>(kGetPort, Get("ports/XXXXX")).ok());
+  EXPECT_THAT(apac_.tokens(), ElementsAre("", "hq:1"));
+  EXPECT_EQ(client->token(), "apac:2");
+  at_hq.token = "mine";
+  ASSERT_TRUE(client->Call<Port>(kGetPort, Get("ports/JPYOK"), at_hq).ok());
+  EXPECT_THAT(hq_.tokens(), ElementsAre("apac:1", "mine"));
+  EXPECT_EQ(client->token(), "apac:2");
+}
+
+TEST_F(ConnectionTest, StoppingEndsACallThatIsBeingRetried) {
+  options_.retry = {absl::Hours(1), absl::Hours(1)};
+  options_.timeout = absl::Hours(10);
+  apac_.FailNext({Unavailable()});
+  std::stop_source stop;
+  CallOptions call;
+  call.stop = stop.get_token();
+  absl::Status status;
+  {
+    std::jthread caller([&] { status = MakeClient()->Call<Port>(kGetPort, Get("ports/JPYOK"), call).status(); });
+    while (apac_.calls() == 0) std::this_thread::yield();
+    stop.request_stop();
+  }
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+}
+
+fairlead::v1::WatchRecordsResponse Event(const std::string& token, bool record) {
+  fairlead::v1::WatchRecordsResponse event;
+  event.set_resume_token(token);
+  if (record) {
+    event.set_collection("ports");
+    event.mutable_record()->PackFrom(MakePort("ports/" + token));
+  }
+  return event;
+}
+
+TEST_F(ConnectionTest, WatchResumesAfterTheLastEvent) {
+  apac_.feed = {{Event("t1", true), Event("t2", false)}, {}, {Event("t3", true)}};
+  std::vector<std::string> seen;
+  int breaks = 0;
+  fairlead::v1::WatchRecordsRequest request;
+  request.set_snapshot(true);
+  const absl::Status status = MakeClient()->Watch(
+      request,
+      [&](const fairlead::v1::WatchRecordsResponse& event) {
+        seen.push_back(event.resume_token());
+        return event.resume_token() != "t3";
+      },
+      [&](const absl::Status&) { ++breaks; }, {});
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(seen, ElementsAre("t1", "t2", "t3"));
+  EXPECT_EQ(breaks, 2);
+  const auto watches = apac_.watches();
+  ASSERT_EQ(watches.size(), 3u);
+  EXPECT_TRUE(watches[0].snapshot());
+  EXPECT_EQ(watches[0].resume_token(), "");
+  EXPECT_FALSE(watches[1].snapshot());
+  EXPECT_EQ(watches[1].resume_token(), "t2");
+  EXPECT_EQ(watches[2].resume_token(), "t2");
+}
+
+TEST_F(ConnectionTest, OptionsAreChecked) {
+  EXPECT_FALSE(Client::Validate({}).ok());
+  options_.site = "csa";
+  EXPECT_FALSE(Client::Validate(options_).ok());
+  options_.site = "hq";
+  EXPECT_TRUE(Client::Validate(options_).ok());
+  options_.network = "demo.example";
+  options_.ca_file = "/nowhere/ca.crt";
+  EXPECT_EQ(Client::Connect(options_).status().code(), absl::StatusCode::kNotFound);
+}
+
+// --- Over TLS ------------------------------------------------------------------------------------------------------------------------
+
+std::string Read(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+class TlsConnectionTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { RequireTls13(); }
+  TlsConnectionTest() : folder_(std::filesystem::path(testing::TempDir()) / "client_tls") {
+    std::filesystem::remove_all(folder_);
+    certs::CreateOptions create;
+    create.network = "demo.example";
+    create.sites = {"apac", "hq"};
+    // Certificates do not name the address: the override alone makes them fit.
+    EXPECT_TRUE(certs::Network::Create(folder_, create, absl::Now()).ok());
+    const auto network = certs::Network::Open(folder_);
+    EXPECT_TRUE(network.ok()) << network.status();
+    const auto officer = certs::Identity::Parse("officer/apac/watch");
+    EXPECT_TRUE(officer.ok() && network->Issue(*officer, {}, absl::Now()).ok());
+    options_.network = "demo.example";
+    options_.certificate_file = (folder_ / "officer/apac/watch/tls.crt").string();
+    options_.key_file = (folder_ / "officer/apac/watch/tls.key").string();
+    options_.ca_file = (folder_ / "ca/ca.crt").string();
+    options_.timeout = absl::Seconds(10);
+    options_.retry = FastRetries();
+  }
+  ~TlsConnectionTest() override { std::filesystem::remove_all(folder_); }
+
+  std::shared_ptr<grpc::ServerCredentials> NodeCredentials(const std::string& site) {
+    const std::filesystem::path folder = folder_ / "node" / site;
+    grpc::experimental::IdentityKeyCertPair pair{Read(folder / "tls.key"), Read(folder / "tls.crt")};
+    grpc::experimental::TlsServerCredentialsOptions options(
+        std::make_shared<grpc::experimental::StaticDataCertificateProvider>(Read(folder_ / "ca/ca.crt"), std::vector{pair}));
+    options.watch_root_certs();
+    options.watch_identity_key_cert_pairs();
+    options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+    return grpc::experimental::TlsServerCredentials(options);
+  }
+
+  const std::filesystem::path folder_;
+  ClientOptions options_;
+};
+
+TEST_F(TlsConnectionTest, TheNodeMustBeTheSiteNamed) {
+  TestNode apac("apac", NodeCredentials("apac"));
+  apac.Put(MakePort("ports/JPYOK"));
+  options_.nodes = {{"apac", apac.address()}};
+  auto client = Client::Connect(options_);
+  ASSERT_TRUE(client.ok()) << client.status();
+  const auto port = (*client)->Call<Port>(kGetPort, Get("ports/JPYOK"));
+  EXPECT_TRUE(port.ok()) << port.status();
+  // The same node under another site's name.
+  options_.nodes = {{"hq", apac.address()}};
+  options_.timeout = absl::Milliseconds(500);
+  client = Client::Connect(options_);
+  ASSERT_TRUE(client.ok()) << client.status();
+  EXPECT_FALSE((*client)->Call<Port>(kGetPort, Get("ports/JPYOK")).ok());
+  EXPECT_EQ(apac.calls(), 1);
+}
+
+}  // namespace
+}  // namespace fairlead::client

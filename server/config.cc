@@ -1,0 +1,310 @@
+#include "server/config.h"
+
+#include <absl/status/status.h>
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <set>
+#include <sstream>
+#include <variant>
+
+namespace fairlead {
+namespace {
+
+enum class Kind { kName, kText, kPath, kAddress };
+
+// Where a setting goes, what it may be, and what it means.
+struct Setting {
+  std::string key;  // "limits.drain_seconds"
+  std::variant<std::function<std::string*(NodeConfig*)>, std::function<bool*(NodeConfig*)>, std::function<int64_t*(NodeConfig*)>> target;
+  Kind kind = Kind::kText;
+  std::string default_value;  // as in TOML; empty: required unless `optional`
+  std::string meaning;
+  bool optional = false;
+  int64_t min = 0, max = 0;  // of integers, both included
+  std::vector<std::string> choices;
+};
+
+Setting Text(std::string key, std::function<std::string*(NodeConfig*)> target, Kind kind, std::string meaning) {
+  Setting s;
+  s.key = std::move(key);
+  s.target = std::move(target);
+  s.kind = kind;
+  s.meaning = std::move(meaning);
+  return s;
+}
+
+Setting Optional(Setting s) {
+  s.optional = true;
+  return s;
+}
+
+Setting Number(std::string key, std::function<int64_t*(NodeConfig*)> target, int64_t value, int64_t min, int64_t max, std::string meaning) {
+  Setting s;
+  s.key = std::move(key);
+  s.target = std::move(target);
+  s.default_value = std::to_string(value);
+  s.min = min;
+  s.max = max;
+  s.meaning = std::move(meaning);
+  return s;
+}
+
+const std::vector<Setting>& Settings() {
+  static const std::vector<Setting>* const settings = [] {
+    auto* all = new std::vector<Setting>;
+    auto add = [all](Setting s) { all->push_back(std::move(s)); };
+    add(Text(
+        "network", [](NodeConfig* c) { return &c->network; }, Kind::kName, "The network's name, as in its roster and certificates."));
+    add(Text(
+        "site", [](NodeConfig* c) { return &c->site; }, Kind::kName, "The site this node is, as in the roster."));
+    add(Text(
+        "data", [](NodeConfig* c) { return &c->data; }, Kind::kPath, "Folder of the node's store. Made when absent."));
+    add(Text(
+        "listen", [](NodeConfig* c) { return &c->listen; }, Kind::kAddress, "Address of the API, `HOST:PORT`."));
+    add(Optional(Text(
+        "metrics", [](NodeConfig* c) { return &c->metrics; }, Kind::kAddress,
+        "Address of the Prometheus endpoint, `HOST:PORT`, without TLS: keep it on loopback or a management network. Absent: none.")));
+    {
+      Setting level = Text(
+          "log_level", [](NodeConfig* c) { return &c->log_level; }, Kind::kText, "What is logged to standard error.");
+      level.default_value = "\"info\"";
+      level.choices = {"debug", "info", "warning", "error"};
+      add(level);
+    }
+    {
+      Setting reflection;
+      reflection.key = "reflection";
+      reflection.target = std::function<bool*(NodeConfig*)>([](NodeConfig* c) { return &c->reflection; });
+      reflection.default_value = "false";
+      reflection.meaning = "Whether gRPC server reflection answers (to verified identities).";
+      add(reflection);
+    }
+    add(Text(
+        "tls.certificate", [](NodeConfig* c) { return &c->tls.certificate; }, Kind::kPath,
+        "The node's certificate chain, PEM. Reloaded when it changes."));
+    add(Text(
+        "tls.key", [](NodeConfig* c) { return &c->tls.key; }, Kind::kPath, "Its private key, PEM. Reloaded when it changes."));
+    add(Text(
+        "tls.ca", [](NodeConfig* c) { return &c->tls.ca; }, Kind::kPath, "The network's roots, PEM. Reloaded when they change."));
+    add(Text(
+        "keys.roster", [](NodeConfig* c) { return &c->keys.roster; }, Kind::kPath, "The signed roster."));
+    add(Text(
+        "keys.root", [](NodeConfig* c) { return &c->keys.root; }, Kind::kPath, "The roster's public key (vkey)."));
+    add(Text(
+        "keys.log", [](NodeConfig* c) { return &c->keys.log; }, Kind::kPath, "The key that signs this site's log, PEM."));
+    add(Text(
+        "keys.mirror", [](NodeConfig* c) { return &c->keys.mirror; }, Kind::kPath, "The key that cosigns what this site holds, PEM."));
+    add(Text(
+        "keys.token", [](NodeConfig* c) { return &c->keys.token; }, Kind::kPath,
+        "The network's key for opaque tokens, the same at every node."));
+    add(Number(
+        "limits.message_bytes_max", [](NodeConfig* c) { return &c->limits.message_bytes_max; }, 4 << 20, 64 << 10, 8 << 20,
+        "Bytes of one request."));
+    add(Number(
+        "limits.in_flight_max", [](NodeConfig* c) { return &c->limits.in_flight_max; }, 4096, 1, 1 << 20,
+        "Unary calls at a time; more are refused with OVERLOADED."));
+    add(Number(
+        "limits.streams_max", [](NodeConfig* c) { return &c->limits.streams_max; }, 4096, 1, 1 << 20,
+        "Watches at a time; more are refused with OVERLOADED."));
+    add(Number(
+        "limits.completion_threads", [](NodeConfig* c) { return &c->limits.completion_threads; }, 1, 1, 64,
+        "Threads that answer calls after their commit."));
+    add(Number(
+        "limits.staleness_seconds", [](NodeConfig* c) { return &c->limits.staleness_seconds; }, 30, 1, 86400,
+        "A site whose figures are older is named unreachable in overviews."));
+    add(Number(
+        "limits.drain_seconds", [](NodeConfig* c) { return &c->limits.drain_seconds; }, 10, 0, 3600,
+        "How long a shutdown waits for calls in flight."));
+    return all;
+  }();
+  return *settings;
+}
+
+bool IsName(const std::string& text) {
+  return !text.empty() && text.size() <= 63 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  });
+}
+
+// HOST:PORT with a port of 0 to 65535; [V6]:PORT too.
+bool IsAddress(const std::string& text) {
+  size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) return false;
+  std::string port = text.substr(colon + 1);
+  if (port.empty() || port.size() > 5 || !std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; })) return false;
+  return std::stoi(port) <= 65535;
+}
+
+class Parser {
+ public:
+  explicit Parser(const std::string& path) : path_(path), folder_(std::filesystem::path(path).parent_path()) {}
+
+  absl::StatusOr<NodeConfig> Parse(std::string_view text) {
+    toml::table table;
+    try {
+      table = toml::parse(text, path_);
+    } catch (const toml::parse_error& e) {
+      return absl::InvalidArgumentError(fmt::format("{}:{}: {}", path_, e.source().begin.line, std::string(e.description())));
+    }
+    NodeConfig config;
+    std::set<std::string> known = {"peer"};
+    for (const Setting& setting : Settings()) {
+      known.insert(setting.key);
+      toml::node_view<toml::node> node = table.at_path(setting.key);
+      if (node) {
+        Set(setting, *node.node(), &config);
+      } else if (!setting.default_value.empty()) {
+        toml::table fallback = toml::parse(fmt::format("v = {}", setting.default_value));
+        Set(setting, *fallback.get("v"), &config);
+      } else if (!setting.optional) {
+        mistakes_.push_back(fmt::format("{}: {}: is required", path_, setting.key));
+      }
+    }
+    CheckKeys(table, "", known);
+    ReadPeers(table, &config);
+    if (mistakes_.empty()) return config;
+    return absl::InvalidArgumentError(fmt::format("{}", fmt::join(mistakes_, "\n")));
+  }
+
+ private:
+  void Mistake(const toml::node& node, const std::string& key, const std::string& rule) {
+    mistakes_.push_back(fmt::format("{}:{}: {}: {}", path_, node.source().begin.line, key, rule));
+  }
+
+  void Set(const Setting& setting, const toml::node& node, NodeConfig* config) {
+    if (const auto* at = std::get_if<std::function<bool*(NodeConfig*)>>(&setting.target)) {
+      if (!node.is_boolean()) return Mistake(node, setting.key, "must be true or false");
+      *(*at)(config) = node.as_boolean()->get();
+    } else if (const auto* number = std::get_if<std::function<int64_t*(NodeConfig*)>>(&setting.target)) {
+      if (!node.is_integer() || node.as_integer()->get() < setting.min || node.as_integer()->get() > setting.max) {
+        return Mistake(node, setting.key, fmt::format("must be a whole number from {} to {}", setting.min, setting.max));
+      }
+      *(*number)(config) = node.as_integer()->get();
+    } else {
+      std::string* out = std::get<std::function<std::string*(NodeConfig*)>>(setting.target)(config);
+      if (!ReadText(node, setting.key, setting.kind, out)) return;
+      if (!setting.choices.empty() && std::find(setting.choices.begin(), setting.choices.end(), *out) == setting.choices.end()) {
+        Mistake(node, setting.key, fmt::format("must be one of {}", fmt::join(setting.choices, ", ")));
+      }
+    }
+  }
+
+  bool ReadText(const toml::node& node, const std::string& key, Kind kind, std::string* out) {
+    if (!node.is_string() || node.as_string()->get().empty()) {
+      Mistake(node, key, "must be a text that is not empty");
+      return false;
+    }
+    *out = node.as_string()->get();
+    switch (kind) {
+      case Kind::kText:
+        break;
+      case Kind::kName:
+        if (!IsName(*out)) Mistake(node, key, "must be 1 to 63 of a-z, 0-9, '.' and '-'");
+        break;
+      case Kind::kAddress:
+        if (!IsAddress(*out)) Mistake(node, key, fmt::format("'{}' must be HOST:PORT", *out));
+        break;
+      case Kind::kPath:
+        *out = (folder_ / *out).lexically_normal().string();
+        if (key != "data" && !std::ifstream(*out)) Mistake(node, key, fmt::format("{} cannot be read", *out));
+        break;
+    }
+    return true;
+  }
+
+  void CheckKeys(const toml::table& table, const std::string& prefix, const std::set<std::string>& known) {
+    for (const auto& [name, node] : table) {
+      std::string key = prefix + std::string(name.str());
+      if (known.contains(key)) continue;
+      const bool is_group = std::any_of(known.begin(), known.end(), [&](const std::string& k) { return k.starts_with(key + "."); });
+      if (is_group && node.is_table()) {
+        CheckKeys(*node.as_table(), key + ".", known);
+      } else {
+        Mistake(node, key, is_group ? "must be a table" : "is no setting");
+      }
+    }
+  }
+
+  void ReadPeers(const toml::table& table, NodeConfig* config) {
+    const toml::node* node = table.get("peer");
+    if (node == nullptr) return;
+    if (!node->is_array_of_tables()) return Mistake(*node, "peer", "must be written as [[peer]]");
+    std::set<std::string> sites;
+    for (const toml::node& element : *node->as_array()) {
+      NodeConfig::Peer peer;
+      const toml::table& entry = *element.as_table();
+      CheckKeys(entry, "peer.", {"peer.site", "peer.address"});
+      for (auto [key, kind, out] : {std::tuple("site", Kind::kName, &peer.site), std::tuple("address", Kind::kAddress, &peer.address)}) {
+        const toml::node* value = entry.get(key);
+        if (value == nullptr) {
+          Mistake(element, fmt::format("peer.{}", key), "is required");
+        } else {
+          ReadText(*value, fmt::format("peer.{}", key), kind, out);
+        }
+      }
+      if (!peer.site.empty() && peer.site == config->site)
+        Mistake(element, "peer.site", fmt::format("'{}' is this node's own site", peer.site));
+      if (!peer.site.empty() && !sites.insert(peer.site).second) Mistake(element, "peer.site", fmt::format("'{}' stands twice", peer.site));
+      config->peers.push_back(std::move(peer));
+    }
+  }
+
+  const std::string path_;
+  const std::filesystem::path folder_;
+  std::vector<std::string> mistakes_;
+};
+
+std::string KindText(const Setting& s) {
+  if (std::holds_alternative<std::function<bool*(NodeConfig*)>>(s.target)) return "true or false";
+  if (std::holds_alternative<std::function<int64_t*(NodeConfig*)>>(s.target)) return fmt::format("{} to {}", s.min, s.max);
+  if (!s.choices.empty()) return fmt::format("{}", fmt::join(s.choices, ", "));
+  switch (s.kind) {
+    case Kind::kName:
+      return "name";
+    case Kind::kPath:
+      return "path";
+    case Kind::kAddress:
+      return "address";
+    case Kind::kText:
+      break;
+  }
+  return "text";
+}
+
+}  // namespace
+
+absl::StatusOr<NodeConfig> ParseConfig(std::string_view text, const std::string& path) { return Parser(path).Parse(text); }
+
+absl::StatusOr<NodeConfig> LoadConfig(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in) return absl::InvalidArgumentError(fmt::format("{}: cannot be read", path));
+  return ParseConfig(text.str(), path);
+}
+
+std::string SettingsMarkdown() {
+  std::string out =
+      "# Settings of a node\n\n"
+      "Printed by `fairlead-node --print-settings`; a test keeps this page equal to the code. `fairlead-node --config FILE` reads a TOML "
+      "file;\n"
+      "relative paths are taken from the file's folder. A mistake names file, line and key, and the node does not start.\n\n"
+      "| key | values | default | meaning |\n|---|---|---|---|\n";
+  for (const Setting& s : Settings()) {
+    std::string value = !s.default_value.empty() ? fmt::format("`{}`", s.default_value) : s.optional ? "none" : "required";
+    out += fmt::format("| `{}` | {} | {} | {} |\n", s.key, KindText(s), value, s.meaning);
+  }
+  out +=
+      "\nOne `[[peer]]` for each node that this one takes entries from:\n\n"
+      "| key | values | default | meaning |\n|---|---|---|---|\n"
+      "| `peer.site` | name | required | The peer's site. Not this node's own; none twice. |\n"
+      "| `peer.address` | address | required | The peer's API address, `HOST:PORT`. |\n";
+  return out;
+}
+
+}  // namespace fairlead

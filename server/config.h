@@ -1,0 +1,58 @@
+// The configuration of a node, from a TOML file.
+//
+// One table of settings (config.cc) drives parsing, checks and the documentation (SETTINGS.md), so that the three agree.
+// Thread safety: pure functions. Ownership: values.
+
+#ifndef FAIRLEAD_SERVER_CONFIG_H_
+#define FAIRLEAD_SERVER_CONFIG_H_
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fairlead {
+
+struct NodeConfig {
+  struct Peer {
+    std::string site;
+    std::string address;
+  };
+
+  std::string network;
+  std::string site;
+  std::string data;
+  std::string listen;
+  std::string metrics;
+  std::string log_level;
+  bool reflection = false;
+  struct {
+    std::string certificate, key, ca;
+  } tls;
+  struct {
+    std::string roster, root, log, mirror, token;
+  } keys;
+  struct {
+    int64_t message_bytes_max = 0;
+    int64_t in_flight_max = 0;
+    int64_t streams_max = 0;
+    int64_t completion_threads = 0;
+    int64_t staleness_seconds = 0;
+    int64_t drain_seconds = 0;
+  } limits;
+  std::vector<Peer> peers;
+};
+
+// Relative paths are taken from the file's folder. INVALID_ARGUMENT lists every mistake, one a line, each as `FILE:LINE: KEY: rule`.
+absl::StatusOr<NodeConfig> LoadConfig(const std::string& path);
+// The same from text; `path` is for messages and relative paths.
+absl::StatusOr<NodeConfig> ParseConfig(std::string_view text, const std::string& path);
+
+// SETTINGS.md.
+std::string SettingsMarkdown();
+
+}  // namespace fairlead
+
+#endif  // FAIRLEAD_SERVER_CONFIG_H_

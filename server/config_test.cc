@@ -1,0 +1,110 @@
+#include "server/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace fairlead {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+// Any readable file does for a path; the tests run in the repository's root.
+constexpr char kGood[] = R"(network = "demo.example"
+site = "apac"
+data = "apac/data"
+listen = "127.0.0.1:7401"
+[tls]
+certificate = "CMakeLists.txt"
+key = "CMakeLists.txt"
+ca = "CMakeLists.txt"
+[keys]
+roster = "CMakeLists.txt"
+root = "CMakeLists.txt"
+log = "CMakeLists.txt"
+mirror = "CMakeLists.txt"
+token = "CMakeLists.txt"
+[[peer]]
+site = "hq"
+address = "127.0.0.1:7404"
+)";
+
+std::string Mistakes(const std::string& text) {
+  auto config = ParseConfig(text, "node.toml");
+  EXPECT_FALSE(config.ok());
+  return config.ok() ? "" : std::string(config.status().message());
+}
+
+std::string With(const std::string& from, const std::string& to) {
+  std::string text = kGood;
+  size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+TEST(ConfigTest, ReadsWhatIsSetAndFillsDefaults) {
+  auto config = ParseConfig(kGood, "node.toml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->site, "apac");
+  EXPECT_EQ(config->data, "apac/data");
+  EXPECT_EQ(config->metrics, "");
+  EXPECT_EQ(config->log_level, "info");
+  EXPECT_FALSE(config->reflection);
+  EXPECT_EQ(config->limits.message_bytes_max, 4 << 20);
+  EXPECT_EQ(config->limits.staleness_seconds, 30);
+  ASSERT_THAT(config->peers, SizeIs(1));
+  EXPECT_EQ(config->peers[0].address, "127.0.0.1:7404");
+}
+
+TEST(ConfigTest, RelativePathsAreTakenFromTheFilesFolder) {
+  auto config = ParseConfig(With("\"CMakeLists.txt\"", "\"../CMakeLists.txt\""), "server/../node.toml");
+  EXPECT_FALSE(config.ok());
+  auto inside = ParseConfig(With("data = \"apac/data\"", "data = \"x/../y\""), "./node.toml");
+  ASSERT_TRUE(inside.ok()) << inside.status();
+  EXPECT_EQ(inside->data, "y");
+}
+
+TEST(ConfigTest, EachMistakeNamesFileLineKeyAndRule) {
+  EXPECT_THAT(Mistakes(With("site = \"apac\"", "site = \"APAC\"")), HasSubstr("node.toml:2: site: must be 1 to 63 of"));
+  EXPECT_THAT(Mistakes(With("site = \"apac\"\n", "")), HasSubstr("node.toml: site: is required"));
+  EXPECT_THAT(Mistakes(With("listen = \"127.0.0.1:7401\"", "listen = \"127.0.0.1\"")),
+              HasSubstr("node.toml:4: listen: '127.0.0.1' must be HOST:PORT"));
+  EXPECT_THAT(Mistakes(With(":7401", ":74010")), HasSubstr("must be HOST:PORT"));
+  EXPECT_THAT(Mistakes(With("[tls]", "listne = 3\n[tls]")), HasSubstr("node.toml:5: listne: is no setting"));
+  EXPECT_THAT(Mistakes(With("[keys]", "chain = 3\n[keys]")), HasSubstr("node.toml:9: tls.chain: is no setting"));
+  EXPECT_THAT(Mistakes(With("key = \"CMakeLists.txt\"", "key = \"absent.pem\"")),
+              HasSubstr("node.toml:7: tls.key: absent.pem cannot be read"));
+  EXPECT_THAT(Mistakes(With("[tls]", "reflection = 1\n[tls]")), HasSubstr("node.toml:5: reflection: must be true or false"));
+  EXPECT_THAT(Mistakes(With("[tls]", "log_level = \"loud\"\n[tls]")), HasSubstr("node.toml:5: log_level: must be one of debug"));
+  EXPECT_THAT(Mistakes(With("[tls]", "[limits]\nin_flight_max = 0\n[tls]")),
+              HasSubstr("node.toml:6: limits.in_flight_max: must be a whole number from 1"));
+  EXPECT_THAT(Mistakes(With("[tls]", "limits = 3\n[tls]")), HasSubstr("node.toml:5: limits: must be a table"));
+  EXPECT_THAT(Mistakes(With("site = \"hq\"", "site = \"apac\"")), HasSubstr("'apac' is this node's own site"));
+  EXPECT_THAT(Mistakes(std::string(kGood) + "[[peer]]\nsite = \"hq\"\naddress = \"h:1\"\n"),
+              HasSubstr("node.toml:18: peer.site: 'hq' stands twice"));
+  EXPECT_THAT(Mistakes(std::string(kGood) + "[[peer]]\nsite = \"csa\"\n"), HasSubstr("node.toml:18: peer.address: is required"));
+  EXPECT_THAT(Mistakes(With("[[peer]]", "[peer]")), HasSubstr("must be written as [[peer]]"));
+  EXPECT_THAT(Mistakes("site = \n"), HasSubstr("node.toml:1:"));
+  EXPECT_THAT(std::string(LoadConfig("absent.toml").status().message()), HasSubstr("absent.toml: cannot be read"));
+}
+
+TEST(ConfigTest, AllMistakesAreListed) {
+  std::string mistakes = Mistakes("site = 3\nlisten = \"x\"\nwhat = true\n");
+  EXPECT_THAT(mistakes, HasSubstr("node.toml:1: site"));
+  EXPECT_THAT(mistakes, HasSubstr("node.toml:2: listen"));
+  EXPECT_THAT(mistakes, HasSubstr("node.toml:3: what"));
+  EXPECT_THAT(mistakes, HasSubstr("keys.log: is required"));
+}
+
+TEST(ConfigTest, TheDocumentationIsThatOfTheCode) {
+  std::ifstream in("server/SETTINGS.md");
+  std::ostringstream page;
+  page << in.rdbuf();
+  EXPECT_EQ(page.str(), SettingsMarkdown()) << "run: fairlead-node --print-settings >server/SETTINGS.md";
+}
+
+}  // namespace
+}  // namespace fairlead

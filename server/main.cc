@@ -1,0 +1,255 @@
+// fairlead-node: one site's node. The only place that constructs concrete classes and joins them.
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include "api/errors.h"
+#include "api/note.h"
+#include "api/roster.h"
+#include "server/config.h"
+#include "server/metrics.h"
+#include "server/node/node.h"
+#include "server/node/runner.h"
+#include "server/records/record_type.h"
+#include "server/replication/replicator.h"
+#include "server/rpc/consistency.h"
+#include "server/rpc/credentials.h"
+#include "server/rpc/dispatcher.h"
+#include "server/rpc/node_service.h"
+#include "server/rpc/policy.h"
+#include "server/rpc/record_service.h"
+#include "server/rpc/server.h"
+#include "server/rpc/standard_methods.h"
+#include "server/rpc/tokens.h"
+#include "server/version.h"
+#include "server/view/overview.h"
+#include "storage/rocksdb_store.h"
+
+namespace fairlead {
+namespace {
+
+constexpr int kExitUsage = 2;
+constexpr int kExitConfiguration = 3;
+constexpr int kExitStart = 4;
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream out;
+  out << in.rdbuf();
+  if (!in) return absl::NotFoundError(fmt::format("{} cannot be read", path));
+  return out.str();
+}
+
+absl::StatusOr<SigningKey> ReadSigningKey(const std::string& path) {
+  auto pem = ReadFile(path);
+  if (!pem.ok()) return pem.status();
+  auto key = SigningKey::FromPem(*pem);
+  if (!key.ok()) return absl::InvalidArgumentError(fmt::format("{}: {}", path, std::string(key.status().message())));
+  return key;
+}
+
+std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+absl::StatusOr<node::NodeOptions> NodeOptionsFrom(const NodeConfig& config) {
+  auto vkey = ReadFile(config.keys.root);
+  if (!vkey.ok()) return vkey.status();
+  auto root = note::Verifier::FromVkey(FirstLine(*vkey));
+  if (!root.ok()) return absl::InvalidArgumentError(fmt::format("{}: {}", config.keys.root, std::string(root.status().message())));
+  auto signed_roster = ReadFile(config.keys.roster);
+  if (!signed_roster.ok()) return signed_roster.status();
+  auto roster = Roster::Open(*signed_roster, *root);
+  if (!roster.ok()) return absl::InvalidArgumentError(fmt::format("{}: {}", config.keys.roster, std::string(roster.status().message())));
+  auto log_key = ReadSigningKey(config.keys.log);
+  if (!log_key.ok()) return log_key.status();
+  auto mirror_key = ReadSigningKey(config.keys.mirror);
+  if (!mirror_key.ok()) return mirror_key.status();
+  node::NodeOptions options{
+      .site = config.site, .roster = *std::move(roster), .log_key = *std::move(log_key), .mirror_key = *std::move(mirror_key)};
+  options.registry = &records::TheRegistry();
+  options.clock = &node::SystemClock();
+  return options;
+}
+
+void SetTime(absl::Time time, google::protobuf::Timestamp* out) {
+  out->set_seconds(absl::ToUnixSeconds(time));
+  out->set_nanos(static_cast<int32_t>((time - absl::FromUnixSeconds(out->seconds())) / absl::Nanoseconds(1)));
+}
+
+v1::LinkStatus ToProto(const replication::LinkInfo& link) {
+  v1::LinkStatus out;
+  out.set_peer(link.peer);
+  out.set_address(link.address);
+  out.set_connected(link.connected);
+  if (link.last_contact) SetTime(*link.last_contact, out.mutable_last_contact_time());
+  out.mutable_rtt()->set_nanos(static_cast<int32_t>(link.rtt / absl::Nanoseconds(1)));
+  out.set_entries_behind(static_cast<int64_t>(link.entries_behind));
+  out.set_entries_received(static_cast<int64_t>(link.entries_received));
+  out.set_bytes_received(static_cast<int64_t>(link.bytes_received));
+  if (!link.last_error.ok()) out.set_last_error(link.last_error.ToString(absl::StatusToStringMode::kWithNoExtraData));
+  if (link.last_error_time) SetTime(*link.last_error_time, out.mutable_last_error_time());
+  return out;
+}
+
+std::vector<v1::LinkStatus> ToProto(const std::vector<replication::LinkInfo>& links) {
+  std::vector<v1::LinkStatus> out;
+  for (const replication::LinkInfo& link : links) out.push_back(ToProto(link));
+  return out;
+}
+
+// One line a statement, key and value, for machines and people alike.
+void StartLogging(const NodeConfig& config) {
+  auto logger = spdlog::stderr_logger_mt("fairlead");
+  logger->set_pattern(fmt::format("time=%Y-%m-%dT%H:%M:%S.%eZ level=%l site={} msg=\"%v\"", config.site), spdlog::pattern_time_type::utc);
+  logger->set_level(spdlog::level::from_str(config.log_level));
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(logger);
+}
+
+int Fail(int code, const std::string& message) {
+  fmt::print(stderr, "fairlead-node: {}\n", message);
+  return code;
+}
+
+int Serve(const NodeConfig& config) {
+  const absl::Time started = absl::Now();
+  rpc::CredentialFiles files{.certificate = config.tls.certificate, .key = config.tls.key, .ca = config.tls.ca};
+  auto certificate = rpc::CheckCredentials(files, config.network);
+  if (!certificate.ok()) return Fail(kExitConfiguration, std::string(certificate.status().message()));
+  if (std::string expected = fmt::format("spiffe://{}/node/{}", config.network, config.site); certificate->uri != expected) {
+    return Fail(kExitConfiguration, fmt::format("{} is the certificate of {}, not of {}", files.certificate, certificate->uri, expected));
+  }
+  auto options = NodeOptionsFrom(config);
+  if (!options.ok()) return Fail(kExitConfiguration, std::string(options.status().message()));
+  if (options->roster.network() != config.network) {
+    return Fail(kExitConfiguration,
+                fmt::format("{} is the roster of {}, not of {}", config.keys.roster, options->roster.network(), config.network));
+  }
+  auto token_key = ReadFile(config.keys.token);
+  if (!token_key.ok()) return Fail(kExitConfiguration, std::string(token_key.status().message()));
+
+  auto store = storage::OpenRocksDbStore({.path = config.data});
+  if (!store.ok()) return Fail(kExitStart, std::string(store.status().message()));
+  auto opened = node::Node::Open(*std::move(options), *std::move(store));
+  if (!opened.ok()) return Fail(kExitStart, fmt::format("{}: {}", config.data, std::string(opened.status().message())));
+  node::Node& node = **opened;
+
+  Metrics metrics;
+  rpc::Sealer sealer(*std::move(token_key));
+  replication::ReplicatorOptions replicator_options;
+  for (const NodeConfig::Peer& peer : config.peers) {
+    replicator_options.peers.push_back({.site = peer.site, .address = peer.address, .channel = [files, config, peer] {
+                                          return rpc::PeerChannel(files, config.network, peer.site, peer.address);
+                                        }});
+  }
+  replicator_options.authorize = [&node, &config](const grpc::AuthContext& context) -> absl::StatusOr<SiteId> {
+    auto identity = rpc::Admit(context, config.network, "fairlead.v1.ReplicationService/Replicate");
+    if (!identity.ok()) return identity.status();
+    const RosterSite* site = node.roster().FindSite(identity->scope);
+    if (site == nullptr) return Error(Reason::kPermissionDenied, "not a site of the roster");
+    return site->id;
+  };
+  replication::Replicator replicator(std::move(replicator_options), &node, &node);
+  node::Runner runner(&node, config.limits.completion_threads, [&replicator] { replicator.OnCosigned(); });
+  uint64_t listener = node.AddJournalListener([&replicator](Position) { replicator.OnJournalAdvanced(); });
+
+  auto consistency = std::make_unique<rpc::Consistency>(&node, &sealer);
+  rpc::Dispatcher dispatcher({.network = config.network,
+                              .authorize = rpc::Authorize,
+                              .consistency = consistency.get(),
+                              .request_bytes_max = config.limits.message_bytes_max,
+                              .unary_in_flight_max = config.limits.in_flight_max,
+                              .streams_max = config.limits.streams_max,
+                              .on_finish = [&metrics](const rpc::CallSummary& summary) { metrics.CallFinished(summary); }});
+  rpc::StandardMethods standard_methods(&node, &sealer);
+  standard_methods.Register(&dispatcher);
+  auto record_service = std::make_unique<rpc::RecordService>(&node, &sealer);
+  record_service->Register(&dispatcher);
+  auto certificate_expiry = [files, network = config.network, at_start = certificate->not_after] {
+    auto now = rpc::CheckCredentials(files, network);
+    return now.ok() ? now->not_after : at_start;
+  };
+  rpc::NodeService node_service(&node, &sealer,
+                                {.version = kVersion,
+                                 .start_time = started,
+                                 .links = [&replicator] { return ToProto(replicator.Links()); },
+                                 .certificate_expiry = certificate_expiry});
+  node_service.Register(&dispatcher);
+  dispatcher.Unary<v1::GetOverviewRequest, v1::Overview>(
+      "fairlead.v1.OverviewService/GetOverview",
+      [&node, bound = absl::Seconds(config.limits.staleness_seconds)](
+          const rpc::Call&, const v1::GetOverviewRequest&) -> absl::StatusOr<v1::Overview> { return view::OverviewOf(node, bound); });
+
+  runner.Start();
+  auto server =
+      rpc::Server::Start({.address = config.listen, .network = config.network, .credentials = files, .reflection = config.reflection},
+                         &dispatcher, {replicator.service()});
+  if (!server.ok()) return Fail(kExitStart, std::string(server.status().message()));
+  if (!config.metrics.empty()) {
+    absl::Status served = metrics.Serve(
+        config.metrics, {.node = &node, .links = [&replicator] { return replicator.Links(); }, .certificate_expiry = certificate_expiry});
+    if (!served.ok()) return Fail(kExitStart, std::string(served.message()));
+  }
+  replicator.Start();
+  spdlog::info("serving on {} with {} entries in the journal", config.listen, node.JournalEnd().value());
+
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  int signal = 0;
+  sigwait(&signals, &signal);  // blocked in every thread since main
+
+  spdlog::info("draining");
+  replicator.Stop();
+  (*server)->Shutdown(absl::Seconds(config.limits.drain_seconds));
+  metrics.Stop();
+  record_service.reset();
+  node.RemoveJournalListener(listener);
+  consistency.reset();
+  runner.Stop();
+  server->reset();
+  spdlog::info("stopped");
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("One site's node of a Fairlead network.", "fairlead-node");
+  std::string config_path;
+  bool print_settings = false;
+  app.add_option("--config", config_path, "Configuration file (TOML); see server/SETTINGS.md");
+  app.add_flag("--print-settings", print_settings, "Print the settings as markdown and exit");
+  app.set_version_flag("--version", std::string("fairlead-node ") + kVersion);
+  CLI11_PARSE(app, argc, argv);
+  if (print_settings) {
+    fmt::print("{}", SettingsMarkdown());
+    return 0;
+  }
+  if (config_path.empty()) return Fail(kExitUsage, "--config is required");
+  auto config = LoadConfig(config_path);
+  if (!config.ok()) return Fail(kExitConfiguration, std::string(config.status().message()));
+
+  rpc::RequireTls13();
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // every thread inherits it; Serve waits for them
+  signal(SIGPIPE, SIG_IGN);
+  StartLogging(*config);
+  return Serve(*config);
+}
+
+}  // namespace
+}  // namespace fairlead
+
+int main(int argc, char** argv) { return fairlead::Main(argc, argv); }

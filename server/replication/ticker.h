@@ -1,0 +1,42 @@
+// The one thread that drives all links and streams between messages: at a fixed interval, and at once when woken.
+//
+// Thread safety: any thread; Stop joins and must not be called from the callback. Ownership: owns its thread.
+
+#ifndef FAIRLEAD_SERVER_REPLICATION_TICKER_H_
+#define FAIRLEAD_SERVER_REPLICATION_TICKER_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+
+#include <functional>
+#include <thread>
+
+namespace fairlead::replication {
+
+class Ticker {
+ public:
+  // `round(tick)`: `tick` is true once each interval, and false when only woken. Wake-ups during a round make one more.
+  Ticker(absl::Duration interval, std::function<void(bool tick)> round);
+  ~Ticker();
+  void Start();
+  void Stop();
+  void Wake();
+
+ private:
+  void Run();
+
+  const absl::Duration interval_;
+  const std::function<void(bool)> round_;
+  absl::Mutex mu_;
+  bool woken_ ABSL_GUARDED_BY(mu_) = false;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread thread_;
+};
+
+// The time of day at start, moved on by the steady clock, so that a correction of the clock neither stalls nor fires a timeout.
+absl::Time SteadyNow();
+
+}  // namespace fairlead::replication
+
+#endif  // FAIRLEAD_SERVER_REPLICATION_TICKER_H_
