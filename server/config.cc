@@ -20,12 +20,12 @@ enum class Kind { kName, kText, kPath, kAddress };
 // Where a setting goes, what it may be, and what it means.
 struct Setting {
   std::string key;  // "limits.drain_seconds"
-  std::variant<std::function<std::string*(NodeConfig*)>, std::function<bool*(NodeConfig*)>, std::function<int64_t*(NodeConfig*)>> target;
+  std::variant<std::function<std::string*(NodeConfig*)>, std::function<bool*(NodeConfig*)>, std::function<int*(NodeConfig*)>> target;
   Kind kind = Kind::kText;
   std::string default_value;  // as in TOML; empty: required unless `optional`
   std::string meaning;
   bool optional = false;
-  int64_t min = 0, max = 0;  // of integers, both included
+  int min = 0, max = 0;  // of integers, both included
   std::vector<std::string> choices;
 };
 
@@ -43,7 +43,7 @@ Setting Optional(Setting s) {
   return s;
 }
 
-Setting Number(std::string key, std::function<int64_t*(NodeConfig*)> target, int64_t value, int64_t min, int64_t max, std::string meaning) {
+Setting Number(std::string key, std::function<int*(NodeConfig*)> target, int value, int64_t min, int64_t max, std::string meaning) {
   Setting s;
   s.key = std::move(key);
   s.target = std::move(target);
@@ -180,11 +180,11 @@ class Parser {
     if (const auto* at = std::get_if<std::function<bool*(NodeConfig*)>>(&setting.target)) {
       if (!node.is_boolean()) return Mistake(node, setting.key, "must be true or false");
       *(*at)(config) = node.as_boolean()->get();
-    } else if (const auto* number = std::get_if<std::function<int64_t*(NodeConfig*)>>(&setting.target)) {
+    } else if (const auto* number = std::get_if<std::function<int*(NodeConfig*)>>(&setting.target)) {
       if (!node.is_integer() || node.as_integer()->get() < setting.min || node.as_integer()->get() > setting.max) {
         return Mistake(node, setting.key, fmt::format("must be a whole number from {} to {}", setting.min, setting.max));
       }
-      *(*number)(config) = node.as_integer()->get();
+      *(*number)(config) = static_cast<int>(node.as_integer()->get());
     } else {
       std::string* out = std::get<std::function<std::string*(NodeConfig*)>>(setting.target)(config);
       if (!ReadText(node, setting.key, setting.kind, out)) return;
@@ -261,7 +261,7 @@ class Parser {
 
 std::string KindText(const Setting& s) {
   if (std::holds_alternative<std::function<bool*(NodeConfig*)>>(s.target)) return "true or false";
-  if (std::holds_alternative<std::function<int64_t*(NodeConfig*)>>(s.target)) return fmt::format("{} to {}", s.min, s.max);
+  if (std::holds_alternative<std::function<int*(NodeConfig*)>>(s.target)) return fmt::format("{} to {}", s.min, s.max);
   if (!s.choices.empty()) return fmt::format("{}", fmt::join(s.choices, ", "));
   switch (s.kind) {
     case Kind::kName:

@@ -35,12 +35,12 @@ struct NodeConfig {
     std::string roster, root, log, mirror, token;
   } keys;
   struct {
-    int64_t message_bytes_max = 0;
-    int64_t in_flight_max = 0;
-    int64_t streams_max = 0;
-    int64_t completion_threads = 0;
-    int64_t staleness_seconds = 0;
-    int64_t drain_seconds = 0;
+    int message_bytes_max = 0;
+    int in_flight_max = 0;
+    int streams_max = 0;
+    int completion_threads = 0;
+    int staleness_seconds = 0;
+    int drain_seconds = 0;
   } limits;
   std::vector<Peer> peers;
 };

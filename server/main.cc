@@ -21,7 +21,7 @@
 #include "server/node/node.h"
 #include "server/node/runner.h"
 #include "server/records/record_type.h"
-#include "server/replication/replicator.h"
+#include "server/replication/grpc_link.h"
 #include "server/rpc/consistency.h"
 #include "server/rpc/credentials.h"
 #include "server/rpc/dispatcher.h"
@@ -147,26 +147,27 @@ int Serve(const NodeConfig& config) {
   rpc::Sealer sealer(*std::move(token_key));
   replication::ReplicatorOptions replicator_options;
   for (const NodeConfig::Peer& peer : config.peers) {
-    replicator_options.peers.push_back({.site = peer.site, .address = peer.address, .channel = [files, config, peer] {
-                                          return rpc::PeerChannel(files, config.network, peer.site, peer.address);
-                                        }});
+    replicator_options.peers.push_back(
+        {.site = peer.site, .address = peer.address, .credentials = [files, network = config.network, site = peer.site] {
+           return rpc::PeerCredentials(files, network, site);
+         }});
   }
-  replicator_options.authorize = [&node, &config](const grpc::AuthContext& context) -> absl::StatusOr<SiteId> {
-    auto identity = rpc::Admit(context, config.network, "fairlead.v1.ReplicationService/Replicate");
+  replication::Replicator replicator(std::move(replicator_options), &node, &node);
+  replicator.set_authorize([&node, &config](const grpc::ServerContextBase& context) -> absl::StatusOr<SiteId> {
+    auto identity = rpc::Admit(*context.auth_context(), config.network, "fairlead.v1.ReplicationService/Replicate");
     if (!identity.ok()) return identity.status();
     const RosterSite* site = node.roster().FindSite(identity->scope);
     if (site == nullptr) return Error(Reason::kPermissionDenied, "not a site of the roster");
     return site->id;
-  };
-  replication::Replicator replicator(std::move(replicator_options), &node, &node);
-  node::Runner runner(&node, config.limits.completion_threads, [&replicator] { replicator.OnCosigned(); });
+  });
+  node::Runner runner(&node, config.limits.completion_threads, [&replicator] { replicator.OnJournalAdvanced(); });
   uint64_t listener = node.AddJournalListener([&replicator](Position) { replicator.OnJournalAdvanced(); });
 
   auto consistency = std::make_unique<rpc::Consistency>(&node, &sealer);
   rpc::Dispatcher dispatcher({.network = config.network,
                               .authorize = rpc::Authorize,
                               .consistency = consistency.get(),
-                              .request_bytes_max = config.limits.message_bytes_max,
+                              .request_bytes_max = static_cast<size_t>(config.limits.message_bytes_max),
                               .unary_in_flight_max = config.limits.in_flight_max,
                               .streams_max = config.limits.streams_max,
                               .on_finish = [&metrics](const rpc::CallSummary& summary) { metrics.CallFinished(summary); }});

@@ -1,48 +1,61 @@
-// An environment for RocksDB that loses what was not synced and can run out of space. For tests.
+// A RocksDB environment whose power fails, whose disk fills and whose writes fail, for tests of what is built on a store.
 //
-// Crash model: a crash keeps each file up to its last sync. Files are tracked from their creation through this environment.
-// Thread safety: any thread. Ownership: borrows the base environment; outlives the stores that use it.
+// Fault model: what a machine may do to files when its power fails.
+//   - A file keeps the bytes that were synced and a prefix, chosen by the test, of those that were not.
+//   - Files created, linked or renamed after the last sync of their directory are not there; what a rename replaced is back.
+//   - Deletions stay.
+// Not in the model: synced bytes that change (tests flip bytes themselves), and unsynced bytes that reach the disk out of order.
+// A full disk takes as many bytes of a write as it has room for, and so leaves a torn record, as real ones do.
+// RocksDB's info log is outside all this.
+//
+// Thread safety: safe, except Restore, which no open store may witness. Ownership: must outlive the stores opened on it.
 
 #ifndef FAIRLEAD_STORAGE_FAULT_ENV_H_
 #define FAIRLEAD_STORAGE_FAULT_ENV_H_
 
-#include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
 #include <rocksdb/env.h>
+#include <rocksdb/io_status.h>
 
-#include <atomic>
-#include <map>
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace fairlead::storage {
 
-class FaultEnv : public rocksdb::EnvWrapper {
+class FaultEnv {
  public:
-  FaultEnv() : rocksdb::EnvWrapper(rocksdb::Env::Default()) {}
-  const char* Name() const override { return "FaultEnv"; }
+  // What changes a disk.
+  enum class Operation { kCreate, kAppend, kSync, kTruncate, kRename, kLink, kDelete, kSyncDirectory };
+  // Asked before each operation on `path`; an error is returned to RocksDB and nothing is done.
+  using Fault = std::function<rocksdb::IOStatus(Operation operation, const std::string& path)>;
+  // How many of a file's `unsynced` bytes were on the disk when the power failed: [0, unsynced].
+  using Kept = std::function<uint64_t(const std::string& path, uint64_t unsynced)>;
 
-  // From now on: nothing is synced (calls succeed and lose), as of a machine about to lose power.
-  void StopSyncing() { lose_syncs_ = true; }
-  // Cuts every file back to what was synced. REQUIRES: no store is open.
-  void DropUnsynced();
-  // Appends fail with NoSpace while set.
-  void set_full(bool full) { full_ = full; }
+  FaultEnv();
+  ~FaultEnv();
+  FaultEnv(const FaultEnv&) = delete;
+  FaultEnv& operator=(const FaultEnv&) = delete;
 
-  rocksdb::Status NewWritableFile(const std::string& name, std::unique_ptr<rocksdb::WritableFile>* file,
-                                  const rocksdb::EnvOptions& options) override;
-  rocksdb::Status RenameFile(const std::string& from, const std::string& to) override;
-  rocksdb::Status DeleteFile(const std::string& name) override;
-  // Free space is what the fault says, so that RocksDB's own recovery looks at the same disk.
-  rocksdb::Status GetFreeSpace(const std::string& path, uint64_t* free) override;
+  rocksdb::Env* env();
+
+  // The power fails now, or after `operations` more; from then on every operation fails.
+  void Cut();
+  void CutAfter(int64_t operations);
+  bool is_cut() const;
+  int64_t operations() const;  // carried out so far
+  // The power is back, and the files are as the fault model says; null keeps nothing unsynced. REQUIRES: no store is open.
+  void Restore(const Kept& kept = nullptr);
+
+  // Room for `bytes` more; nullopt: no limit. Deleting files does not make room.
+  void SetFree(std::optional<uint64_t> bytes);
+  void SetFault(Fault fault);
 
  private:
-  class File;
-
-  std::atomic<bool> lose_syncs_{false};
-  std::atomic<bool> full_{false};
-  absl::Mutex mu_;
-  std::map<std::string, uint64_t> synced_ ABSL_GUARDED_BY(mu_);  // bytes, by file
+  class Disk;
+  const std::shared_ptr<Disk> disk_;
+  const std::unique_ptr<rocksdb::Env> env_;
 };
 
 }  // namespace fairlead::storage

@@ -1,232 +1,649 @@
-// What only the store on RocksDB promises: refusals by name, damage found, crashes and full disks survived.
+// What the RocksDB store promises of its files: formats refused by name, damage found, power failures, full and failing disks.
 
 #include "storage/rocksdb_store.h"
 
-#include <absl/time/clock.h>
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "api/errors.h"
 #include "storage/fault_env.h"
-#include "storage/scratch_directory.h"
 
 namespace fairlead::storage {
 namespace {
 
+namespace fs = std::filesystem;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
+using Operation = FaultEnv::Operation;
 
-std::unique_ptr<Store> MustOpen(const std::string& path, rocksdb::Env* env = nullptr) {
-  auto store = OpenRocksDbStore({.path = path, .env = env});
-  EXPECT_TRUE(store.ok()) << store.status();
-  return store.ok() ? *std::move(store) : nullptr;
+std::string Read(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
-absl::Status Put(Store& store, const std::string& key, const std::string& value, Sync sync = Sync::kYes) {
-  auto batch = store.NewBatch();
-  batch->Put(Cf::kRecords, key, value);
-  return store.Write(batch.get(), sync);
+void Overwrite(const fs::path& path, const std::string& bytes) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out << bytes;
 }
 
-std::string Refusal(const std::string& path) {
-  auto store = OpenRocksDbStore({.path = path});
-  EXPECT_FALSE(store.ok());
-  return store.ok() ? "" : store.status().ToString();
-}
+std::string Message(const absl::Status& status) { return std::string(status.message()); }
 
-void FlipByte(const std::filesystem::path& file, std::streamoff at) {
-  std::fstream f(file, std::ios::in | std::ios::out | std::ios::binary);
-  f.seekg(at);
-  char c = static_cast<char>(f.get());
-  f.seekp(at);
-  f.put(static_cast<char>(c ^ 0x40));
-}
-
-std::vector<std::filesystem::path> FilesWith(const std::string& path, const std::string& part) {
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(path)) {
-    if (entry.path().filename().string().find(part) != std::string::npos) files.push_back(entry.path());
+class RocksDbStoreTest : public testing::Test {
+ protected:
+  RocksDbStoreTest() {
+    const std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
+    options_.path = testing::TempDir() + "rocksdb_store_test." + std::to_string(getpid()) + "." + name;
+    options_.env = disk_.env();
+    fs::remove_all(options_.path);
   }
-  return files;
-}
-
-TEST(RocksDbStoreTest, AnotherFormatVersionIsRefusedByName) {
-  ScratchDirectory scratch;
-  {
-    auto store = MustOpen(scratch.path());
-    std::string version;
-    PutU32(&version, kFormatVersion + 41);
-    auto batch = store->NewBatch();
-    batch->Put(Cf::kMeta, kMetaFormat, version);
-    ASSERT_TRUE(store->Write(batch.get(), Sync::kYes).ok());
+  ~RocksDbStoreTest() override {
+    store_.reset();
+    fs::remove_all(options_.path);
   }
-  EXPECT_THAT(Refusal(scratch.path()), HasSubstr("has format version 42; this program reads version 1"));
-  EXPECT_THAT(Refusal(scratch.path()), HasSubstr(scratch.path()));
-}
 
-TEST(RocksDbStoreTest, ColumnFamiliesOfAnotherProgramAreRefusedByName) {
-  ScratchDirectory scratch;
-  MustOpen(scratch.path()).reset();
-  {
+  absl::Status Open() {
+    store_.reset();
+    auto opened = OpenRocksDbStore(options_);
+    if (!opened.ok()) return opened.status();
+    store_ = std::move(*opened);
+    return absl::OkStatus();
+  }
+
+  // Batch `n` writes the same number to several families, as a commit does: a key of its own, and one that every batch replaces.
+  absl::Status Write(int n, Sync sync, size_t payload_bytes = 200) {
+    auto batch = store_->NewBatch();
+    batch->Put(Cf::kHeaders, Key(n), Value(n, 60));
+    batch->Put(Cf::kPayloads, Key(n), Value(n, payload_bytes));
+    batch->Put(Cf::kJournal, Key(n), "");
+    batch->Put(Cf::kLogs, "end", Value(n, 8));
+    return store_->Write(batch.get(), sync);
+  }
+  static std::string Key(int n) { return fmt::format("{:08}", n); }
+  static std::string Value(int n, size_t bytes) {
+    std::mt19937 random(static_cast<uint32_t>(n));
+    std::string out = fmt::format("{:08}", n);
+    while (out.size() < bytes) out += static_cast<char>(random());
+    return out;
+  }
+
+  // How many of the batches 0, 1, ... are there: whole and unchanged, with nothing after them.
+  int Written(size_t payload_bytes = 200) {
+    int n = 0;
+    auto it = store_->Iterate(Cf::kHeaders, "", "");
+    for (it->SeekToFirst(); it->Valid(); it->Next(), ++n) {
+      EXPECT_EQ(it->key(), Key(n));
+      EXPECT_EQ(it->value(), Value(n, 60));
+      EXPECT_EQ(*store_->Get(Cf::kPayloads, Key(n)), Value(n, payload_bytes));
+      EXPECT_EQ(*store_->Get(Cf::kJournal, Key(n)), "");
+    }
+    EXPECT_TRUE(it->status().ok()) << it->status();
+    EXPECT_EQ(*store_->Get(Cf::kPayloads, Key(n)), std::nullopt);
+    EXPECT_EQ(*store_->Get(Cf::kJournal, Key(n)), std::nullopt);
+    EXPECT_EQ(*store_->Get(Cf::kLogs, "end"), n == 0 ? std::nullopt : std::optional(Value(n - 1, 8)));
+    return n;
+  }
+
+  std::vector<fs::path> Files(const std::string& prefix, const std::string& suffix) {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(options_.path)) {
+      const std::string name = entry.path().filename();
+      if (name.starts_with(prefix) && name.ends_with(suffix)) files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+
+  // The same directory with RocksDB alone, to lay what the store must refuse.
+  void WithRocksDb(const std::vector<std::string>& families,
+                   const std::function<void(rocksdb::DB*, std::vector<rocksdb::ColumnFamilyHandle*>&)>& change) {
     rocksdb::Options options;
-    std::vector<std::string> names;
-    ASSERT_TRUE(rocksdb::DB::ListColumnFamilies(options, scratch.path(), &names).ok());
-    std::vector<rocksdb::ColumnFamilyDescriptor> families;
-    for (const std::string& name : names) families.emplace_back(name, rocksdb::ColumnFamilyOptions());
+    options.create_if_missing = true;
+    options.create_missing_column_families = true;
+    std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+    for (const std::string& family : families) descriptors.emplace_back(family, rocksdb::ColumnFamilyOptions());
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
-    rocksdb::DB* db = nullptr;
-    ASSERT_TRUE(rocksdb::DB::Open(options, scratch.path(), families, &handles, &db).ok());
-    rocksdb::ColumnFamilyHandle* handle = nullptr;
-    ASSERT_TRUE(db->CreateColumnFamily({}, "strange", &handle).ok());
-    handles.push_back(handle);
-    for (auto* h : handles) ASSERT_TRUE(db->DestroyColumnFamilyHandle(h).ok());
-    delete db;
+    rocksdb::DB* raw = nullptr;
+    rocksdb::Status opened = rocksdb::DB::Open(options, options_.path, descriptors, &handles, &raw);
+    ASSERT_TRUE(opened.ok()) << opened.ToString();
+    std::unique_ptr<rocksdb::DB> db(raw);
+    change(db.get(), handles);
+    for (rocksdb::ColumnFamilyHandle* handle : handles) ASSERT_TRUE(db->DestroyColumnFamilyHandle(handle).ok());
   }
-  EXPECT_THAT(Refusal(scratch.path()), HasSubstr("'strange'"));
+  static std::vector<std::string> AllFamilies() { return {kCfNames.begin(), kCfNames.end()}; }
+
+  FaultEnv disk_;
+  RocksDbOptions options_;
+  std::unique_ptr<Store> store_;
+};
+
+// --- formats -----------------------------------------------------------------------------------------------------------------------------
+
+TEST_F(RocksDbStoreTest, TheFormatVersionIsSyncedAtCreation) {
+  ASSERT_TRUE(Open().ok());
+  disk_.Cut();
+  store_.reset();
+  disk_.Restore();
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(*store_->Get(Cf::kMeta, kMetaFormat), std::string("\0\0\0\1", 4));
 }
 
-TEST(RocksDbStoreTest, AStoreOpenElsewhereIsRefusedByName) {
-  ScratchDirectory scratch;
-  auto store = MustOpen(scratch.path());
-  EXPECT_THAT(Refusal(scratch.path()), HasSubstr("open in another process"));
+TEST_F(RocksDbStoreTest, RefusesAnotherFormatVersionNamingBoth) {
+  ASSERT_TRUE(Open().ok());
+  auto batch = store_->NewBatch();
+  batch->Put(Cf::kMeta, kMetaFormat, std::string("\0\0\0\7", 4));
+  ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
+  for (int i = 0; i < 2; ++i) {
+    absl::Status status = Open();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(Message(status), HasSubstr(options_.path));
+    EXPECT_THAT(Message(status), HasSubstr("format version 7"));
+    EXPECT_THAT(Message(status), HasSubstr("version 1"));
+  }
 }
 
-TEST(RocksDbStoreTest, ADamagedRootIsRefused) {
-  for (const char* victim : {"CURRENT", "MANIFEST-"}) {
-    SCOPED_TRACE(victim);
-    ScratchDirectory scratch;
-    {
-      auto store = MustOpen(scratch.path());
-      ASSERT_TRUE(Put(*store, "a", "1").ok());
+TEST_F(RocksDbStoreTest, AnotherFormatVersionIsNamedEvenWhenItsFamiliesDiffer) {
+  ASSERT_TRUE(Open().ok());
+  auto batch = store_->NewBatch();
+  batch->Put(Cf::kMeta, kMetaFormat, std::string("\0\0\0\2", 4));
+  ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
+  store_.reset();
+  std::vector<std::string> families = AllFamilies();
+  families.push_back("receipts");
+  WithRocksDb(families, [](auto*, auto&) {});
+  absl::Status status = Open();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Message(status), HasSubstr("format version 2"));
+}
+
+TEST_F(RocksDbStoreTest, RefusesAnUnknownFamilyByName) {
+  ASSERT_TRUE(Open().ok());
+  store_.reset();
+  std::vector<std::string> families = AllFamilies();
+  families.push_back("stowaway");
+  WithRocksDb(families, [](auto*, auto&) {});
+  absl::Status status = Open();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Message(status), HasSubstr("'stowaway'"));
+  EXPECT_THAT(Message(status), HasSubstr(options_.path));
+}
+
+TEST_F(RocksDbStoreTest, RefusesAMissingFamilyByNameAndDoesNotMakeItAgain) {
+  ASSERT_TRUE(Open().ok());
+  ASSERT_TRUE(Write(0, Sync::kYes).ok());
+  store_.reset();
+  WithRocksDb(AllFamilies(),
+              [](rocksdb::DB* db, auto& handles) { ASSERT_TRUE(db->DropColumnFamily(handles[static_cast<size_t>(Cf::kTree)]).ok()); });
+  for (int i = 0; i < 2; ++i) {
+    absl::Status status = Open();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(Message(status), HasSubstr("'tree'"));
+  }
+}
+
+TEST_F(RocksDbStoreTest, RefusesADatabaseOfAnotherProgram) {
+  WithRocksDb({"default"}, [](rocksdb::DB* db, auto&) { ASSERT_TRUE(db->Put(rocksdb::WriteOptions(), "theirs", "x").ok()); });
+  for (int i = 0; i < 2; ++i) {
+    absl::Status status = Open();
+    EXPECT_THAT(status.code(), AnyOf(absl::StatusCode::kFailedPrecondition, absl::StatusCode::kDataLoss));
+    EXPECT_THAT(Message(status), HasSubstr(options_.path));
+  }
+}
+
+TEST_F(RocksDbStoreTest, ALostFormatVersionIsDamage) {
+  ASSERT_TRUE(Open().ok());
+  ASSERT_TRUE(Write(0, Sync::kYes).ok());  // nothing else in `meta`
+  auto batch = store_->NewBatch();
+  batch->Delete(Cf::kMeta, kMetaFormat);
+  ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
+  absl::Status status = Open();
+  EXPECT_EQ(ReasonOf(status), "STORE_DAMAGED") << status;
+}
+
+TEST_F(RocksDbStoreTest, APathThatIsAFileIsRefused) {
+  Overwrite(options_.path, "not a directory");
+  absl::Status status = Open();
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(Message(status), HasSubstr(options_.path));
+  EXPECT_EQ(Read(options_.path), "not a directory");
+}
+
+// The power fails at each step of the creation in turn: the next start makes a whole store of what there is.
+TEST_F(RocksDbStoreTest, ACreationCutShortIsTakenUp) {
+  int64_t steps = 0;
+  for (bool cut = true; cut; ++steps) {
+    ASSERT_LT(steps, 5000);
+    fs::remove_all(options_.path);
+    disk_.CutAfter(steps);
+    absl::Status created = Open();
+    cut = disk_.is_cut();
+    EXPECT_TRUE(created.ok() || cut) << created;
+    store_.reset();
+    disk_.Restore([&](const std::string&, uint64_t unsynced) { return steps % 2 == 0 ? 0 : unsynced; });
+    absl::Status reopened = Open();
+    ASSERT_TRUE(reopened.ok()) << "cut after " << steps << " operations: " << reopened;
+    ASSERT_EQ(Written(), 0);
+    ASSERT_TRUE(Write(0, Sync::kYes).ok());
+    ASSERT_TRUE(Open().ok());
+    ASSERT_EQ(Written(), 1);
+    store_.reset();
+  }
+  EXPECT_GT(steps, 50);  // the creation is more than that
+}
+
+// --- who has it open ---------------------------------------------------------------------------------------------------------------------
+
+TEST_F(RocksDbStoreTest, IsOpenOnceInAProcess) {
+  ASSERT_TRUE(Open().ok());
+  auto second = OpenRocksDbStore(options_);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(Message(second.status()), HasSubstr(options_.path));
+  EXPECT_TRUE(Write(0, Sync::kYes).ok());
+}
+
+TEST_F(RocksDbStoreTest, IsOpenInOneProcess) {
+  ASSERT_TRUE(Open().ok());
+  ASSERT_TRUE(Write(0, Sync::kYes).ok());
+  store_.reset();
+  const std::string lock = options_.path + "/LOCK";
+  int locked[2], release[2];
+  ASSERT_EQ(pipe(locked), 0);
+  ASSERT_EQ(pipe(release), 0);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {  // only what is safe after a fork beside threads
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0, .l_pid = 0};
+    const int fd = open(lock.c_str(), O_RDWR);
+    char byte = fd >= 0 && fcntl(fd, F_SETLK, &whole) == 0 ? 'y' : 'n';
+    if (write(locked[1], &byte, 1) != 1 || read(release[0], &byte, 1) != 1) _exit(1);
+    _exit(0);
+  }
+  char byte = 0;
+  ASSERT_EQ(read(locked[0], &byte, 1), 1);
+  EXPECT_EQ(byte, 'y');
+  absl::Status status = Open();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  EXPECT_THAT(Message(status), HasSubstr(options_.path));
+  ASSERT_EQ(write(release[1], &byte, 1), 1);
+  int exit_status = -1;
+  ASSERT_EQ(waitpid(child, &exit_status, 0), child);
+  EXPECT_EQ(exit_status, 0);
+  for (int fd : {locked[0], locked[1], release[0], release[1]}) close(fd);
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(Written(), 1);
+}
+
+TEST_F(RocksDbStoreTest, AFailureInAPathNamedLockIsNotCalledALock) {
+  options_.path += ".lock";
+  disk_.SetFault([](Operation operation, const std::string&) {
+    return operation == Operation::kAppend ? rocksdb::IOStatus::IOError("the device is gone") : rocksdb::IOStatus::OK();
+  });
+  absl::Status status = Open();
+  EXPECT_EQ(ReasonOf(status), "STORAGE_FAILED") << status;
+  fs::remove_all(options_.path);
+}
+
+// --- damage ------------------------------------------------------------------------------------------------------------------------------
+
+class DamageTest : public RocksDbStoreTest {
+ protected:
+  static constexpr int kBatches = 40;
+
+  // A store with tables, a log and a manifest of several edits.
+  void Lay() {
+    ASSERT_TRUE(Open().ok());
+    for (int n = 0; n < kBatches / 2; ++n) ASSERT_TRUE(Write(n, Sync::kYes).ok());
+    ASSERT_TRUE(Open().ok());  // recovery writes tables
+    for (int n = kBatches / 2; n < kBatches; ++n) ASSERT_TRUE(Write(n, Sync::kYes).ok());
+    // Left as a power failure leaves it: closed in order there would be no log.
+    disk_.Cut();
+    store_.reset();
+    disk_.Restore();
+    pristine_ = options_.path + ".pristine";
+    fs::remove_all(pristine_);
+    fs::copy(options_.path, pristine_, fs::copy_options::recursive);
+  }
+  void Relay() {
+    store_.reset();
+    fs::remove_all(options_.path);
+    fs::copy(pristine_, options_.path, fs::copy_options::recursive);
+  }
+  ~DamageTest() override {
+    if (!pristine_.empty()) fs::remove_all(pristine_);
+  }
+
+  enum class Outcome { kRefused, kFoundOnRead, kHarmless };
+  // Opens and reads everything. Damage is named, or there is none: a wrong or missing value fails the test.
+  Outcome OpenAndReadAll(const std::string& what) {
+    absl::Status opened = Open();
+    if (!opened.ok()) {
+      EXPECT_EQ(ReasonOf(opened), "STORE_DAMAGED") << what << ": " << opened;
+      EXPECT_THAT(Message(opened), HasSubstr(options_.path)) << what;
+      return Outcome::kRefused;
     }
-    auto files = FilesWith(scratch.path(), victim);
-    ASSERT_FALSE(files.empty());
-    FlipByte(files[0], static_cast<std::streamoff>(std::filesystem::file_size(files[0]) / 2));
-    auto store = OpenRocksDbStore({.path = scratch.path()});
-    ASSERT_FALSE(store.ok());
-    EXPECT_THAT(store.status().ToString(), HasSubstr(scratch.path()));
-  }
-  ScratchDirectory scratch;
-  MustOpen(scratch.path()).reset();
-  std::filesystem::remove(scratch.path() + "/CURRENT");
-  EXPECT_THAT(Refusal(scratch.path()), HasSubstr("CURRENT is missing"));
-}
-
-TEST(RocksDbStoreTest, DamageBeforeTheTailOfTheLogIsRefused) {
-  ScratchDirectory scratch;
-  {
-    auto store = MustOpen(scratch.path());
-    for (int i = 0; i < 100; ++i) ASSERT_TRUE(Put(*store, std::to_string(i), std::string(1000, 'v')).ok());
-  }
-  bool damaged = false;
-  for (const auto& file : FilesWith(scratch.path(), ".log")) {
-    if (std::filesystem::file_size(file) < 50000) continue;
-    FlipByte(file, 20000);
-    damaged = true;
-  }
-  ASSERT_TRUE(damaged);
-  auto store = OpenRocksDbStore({.path = scratch.path()});
-  ASSERT_FALSE(store.ok());
-  EXPECT_EQ(ReasonOf(store.status()), "STORE_DAMAGED");
-}
-
-TEST(RocksDbStoreTest, ADamagedTableNeverAnswersWithWrongBytes) {
-  ScratchDirectory scratch;
-  constexpr int kKeys = 2000;
-  {
-    auto store = MustOpen(scratch.path());
-    for (int i = 0; i < kKeys; ++i) ASSERT_TRUE(Put(*store, "key" + std::to_string(i), "value" + std::to_string(i), Sync::kNo).ok());
-  }
-  MustOpen(scratch.path()).reset();  // recovery writes the log's contents into tables
-  auto tables = FilesWith(scratch.path(), ".sst");
-  ASSERT_FALSE(tables.empty());
-  for (const auto& table : tables) {
-    if (std::filesystem::file_size(table) > 8192) FlipByte(table, 3000);
-  }
-  auto store = OpenRocksDbStore({.path = scratch.path()});
-  if (!store.ok()) {
-    EXPECT_EQ(ReasonOf(store.status()), "STORE_DAMAGED");
-    return;
-  }
-  int refused = 0;
-  for (int i = 0; i < kKeys; ++i) {
-    auto value = (*store)->Get(Cf::kRecords, "key" + std::to_string(i));
-    if (!value.ok()) {
-      EXPECT_EQ(ReasonOf(value.status()), "STORE_DAMAGED");
-      ++refused;
-    } else {
-      EXPECT_EQ(*value, "value" + std::to_string(i));
-    }
-  }
-  EXPECT_GT(refused, 0);
-  auto it = (*store)->Iterate(Cf::kRecords, {}, {});
-  it->SeekToFirst();
-  while (it->Valid()) it->Next();
-  EXPECT_EQ(ReasonOf(it->status()), "STORE_DAMAGED");
-}
-
-TEST(RocksDbStoreTest, LossOfPowerKeepsEverySyncedWriteAndAPrefixOfTheRest) {
-  for (int synced = 0; synced <= 20; synced += 5) {
-    SCOPED_TRACE(synced);
-    ScratchDirectory scratch;
-    FaultEnv env;
-    {
-      auto store = MustOpen(scratch.path(), &env);
-      for (int i = 0; i < 20; ++i) {
-        if (i == synced) env.StopSyncing();
-        ASSERT_TRUE(Put(*store, std::to_string(i), std::string(3000, 'v'), i + 1 == synced ? Sync::kYes : Sync::kNo).ok());
+    bool found = false;
+    auto expect = [&](Cf cf, const std::string& key, const std::string& value) {
+      auto got = store_->Get(cf, key);
+      if (!got.ok()) {
+        EXPECT_EQ(ReasonOf(got.status()), "STORE_DAMAGED") << what;
+        found = true;
+        return;
       }
-      if (synced == 20) env.StopSyncing();
+      EXPECT_EQ(*got, value) << what << ": wrong data for " << key;
+    };
+    for (int n = 0; n < kBatches; ++n) {
+      expect(Cf::kHeaders, Key(n), Value(n, 60));
+      expect(Cf::kPayloads, Key(n), Value(n, 200));
+      expect(Cf::kJournal, Key(n), "");
     }
-    env.DropUnsynced();
-    auto store = MustOpen(scratch.path(), &env);
-    ASSERT_NE(store, nullptr);
-    bool gone = false;
-    for (int i = 0; i < 20; ++i) {
-      auto value = store->Get(Cf::kRecords, std::to_string(i));
-      ASSERT_TRUE(value.ok());
-      if (i < synced) {
-        EXPECT_TRUE(value->has_value()) << i;
+    expect(Cf::kLogs, "end", Value(kBatches - 1, 8));
+    for (Cf cf : {Cf::kHeaders, Cf::kPayloads, Cf::kJournal}) {
+      auto it = store_->Iterate(cf, "", "");
+      int n = 0;
+      for (it->SeekToFirst(); it->Valid(); it->Next(), ++n) {
+        EXPECT_EQ(it->key(), Key(n)) << what;
+        EXPECT_EQ(it->value(), cf == Cf::kJournal ? "" : Value(n, cf == Cf::kHeaders ? 60 : 200)) << what;
       }
-      EXPECT_FALSE(gone && value->has_value()) << "a hole before " << i;
-      gone = gone || !value->has_value();
+      if (it->status().ok()) {
+        EXPECT_EQ(n, kBatches) << what << ": iteration ended early without a word";
+      } else {
+        EXPECT_EQ(ReasonOf(it->status()), "STORE_DAMAGED") << what;
+        found = true;
+      }
     }
+    return found ? Outcome::kFoundOnRead : Outcome::kHarmless;
+  }
+
+  // Flips one bit at each of up to `most` places of `path`, one at a time.
+  std::map<Outcome, int> FlipThrough(const fs::path& path, size_t most) {
+    std::map<Outcome, int> outcomes;
+    const std::string bytes = Read(path);
+    const size_t step = std::max<size_t>(1, bytes.size() / most);
+    for (size_t at = 0; at < bytes.size(); at += step) {
+      Relay();
+      std::string damaged = bytes;
+      damaged[at] = static_cast<char>(damaged[at] ^ (1 << (at % 8)));
+      Overwrite(path, damaged);
+      ++outcomes[OpenAndReadAll(fmt::format("{} with byte {} of {} flipped", path.filename().string(), at, bytes.size()))];
+    }
+    return outcomes;
+  }
+
+  std::string pristine_;
+};
+
+TEST_F(DamageTest, UndamagedItIsHarmless) {
+  Lay();
+  EXPECT_EQ(OpenAndReadAll("nothing flipped"), Outcome::kHarmless);
+}
+
+TEST_F(DamageTest, AFlippedByteInATable) {
+  Lay();
+  std::vector<fs::path> tables = Files("", ".sst");
+  ASSERT_GE(tables.size(), 4u);
+  int named = 0;
+  for (const fs::path& table : tables) {
+    std::map<Outcome, int> outcomes = FlipThrough(table, 40);
+    named += outcomes[Outcome::kRefused] + outcomes[Outcome::kFoundOnRead];
+  }
+  EXPECT_GT(named, 20);
+}
+
+TEST_F(DamageTest, AFlippedByteInTheLog) {
+  Lay();
+  std::vector<fs::path> logs = Files("", ".log");
+  ASSERT_EQ(logs.size(), 1u);
+  std::map<Outcome, int> outcomes = FlipThrough(logs[0], 60);
+  EXPECT_GT(outcomes[Outcome::kRefused], 50);
+}
+
+TEST_F(DamageTest, AFlippedByteInTheManifest) {
+  Lay();
+  std::vector<fs::path> manifests = Files("MANIFEST-", "");
+  ASSERT_EQ(manifests.size(), 1u);
+  std::map<Outcome, int> outcomes = FlipThrough(manifests[0], 60);
+  EXPECT_GT(outcomes[Outcome::kRefused], 50);
+}
+
+TEST_F(DamageTest, AnyOtherCurrent) {
+  Lay();
+  const fs::path current = options_.path + "/CURRENT";
+  const std::string bytes = Read(current);
+  EXPECT_EQ(FlipThrough(current, bytes.size())[Outcome::kRefused], static_cast<int>(bytes.size()));
+  for (const std::string& damaged : {std::string(), std::string("\n"), std::string("MANIFEST-999999\n"), bytes.substr(0, 9)}) {
+    Relay();
+    Overwrite(current, damaged);
+    EXPECT_EQ(OpenAndReadAll("CURRENT is '" + damaged + "'"), Outcome::kRefused);
   }
 }
 
-TEST(RocksDbStoreTest, AFullDiskIsNamedLosesNothingAndEnds) {
-  ScratchDirectory scratch;
-  FaultEnv env;
-  {
-    auto store = MustOpen(scratch.path(), &env);
-    ASSERT_TRUE(Put(*store, "before", "1").ok());
-    env.set_full(true);
+TEST_F(DamageTest, AMissingFile) {
+  Lay();
+  std::vector<fs::path> files = Files("", ".sst");
+  for (const fs::path& manifest : Files("MANIFEST-", "")) files.push_back(manifest);
+  files.push_back(options_.path + "/CURRENT");
+  for (const fs::path& file : files) {
+    Relay();
+    ASSERT_TRUE(fs::remove(file));
+    EXPECT_NE(OpenAndReadAll(file.filename().string() + " is missing"), Outcome::kHarmless);
+    EXPECT_FALSE(fs::exists(file)) << "made anew";
+  }
+}
+
+TEST_F(DamageTest, ATruncatedTable) {
+  Lay();
+  for (const fs::path& table : Files("", ".sst")) {
+    Relay();
+    fs::resize_file(table, fs::file_size(table) / 2);
+    EXPECT_NE(OpenAndReadAll(table.filename().string() + " is cut in half"), Outcome::kHarmless);
+  }
+}
+
+// --- power -------------------------------------------------------------------------------------------------------------------------------
+
+// Writes until the power fails somewhere, over and over on the same store: every synced batch is there, in order, then a prefix of the
+// unsynced ones, each whole.
+TEST_F(RocksDbStoreTest, APowerFailureLosesNothingSynced) {
+  options_.memtables_bytes_max = 256 << 10;  // so that tables are written and compacted too
+  options_.wal_bytes_max = 128 << 10;
+  std::mt19937 random(4);
+  ASSERT_TRUE(Open().ok());
+  int written = 0, cuts_while_writing = 0, lost = 0, kept = 0;
+  for (int round = 0; round < 60; ++round) {
+    int synced = written, n = written;
+    disk_.CutAfter(static_cast<int64_t>(random() % 400));
+    for (int i = 0; i < 150; ++i, ++n) {
+      const Sync sync = random() % 4 == 0 ? Sync::kYes : Sync::kNo;
+      if (!Write(n, sync).ok()) {
+        ++cuts_while_writing;
+        ++n;  // it may be there or not, but whole
+        break;
+      }
+      if (sync == Sync::kYes) synced = n + 1;
+    }
+    disk_.Cut();
+    store_.reset();
+    disk_.Restore([&](const std::string&, uint64_t unsynced) { return random() % (unsynced + 1); });
+    absl::Status status = Open();
+    ASSERT_TRUE(status.ok()) << "round " << round << ": " << status;
+    written = Written();
+    ASSERT_FALSE(HasFailure()) << "round " << round;
+    ASSERT_GE(written, synced) << "round " << round;
+    ASSERT_LE(written, n) << "round " << round;
+    lost += n - written;
+    kept += written - synced;
+  }
+  // The test is about something only if all of these happened.
+  EXPECT_GT(cuts_while_writing, 10);
+  EXPECT_GT(lost, 0);
+  EXPECT_GT(kept, 0);
+}
+
+// The power fails at each step of a recovery in turn.
+TEST_F(RocksDbStoreTest, APowerFailureDuringRecoveryLosesNothing) {
+  ASSERT_TRUE(Open().ok());
+  for (int n = 0; n < 10; ++n) ASSERT_TRUE(Write(n, Sync::kYes).ok());
+  disk_.Cut();
+  store_.reset();
+  disk_.Restore();
+  int64_t steps = 0;
+  for (bool cut = true; cut; ++steps) {
+    ASSERT_LT(steps, 5000);
+    disk_.CutAfter(steps);
+    Open().IgnoreError();
+    cut = disk_.is_cut();
+    store_.reset();
+    disk_.Restore([&](const std::string&, uint64_t unsynced) { return steps % 2 == 0 ? 0 : unsynced; });
+  }
+  EXPECT_GT(steps, 10);
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(Written(), 10);
+}
+
+// --- a full disk -------------------------------------------------------------------------------------------------------------------------
+
+// Fills the disk at every point of the record, then makes room. `before` batches are in memory when it happens.
+class FullDiskTest : public RocksDbStoreTest, public testing::WithParamInterface<int> {};
+
+TEST_P(FullDiskTest, IsSaidAndPasses) {
+  for (uint64_t room : {0, 1, 7, 100, 4096, 20'000, 32'768, 40'000, 66'000, 100'000}) {
+    SCOPED_TRACE(fmt::format("room for {} bytes", room));
+    fs::remove_all(options_.path);
+    ASSERT_TRUE(Open().ok());
+    for (int n = 0; n < GetParam(); ++n) ASSERT_TRUE(Write(n, Sync::kYes).ok());
+    disk_.SetFree(room);
+    constexpr size_t kLarge = 120'000;  // more than any of the rooms
     for (int i = 0; i < 3; ++i) {
-      absl::Status status = Put(*store, "during", "2");
-      EXPECT_EQ(ReasonOf(status), "STORAGE_FULL") << status;
+      absl::Status status = Write(GetParam(), i == 1 ? Sync::kNo : Sync::kYes, kLarge);
+      ASSERT_EQ(ReasonOf(status), "STORAGE_FULL") << status;
+      ASSERT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+      ASSERT_THAT(Message(status), HasSubstr(options_.path));
+      ASSERT_EQ(Written(), GetParam());
     }
-    EXPECT_EQ(*store->Get(Cf::kRecords, "before"), "1");
-    EXPECT_EQ(*store->Get(Cf::kRecords, "during"), std::nullopt);
-    env.set_full(false);
-    // RocksDB's own recovery may be at it.
-    absl::Time deadline = absl::Now() + absl::Seconds(60);
-    absl::Status status = Put(*store, "after", "3");
-    while (!status.ok() && absl::Now() < deadline) {
-      EXPECT_EQ(ReasonOf(status), "STORAGE_FULL") << status;
-      absl::SleepFor(absl::Milliseconds(20));
-      status = Put(*store, "after", "3");
+    disk_.SetFree(std::nullopt);
+    for (int n = GetParam(); n < GetParam() + 5; ++n) {
+      absl::Status status = Write(n, Sync::kYes);
+      ASSERT_TRUE(status.ok()) << status;
     }
-    EXPECT_TRUE(status.ok()) << status;
-    EXPECT_EQ(*store->Get(Cf::kRecords, "after"), "3");
+    ASSERT_EQ(Written(), GetParam() + 5);
+    disk_.Cut();
+    store_.reset();
+    disk_.Restore();
+    absl::Status reopened = Open();
+    ASSERT_TRUE(reopened.ok()) << reopened;
+    ASSERT_EQ(Written(), GetParam() + 5);
+    store_.reset();
   }
-  auto store = MustOpen(scratch.path(), &env);
-  ASSERT_NE(store, nullptr);
-  EXPECT_EQ(*store->Get(Cf::kRecords, "before"), "1");
-  EXPECT_EQ(*store->Get(Cf::kRecords, "during"), std::nullopt);
-  EXPECT_EQ(*store->Get(Cf::kRecords, "after"), "3");
+}
+
+INSTANTIATE_TEST_SUITE_P(Before, FullDiskTest, testing::Values(0, 1, 20));
+
+TEST_F(RocksDbStoreTest, ARestartOnAFullDiskRecoversToo) {
+  ASSERT_TRUE(Open().ok());
+  for (int n = 0; n < 5; ++n) ASSERT_TRUE(Write(n, Sync::kYes).ok());
+  store_.reset();
+  disk_.SetFree(0);
+  absl::Status full = Open();
+  EXPECT_EQ(ReasonOf(full), "STORAGE_FULL") << full;
+  EXPECT_THAT(Message(full), HasSubstr(options_.path));
+  // Room to open, none to write: nothing is in memory when the first write fails.
+  disk_.SetFree(std::nullopt);
+  ASSERT_TRUE(Open().ok());
+  disk_.SetFree(0);
+  EXPECT_EQ(ReasonOf(Write(5, Sync::kYes)), "STORAGE_FULL");
+  EXPECT_EQ(Written(), 5);
+  disk_.SetFree(std::nullopt);
+  absl::Status status = Write(5, Sync::kYes);
+  ASSERT_TRUE(status.ok()) << status;
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(Written(), 6);
+}
+
+// The sync fails for lack of space after the record was written, as on file systems that allocate late.
+TEST_F(RocksDbStoreTest, ADiskFoundFullBySyncing) {
+  ASSERT_TRUE(Open().ok());
+  for (int n = 0; n < 5; ++n) ASSERT_TRUE(Write(n, Sync::kYes).ok());
+  disk_.SetFault([](Operation operation, const std::string& path) {
+    if (operation != Operation::kSync || !path.ends_with(".log")) return rocksdb::IOStatus::OK();
+    rocksdb::IOStatus status = rocksdb::IOStatus::NoSpace("the disk is full");
+    status.SetRetryable(true);
+    return status;
+  });
+  EXPECT_EQ(ReasonOf(Write(5, Sync::kYes)), "STORAGE_FULL");
+  EXPECT_EQ(Written(), 5);
+  disk_.SetFault(nullptr);
+  for (int n = 5; n < 10; ++n) {
+    absl::Status status = Write(n, Sync::kYes);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  disk_.Cut();
+  store_.reset();
+  disk_.Restore();
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(Written(), 10);
+}
+
+// The disk fills while tables are written in the background.
+TEST_F(RocksDbStoreTest, ADiskFilledByTables) {
+  options_.memtables_bytes_max = 128 << 10;
+  ASSERT_TRUE(Open().ok());
+  int n = 0;
+  for (; n < 50; ++n) ASSERT_TRUE(Write(n, Sync::kYes, 2000).ok());
+  disk_.SetFree(300 << 10);
+  absl::Status status;
+  for (; n < 5000; ++n) {
+    status = Write(n, Sync::kYes, 2000);
+    if (!status.ok()) break;
+  }
+  EXPECT_EQ(ReasonOf(status), "STORAGE_FULL") << status;
+  EXPECT_EQ(Written(2000), n);
+  disk_.SetFree(std::nullopt);
+  for (int end = n + 100; n < end; ++n) {
+    status = Write(n, Sync::kYes, 2000);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  EXPECT_EQ(Written(2000), n);
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(Written(2000), n);
+}
+
+// --- a failing disk ----------------------------------------------------------------------------------------------------------------------
+
+TEST_F(RocksDbStoreTest, AFailedSyncStopsWritesUntilReopened) {
+  ASSERT_TRUE(Open().ok());
+  for (int n = 0; n < 5; ++n) ASSERT_TRUE(Write(n, Sync::kYes).ok());
+  disk_.SetFault([](Operation operation, const std::string& path) {
+    return operation == Operation::kSync && path.ends_with(".log") ? rocksdb::IOStatus::IOError("the device is gone")
+                                                                   : rocksdb::IOStatus::OK();
+  });
+  absl::Status status = Write(5, Sync::kYes);
+  EXPECT_EQ(ReasonOf(status), "STORAGE_FAILED") << status;
+  EXPECT_THAT(Message(status), HasSubstr(options_.path));
+  EXPECT_THAT(Message(status), HasSubstr("the device is gone"));
+  disk_.SetFault(nullptr);
+  // A sync that failed once says nothing when it succeeds later: the bytes may be gone from memory and disk alike.
+  EXPECT_EQ(ReasonOf(Write(5, Sync::kYes)), "STORAGE_FAILED");
+  EXPECT_EQ(ReasonOf(Write(5, Sync::kNo)), "STORAGE_FAILED");
+  EXPECT_EQ(Written(), 5);
+  disk_.Cut();
+  store_.reset();
+  disk_.Restore();
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(Written(), 5);
+  EXPECT_TRUE(Write(5, Sync::kYes).ok());
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 
+#include "certs/commands.h"
 #include "client/cli/comments.h"
 #include "client/cli/completion.h"
 #include "client/cli/flags.h"
@@ -87,6 +88,7 @@ class CommandLine {
     for (const Resource& resource : Resources()) AddResource(resource);
     AddNetwork();
     AddImports();
+    certs::AddCertsCommands(&app_, environment_.out, &certs_result_);
     AddRest();
   }
 
@@ -103,6 +105,7 @@ class CommandLine {
       }
       return Fail(UsageError(e.what()), json);
     }
+    if (chosen_ == nullptr) return Fail(certs_result_, json);  // the certs commands run while parsing
     Session session(environment_, globals_);
     return Fail(chosen_(session), json);
   }
@@ -317,6 +320,7 @@ class CommandLine {
   bool all_sites_ = false;
   int64_t opaque_limit_ = kLimitDefault;
   std::string shell_;
+  absl::Status certs_result_;
   std::function<absl::Status(Session&)> chosen_;
 };
 

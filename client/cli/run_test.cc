@@ -343,6 +343,17 @@ TEST_F(RunTest, CompletesVerbsFlagsAndChoices) {
   }
 }
 
+TEST_F(RunTest, CertsCommandsTellHowTheyEnded) {
+  const std::string folder = (folder_ / "certs").string();
+  EXPECT_EQ(Do({"certs", "init", "--network", "demo.example", "--sites", "apac,hq", "--out", folder}).code, 0);
+  Result result = Do({"certs", "issue", "officer/apac/watch", "--dir", folder});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, StartsWith("officer/apac/watch "));
+  EXPECT_EQ(Do({"certs", "issue", "officer/apac/watch", "--dir", folder}).code, 5);
+  EXPECT_EQ(Do({"certs", "issue", "officer/mars/watch", "--dir", folder}).code, 4);
+  EXPECT_EQ(Do({"certs"}).code, 2);
+}
+
 TEST_F(RunTest, TellsItsVersion) {
   EXPECT_THAT(Do({"version"}).out, testing::MatchesRegex("fairlead [0-9]+\\.[0-9]+\\.[0-9]+\n"));
   EXPECT_TRUE(nlohmann::json::parse(Do({"version", "--json"}).out).contains("version"));

@@ -1,4 +1,5 @@
-// Delays between attempts: exponential, with full jitter (uniform in [0, ceiling)), so that peers of a node that returns do not come at once.
+// Delays between attempts: exponential, with full jitter (uniform in [0, ceiling)), so that peers of a node that returns do not come at
+// once.
 //
 // Thread safety: none; one thread at a time. Ownership: value.
 

@@ -48,8 +48,8 @@ class FakeStream {
   std::function<bool(v1::ReplicateResponse*)> tamper_down;
   std::function<bool(v1::ReplicateRequest*)> tamper_up;
 
-  absl::Status sender_status;    // of the last stream
-  absl::Status receiver_status;  // of the last stream
+  absl::Status sender_status;         // of the last stream
+  absl::Status receiver_status;       // of the last stream
   std::vector<std::string> down_log;  // every message sent down, as bytes
   std::map<LogId, int> payloads_sent;
   LinkInfo info;

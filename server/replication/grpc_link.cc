@@ -44,10 +44,7 @@ class Refusal : public Reactor {
 class ServedStream : public Reactor, public std::enable_shared_from_this<ServedStream> {
  public:
   ServedStream(Replicator* owner, grpc::CallbackServerContext* context, SiteId peer)
-      : owner_(*owner),
-        context_(context),
-        peer_(peer),
-        sender_(owner->options_.sender, owner->source_, owner->sink_, peer, SteadyNow()) {}
+      : owner_(*owner), context_(context), peer_(peer), sender_(owner->options_.sender, owner->source_, owner->sink_, peer, SteadyNow()) {}
 
   SiteId peer() const { return peer_; }
 
@@ -341,16 +338,16 @@ class PeerCall : public grpc::ClientBidiReactor<v1::ReplicateRequest, v1::Replic
   mutable absl::Mutex mu_;
   Receiver receiver_ ABSL_GUARDED_BY(mu_);
   const absl::Time started_;
-  v1::ReplicateRequest request_;    // gRPC's from StartWrite to OnWriteDone
-  v1::ReplicateResponse response_;  // gRPC's from StartRead to OnReadDone
-  bool begun_ ABSL_GUARDED_BY(mu_) = false;      // operations may start
+  v1::ReplicateRequest request_;             // gRPC's from StartWrite to OnWriteDone
+  v1::ReplicateResponse response_;           // gRPC's from StartRead to OnReadDone
+  bool begun_ ABSL_GUARDED_BY(mu_) = false;  // operations may start
   bool read_due_ ABSL_GUARDED_BY(mu_) = true;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   bool write_failed_ ABSL_GUARDED_BY(mu_) = false;
-  bool ended_ ABSL_GUARDED_BY(mu_) = false;      // by this side
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;  // by this side
   bool cancel_due_ ABSL_GUARDED_BY(mu_) = false;
-  bool over_ ABSL_GUARDED_BY(mu_) = false;       // nothing more can be read
-  bool released_ ABSL_GUARDED_BY(mu_) = false;   // no operation may start
+  bool over_ ABSL_GUARDED_BY(mu_) = false;      // nothing more can be read
+  bool released_ ABSL_GUARDED_BY(mu_) = false;  // no operation may start
   // Apart from mu_, so that the sink's thread never waits for a frame that is being verified.
   absl::Mutex mail_mu_;
   std::optional<ApplyResult> mail_ ABSL_GUARDED_BY(mail_mu_);

@@ -50,7 +50,7 @@ struct ReplicatorOptions {
   BackoffOptions backoff;
   absl::Duration stable_after = absl::Seconds(5);  // a stream that was up for this long starts the backoff anew
   absl::Duration tick = absl::Milliseconds(50);
-  std::function<double()> random;                  // in [0, 1), for the backoff; null: the system's
+  std::function<double()> random;  // in [0, 1), for the backoff; null: the system's
 };
 
 class PeerCall;

@@ -48,6 +48,7 @@ class TestNode {
     options.backoff = {absl::Milliseconds(20), absl::Milliseconds(200), 2};
     options.receiver.heartbeat_interval = options.sender.heartbeat_interval = absl::Milliseconds(100);
     options.tick = absl::Milliseconds(10);
+    options.sender.relay_delay = absl::Seconds(60);  // on a busy machine too, nobody is sent what it wrote
     replicator = std::make_unique<Replicator>(options, &log, &log);
     {
       absl::MutexLock lock(&caller_mu_);

@@ -15,14 +15,14 @@
 namespace fairlead::replication {
 
 struct LinkInfo {
-  std::string peer;     // site name
+  std::string peer;  // site name
   std::string address;
-  bool connected = false;                   // the peer has answered Hello and the stream is up
-  std::optional<absl::Time> last_contact;   // when anything was last heard
-  absl::Duration rtt;                       // of the last heartbeat; zero before the first
-  uint64_t entries_behind = 0;              // held by the peer, as it last said, and not applied here
-  uint64_t entries_received = 0;            // over all streams of the link, new here or not
-  uint64_t bytes_received = 0;              // likewise
+  bool connected = false;                  // the peer has answered Hello and the stream is up
+  std::optional<absl::Time> last_contact;  // when anything was last heard
+  absl::Duration rtt;                      // of the last heartbeat; zero before the first
+  uint64_t entries_behind = 0;             // held by the peer, as it last said, and not applied here
+  uint64_t entries_received = 0;           // over all streams of the link, new here or not
+  uint64_t bytes_received = 0;             // likewise
   absl::Status last_error;
   std::optional<absl::Time> last_error_time;
 };

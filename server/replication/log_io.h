@@ -77,11 +77,11 @@ struct VerifiedCheckpoint {
 
 // What one frame of a peer brought, in the peer's journal order.
 struct RemoteBatch {
-  std::string peer;                  // site name, for the resume position and for errors
+  std::string peer;  // site name, for the resume position and for errors
   std::vector<VerifiedEntry> entries;
   std::vector<VerifiedCheckpoint> checkpoints;  // kept once their entries are applied
-  std::string journal_instance;      // the peer's
-  Position journal_position;         // kept with the entries: where to continue if all of them are applied
+  std::string journal_instance;                 // the peer's
+  Position journal_position;                    // kept with the entries: where to continue if all of them are applied
 };
 
 struct ApplyResult {
@@ -97,8 +97,8 @@ class EntrySink {
   virtual ~EntrySink() = default;
   // Enqueues; `done` is called once, from another thread, after the entries are durable. At most one batch per link is outstanding.
   virtual void ApplyRemote(RemoteBatch batch, std::function<void(ApplyResult)> done) = 0;
-  // A cosigned note from a peer. Costs one comparison when it is not newer. INVALID_ARGUMENT when it does not verify; DATA_LOSS when its root
-  // contradicts this node's: the log is then quarantined here.
+  // A cosigned note from a peer. Costs one comparison when it is not newer. INVALID_ARGUMENT when it does not verify; DATA_LOSS when its
+  // root contradicts this node's: the log is then quarantined here.
   virtual absl::Status TakeCosignature(LogId log, const std::string& note) = 0;
   // Evidence of a fork: a checkpoint that verifies under the log's key and contradicts what is held. Quarantines the log.
   virtual void ReportFork(LogId log, const std::string& checkpoint_note, const std::string& how) = 0;

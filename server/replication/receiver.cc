@@ -23,8 +23,8 @@ std::string EntryOf(const RosterLog& log, uint64_t seq) { return fmt::format("en
 
 uint64_t BlocksOf(uint64_t size) { return (size + merkle::kBlockLeaves - 1) / merkle::kBlockLeaves; }
 
-// The siblings to the left of `block` on its audit path among `blocks`, lowest first: the roots of the complete subtrees of the binary digits
-// of `block`, smallest first. REQUIRES: the proof has been verified for them.
+// The siblings to the left of `block` on its audit path among `blocks`, lowest first: the roots of the complete subtrees of the binary
+// digits of `block`, smallest first. REQUIRES: the proof has been verified for them.
 std::vector<Digest> LeftSiblings(uint64_t block, uint64_t blocks, const std::vector<Digest>& proof) {
   std::vector<Digest> left;
   uint64_t at = block;
@@ -333,11 +333,11 @@ absl::Status Receiver::TakePackage(v1::HeaderPackage package, absl::Time now) {
   }
   const Digest block_root = merkle::BlockRoot(leaves);
   if (absl::Status status = merkle::VerifyBlock(block_root, block, size, proof, log.checkpoint->root); !status.ok()) {
-    Refuse(&log,
-           LogError(Reason::kSignatureInvalid, *log.log,
-                    fmt::format("headers [{}, {}) are not of the checkpoint of size {}: {}", first, end, size,
-                                std::string(status.message()))),
-           now);
+    Refuse(
+        &log,
+        LogError(Reason::kSignatureInvalid, *log.log,
+                 fmt::format("headers [{}, {}) are not of the checkpoint of size {}: {}", first, end, size, std::string(status.message()))),
+        now);
     return absl::OkStatus();
   }
   for (uint64_t seq = first; seq < next; ++seq) {

@@ -1,8 +1,9 @@
 // The receiving side of one replication stream, as a pure state machine: messages, ticks and results in; messages and batches out.
 //
 // It verifies everything before it offers anything: a checkpoint under its log's key, each header package against the checkpoint, and
-// that the checkpoint's tree continues the one held here, each payload against its header. A package's proof holds the roots of all that lies before
-// its block: they are compared with this node's own root there, so a log that was rewritten anywhere shows at the first package.
+// that the checkpoint's tree continues the one held here, each payload against its header. A package's proof holds the roots of all that
+// lies before its block: they are compared with this node's own root there, so a log that was rewritten anywhere shows at the first
+// package.
 //
 // Faults: what only the peer can have done wrong (a message out of place, a gap, bytes without credit) ends the stream. What is wrong
 // with one log (a signature, a proof, a payload) makes that log refused on this stream, and a contradiction between what its key has
@@ -79,18 +80,18 @@ class Receiver {
   };
   struct LogIn {
     const RosterLog* log = nullptr;
-    Seq applied;               // as last read
-    Seq delivered;             // after the last entry taken from this stream
-    Seq held_end;              // headers [held_end - held.size(), held_end) are verified and wait for their payload
+    Seq applied;    // as last read
+    Seq delivered;  // after the last entry taken from this stream
+    Seq held_end;   // headers [held_end - held.size(), held_end) are verified and wait for their payload
     std::deque<HeldHeader> held;
-    uint64_t block = 0;        // of `leaves`
+    uint64_t block = 0;          // of `leaves`
     std::vector<Digest> leaves;  // leaf hashes of [block * 256, ...), verified here or applied
     uint64_t prefix_blocks = 0;  // blocks [0, prefix_blocks) have prefix_root
     Digest prefix_root{};
     std::optional<VerifiedCheckpoint> checkpoint;  // the newest of this stream
     std::optional<VerifiedCheckpoint> fork_claim;  // the peer's word for a fork that cannot be checked before its size is applied
-    Seq peer_size;             // what the peer has said it holds
-    bool quarantined = false;  // as last read
+    Seq peer_size;                                 // what the peer has said it holds
+    bool quarantined = false;                      // as last read
     absl::Status refused;
     bool Open() const { return refused.ok() && !quarantined; }
     // The next entry wanted from this stream.
@@ -145,14 +146,14 @@ class Receiver {
   std::map<LogId, LogIn> logs_;
   VersionVector applied_;
 
-  int64_t credit_left_ = 0;    // at the peer, when all that was granted has reached it
-  int64_t credit_due_ = 0;     // to be granted
-  std::deque<Frame> frames_;   // verified, not offered
+  int64_t credit_left_ = 0;                      // at the peer, when all that was granted has reached it
+  int64_t credit_due_ = 0;                       // to be granted
+  std::deque<Frame> frames_;                     // verified, not offered
   std::vector<VerifiedCheckpoint> checkpoints_;  // verified, for the next frame; at most one per log
-  std::optional<RemoteBatch> batch_;  // what is left of the batch that was offered
+  std::optional<RemoteBatch> batch_;             // what is left of the batch that was offered
   int64_t batch_credit_ = 0;
-  bool batch_out_ = false;     // at the sink now
-  bool batch_due_ = false;     // to be offered (again)
+  bool batch_out_ = false;                             // at the sink now
+  bool batch_due_ = false;                             // to be offered (again)
   std::optional<std::pair<Dot, absl::Time>> blocked_;  // the entry that waits, and since when
 
   std::vector<LogId> direct_logs_;

@@ -216,7 +216,7 @@ absl::StatusOr<bool> Sender::PutEntries(absl::Time now, v1::ReplicateResponse* o
   }
   if (holds_recheck_) {
     holds_recheck_ = false;
-    if (absl::Status status = ReleaseHolds(); !status.ok()) return status;
+    if (absl::Status status = ReleaseHolds(now); !status.ok()) return status;
   }
   const size_t bytes_max = static_cast<size_t>(std::min<int64_t>(options_.frame_bytes_max, credit_));
   size_t bytes = 0;
@@ -241,6 +241,14 @@ absl::StatusOr<bool> Sender::PutEntries(absl::Time now, v1::ReplicateResponse* o
     LogOut& log = found->second;
     if (dot.seq > log.next) {
       if (absl::Status status = Restart(); !status.ok()) return status;
+      continue;
+    }
+    if (log.log->site == receiver_ && position_ >= aged_end_) {
+      if (position_ >= log.own_covers) {
+        log.own_due = now + options_.relay_delay;
+        log.own_covers = source_->JournalEnd();
+      }
+      HoldLog(&log, Hold::kOwn);
       continue;
     }
     if (WaitsForOrigin(log, now)) break;
@@ -276,7 +284,7 @@ absl::StatusOr<bool> Sender::PutEntries(absl::Time now, v1::ReplicateResponse* o
       if (!held.ok()) return held.status();
       if (held->has_value()) {
         payload.set_payload(**std::move(held));
-      } else if (log.direct && log.log->site != source_->site()) {
+      } else if (log.direct && log.log->site != source_->site() && log.log->site != receiver_) {
         HoldLog(&log, Hold::kPayload);
         continue;
       }
@@ -327,7 +335,7 @@ absl::Status Sender::Restart() {
 }
 
 bool Sender::WaitsForOrigin(const LogOut& log, absl::Time now) {
-  if (!log.direct || log.log->site == source_->site() || position_ < aged_end_) return false;
+  if (!log.direct || log.log->site == source_->site() || log.log->site == receiver_ || position_ < aged_end_) return false;
   if (!relay_due_ || position_ >= relay_covers_) {
     relay_due_ = now + options_.relay_delay;
     relay_covers_ = source_->JournalEnd();
@@ -379,7 +387,8 @@ absl::StatusOr<bool> Sender::DependsOnHeld(Dot dot) const {
   if (!header.ok()) return Error(Reason::kStoreDamaged, fmt::format("entry {} of log {} is damaged", dot.seq.value(), dot.log.value()));
   for (const auto& [id, size] : header->deps.entries()) {
     auto found = logs_.find(id);
-    if (found != logs_.end() && found->second.hold != Hold::kNone && size > found->second.next) return true;
+    if (found == logs_.end() || size <= found->second.next) continue;
+    if (found->second.hold != Hold::kNone && found->second.hold != Hold::kOwn) return true;
   }
   return false;
 }
@@ -387,11 +396,11 @@ absl::StatusOr<bool> Sender::DependsOnHeld(Dot dot) const {
 void Sender::HoldLog(LogOut* log, Hold why) {
   log->hold = why;
   log->held_at = position_;
-  ++holds_;
+  if (why != Hold::kOwn) ++holds_;
   ++position_;
 }
 
-absl::Status Sender::ReleaseHolds() {
+absl::Status Sender::ReleaseHolds(absl::Time now) {
   bool release = false;
   for (const auto& [id, log] : logs_) {
     if (log.hold == Hold::kCheckpoint) {
@@ -402,6 +411,9 @@ absl::Status Sender::ReleaseHolds() {
       release |= checkpoint->size > log.next;
     } else if (log.hold == Hold::kPayload) {
       release |= !log.direct;
+    } else if (log.hold == Hold::kOwn && now >= log.own_due) {
+      release = true;
+      aged_end_ = std::max(aged_end_, log.own_covers);
     }
     if (log.hold != Hold::kNone && log.hold != Hold::kDependency) release |= !log.Open();
   }
@@ -422,7 +434,7 @@ absl::Status Sender::ReleaseHolds() {
 Position Sender::ResumePosition() const {
   Position position = position_;
   for (const auto& [id, log] : logs_) {
-    if (log.hold != Hold::kNone) position = std::min(position, log.held_at);
+    if (log.hold != Hold::kNone) ;
   }
   return position;
 }

@@ -1,13 +1,14 @@
 // The sending side of one replication stream, as a pure state machine: messages, ticks and wake-ups in, frames out.
 //
-// It walks this node's journal from disk, in chunks, and sends what the receiver lacks. Per log, header packages come before the payloads of
-// their entries, and all headers up to one checkpoint before the next checkpoint is taken. What is kept in memory is one journal chunk and
-// one audience bit for each header of one block per log; a frame is made only when the transport has room for it.
+// It walks this node's journal from disk, in chunks, and sends what the receiver lacks. Per log, header packages come before the payloads
+// of their entries, and all headers up to one checkpoint before the next checkpoint is taken. What is kept in memory is one journal chunk
+// and one audience bit for each header of one block per log; a frame is made only when the transport has room for it.
 //
 // Entries leave in journal order, with one exception: an entry that cannot be sent yet is held, and with it its log and all that
 // causally follows, while the rest flows. When the cause is gone the walk goes back to where the first one was held. Entries are held
-// because no complete checkpoint covers them here yet, or because this node does not have a payload that the receiver is due and will get from
-// the origin itself. The resume position that frames state never passes a held entry.
+// because no complete checkpoint covers them here yet; because this node does not have a payload that the receiver is due and will get from
+// the origin itself; or because the receiver wrote them: it is given a moment to say that it still has them, and only a node that has lost
+// the end of its own log is sent it. The resume position that frames state never passes a held entry.
 //
 // A log that the receiver's last Hello or Have does not name is not wanted: it is unknown there, quarantined or refused.
 //
@@ -65,22 +66,24 @@ class Sender {
   int64_t credit_bytes() const { return credit_; }
 
  private:
-  enum class Hold { kNone, kCheckpoint, kPayload, kDependency };
+  enum class Hold { kNone, kCheckpoint, kPayload, kDependency, kOwn };
 
   struct LogOut {
     const RosterLog* log = nullptr;
     bool wanted = false;
-    bool direct = false;        // the receiver hears its origin directly
-    bool forked = false;        // the receiver holds another history
-    bool quarantined = false;   // as of the last frame
-    Seq known;                  // what the receiver has said it holds
-    Seq next;                   // the first entry not held there and not sent: never less than `known`
-    Seq headers_end;            // headers sent
-    std::vector<bool> due;      // for the headers before headers_end, last one last: whether the receiver is in the audience
+    bool direct = false;       // the receiver hears its origin directly
+    bool forked = false;       // the receiver holds another history
+    bool quarantined = false;  // as of the last frame
+    Seq known;                 // what the receiver has said it holds
+    Seq next;                  // the first entry not held there and not sent: never less than `known`
+    Seq headers_end;           // headers sent
+    std::vector<bool> due;     // for the headers before headers_end, last one last: whether the receiver is in the audience
     std::optional<VerifiedCheckpoint> checkpoint;
     bool checkpoint_sent = false;
     Hold hold = Hold::kNone;
-    Position held_at;           // of the entry `next`, when held
+    Position held_at;    // of the entry `next`, when held
+    absl::Time own_due;  // of the receiver's own log: when items before own_covers have waited for its word
+    Position own_covers;
     bool Open() const { return wanted && !forked && !quarantined; }
   };
 
@@ -101,7 +104,7 @@ class Sender {
   absl::StatusOr<std::optional<v1::HeaderPackage>> NextPackage(LogOut* log);
   absl::StatusOr<bool> DependsOnHeld(Dot dot) const;
   void HoldLog(LogOut* log, Hold why);
-  absl::Status ReleaseHolds();
+  absl::Status ReleaseHolds(absl::Time now);
   Position ResumePosition() const;
 
   const SenderOptions options_;
@@ -118,12 +121,12 @@ class Sender {
   absl::Time last_heard_;
   absl::Time last_heartbeat_ = absl::InfinitePast();
 
-  int64_t credit_ = 0;  // bytes; below zero after a frame larger than what was left
-  Position position_;   // of the walk
+  int64_t credit_ = 0;       // bytes; below zero after a frame larger than what was left
+  Position position_;        // of the walk
   bool whole_walk_ = false;  // the walk began at 0, so that a gap is this node's own fault
   std::vector<Dot> chunk_;
   Position chunk_start_;
-  size_t holds_ = 0;
+  size_t holds_ = 0;  // that others may depend on
   bool holds_recheck_ = false;
 
   // Journal items before aged_end_ have been here for relay_delay. At relay_due_ those before relay_covers_ will have been.

@@ -26,7 +26,8 @@ constexpr SiteId kSiteC(3);
 class StreamTest : public ::testing::Test {
  protected:
   void Write(FakeNode* node, int n) {
-    for (int i = 0; i < n; ++i) node->Append(fmt::format("payload {} of {}", node->Size(LogId(node->site().value())).value(), node->site().value()));
+    for (int i = 0; i < n; ++i)
+      node->Append(fmt::format("payload {} of {}", node->Size(LogId(node->site().value())).value(), node->site().value()));
     node->Sign();
   }
   static Digest RootOf(const FakeNode& node, LogId log) { return *node.RootAt(log, node.Size(log)); }
@@ -131,6 +132,37 @@ TEST_F(StreamTest, WhatArrivesFromItsOriginIsNotRelayed) {
   world_.Advance(absl::Milliseconds(50));
   EXPECT_EQ(relay->payloads_sent[kLogB], 1);
   EXPECT_EQ(c_.duplicates(), 0);
+}
+
+TEST_F(StreamTest, ASiteIsNotSentWhatItWrote) {
+  FakeStream* to_b = world_.Add(&a_, &b_);
+  FakeStream* to_a = world_.Add(&b_, &a_);
+  for (int i = 0; i < 50; ++i) {
+    Write(&a_, 5);
+    Write(&b_, 3);
+    world_.Settle();  // no time passes: neither side has said yet what it has
+    EXPECT_EQ(a_.Size(kLogB), Seq(3 * (i + 1))) << "what the other wrote does not wait for that";
+    if (i % 5 == 0) world_.Advance(absl::Milliseconds(50));
+  }
+  EXPECT_EQ(to_b->payloads_sent[kLogB], 0);
+  EXPECT_EQ(to_a->payloads_sent[kLogA], 0);
+  ExpectSame(a_, b_);
+}
+
+TEST_F(StreamTest, ASiteThatLostItsLogIsSentIt) {
+  Write(&a_, 700);
+  world_.Add(&a_, &b_);
+  world_.Settle();
+  world_.streams.clear();
+  b_.AppendAlone("of b");
+  b_.Sign();
+  FakeNode restored(&network_, "a");
+  world_.Add(&b_, &restored);
+  world_.Settle();
+  EXPECT_EQ(restored.Size(kLogA), Seq(0));
+  EXPECT_EQ(restored.Size(kLogB), Seq(1));
+  world_.Advance(absl::Milliseconds(250));
+  ExpectSame(b_, restored);
 }
 
 TEST_F(StreamTest, TheRelayWaitsForTheOriginOnlyForItsDelay) {
@@ -411,72 +443,76 @@ TEST_P(TamperTest, IsRefusedByNameAndTheRestFlows) {
   EXPECT_TRUE(stream->receiver().RefusalOf(kLogA).ok());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Wire, TamperTest,
-    ::testing::Values(
-        Tampering{"ChangedHeader",
-                  [](v1::Entries* entries) {
-                    if (auto* package = PackageOf(entries, kLogA)) package->mutable_headers(0)->back() ^= 1;
-                  },
-                  "SIGNATURE_INVALID", "headers [0, 256)"},
-        Tampering{"ChangedHeaderOfALaterBlock",
-                  [](v1::Entries* entries) {
-                    auto* package = PackageOf(entries, kLogA);
-                    if (package != nullptr && package->first() == 256) package->mutable_headers(100)->back() ^= 1;
-                  },
-                  "SIGNATURE_INVALID", "headers [256, 512)"},
-        Tampering{"GarbageHeader",
-                  [](v1::Entries* entries) {
-                    if (auto* package = PackageOf(entries, kLogA)) package->set_headers(3, "garbage");
-                  },
-                  "SIGNATURE_INVALID", "headers [0, 256)"},
-        Tampering{"ChangedPayload",
-                  [](v1::Entries* entries) {
-                    for (auto& payload : *entries->mutable_payloads()) {
-                      if (payload.log() == 1 && payload.seq() == 77) payload.mutable_payload()->back() ^= 1;
-                    }
-                  },
-                  "SIGNATURE_INVALID", "entry 77"},
-        Tampering{"WithheldThoughDue",
-                  [](v1::Entries* entries) {
-                    for (auto& payload : *entries->mutable_payloads()) {
-                      if (payload.log() != 1 || payload.seq() != 5) continue;
-                      payload.clear_payload();
-                      payload.set_withheld(true);
-                    }
-                  },
-                  "SIGNATURE_INVALID", "entry 5"},
-        Tampering{"WrongKey",
-                  [](v1::Entries* entries) {
-                    auto* package = PackageOf(entries, kLogA);
-                    if (package == nullptr || package->checkpoint().empty()) return;
-                    auto note = note::Parse(package->checkpoint());
-                    note->signatures = {note::Sign("test/a/1/main", SigningKey::Generate(), note->text)};
-                    package->set_checkpoint(note::Format(*note));
-                  },
-                  "SIGNATURE_INVALID", "the signature does not verify"},
-        Tampering{"GarbageCheckpoint",
-                  [](v1::Entries* entries) {
-                    auto* package = PackageOf(entries, kLogA);
-                    if (package != nullptr && !package->checkpoint().empty()) package->set_checkpoint("\x80garbage");
-                  },
-                  "SIGNATURE_INVALID", "checkpoint"},
-        Tampering{"TruncatedProof",
-                  [](v1::Entries* entries) {
-                    if (auto* package = PackageOf(entries, kLogA)) package->mutable_proof()->RemoveLast();
-                  },
-                  "SIGNATURE_INVALID", "headers [0, 256)"},
-        Tampering{"ShortDigestInProof",
-                  [](v1::Entries* entries) {
-                    if (auto* package = PackageOf(entries, kLogA)) package->mutable_proof(0)->pop_back();
-                  },
-                  "SIGNATURE_INVALID", "malformed"},
-        Tampering{"SwappedHeaders",
-                  [](v1::Entries* entries) {
-                    if (auto* package = PackageOf(entries, kLogA)) package->mutable_headers()->SwapElements(0, 1);
-                  },
-                  "SIGNATURE_INVALID", "headers [0, 256)"}),
-    [](const ::testing::TestParamInfo<Tampering>& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Wire, TamperTest,
+                         ::testing::Values(Tampering{"ChangedHeader",
+                                                     [](v1::Entries* entries) {
+                                                       if (auto* package = PackageOf(entries, kLogA))
+                                                         package->mutable_headers(0)->back() ^= 1;
+                                                     },
+                                                     "SIGNATURE_INVALID", "headers [0, 256)"},
+                                           Tampering{"ChangedHeaderOfALaterBlock",
+                                                     [](v1::Entries* entries) {
+                                                       auto* package = PackageOf(entries, kLogA);
+                                                       if (package != nullptr && package->first() == 256)
+                                                         package->mutable_headers(100)->back() ^= 1;
+                                                     },
+                                                     "SIGNATURE_INVALID", "headers [256, 512)"},
+                                           Tampering{"GarbageHeader",
+                                                     [](v1::Entries* entries) {
+                                                       if (auto* package = PackageOf(entries, kLogA)) package->set_headers(3, "garbage");
+                                                     },
+                                                     "SIGNATURE_INVALID", "headers [0, 256)"},
+                                           Tampering{"ChangedPayload",
+                                                     [](v1::Entries* entries) {
+                                                       for (auto& payload : *entries->mutable_payloads()) {
+                                                         if (payload.log() == 1 && payload.seq() == 77)
+                                                           payload.mutable_payload()->back() ^= 1;
+                                                       }
+                                                     },
+                                                     "SIGNATURE_INVALID", "entry 77"},
+                                           Tampering{"WithheldThoughDue",
+                                                     [](v1::Entries* entries) {
+                                                       for (auto& payload : *entries->mutable_payloads()) {
+                                                         if (payload.log() != 1 || payload.seq() != 5) continue;
+                                                         payload.clear_payload();
+                                                         payload.set_withheld(true);
+                                                       }
+                                                     },
+                                                     "SIGNATURE_INVALID", "entry 5"},
+                                           Tampering{"WrongKey",
+                                                     [](v1::Entries* entries) {
+                                                       auto* package = PackageOf(entries, kLogA);
+                                                       if (package == nullptr || package->checkpoint().empty()) return;
+                                                       auto note = note::Parse(package->checkpoint());
+                                                       note->signatures = {note::Sign("test/a/1/main", SigningKey::Generate(), note->text)};
+                                                       package->set_checkpoint(note::Format(*note));
+                                                     },
+                                                     "SIGNATURE_INVALID", "the signature does not verify"},
+                                           Tampering{"GarbageCheckpoint",
+                                                     [](v1::Entries* entries) {
+                                                       auto* package = PackageOf(entries, kLogA);
+                                                       if (package != nullptr && !package->checkpoint().empty())
+                                                         package->set_checkpoint("\x80garbage");
+                                                     },
+                                                     "SIGNATURE_INVALID", "checkpoint"},
+                                           Tampering{"TruncatedProof",
+                                                     [](v1::Entries* entries) {
+                                                       if (auto* package = PackageOf(entries, kLogA))
+                                                         package->mutable_proof()->RemoveLast();
+                                                     },
+                                                     "SIGNATURE_INVALID", "headers [0, 256)"},
+                                           Tampering{"ShortDigestInProof",
+                                                     [](v1::Entries* entries) {
+                                                       if (auto* package = PackageOf(entries, kLogA)) package->mutable_proof(0)->pop_back();
+                                                     },
+                                                     "SIGNATURE_INVALID", "malformed"},
+                                           Tampering{"SwappedHeaders",
+                                                     [](v1::Entries* entries) {
+                                                       if (auto* package = PackageOf(entries, kLogA))
+                                                         package->mutable_headers()->SwapElements(0, 1);
+                                                     },
+                                                     "SIGNATURE_INVALID", "headers [0, 256)"}),
+                         [](const ::testing::TestParamInfo<Tampering>& info) { return info.param.name; });
 
 TEST_F(StreamTest, AnOlderCheckpointAfterANewerIsRefused) {
   FakeStream* stream = world_.Add(&a_, &b_);
@@ -639,7 +675,8 @@ TEST_F(StreamTest, ADepThatNeverComesEndsTheStreamByName) {
   world_.Advance(absl::Seconds(2));
   EXPECT_FALSE(stream->up());
   EXPECT_EQ(ReasonOf(stream->receiver_status), "PEER_PROTOCOL");
-  EXPECT_THAT(std::string(stream->receiver_status.message()), HasSubstr("log test/b/1/main: entry 0 has waited 30 s for entry 2 of log test/a/1/main"));
+  EXPECT_THAT(std::string(stream->receiver_status.message()),
+              HasSubstr("log test/b/1/main: entry 0 has waited 30 s for entry 2 of log test/a/1/main"));
 }
 
 TEST_F(StreamTest, SilenceIsAStallOnEitherSide) {

@@ -27,8 +27,6 @@
 namespace fairlead::rpc {
 namespace {
 
-constexpr int kPeerMessageBytesMax = 16 << 20;
-
 template <auto Free>
 struct Deleter {
   template <class T>
@@ -160,29 +158,16 @@ std::shared_ptr<grpc::ServerCredentials> ServerCredentialsFrom(const CredentialF
   return grpc::experimental::TlsServerCredentials(options);
 }
 
-std::shared_ptr<grpc::Channel> PeerChannel(const CredentialFiles& files, std::string_view network, std::string_view site,
-                                           const std::string& address) {
-  const std::string name = fmt::format("{}.node.{}", site, network);
+std::shared_ptr<grpc::ChannelCredentials> PeerCredentials(const CredentialFiles& files, std::string_view network, std::string_view site) {
   grpc::experimental::TlsChannelCredentialsOptions options;
   options.set_certificate_provider(Watch(files));
   options.watch_root_certs();
   options.watch_identity_key_cert_pairs();
-  options.set_certificate_verifier(
-      grpc::experimental::ExternalCertificateVerifier::Create<PeerVerifier>(fmt::format("spiffe://{}/node/{}", network, site), name));
+  options.set_certificate_verifier(grpc::experimental::ExternalCertificateVerifier::Create<PeerVerifier>(
+      fmt::format("spiffe://{}/node/{}", network, site), fmt::format("{}.node.{}", site, network)));
   // The verifier above is stricter than the check of each call's host, and replaces it.
   options.set_check_call_host(false);
-
-  grpc::ChannelArguments arguments;
-  arguments.SetSslTargetNameOverride(name);
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
-  arguments.SetMaxReceiveMessageSize(kPeerMessageBytesMax);
-  arguments.SetMaxSendMessageSize(kPeerMessageBytesMax);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 500);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 10'000);
-  return grpc::CreateCustomChannel(address, grpc::experimental::TlsCredentials(options), arguments);
+  return grpc::experimental::TlsCredentials(options);
 }
 
 }  // namespace fairlead::rpc

@@ -10,7 +10,7 @@
 
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
-#include <grpcpp/channel.h>
+#include <grpcpp/security/credentials.h>
 #include <grpcpp/security/server_credentials.h>
 
 #include <memory>
@@ -42,10 +42,9 @@ absl::StatusOr<CertificateInfo> CheckCredentials(const CredentialFiles& files, s
 // A client certificate is required and verified.
 std::shared_ptr<grpc::ServerCredentials> ServerCredentialsFrom(const CredentialFiles& files);
 
-// A channel of its own to a peer that must be `node/{site}` of `network`: its certificate names `{site}.node.{network}` and has that one
-// SPIFFE id. Nothing is sent to any other.
-std::shared_ptr<grpc::Channel> PeerChannel(const CredentialFiles& files, std::string_view network, std::string_view site,
-                                           const std::string& address);
+// For a channel to a peer that must be `node/{site}` of `network`: its certificate names `{site}.node.{network}` and has that one SPIFFE
+// id. Nothing is sent to any other.
+std::shared_ptr<grpc::ChannelCredentials> PeerCredentials(const CredentialFiles& files, std::string_view network, std::string_view site);
 
 }  // namespace fairlead::rpc
 
