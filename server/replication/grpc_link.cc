@@ -206,6 +206,22 @@ class Replicator::Service : public v1::ReplicationService::CallbackService {
 
 // --- The receiving side -----------------------------------------------------------------------------------------------------------
 
+// What a call needs of gRPC. Destroyed by the link, never on a thread of gRPC's: the last channel of a process takes gRPC's callback
+// threads with it and waits for them.
+struct Dial {
+  explicit Dial(const PeerOptions& peer) {
+    grpc::ChannelArguments args;
+    args.SetMaxReceiveMessageSize(kMessageBytesMax);
+    args.SetMaxSendMessageSize(kMessageBytesMax);
+    args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
+    args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+    stub = v1::ReplicationService::NewStub(grpc::CreateCustomChannel(peer.address, peer.credentials(), args));
+  }
+  std::unique_ptr<v1::ReplicationService::Stub> stub;
+  grpc::ClientContext context;
+};
+
 // One stream of a link, from dial to OnDone.
 class PeerCall : public grpc::ClientBidiReactor<v1::ReplicateRequest, v1::ReplicateResponse>,
                  public std::enable_shared_from_this<PeerCall> {
@@ -214,21 +230,16 @@ class PeerCall : public grpc::ClientBidiReactor<v1::ReplicateRequest, v1::Replic
            LinkInfo info)
       : owner_(*owner), link_(std::move(link)), sink_(sink), receiver_(options, source, sink, std::move(info)), started_(SteadyNow()) {}
 
-  void Begin(const PeerOptions& peer, std::vector<LogId> direct_logs) {
-    grpc::ChannelArguments args;
-    args.SetMaxReceiveMessageSize(kMessageBytesMax);
-    args.SetMaxSendMessageSize(kMessageBytesMax);
-    args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
-    args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
-    stub_ = v1::ReplicationService::NewStub(grpc::CreateCustomChannel(peer.address, peer.credentials(), args));
+  // REQUIRES: `dial` lives until OnDone.
+  void Begin(Dial* dial, const std::vector<LogId>& direct_logs) {
+    dial_ = dial;
     {
       absl::MutexLock lock(&mu_);
-      receiver_.SetDirectLogs(std::move(direct_logs));
+      receiver_.SetDirectLogs(direct_logs);
       receiver_.Start(SteadyNow());
     }
     self_ = shared_from_this();
-    stub_->async()->Replicate(&context_, this);
+    dial_->stub->async()->Replicate(&dial_->context, this);
     AddHold();  // until kRelease: operations start outside reactions
     StartCall();
     {
@@ -331,8 +342,7 @@ class PeerCall : public grpc::ClientBidiReactor<v1::ReplicateRequest, v1::Replic
   Replicator& owner_;
   const std::shared_ptr<PeerLink> link_;
   EntrySink* const sink_;
-  std::unique_ptr<v1::ReplicationService::Stub> stub_;
-  grpc::ClientContext context_;
+  Dial* dial_ = nullptr;
   std::shared_ptr<PeerCall> self_;  // from Begin to OnDone
   Strand strand_;
   mutable absl::Mutex mu_;
@@ -382,7 +392,8 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
     }
     if (!call) return;
     if (dial) {
-      call->Begin(options_, direct_logs);
+      dial_ = std::make_unique<Dial>(options_);  // the one before, if any, is done with
+      call->Begin(dial_.get(), direct_logs);
     } else {
       call->Wake(advanced, tick, direct_logs);
     }
@@ -415,11 +426,14 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
     End(Error(Reason::kShuttingDown, "the node is shutting down"));
   }
 
-  void AwaitStopped() {
+  void AwaitIdle() {
     absl::MutexLock lock(&mu_);
     auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !call_ && applying_ == 0; };
     mu_.Await(absl::Condition(&idle));
   }
+
+  // REQUIRES: idle and stopped, and no ticker.
+  void Close() { dial_.reset(); }
 
   void BatchOut() {
     absl::MutexLock lock(&mu_);
@@ -446,6 +460,7 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
  private:
   Replicator& owner_;
   const PeerOptions options_;
+  std::unique_ptr<Dial> dial_;  // the ticker's
   mutable absl::Mutex mu_;
   Backoff backoff_ ABSL_GUARDED_BY(mu_);
   const RosterSite* const site_;
@@ -484,7 +499,7 @@ bool PeerCall::Step() {
       });
       break;
     case Action::kCancel:
-      context_.TryCancel();
+      dial_->context.TryCancel();
       break;
     case Action::kRelease:
       RemoveHold();
@@ -542,8 +557,9 @@ void Replicator::Stop() {
     auto none = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return served_.empty(); };
     mu_.Await(absl::Condition(&none));
   }
-  for (const auto& link : links_) link->AwaitStopped();
+  for (const auto& link : links_) link->AwaitIdle();
   ticker_.Stop();
+  for (const auto& link : links_) link->Close();
 }
 
 void Replicator::OnJournalAdvanced() {

@@ -434,7 +434,7 @@ absl::Status Sender::ReleaseHolds(absl::Time now) {
 Position Sender::ResumePosition() const {
   Position position = position_;
   for (const auto& [id, log] : logs_) {
-    if (log.hold != Hold::kNone) ;
+    if (log.hold != Hold::kNone) position = std::min(position, log.held_at);
   }
   return position;
 }

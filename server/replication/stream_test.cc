@@ -598,6 +598,31 @@ TEST_F(StreamTest, ARewrittenPrefixShowsAtTheFirstPackage) {
   EXPECT_THAT(std::string(stream->receiver().RefusalOf(kLogA).message()), HasSubstr("two histories of size 512"));
 }
 
+// A peer that takes the receiver for one that holds less: what it sends again is compared with what is held.
+TEST_F(StreamTest, ARewrittenEntryShowsWhenItIsSentAgain) {
+  FakeNode forked(&network_, "a");
+  Write(&a_, 256);
+  Write(&forked, 256);
+  Write(&a_, 44);
+  for (int i = 0; i < 144; ++i) forked.Append(fmt::format("another {}", i));
+  forked.Sign();
+  world_.Add(&a_, &b_);
+  world_.Settle();
+  world_.streams.clear();
+  FakeStream* stream = world_.Add(&forked, &b_);
+  stream->tamper_up = [&](v1::ReplicateRequest* request) {
+    if (!request->has_hello()) return !request->has_have();
+    request->mutable_hello()->mutable_logs(0)->set_size(256);
+    request->mutable_hello()->mutable_logs(0)->set_root(std::string(AsView(*forked.RootAt(kLogA, Seq(256)))));
+    return true;
+  };
+  stream->Connect();
+  world_.Settle();
+  EXPECT_EQ(b_.Size(kLogA), Seq(300));
+  EXPECT_THAT(b_.Forks(), Contains(Key(kLogA)));
+  EXPECT_THAT(std::string(stream->receiver().RefusalOf(kLogA).message()), HasSubstr("two entries 256"));
+}
+
 TEST_F(StreamTest, ARewrittenTailOfABlockIsRefused) {
   FakeNode forked(&network_, "a");
   Write(&a_, 300);
@@ -792,6 +817,7 @@ TEST_F(StreamTest, WhatOnlyThePeerCanHaveDoneWrongEndsTheStream) {
        },
        "before entry 0"},
       {[](v1::ReplicateResponse* r) { r->mutable_entries()->mutable_payloads(0)->set_withheld(true); }, "withheld"},
+      {[](v1::ReplicateResponse* r) { r->mutable_entries()->mutable_packages(0)->set_first(10); }, "under a checkpoint of size 10"},
       {[](v1::ReplicateResponse* r) { r->mutable_welcome(); }, "second Welcome"},
       {[](v1::ReplicateResponse* r) { r->Clear(); }, "no known kind"},
       {[](v1::ReplicateResponse* r) { r->mutable_fork()->set_log(99); }, "unknown log 99"},
@@ -815,6 +841,19 @@ TEST_F(StreamTest, WhatOnlyThePeerCanHaveDoneWrongEndsTheStream) {
     EXPECT_THAT(std::string(stream->receiver_status.message()), HasSubstr(c.says));
     EXPECT_EQ(sink.Size(kLogA), Seq(0));
   }
+}
+
+// Headers may run ahead of their payloads by one block and no more, or memory would not be bounded.
+TEST_F(StreamTest, HeadersWithoutTheirPayloadsEndTheStream) {
+  Write(&a_, 600);
+  FakeStream* stream = world_.Add(&a_, &b_);
+  stream->tamper_down = [](v1::ReplicateResponse* response) {
+    if (response->has_entries()) response->mutable_entries()->clear_payloads();
+    return true;
+  };
+  world_.Settle();
+  EXPECT_FALSE(stream->up());
+  EXPECT_THAT(std::string(stream->receiver_status.message()), HasSubstr("headers of log test/a/1/main without payloads"));
 }
 
 TEST_F(StreamTest, EntriesWithoutCreditEndTheStream) {

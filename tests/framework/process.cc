@@ -13,6 +13,9 @@
 
 #include <algorithm>
 
+#include "certs/files.h"
+#include "storage/scratch_directory.h"
+
 namespace fairlead::framework {
 namespace {
 
@@ -84,6 +87,18 @@ std::optional<Exit> Process::Wait(absl::Duration timeout) {
   waitpid(pid_, &status, 0);
   exit_ = WIFSIGNALED(status) ? Exit{.signal = WTERMSIG(status)} : Exit{.code = WEXITSTATUS(status)};
   return exit_;
+}
+
+absl::StatusOr<Ended> RunToEnd(const std::vector<std::string>& arguments, absl::Duration timeout) {
+  const storage::ScratchDirectory scratch;
+  const std::string file = scratch.path() + "/output";
+  absl::StatusOr<std::unique_ptr<Process>> process = Process::Start(arguments, file);
+  if (!process.ok()) return process.status();
+  const std::optional<Exit> exit = (*process)->Wait(timeout);
+  const absl::StatusOr<std::string> output = certs::ReadFile(file);
+  if (!output.ok()) return output.status();
+  if (!exit) return absl::DeadlineExceededError(fmt::format("{} still runs:\n{}", arguments[0], *output));
+  return Ended{*exit, *output};
 }
 
 }  // namespace fairlead::framework

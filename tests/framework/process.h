@@ -49,6 +49,14 @@ class Process {
   std::optional<Exit> exit_;
 };
 
+// How a program that ends by itself ended, and all it wrote.
+struct Ended {
+  Exit exit;
+  std::string output;
+};
+// DEADLINE_EXCEEDED when it runs on after `timeout`; it is then killed.
+absl::StatusOr<Ended> RunToEnd(const std::vector<std::string>& arguments, absl::Duration timeout);
+
 }  // namespace fairlead::framework
 
 #endif  // FAIRLEAD_TESTS_FRAMEWORK_PROCESS_H_

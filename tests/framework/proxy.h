@@ -67,9 +67,9 @@ class Proxy {
     int to = -1;
     std::deque<Chunk> held;
     size_t held_bytes = 0;
-    bool ended = false;      // `from` has sent its last byte
-    bool end_sent = false;   // and `to` has been told
-    short from_events = 0;   // as poll has just answered
+    bool ended = false;     // `from` has sent its last byte
+    bool end_sent = false;  // and `to` has been told
+    short from_events = 0;  // as poll has just answered
     short to_events = 0;
   };
   struct Connection {

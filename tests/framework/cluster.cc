@@ -1,0 +1,320 @@
+#include "tests/framework/cluster.h"
+
+#include <absl/time/clock.h>
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "certs/files.h"
+#include "tests/framework/ports.h"
+
+namespace fairlead::framework {
+namespace {
+
+namespace fs = std::filesystem;
+namespace v1 = fairlead::v1;
+
+constexpr char kHeadquarters[] = "hq";
+constexpr char kAnalyst[] = "hq/analyst/desk";
+constexpr absl::Duration kStartTimeout = absl::Seconds(60);
+constexpr absl::Duration kCallTimeout = absl::Seconds(5);
+constexpr size_t kLogTailBytes = 6000;
+
+bool Listens(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  const bool connected = connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  close(fd);
+  return connected;
+}
+
+std::string Loopback(int port) { return fmt::format("127.0.0.1:{}", port); }
+
+// A call that says how the node is, not how it becomes: without the client's consistency token.
+client::CallOptions As(const std::string& site) {
+  client::CallOptions call;
+  call.site = site;
+  call.timeout = kCallTimeout;
+  call.token = "";
+  return call;
+}
+
+std::string Describe(const v1::StateDigest& digest) {
+  std::string out = digest.site() + ":";
+  for (const v1::LogPosition& position : digest.vector()) out += fmt::format(" {}={}", position.origin(), position.size());
+  for (const v1::ClassDigest& one : digest.classes()) {
+    out += fmt::format(" [{}] {} of {} records", one.audience(), one.digest().substr(0, 8), one.records());
+  }
+  return out + fmt::format(" opaque={}", digest.opaque_entries());
+}
+
+bool Equal(v1::StateDigest a, v1::StateDigest b) {
+  a.clear_site();
+  b.clear_site();
+  return a.SerializeAsString() == b.SerializeAsString() && a.opaque_entries() == 0;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Cluster>> Cluster::Start(ClusterOptions options) {
+  std::unique_ptr<Cluster> cluster(new Cluster(std::move(options)));
+  if (absl::Status prepared = cluster->Prepare(); !prepared.ok()) return prepared;
+  for (const std::string& site : cluster->sites()) {
+    if (absl::Status launched = cluster->Launch(site); !launched.ok()) return launched;
+  }
+  for (const std::string& site : cluster->sites()) {
+    if (absl::Status ready = cluster->AwaitReady(site); !ready.ok()) return ready;
+  }
+  return cluster;
+}
+
+Cluster::~Cluster() = default;
+
+absl::Status Cluster::Prepare() {
+  for (const std::string& site : options_.sites) {
+    Node& node = nodes_[site];
+    for (int* port : {&node.port, &node.metrics_port}) {
+      const absl::StatusOr<int> free = FreePort();
+      if (!free.ok()) return free.status();
+      *port = *free;
+    }
+  }
+  for (auto& [site, node] : nodes_) {
+    for (const auto& [peer, other] : nodes_) {
+      if (peer == site || (!options_.region_links && peer != kHeadquarters && site != kHeadquarters)) continue;
+      const absl::StatusOr<Proxy::Link> link = proxy_.AddLink(other.port);
+      if (!link.ok()) return link.status();
+      node.links.emplace(peer, *link);
+    }
+    fs::create_directories(folder(site));
+    if (absl::Status written = WriteConfiguration(site); !written.ok()) return written;
+  }
+  absl::StatusOr<std::unique_ptr<client::Client>> analyst = Connect(kAnalyst, "");
+  if (!analyst.ok()) return analyst.status();
+  analyst_ = *std::move(analyst);
+  for (const std::string& site : options_.sites) {
+    absl::StatusOr<std::unique_ptr<client::Client>> officer = Connect(fmt::format("officer/{}/watch", site), site);
+    if (!officer.ok()) return officer.status();
+    officers_[site] = *std::move(officer);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Cluster::WriteConfiguration(const std::string& site) const {
+  const Node& node = nodes_.at(site);
+  const std::string certs = TestNetwork::Get().folder().string();
+  std::string text = fmt::format(
+      "network = \"{}\"\nsite = \"{}\"\ndata = \"{}\"\nlisten = \"{}\"\nmetrics = \"{}\"\n{}\n"
+      "[tls]\ncertificate = \"{}/node/{}/tls.crt\"\nkey = \"{}/node/{}/tls.key\"\nca = \"{}/ca/ca.crt\"\n"
+      "[keys]\nroster = \"{}/roster.note\"\nroot = \"{}/root.vkey\"\nlog = \"{}/node/{}/log.key\"\n"
+      "mirror = \"{}/node/{}/mirror.key\"\ntoken = \"{}/node/{}/token.key\"\n"
+      "[limits]\n{}\n",
+      kNetworkName, site, data_folder(site), address(site), metrics_address(site), options_.settings, certs, site, certs, site, certs,
+      certs, certs, certs, site, certs, site, certs, site, options_.limits);
+  for (const auto& [peer, link] : node.links) {
+    text += fmt::format("[[peer]]\nsite = \"{}\"\naddress = \"{}\"\n", peer, Loopback(proxy_.port(link)));
+  }
+  return certs::WriteFile(config_file(site), text, certs::Access::kOwnerOnly, certs::IfExists::kReplace);
+}
+
+std::string Cluster::address(const std::string& site) const { return Loopback(nodes_.at(site).port); }
+std::string Cluster::metrics_address(const std::string& site) const { return Loopback(nodes_.at(site).metrics_port); }
+std::string Cluster::folder(const std::string& site) const { return fmt::format("{}/{}", scratch_.path(), site); }
+std::string Cluster::config_file(const std::string& site) const { return folder(site) + "/node.toml"; }
+std::string Cluster::data_folder(const std::string& site) const {
+  const auto it = options_.data.find(site);
+  return it == options_.data.end() ? folder(site) + "/data" : it->second;
+}
+
+std::string Cluster::Log(const std::string& site) const {
+  std::ifstream file(folder(site) + "/node.log", std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::string Cluster::LogTail(const std::string& site) const {
+  std::string log = Log(site);
+  if (log.size() > kLogTailBytes) log = "..." + log.substr(log.size() - kLogTailBytes);
+  return fmt::format("--- log of {}:\n{}", site, log);
+}
+
+std::string Cluster::Logs() const {
+  std::string out;
+  for (const std::string& site : options_.sites) out += LogTail(site);
+  return out;
+}
+
+// --- Nodes -----------------------------------------------------------------------------------------------------------------------
+
+absl::Status Cluster::Launch(const std::string& site) {
+  Node& node = nodes_.at(site);
+  if (node.process && !node.process->HasEnded()) return absl::FailedPreconditionError(fmt::format("the node of {} runs", site));
+  absl::StatusOr<std::unique_ptr<Process>> process =
+      Process::Start({FAIRLEAD_NODE_BINARY, "--config", config_file(site)}, folder(site) + "/node.log");
+  if (!process.ok()) return process.status();
+  node.process = *std::move(process);
+  return absl::OkStatus();
+}
+
+absl::Status Cluster::AwaitReady(const std::string& site) {
+  Node& node = nodes_.at(site);
+  const absl::Time deadline = absl::Now() + kStartTimeout;
+  // gRPC backs off for seconds after a refused connection, so it is not asked to connect before the node listens.
+  const bool listens = Eventually([&] { return node.process->HasEnded() || Listens(node.port); }, kStartTimeout);
+  absl::Status status = absl::DeadlineExceededError("it does not listen");
+  if (node.process->HasEnded()) {
+    status = absl::UnavailableError(ToString(*node.process->Wait(absl::ZeroDuration())));
+  } else if (listens) {
+    absl::StatusOr<std::unique_ptr<client::Client>> probe = Connect(kAnalyst, site);
+    if (!probe.ok()) return probe.status();
+    client::CallOptions call;
+    call.timeout = deadline - absl::Now();
+    status = (*probe)->Call<v1::NodeStatus>("fairlead.v1.NodeService.GetNodeStatus", v1::GetNodeStatusRequest(), call).status();
+  }
+  if (status.ok()) return status;
+  return absl::Status(status.code(),
+                      fmt::format("the node of {} did not start: {}\n{}", site, std::string(status.message()), LogTail(site)));
+}
+
+absl::Status Cluster::StartNode(const std::string& site) {
+  if (absl::Status launched = Launch(site); !launched.ok()) return launched;
+  return AwaitReady(site);
+}
+
+void Cluster::Kill(const std::string& site) {
+  nodes_.at(site).process->Signal(SIGKILL);
+  nodes_.at(site).process->Wait(absl::InfiniteDuration());
+}
+
+void Cluster::RequestStop(const std::string& site) { nodes_.at(site).process->Signal(SIGTERM); }
+
+absl::StatusOr<Exit> Cluster::AwaitExit(const std::string& site, absl::Duration timeout) {
+  const std::optional<Exit> exit = nodes_.at(site).process->Wait(timeout);
+  if (!exit) return absl::DeadlineExceededError(fmt::format("the node of {} still runs after {}", site, absl::FormatDuration(timeout)));
+  return *exit;
+}
+
+absl::StatusOr<Exit> Cluster::Stop(const std::string& site, absl::Duration timeout) {
+  RequestStop(site);
+  return AwaitExit(site, timeout);
+}
+
+// --- Links -----------------------------------------------------------------------------------------------------------------------
+
+void Cluster::SetLink(const std::string& receiver, const std::string& peer, LinkState state) {
+  proxy_.SetState(nodes_.at(receiver).links.at(peer), state);
+}
+
+void Cluster::SetLinks(const std::string& site, LinkState state) {
+  for (const auto& [receiver, node] : nodes_) {
+    for (const auto& [peer, link] : node.links) {
+      if (receiver == site || peer == site) proxy_.SetState(link, state);
+    }
+  }
+}
+
+void Cluster::SetDelay(const std::string& receiver, const std::string& peer, absl::Duration delay) {
+  proxy_.SetDelay(nodes_.at(receiver).links.at(peer), delay);
+}
+
+LinkCounts Cluster::Counts(const std::string& receiver, const std::string& peer) const {
+  return proxy_.counts(nodes_.at(receiver).links.at(peer));
+}
+
+// --- Calls -----------------------------------------------------------------------------------------------------------------------
+
+absl::StatusOr<std::unique_ptr<client::Client>> Cluster::Connect(const std::string& identity, const std::string& site) const {
+  const absl::StatusOr<Credentials> credentials = TestNetwork::Get().Of(identity);
+  if (!credentials.ok()) return credentials.status();
+  return Connect(*credentials, site);
+}
+
+absl::StatusOr<std::unique_ptr<client::Client>> Cluster::Connect(const Credentials& credentials, const std::string& site) const {
+  client::ClientOptions options;
+  options.network = kNetworkName;
+  options.certificate_file = credentials.certificate_file;
+  options.key_file = credentials.key_file;
+  options.ca_file = credentials.ca_file;
+  options.site = site;
+  options.timeout = kPatience;
+  for (const std::string& each : options_.sites) options.nodes.push_back({each, address(each)});
+  return client::Client::Connect(std::move(options));
+}
+
+client::Client& Cluster::Officer(const std::string& site) { return *officers_.at(site); }
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Cluster::Channel(const Credentials& credentials, const std::string& site) const {
+  client::RequireTls13();
+  grpc::SslCredentialsOptions ssl;
+  for (const auto& [file, text] :
+       {std::pair(&credentials.ca_file, &ssl.pem_root_certs), std::pair(&credentials.certificate_file, &ssl.pem_cert_chain),
+        std::pair(&credentials.key_file, &ssl.pem_private_key)}) {
+    if (file->empty()) continue;
+    absl::StatusOr<std::string> bytes = certs::ReadFile(*file);
+    if (!bytes.ok()) return bytes.status();
+    *text = *std::move(bytes);
+  }
+  grpc::ChannelArguments arguments;
+  arguments.SetSslTargetNameOverride(fmt::format("{}.node.{}", site, kNetworkName));
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetMaxReceiveMessageSize(64 << 20);
+  return grpc::CreateCustomChannel(address(site), grpc::SslCredentials(ssl), arguments);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Cluster::Channel(const std::string& identity, const std::string& site) const {
+  const absl::StatusOr<Credentials> credentials = TestNetwork::Get().Of(identity);
+  if (!credentials.ok()) return credentials.status();
+  return Channel(*credentials, site);
+}
+
+absl::StatusOr<v1::NodeStatus> Cluster::Status(const std::string& site) {
+  return analyst_->Call<v1::NodeStatus>("fairlead.v1.NodeService.GetNodeStatus", v1::GetNodeStatusRequest(), As(site));
+}
+
+absl::StatusOr<v1::StateDigest> Cluster::Digest(const std::string& site) {
+  return analyst_->Call<v1::StateDigest>("fairlead.v1.NodeService.GetStateDigest", v1::GetStateDigestRequest(), As(site));
+}
+
+absl::StatusOr<v1::Overview> Cluster::Overview(const std::string& site) {
+  return analyst_->Call<v1::Overview>("fairlead.v1.OverviewService.GetOverview", v1::GetOverviewRequest(), As(site));
+}
+
+absl::Status Cluster::WaitForConvergence(std::vector<std::string> sites, absl::Duration timeout) {
+  if (sites.empty()) sites = options_.sites;
+  std::string last;
+  const auto converged = [&] {
+    last.clear();
+    bool equal = true;
+    std::optional<v1::StateDigest> first;
+    for (const std::string& site : sites) {
+      const absl::StatusOr<v1::StateDigest> digest = Digest(site);
+      if (!digest.ok()) {
+        last += fmt::format("\n{}: {}", site, digest.status().ToString());
+        equal = false;
+        continue;
+      }
+      last += "\n" + Describe(*digest);
+      if (!first) first = *digest;
+      equal = equal && Equal(*first, *digest);
+    }
+    return equal;
+  };
+  if (Eventually(converged, timeout)) return absl::OkStatus();
+  return absl::DeadlineExceededError(fmt::format("no convergence within {}:{}", absl::FormatDuration(timeout), last));
+}
+
+}  // namespace fairlead::framework
