@@ -106,6 +106,7 @@ absl::StatusOr<Roster> Roster::Open(std::string_view signed_note, const note::Ve
   }
 
   std::set<std::string> origins;
+  std::set<std::string> keys = {root.key().raw()};
   for (; lines.Is("log", 6); lines.Next()) {
     const auto& words = lines.words();
     uint32_t id = 0;
@@ -120,6 +121,7 @@ absl::StatusOr<Roster> Roster::Open(std::string_view signed_note, const note::Ve
     if (!origins.insert(origin).second) return lines.Bad("a log of that site, epoch and stream is listed already");
     absl::StatusOr<note::Verifier> verifier = ParseVkey(lines, words[5], origin, note::kEd25519);
     if (!verifier.ok()) return verifier.status();
+    if (!keys.insert(verifier->key().raw()).second) return lines.Bad("a key that is listed already");
     roster.logs_.push_back({LogId(id), site->id, site->name, epoch, std::string(words[4]), *std::move(verifier)});
   }
 
@@ -130,6 +132,7 @@ absl::StatusOr<Roster> Roster::Open(std::string_view signed_note, const note::Ve
     absl::StatusOr<note::Verifier> verifier =
         ParseVkey(lines, lines.words()[2], fmt::format("{}/{}/mirror", roster.network_, site->name), note::kCosignatureV1);
     if (!verifier.ok()) return verifier.status();
+    if (!keys.insert(verifier->key().raw()).second) return lines.Bad("a key that is listed already");
     roster.cosigners_.push_back({site->id, *std::move(verifier)});
   }
   if (!lines.Done()) return lines.Bad("not a site, log or cosigner in its place");

@@ -11,6 +11,7 @@
 //   cosigner {site name} {vkey}                   vkey name is "{network}/{site}/mirror", algorithm 0x04
 //
 // with sites, logs and cosigners in ascending order of id (cosigners: of their site's). The root key's name is "{network}/root".
+// No public key appears twice, the root's included: a cosignature does not name its cosigner, so a shared key could speak for two.
 // Names of networks, sites and streams: 1 to 63 of [a-z0-9.-] (a site without dots).
 //
 // Thread safety: immutable. Ownership: value.

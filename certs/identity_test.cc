@@ -1,7 +1,11 @@
 #include "certs/identity.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
 
 namespace fairlead::certs {
 namespace {
@@ -66,6 +70,17 @@ TEST(IdentityTest, RefusesWhatIsNotOne) {
     EXPECT_THAT(std::string(status.message()), HasSubstr(text));
   }
   EXPECT_TRUE(Identity::Parse("officer/apac/" + std::string(63, 'a')).ok());
+}
+
+TEST(ProfileTest, IsWhatTheReadmeSays) {
+  std::ifstream in("certs/README.md");  // tests run at the root of the source tree
+  std::ostringstream page;
+  page << in.rdbuf();
+  for (const Profile& profile : Profiles()) {
+    EXPECT_THAT(page.str(), HasSubstr(fmt::format("\n| `{}` | {} days | {} | {} |\n", profile.form, profile.lifetime / absl::Hours(24),
+                                                  profile.serves ? "serverAuth, clientAuth" : "clientAuth",
+                                                  profile.serves ? "`<site>.node.<network>`" : "none")));
+  }
 }
 
 TEST(NetworkNameTest, IsDnsLabels) {

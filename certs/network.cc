@@ -25,14 +25,6 @@ absl::Status InFile(const fs::path& path, const absl::Status& status) {
   return absl::Status(status.code(), fmt::format("{}: {}", path.string(), std::string(status.message())));
 }
 
-absl::Time ParseTime(const std::string& text) {
-  absl::Time time;
-  std::string error;
-  // A type error of the JSON library, so that the caller has one kind of failure to answer.
-  if (!absl::ParseTime(absl::RFC3339_sec, text, &time, &error)) throw nlohmann::json::other_error::create(0, error, nullptr);
-  return time;
-}
-
 std::string ToLine(const Issued& issued) {
   nlohmann::ordered_json line = {{"serial", issued.serial},
                                  {"identity", issued.identity},
@@ -48,18 +40,26 @@ std::string ToLine(const Issued& issued) {
 }
 
 absl::StatusOr<Issued> FromLine(const std::string& text) {
+  std::string mistake;
+  const auto time = [&mistake](const nlohmann::json& value) {
+    absl::Time parsed;
+    std::string error;
+    if (!absl::ParseTime(absl::RFC3339_sec, value.get<std::string>(), &parsed, &error)) mistake = error;
+    return parsed;
+  };
   try {
     const nlohmann::json line = nlohmann::json::parse(text);
     Issued issued{.serial = line.at("serial").get<std::string>(),
                   .identity = line.at("identity").get<std::string>(),
-                  .validity = {ParseTime(line.at("not_before").get<std::string>()), ParseTime(line.at("not_after").get<std::string>())},
+                  .validity = {time(line.at("not_before")), time(line.at("not_after"))},
                   .loopback = line.at("loopback").get<bool>(),
                   .key_elsewhere = line.at("key_elsewhere").get<bool>()};
     if (const nlohmann::json& revoked = line.at("revoked"); !revoked.is_null()) {
       absl::StatusOr<RevocationReason> reason = RevocationReasonFromName(revoked.at("reason").get<std::string>());
       if (!reason.ok()) return reason.status();
-      issued.revocation = Revocation{issued.serial, ParseTime(revoked.at("time").get<std::string>()), *reason};
+      issued.revocation = Revocation{issued.serial, time(revoked.at("time")), *reason};
     }
+    if (!mistake.empty()) return absl::InvalidArgumentError(mistake);
     return issued;
   } catch (const nlohmann::json::exception& error) {
     return absl::InvalidArgumentError(error.what());
@@ -436,6 +436,11 @@ absl::StatusOr<Issued> Network::Sign(const LeafOptions& options, Key public_key,
     if (absl::Status status = WriteKey(folder / "tls.key", key, if_exists); !status.ok()) return status;
   }
   if (absl::Status status = WriteCertificate(folder / "tls.crt", *certificate, if_exists); !status.ok()) return status;
+  if (key_elsewhere) {
+    std::error_code error;
+    fs::remove(folder / "tls.key", error);  // that of the certificate just replaced: it would contradict this one
+    if (error) return absl::InternalError(fmt::format("{}: cannot remove: {}", (folder / "tls.key").string(), error.message()));
+  }
   return issued;
 }
 

@@ -271,6 +271,15 @@ TEST_F(NetworkTest, ARequestKeepsThePartnersKeyAtThePartner) {
   EXPECT_FALSE(fs::exists(net_ / "partner/SG/mpa/tls.key"));
 }
 
+TEST_F(NetworkTest, ARequestReplacesAKeyMadeHere) {
+  ASSERT_TRUE(Open().Issue(Id("partner/SG/mpa"), {}, kNow).ok());
+  ASSERT_TRUE(fs::exists(net_ / "partner/SG/mpa/tls.key"));
+  const Key key = *GenerateKey();
+  ASSERT_TRUE(Open().Renew(Id("partner/SG/mpa"), {.request_pem = MakeRequest(key)}, kNow).ok());
+  EXPECT_TRUE(KeyMatches(key, *CertificateFromPem(Read("partner/SG/mpa/tls.crt"))));
+  EXPECT_FALSE(fs::exists(net_ / "partner/SG/mpa/tls.key"));
+}
+
 TEST_F(NetworkTest, RevokingASerialListsIt) {
   const std::string serial = Fields("node/apac/tls.crt").serial;
   const absl::Time later = kNow + absl::Hours(1);
@@ -347,6 +356,10 @@ TEST_F(NetworkTest, OpenNamesWhatIsMissingOrDamaged) {
   const std::string index = Read("ca/issued.jsonl");
   Damage("ca/issued.jsonl", index + "{\"serial\":1}\n");
   EXPECT_THAT(Message(Open().List().status()), HasSubstr((net_ / "ca/issued.jsonl").string() + ":5: "));
+  std::string no_time = index;
+  no_time.replace(no_time.find("2027-"), 4, "soon");
+  Damage("ca/issued.jsonl", no_time);
+  EXPECT_THAT(Message(Open().List().status()), HasSubstr((net_ / "ca/issued.jsonl").string() + ":1: "));
   Damage("ca/issued.jsonl", index);
 
   const std::string key = Read("ca/ca.key");

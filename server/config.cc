@@ -140,6 +140,11 @@ bool IsAddress(const std::string& text) {
   return std::stoi(port) <= 65535;
 }
 
+bool IsReadableFile(const std::string& path) {
+  std::error_code error;
+  return !std::filesystem::is_directory(path, error) && std::ifstream(path).is_open();  // a directory opens, too
+}
+
 class Parser {
  public:
   explicit Parser(const std::string& path) : path_(path), folder_(std::filesystem::path(path).parent_path()) {}
@@ -211,7 +216,7 @@ class Parser {
         break;
       case Kind::kPath:
         *out = (folder_ / *out).lexically_normal().string();
-        if (key != "data" && !std::ifstream(*out)) Mistake(node, key, fmt::format("{} cannot be read", *out));
+        if (key != "data" && !IsReadableFile(*out)) Mistake(node, key, fmt::format("{} cannot be read", *out));
         break;
     }
     return true;
@@ -220,7 +225,8 @@ class Parser {
   void CheckKeys(const toml::table& table, const std::string& prefix, const std::set<std::string>& known) {
     for (const auto& [name, node] : table) {
       std::string key = prefix + std::string(name.str());
-      if (known.contains(key)) continue;
+      // A quoted name with a dot is not the path that it looks like.
+      if (known.contains(key) && name.str().find('.') == std::string_view::npos) continue;
       const bool is_group = std::any_of(known.begin(), known.end(), [&](const std::string& k) { return k.starts_with(key + "."); });
       if (is_group && node.is_table()) {
         CheckKeys(*node.as_table(), key + ".", known);
@@ -281,10 +287,11 @@ std::string KindText(const Setting& s) {
 absl::StatusOr<NodeConfig> ParseConfig(std::string_view text, const std::string& path) { return Parser(path).Parse(text); }
 
 absl::StatusOr<NodeConfig> LoadConfig(const std::string& path) {
+  if (!IsReadableFile(path)) return absl::InvalidArgumentError(fmt::format("{}: cannot be read", path));
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   text << in.rdbuf();
-  if (!in) return absl::InvalidArgumentError(fmt::format("{}: cannot be read", path));
+  if (in.bad()) return absl::InvalidArgumentError(fmt::format("{}: cannot be read", path));
   return ParseConfig(text.str(), path);
 }
 

@@ -75,6 +75,9 @@ TEST(ConfigTest, EachMistakeNamesFileLineKeyAndRule) {
   EXPECT_THAT(Mistakes(With(":7401", ":74010")), HasSubstr("must be HOST:PORT"));
   EXPECT_THAT(Mistakes(With("[tls]", "listne = 3\n[tls]")), HasSubstr("node.toml:5: listne: is no setting"));
   EXPECT_THAT(Mistakes(With("[keys]", "chain = 3\n[keys]")), HasSubstr("node.toml:9: tls.chain: is no setting"));
+  EXPECT_THAT(Mistakes(With("[tls]", "\"limits.drain_seconds\" = 3\n[tls]")),
+              HasSubstr("node.toml:5: limits.drain_seconds: is no setting"));
+  EXPECT_THAT(Mistakes(With("key = \"CMakeLists.txt\"", "key = \"server\"")), HasSubstr("node.toml:7: tls.key: server cannot be read"));
   EXPECT_THAT(Mistakes(With("key = \"CMakeLists.txt\"", "key = \"absent.pem\"")),
               HasSubstr("node.toml:7: tls.key: absent.pem cannot be read"));
   EXPECT_THAT(Mistakes(With("[tls]", "reflection = 1\n[tls]")), HasSubstr("node.toml:5: reflection: must be true or false"));
@@ -89,6 +92,7 @@ TEST(ConfigTest, EachMistakeNamesFileLineKeyAndRule) {
   EXPECT_THAT(Mistakes(With("[[peer]]", "[peer]")), HasSubstr("must be written as [[peer]]"));
   EXPECT_THAT(Mistakes("site = \n"), HasSubstr("node.toml:1:"));
   EXPECT_THAT(std::string(LoadConfig("absent.toml").status().message()), HasSubstr("absent.toml: cannot be read"));
+  EXPECT_EQ(LoadConfig("server").status().message(), "server: cannot be read");
 }
 
 TEST(ConfigTest, AllMistakesAreListed) {

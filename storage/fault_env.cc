@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <utility>
 #include <vector>
@@ -171,7 +172,7 @@ class FaultEnv::Disk : public rocksdb::FileSystemWrapper {
     fault_ = std::move(fault);
   }
 
-  void Restore(const Kept& kept) {
+  void Restore(const Kept& kept, size_t entries_kept) {
     absl::MutexLock lock(&mu_);
     for (const auto& [path, extent] : extents_) {
       const uint64_t unsynced = extent->size - extent->synced;
@@ -180,14 +181,16 @@ class FaultEnv::Disk : public rocksdb::FileSystemWrapper {
       extent->size = extent->synced;
       fs::resize_file(path, extent->size);
     }
-    for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
+    while (entries_.size() > entries_kept) {
+      const Entry& entry = entries_.back();
       std::error_code gone;  // deleted since
-      if (entry->source.empty()) {
-        fs::remove(entry->path, gone);
-        continue;
+      if (entry.source.empty()) {
+        fs::remove(entry.path, gone);
+      } else {
+        fs::rename(entry.path, entry.source, gone);
+        if (entry.replaced.has_value()) std::ofstream(entry.path, std::ios::binary) << *entry.replaced;
       }
-      fs::rename(entry->path, entry->source, gone);
-      if (entry->replaced.has_value()) std::ofstream(entry->path, std::ios::binary) << *entry->replaced;
+      entries_.pop_back();
     }
     entries_.clear();
     extents_.clear();
@@ -232,30 +235,16 @@ class FaultEnv::Disk : public rocksdb::FileSystemWrapper {
       *extent_ = {size, std::min(extent_->synced, size)};
       return status;
     }
-    IOStatus Sync(const IOOptions& options, IODebugContext* dbg) override {
-      return Synced([&] { return FSWritableFileOwnerWrapper::Sync(options, dbg); });
-    }
-    IOStatus Fsync(const IOOptions& options, IODebugContext* dbg) override {
-      return Synced([&] { return FSWritableFileOwnerWrapper::Fsync(options, dbg); });
-    }
-
-   private:
-    template <class SyncFile>
-    IOStatus Synced(SyncFile sync) {
+    IOStatus Sync(const IOOptions&, IODebugContext*) override {
       IOStatus status = disk_->Begin(Operation::kSync, path_);
       if (!status.ok()) return status;
-      uint64_t size;
-      {
-        absl::MutexLock lock(&disk_->mu_);
-        size = extent_->size;  // appends beside the sync are not promised by it
-      }
-      status = sync();
-      if (!status.ok()) return status;
       absl::MutexLock lock(&disk_->mu_);
-      extent_->synced = std::max(extent_->synced, std::min(size, extent_->size));
+      extent_->synced = extent_->size;
       return status;
     }
+    IOStatus Fsync(const IOOptions& options, IODebugContext* dbg) override { return Sync(options, dbg); }
 
+   private:
     Disk* const disk_;
     const std::string path_;
     const std::shared_ptr<Extent> extent_;
@@ -267,9 +256,8 @@ class FaultEnv::Disk : public rocksdb::FileSystemWrapper {
         : FSDirectoryWrapper(std::move(directory)), disk_(disk), path_(std::move(path)) {}
 
     IOStatus Fsync(const IOOptions& options, IODebugContext* dbg) override { return FsyncWithDirOptions(options, dbg, DirFsyncOptions()); }
-    IOStatus FsyncWithDirOptions(const IOOptions& options, IODebugContext* dbg, const DirFsyncOptions& reason) override {
+    IOStatus FsyncWithDirOptions(const IOOptions&, IODebugContext*, const DirFsyncOptions&) override {
       IOStatus status = disk_->Begin(Operation::kSyncDirectory, path_);
-      if (status.ok()) status = FSDirectoryWrapper::FsyncWithDirOptions(options, dbg, reason);
       if (!status.ok()) return status;
       absl::MutexLock lock(&disk_->mu_);
       const std::string self = Directory(path_ + "/x");
@@ -319,7 +307,10 @@ void FaultEnv::Cut() { disk_->CutAfter(0); }
 void FaultEnv::CutAfter(int64_t operations) { disk_->CutAfter(operations); }
 bool FaultEnv::is_cut() const { return disk_->is_cut(); }
 int64_t FaultEnv::operations() const { return disk_->operations(); }
-void FaultEnv::Restore(const Kept& kept) { disk_->Restore(kept); }
+void FaultEnv::Restore(const Kept& kept, size_t entries_kept) { disk_->Restore(kept, entries_kept); }
+void FaultEnv::RestoreAll() {
+  disk_->Restore([](const std::string&, uint64_t unsynced) { return unsynced; }, std::numeric_limits<size_t>::max());
+}
 void FaultEnv::SetFree(std::optional<uint64_t> bytes) { disk_->SetFree(bytes); }
 void FaultEnv::SetFault(Fault fault) { disk_->SetFault(std::move(fault)); }
 

@@ -2,11 +2,12 @@
 //
 // Fault model: what a machine may do to files when its power fails.
 //   - A file keeps the bytes that were synced and a prefix, chosen by the test, of those that were not.
-//   - Files created, linked or renamed after the last sync of their directory are not there; what a rename replaced is back.
+//   - Of the files created, linked or renamed since the last sync of their directory, the first few, chosen by the test, are there; of
+//     the others nothing is, and what a rename replaced is back.
 //   - Deletions stay.
 // Not in the model: synced bytes that change (tests flip bytes themselves), and unsynced bytes that reach the disk out of order.
 // A full disk takes as many bytes of a write as it has room for, and so leaves a torn record, as real ones do.
-// RocksDB's info log is outside all this.
+// RocksDB's info log is outside all this. Nothing is synced to the real disk: tests lose power only here.
 //
 // Thread safety: safe, except Restore, which no open store may witness. Ownership: must outlive the stores opened on it.
 
@@ -45,8 +46,11 @@ class FaultEnv {
   void CutAfter(int64_t operations);
   bool is_cut() const;
   int64_t operations() const;  // carried out so far
-  // The power is back, and the files are as the fault model says; null keeps nothing unsynced. REQUIRES: no store is open.
-  void Restore(const Kept& kept = nullptr);
+  // The power is back, and the files are as the fault model says: of the unsynced, `kept` of the bytes (null: none) and the first
+  // `entries_kept` directory entries. REQUIRES: no store is open.
+  void Restore(const Kept& kept = nullptr, size_t entries_kept = 0);
+  // As after a kill: what was written is there, synced or not. REQUIRES: no store is open.
+  void RestoreAll();
 
   // Room for `bytes` more; nullopt: no limit. Deleting files does not make room.
   void SetFree(std::optional<uint64_t> bytes);

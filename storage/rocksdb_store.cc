@@ -7,12 +7,14 @@
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
-#include <set>
+#include <atomic>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -28,10 +30,34 @@ std::string_view ToView(const Slice& s) { return {s.data(), s.size()}; }
 
 bool IsNoSpace(const rocksdb::Status& status) { return status.IsNoSpace() || status.subcode() == rocksdb::Status::kNoSpace; }
 
+std::string Number(uint32_t v) {
+  std::string out;
+  PutU32(&out, v);
+  return out;
+}
+
 absl::Status ReadError(const std::string& path, const rocksdb::Status& status) {
   if (status.IsCorruption()) return Error(Reason::kStoreDamaged, fmt::format("{}: {}", path, status.ToString()));
   return Error(Reason::kStorageFailed, fmt::format("{}: {}", path, status.ToString()));
 }
+
+// What the store must hear from RocksDB while it is open.
+class Listener : public rocksdb::EventListener {
+ public:
+  void OnMemTableSealed(const rocksdb::MemTableInfo& info) override {
+    if (info.cf_name == kCfNames[static_cast<size_t>(Cf::kMeta)]) meta_is_empty_ = true;
+  }
+  // RocksDB's own recovery looks for space every few seconds, and forbids any other meanwhile. Writes look when they need it.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status error, bool* auto_recovery) override {
+    if (IsNoSpace(error)) *auto_recovery = false;
+  }
+  // Whether `meta` has held nothing in memory since the last call.
+  bool TakeMetaIsEmpty() { return meta_is_empty_.exchange(false); }
+  void SetMetaIsEmpty() { meta_is_empty_ = true; }
+
+ private:
+  std::atomic<bool> meta_is_empty_{true};
+};
 
 class RocksBatch : public Batch {
  public:
@@ -94,8 +120,13 @@ class RocksSnapshot : public View {
 
 class RocksDbStore : public Store {
  public:
-  RocksDbStore(std::string path, std::unique_ptr<rocksdb::DB> db, std::vector<rocksdb::ColumnFamilyHandle*> handles)
-      : path_(std::move(path)), db_(std::move(db)), handles_(std::move(handles)) {}
+  RocksDbStore(const RocksDbOptions& options, std::shared_ptr<Listener> listener, std::unique_ptr<rocksdb::DB> db,
+               std::vector<rocksdb::ColumnFamilyHandle*> handles)
+      : path_(options.path),
+        memtables_bytes_max_(options.memtables_bytes_max),
+        listener_(std::move(listener)),
+        db_(std::move(db)),
+        handles_(std::move(handles)) {}
   ~RocksDbStore() override {
     for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
   }
@@ -111,26 +142,16 @@ class RocksDbStore : public Store {
     {
       absl::MutexLock lock(&mu_);
       if (!failure_.ok()) return failure_;
-      if (full_) {
-        // What failed for lack of space left RocksDB stopped. Resume starts it again, fails for lack of space, or is busy because RocksDB's own
-        // recovery, which looks every few seconds, is at it: then the write below says how things stand.
-        rocksdb::Status resumed = db_->Resume();
-        if (!resumed.ok() && !resumed.IsBusy()) return Full(resumed);
-      }
     }
-    rocksdb::WriteOptions options;
-    options.sync = sync == Sync::kYes;
-    rocksdb::Status status = db_->Write(options, static_cast<RocksBatch*>(batch)->batch());
+    rocksdb::WriteBatch* writes = static_cast<RocksBatch*>(batch)->batch();
+    rocksdb::Status status = WriteOnce(writes, sync);
+    // The error may be an old one, of a write or a flush before: then there may be space by now. Nothing of a failed batch is in memory,
+    // and recovery leaves its log behind, so it can be written again.
+    if (IsNoSpace(status) && Recover()) status = WriteOnce(writes, sync);
+    if (status.ok()) return absl::OkStatus();
+    if (IsNoSpace(status)) return Error(Reason::kStorageFull, fmt::format("{}: no space for the write: {}", path_, status.ToString()));
     absl::MutexLock lock(&mu_);
-    if (status.ok()) {
-      full_ = false;
-      return absl::OkStatus();
-    }
-    if (IsNoSpace(status)) {
-      full_ = true;
-      return Full(status);
-    }
-    failure_ = Error(Reason::kStorageFailed, fmt::format("{}: {}", path_, status.ToString()));
+    if (failure_.ok()) failure_ = Error(Reason::kStorageFailed, fmt::format("{}: {}", path_, status.ToString()));
     return failure_;
   }
 
@@ -149,15 +170,39 @@ class RocksDbStore : public Store {
   rocksdb::DB* db() const { return db_.get(); }
 
  private:
-  absl::Status Full(const rocksdb::Status& status) const {
-    return Error(Reason::kStorageFull, fmt::format("{}: no space for the write: {}", path_, status.ToString()));
+  // RocksDB 7.8 goes on after a log it could not write only with a new log, and starts one in recovery only when some memtable holds
+  // something: were all empty, recovery would succeed and every later write fail (its issues 11643 and 12998). So `meta` always holds
+  // something: the format version again, which needs no log.
+  rocksdb::Status WriteOnce(rocksdb::WriteBatch* writes, Sync sync) {
+    rocksdb::WriteOptions options;
+    if (listener_->TakeMetaIsEmpty()) {
+      options.disableWAL = true;
+      rocksdb::Status status = db_->Put(options, handles_[static_cast<size_t>(Cf::kMeta)], ToSlice(kMetaFormat), Number(kFormatVersion));
+      if (!status.ok()) {
+        listener_->SetMetaIsEmpty();
+        return status;
+      }
+    }
+    options.disableWAL = false;
+    options.sync = sync == Sync::kYes;
+    return db_->Write(options, writes);
+  }
+
+  // Starts RocksDB again after it stopped for lack of space: flushes and begins a new log. False while there is no space for that.
+  bool Recover() {
+    uint64_t free_bytes = 0;
+    if (db_->GetEnv()->GetFreeSpace(path_, &free_bytes).ok() && free_bytes < memtables_bytes_max_) return false;
+    absl::MutexLock lock(&recovery_mu_);
+    return db_->Resume().ok();
   }
 
   const std::string path_;
+  const size_t memtables_bytes_max_;
+  const std::shared_ptr<Listener> listener_;
   const std::unique_ptr<rocksdb::DB> db_;
   const std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+  absl::Mutex recovery_mu_;  // one recovery at a time
   absl::Mutex mu_;
-  bool full_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mu_);  // sticks until the store is opened again
 };
 
@@ -176,11 +221,13 @@ rocksdb::DBOptions DbOptions(const RocksDbOptions& options) {
   db.create_if_missing = true;
   db.create_missing_column_families = true;
   db.paranoid_checks = true;
-  // Everything acknowledged was synced, so a torn record is legal at the tail of the WAL and nowhere else: damage before it refuses the
-  // store instead of silently going back to the point before the damage.
+  // What was acknowledged was synced, so a torn record is legal at the tail of the log and nowhere else. Point-in-time recovery would take
+  // damage before the tail for its end and silently go back there, after which this site would write a second history of its own log;
+  // absolute consistency would refuse the torn tail that every loss of power may leave. This mode refuses the one and allows the other.
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db.max_total_wal_size = options.wal_bytes_max;
   db.db_write_buffer_size = options.memtables_bytes_max;  // sixteen families share one budget
+  db.avoid_flush_during_shutdown = true;                  // all that counts is in the log
   db.max_background_jobs = 2;
   db.max_open_files = 512;
   db.keep_log_file_num = 4;
@@ -208,46 +255,91 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Cf cf, const std::shared_ptr<rocksdb:
   return family;
 }
 
-std::string Number(uint32_t v) {
-  std::string out;
-  PutU32(&out, v);
-  return out;
+absl::Status OpenError(const std::string& path, const rocksdb::Status& status) {
+  const std::string text = status.ToString();
+  if (text.starts_with("IO error: While lock file: ") || text.starts_with("IO error: lock hold by current process")) {
+    return absl::UnavailableError(fmt::format("{}: open in another process: {}", path, text));
+  }
+  if (IsNoSpace(status)) return Error(Reason::kStorageFull, fmt::format("{}: {}", path, text));
+  // A file that another file names and that is not there is damage as well.
+  if (status.IsNotFound() || status.IsPathNotFound()) return Error(Reason::kStoreDamaged, fmt::format("{}: {}", path, text));
+  return ReadError(path, status);
+}
+
+absl::Status OtherFormat(const std::string& path, std::string_view format) {
+  Reader in(format);
+  const uint32_t version = in.U32();
+  return absl::FailedPreconditionError(fmt::format("{}: has format version {}; this program reads version {}", path,
+                                                   in.Done() ? std::to_string(version) : "unknown", kFormatVersion));
+}
+
+// Whether there is no store in `path` yet. A creation cut short may have left a first manifest and no CURRENT.
+absl::StatusOr<bool> IsFresh(const RocksDbOptions& options, rocksdb::Env* env) {
+  rocksdb::Status current = env->FileExists(options.path + "/CURRENT");
+  if (current.ok()) return false;
+  if (!current.IsNotFound()) return OpenError(options.path, current);
+  std::vector<std::string> files;
+  rocksdb::Status listed = env->GetChildren(options.path, &files);
+  if (!listed.ok()) return OpenError(options.path, listed);
+  for (const std::string& file : files) {
+    if (file.ends_with(".sst") || file.ends_with(".log") || (file.starts_with("MANIFEST-") && file != "MANIFEST-000001")) {
+      return Error(Reason::kStoreDamaged, fmt::format("{}: CURRENT is missing beside {}", options.path, file));
+    }
+  }
+  return true;
+}
+
+// Refuses, before anything is written, a database whose column families are not those of the schema; a creation cut short lacks some, and
+// has nothing in the first.
+absl::Status CheckFamilies(const RocksDbOptions& options, const rocksdb::DBOptions& db_options) {
+  const std::string& path = options.path;
+  std::vector<std::string> present;
+  rocksdb::Status status = rocksdb::DB::ListColumnFamilies(db_options, path, &present);
+  if (!status.ok()) return OpenError(path, status);
+  auto has = [](const auto& names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  auto unknown = std::find_if(present.begin(), present.end(), [&](const std::string& name) { return !has(kCfNames, name); });
+  auto missing = std::find_if(kCfNames.begin(), kCfNames.end(), [&](std::string_view name) { return !has(present, name); });
+  if (unknown == present.end() && missing == kCfNames.end()) return absl::OkStatus();
+
+  // The version says more than the families do.
+  rocksdb::DB* raw = nullptr;
+  status = rocksdb::DB::OpenForReadOnly(rocksdb::Options(db_options, rocksdb::ColumnFamilyOptions()), path, &raw);
+  if (!status.ok()) return OpenError(path, status);
+  const std::unique_ptr<rocksdb::DB> db(raw);
+  std::string format;
+  status = db->Get(rocksdb::ReadOptions(), ToSlice(kMetaFormat), &format);
+  if (!status.ok() && !status.IsNotFound()) return OpenError(path, status);
+  if (status.ok() && format != Number(kFormatVersion)) return OtherFormat(path, format);
+  if (unknown != present.end()) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: has a column family '{}' that format version {} does not know", path, *unknown, kFormatVersion));
+  }
+  if (status.ok()) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: lacks the column family '{}' of format version {}", path, *missing, kFormatVersion));
+  }
+  const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator(rocksdb::ReadOptions()));
+  it->SeekToFirst();
+  if (!it->status().ok()) return OpenError(path, it->status());
+  if (it->Valid())
+    return absl::FailedPreconditionError(fmt::format("{}: a database, but none of this program: it has no format version", path));
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options) {
   rocksdb::DBOptions db_options = DbOptions(options);
+  auto listener = std::make_shared<Listener>();
+  db_options.listeners.push_back(listener);
   rocksdb::Status made = db_options.env->CreateDirIfMissing(options.path);
+  if (IsNoSpace(made)) return OpenError(options.path, made);
   if (!made.ok()) return absl::FailedPreconditionError(fmt::format("{}: {}", options.path, made.ToString()));
-
-  // Families of another program (or a later format) are named before anything is written.
-  std::vector<std::string> present;
-  rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(db_options, options.path, &present);
-  const bool fresh = db_options.env->FileExists(options.path + "/CURRENT").IsNotFound();
-  if (!listed.ok() && !fresh) return ReadError(options.path, listed);
-  if (fresh) {
-    // No CURRENT and yet tables: a store whose root is gone, not a new one.
-    std::vector<std::string> files;
-    db_options.env->GetChildren(options.path, &files).PermitUncheckedError();
-    for (const std::string& file : files) {
-      if (file.ends_with(".sst") || file.starts_with("MANIFEST-")) {
-        return Error(Reason::kStoreDamaged, fmt::format("{}: CURRENT is missing beside {}", options.path, file));
-      }
-    }
-  } else {
-    for (const std::string& name : present) {
-      if (std::find(kCfNames.begin(), kCfNames.end(), name) == kCfNames.end()) {
-        return absl::FailedPreconditionError(
-            fmt::format("{}: has a column family '{}' that format version {} does not know", options.path, name, kFormatVersion));
-      }
-    }
-    for (std::string_view name : kCfNames) {
-      if (std::find(present.begin(), present.end(), name) == present.end() && present.size() > 1) {
-        return absl::FailedPreconditionError(
-            fmt::format("{}: lacks the column family '{}' of format version {}", options.path, name, kFormatVersion));
-      }
-    }
+  absl::StatusOr<bool> fresh = IsFresh(options, db_options.env);
+  if (!fresh.ok()) return fresh.status();
+  if (!*fresh) {
+    absl::Status checked = CheckFamilies(options, db_options);
+    if (!checked.ok()) return checked;
   }
 
   std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(options.block_cache_bytes);
@@ -256,32 +348,27 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& op
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
   rocksdb::Status opened = rocksdb::DB::Open(db_options, options.path, families, &handles, &raw);
-  if (!opened.ok()) {
-    if (opened.IsIOError() && opened.ToString().find("lock") != std::string::npos) {
-      return absl::UnavailableError(fmt::format("{}: open in another process: {}", options.path, opened.ToString()));
-    }
-    if (IsNoSpace(opened)) return Error(Reason::kStorageFull, fmt::format("{}: {}", options.path, opened.ToString()));
-    return ReadError(options.path, opened);
-  }
-  auto store = std::make_unique<RocksDbStore>(options.path, std::unique_ptr<rocksdb::DB>(raw), std::move(handles));
+  if (!opened.ok()) return OpenError(options.path, opened);
+  auto store = std::make_unique<RocksDbStore>(options, std::move(listener), std::unique_ptr<rocksdb::DB>(raw), std::move(handles));
 
-  auto format = store->Get(Cf::kMeta, kMetaFormat);
+  absl::StatusOr<std::optional<std::string>> format = store->Get(Cf::kMeta, kMetaFormat);
   if (!format.ok()) return format.status();
+  if (format->has_value() && **format != Number(kFormatVersion)) return OtherFormat(options.path, **format);
   if (!format->has_value()) {
-    if (!fresh && present.size() > 1) {
-      auto any = store->Iterate(Cf::kMeta, {}, {});
+    // The version is the last step of a creation: without it there is nothing else.
+    for (size_t i = 0; i < kCfCount; ++i) {
+      auto any = store->Iterate(static_cast<Cf>(i), {}, {});
       any->SeekToFirst();
-      if (any->Valid()) return Error(Reason::kStoreDamaged, fmt::format("{}: the format version is missing", options.path));
+      if (!any->status().ok()) return any->status();
+      if (any->Valid()) {
+        return Error(Reason::kStoreDamaged,
+                     fmt::format("{}: the format version is missing, and '{}' is not empty", options.path, kCfNames[i]));
+      }
     }
     auto batch = store->NewBatch();
     batch->Put(Cf::kMeta, kMetaFormat, Number(kFormatVersion));
     absl::Status status = store->Write(batch.get(), Sync::kYes);
     if (!status.ok()) return status;
-  } else if (**format != Number(kFormatVersion)) {
-    Reader in(**format);
-    uint32_t version = in.U32();
-    return absl::FailedPreconditionError(fmt::format("{}: has format version {}; this program reads version {}", options.path,
-                                                     in.Done() ? std::to_string(version) : "unknown", kFormatVersion));
   }
   return std::unique_ptr<Store>(std::move(store));
 }

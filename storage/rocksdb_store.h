@@ -30,8 +30,14 @@ struct RocksDbOptions {
 
 // Opens the store in `path`, creating it when the directory is empty or absent. Errors name the path:
 //   FAILED_PRECONDITION  another format version (both are named), column families of another program, not a store
-//   DATA_LOSS            damaged (STORE_DAMAGED)
-//   UNAVAILABLE          open in another process
+//   DATA_LOSS            damaged (STORE_DAMAGED): RocksDB's message says where; or the format version or a file is missing
+//   UNAVAILABLE          open already
+//   RESOURCE_EXHAUSTED   no space to open it in (STORAGE_FULL)
+//   INTERNAL             any other failure of the disk (STORAGE_FAILED)
+// A creation cut short at any step is taken up by the next call.
+//
+// A batch refused as STORAGE_FULL cannot be read, but the disk may have got all of it: if the process ends before another write succeeds,
+// the store may hold it whole when opened again.
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options);
 
 }  // namespace fairlead::storage

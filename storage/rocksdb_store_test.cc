@@ -10,10 +10,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
+#include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -21,6 +25,7 @@
 
 #include "api/errors.h"
 #include "storage/fault_env.h"
+#include "storage/scratch_directory.h"
 
 namespace fairlead::storage {
 namespace {
@@ -45,14 +50,8 @@ std::string Message(const absl::Status& status) { return std::string(status.mess
 class RocksDbStoreTest : public testing::Test {
  protected:
   RocksDbStoreTest() {
-    const std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
-    options_.path = testing::TempDir() + "rocksdb_store_test." + std::to_string(getpid()) + "." + name;
+    options_.path = scratch_.path() + "/store";
     options_.env = disk_.env();
-    fs::remove_all(options_.path);
-  }
-  ~RocksDbStoreTest() override {
-    store_.reset();
-    fs::remove_all(options_.path);
   }
 
   absl::Status Open() {
@@ -125,6 +124,7 @@ class RocksDbStoreTest : public testing::Test {
   }
   static std::vector<std::string> AllFamilies() { return {kCfNames.begin(), kCfNames.end()}; }
 
+  const ScratchDirectory scratch_;
   FaultEnv disk_;
   RocksDbOptions options_;
   std::unique_ptr<Store> store_;
@@ -232,7 +232,11 @@ TEST_F(RocksDbStoreTest, ACreationCutShortIsTakenUp) {
     cut = disk_.is_cut();
     EXPECT_TRUE(created.ok() || cut) << created;
     store_.reset();
-    disk_.Restore([&](const std::string&, uint64_t unsynced) { return steps % 2 == 0 ? 0 : unsynced; });
+    if (steps % 2 == 0) {
+      disk_.Restore();
+    } else {
+      disk_.RestoreAll();
+    }
     absl::Status reopened = Open();
     ASSERT_TRUE(reopened.ok()) << "cut after " << steps << " operations: " << reopened;
     ASSERT_EQ(Written(), 0);
@@ -250,6 +254,7 @@ TEST_F(RocksDbStoreTest, IsOpenOnceInAProcess) {
   ASSERT_TRUE(Open().ok());
   auto second = OpenRocksDbStore(options_);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(Message(second.status()), HasSubstr("open in another process"));
   EXPECT_THAT(Message(second.status()), HasSubstr(options_.path));
   EXPECT_TRUE(Write(0, Sync::kYes).ok());
 }
@@ -287,13 +292,12 @@ TEST_F(RocksDbStoreTest, IsOpenInOneProcess) {
 }
 
 TEST_F(RocksDbStoreTest, AFailureInAPathNamedLockIsNotCalledALock) {
-  options_.path += ".lock";
+  options_.path = scratch_.path() + "/While lock file: ";
   disk_.SetFault([](Operation operation, const std::string&) {
     return operation == Operation::kAppend ? rocksdb::IOStatus::IOError("the device is gone") : rocksdb::IOStatus::OK();
   });
   absl::Status status = Open();
   EXPECT_EQ(ReasonOf(status), "STORAGE_FAILED") << status;
-  fs::remove_all(options_.path);
 }
 
 // --- damage ------------------------------------------------------------------------------------------------------------------------------
@@ -312,17 +316,12 @@ class DamageTest : public RocksDbStoreTest {
     disk_.Cut();
     store_.reset();
     disk_.Restore();
-    pristine_ = options_.path + ".pristine";
-    fs::remove_all(pristine_);
     fs::copy(options_.path, pristine_, fs::copy_options::recursive);
   }
   void Relay() {
     store_.reset();
     fs::remove_all(options_.path);
     fs::copy(pristine_, options_.path, fs::copy_options::recursive);
-  }
-  ~DamageTest() override {
-    if (!pristine_.empty()) fs::remove_all(pristine_);
   }
 
   enum class Outcome { kRefused, kFoundOnRead, kHarmless };
@@ -382,7 +381,7 @@ class DamageTest : public RocksDbStoreTest {
     return outcomes;
   }
 
-  std::string pristine_;
+  const std::string pristine_ = scratch_.path() + "/pristine";
 };
 
 TEST_F(DamageTest, UndamagedItIsHarmless) {
@@ -439,7 +438,7 @@ TEST_F(DamageTest, AMissingFile) {
     Relay();
     ASSERT_TRUE(fs::remove(file));
     EXPECT_NE(OpenAndReadAll(file.filename().string() + " is missing"), Outcome::kHarmless);
-    EXPECT_FALSE(fs::exists(file)) << "made anew";
+    EXPECT_FALSE(fs::exists(file)) << file << " was made anew";
   }
 }
 
@@ -476,7 +475,7 @@ TEST_F(RocksDbStoreTest, APowerFailureLosesNothingSynced) {
     }
     disk_.Cut();
     store_.reset();
-    disk_.Restore([&](const std::string&, uint64_t unsynced) { return random() % (unsynced + 1); });
+    disk_.Restore([&](const std::string&, uint64_t unsynced) { return random() % (unsynced + 1); }, random() % 4);
     absl::Status status = Open();
     ASSERT_TRUE(status.ok()) << "round " << round << ": " << status;
     written = Written();
@@ -506,7 +505,11 @@ TEST_F(RocksDbStoreTest, APowerFailureDuringRecoveryLosesNothing) {
     Open().IgnoreError();
     cut = disk_.is_cut();
     store_.reset();
-    disk_.Restore([&](const std::string&, uint64_t unsynced) { return steps % 2 == 0 ? 0 : unsynced; });
+    if (steps % 2 == 0) {
+      disk_.Restore();
+    } else {
+      disk_.RestoreAll();
+    }
   }
   EXPECT_GT(steps, 10);
   ASSERT_TRUE(Open().ok());

@@ -4,16 +4,17 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -21,6 +22,7 @@
 
 #include "storage/memory_store.h"
 #include "storage/rocksdb_store.h"
+#include "storage/scratch_directory.h"
 
 namespace fairlead::storage {
 namespace {
@@ -49,16 +51,7 @@ class MemoryHome : public Home {
 
 class RocksDbHome : public Home {
  public:
-  RocksDbHome() {
-    static std::atomic<int> homes = 0;
-    options_.path = testing::TempDir() + "store_test." + std::to_string(getpid()) + "." + std::to_string(++homes);
-    std::filesystem::remove_all(options_.path);
-    Open();
-  }
-  ~RocksDbHome() override {
-    store_.reset();
-    std::filesystem::remove_all(options_.path);
-  }
+  RocksDbHome() { Open(); }
   Store& store() override { return *store_; }
   void Reopen() override {
     store_.reset();
@@ -67,11 +60,11 @@ class RocksDbHome : public Home {
 
  private:
   void Open() {
-    auto opened = OpenRocksDbStore(options_);
+    auto opened = OpenRocksDbStore({.path = scratch_.path()});
     if (!opened.ok()) throw std::runtime_error(opened.status().ToString());
     store_ = std::move(*opened);
   }
-  RocksDbOptions options_;
+  const ScratchDirectory scratch_;
   std::unique_ptr<Store> store_;
 };
 
@@ -125,6 +118,20 @@ TEST_P(StoreTest, StartsWithItsFormatVersionOnly) {
     if (cf == Cf::kMeta) expected.emplace_back(kMetaFormat, format);
     EXPECT_EQ(Forward(store(), cf), expected) << kCfNames[i];
   }
+}
+
+TEST_P(StoreTest, AnAbsentKeyIsNotAnEmptyOne) {
+  Put(Cf::kRecords, "empty", "");
+  EXPECT_EQ(Get(store(), Cf::kRecords, "empty"), "");
+  EXPECT_EQ(Get(store(), Cf::kRecords, "absent"), std::nullopt);
+  EXPECT_EQ(Get(store(), Cf::kDerived, "empty"), std::nullopt);
+}
+
+TEST_P(StoreTest, ClosingKeepsSyncedAndUnsyncedWrites) {
+  Put(Cf::kRecords, "synced", "1", Sync::kYes);
+  Put(Cf::kRecords, "unsynced", "2", Sync::kNo);
+  home_->Reopen();
+  EXPECT_THAT(Forward(store(), Cf::kRecords), ElementsAre(Pair("synced", "1"), Pair("unsynced", "2")));
 }
 
 TEST_P(StoreTest, FamiliesAreApart) {

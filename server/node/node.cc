@@ -87,9 +87,10 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
   VersionVector applied = node->committer_->Applied();
   if (status = node->witness_->Load(applied); !status.ok()) return status;
 
-  // A crash between the synced batch and its checkpoint leaves a tail without signature.
+  // A crash between the synced batch and its checkpoint leaves a tail without signature. An empty log is signed too, so that a site with
+  // nothing to say can be told from one that is silent.
   Seq size = applied.Get(node->own_log_);
-  if (size > Seq(0) && node->witness_->KnownSize(node->own_log_) == size) {
+  if (node->witness_->KnownSize(node->own_log_) == size) {
     auto root = LogBook(*s).Root(node->own_log_, size);
     if (!root.ok()) return root.status();
     node->witness_->SignOwn(size, *root);

@@ -431,7 +431,7 @@ TEST_F(NodeTest, CosignaturesSayWhoHoldsWhatAndUntilWhen) {
   apac.node->Tick();
   uint64_t last = hq.node->CosignaturesAfter(0).back().version;
   for (const auto& held : apac.node->CosignaturesAfter(0)) ASSERT_TRUE(hq.node->TakeCosignature(held.log, held.note).ok());
-  EXPECT_THAT(hq.node->CosignaturesAfter(last), SizeIs(1));
+  EXPECT_THAT(hq.node->CosignaturesAfter(last), SizeIs(2));  // apac's on its own log and on hq's empty one
   clock_.now += absl::Seconds(3);
   log = hq.node->Logs()[0];
   EXPECT_EQ(log.known_size, Seq(2));
@@ -443,6 +443,19 @@ TEST_F(NodeTest, CosignaturesSayWhoHoldsWhatAndUntilWhen) {
   EXPECT_EQ(log.as_of, clock_.now - absl::Seconds(3));
 }
 
+TEST_F(NodeTest, AnEmptyLogIsVouchedForToo) {
+  Site apac = Open("apac");
+  Site hq = Open("hq");
+  EXPECT_EQ(hq.node->Logs()[0].as_of, std::nullopt);
+  apac.node->Tick();
+  for (const auto& held : apac.node->CosignaturesAfter(0)) ASSERT_TRUE(hq.node->TakeCosignature(held.log, held.note).ok());
+  EXPECT_EQ(hq.node->Logs()[0].as_of, clock_.now);
+  EXPECT_EQ(hq.node->Logs()[0].known_size, Seq(0));
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  Sync(*apac.node, *hq.node);
+  EXPECT_EQ(note::ParseCheckpoint(note::Parse(*hq.node->CheckpointNote(LogId(1)))->text)->size, 1u);
+}
+
 TEST_F(NodeTest, AContradictingCosignatureQuarantinesItsLogOnly) {
   Site apac = Open("apac");
   Site other = Open("apac");  // the same site's key, another history
@@ -452,7 +465,7 @@ TEST_F(NodeTest, AContradictingCosignatureQuarantinesItsLogOnly) {
   ASSERT_TRUE(Name(*other.node, "JP", "Another").ok());
   other.node->Tick();
   auto held = other.node->CosignaturesAfter(0);
-  ASSERT_THAT(held, SizeIs(1));
+  ASSERT_THAT(held, SizeIs(1));  // of its own log
   EXPECT_EQ(ReasonOf(hq.node->TakeCosignature(LogId(1), held[0].note)), "LOG_FORKED");
   EXPECT_TRUE(hq.node->Quarantined(LogId(1)));
   EXPECT_FALSE(hq.node->Quarantined(LogId(2)));

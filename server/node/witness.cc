@@ -115,7 +115,7 @@ void Witness::OriginSaid(LogState& log, uint64_t size, uint64_t time_s) {
 }
 
 void Witness::SetComplete(LogId id, LogState& log, uint64_t size, const Digest& root, const std::string& note) {
-  if (size <= log.complete_size) return;
+  if (size <= log.complete_size && !log.complete_note.empty()) return;
   log.complete_size = size;
   log.complete_root = root;
   log.complete_note = note;
@@ -227,8 +227,8 @@ absl::Status Witness::TakeCosignature(LogId id, const std::string& bytes) {
 
   absl::MutexLock lock(&mu_);
   LogState& log = logs_[id];
-  if (Seq(checkpoint->size) <= log.applied && checkpoint->size > 0) {
-    const bool same = checkpoint->size == log.complete_size;
+  if (Seq(checkpoint->size) <= log.applied) {
+    const bool same = !log.complete_note.empty() && checkpoint->size == log.complete_size;
     absl::StatusOr<Digest> root = same ? log.complete_root : root_(id, Seq(checkpoint->size));
     if (!root.ok()) return root.status();
     if (*root != checkpoint->root) {

@@ -470,11 +470,12 @@ absl::Status Receiver::TakeResult(const ApplyResult& result, absl::Time now) {
   const Dot dot = entries.front().dot;
   LogIn& log = logs_[dot.log];
   if (absl::IsUnavailable(result.status)) {
-    if (blocked_ && blocked_->first == dot) {
+    if (blocked_ && blocked_->dot == dot) {
       NoteError(result.status, now);
     } else {
       blocked_ = {dot, now};
     }
+    blocked_->on_deps = !applied_.Covers(entries.front().header.deps);
     return absl::OkStatus();
   }
   const std::string reason = ReasonOf(result.status);
@@ -503,7 +504,7 @@ void Receiver::FinishBatchIfEmpty() {
 }
 
 absl::Status Receiver::CheckBlocked(absl::Time now) const {
-  if (!blocked_ || batch_out_ || now - blocked_->second < options_.dep_timeout) return absl::OkStatus();
+  if (!blocked_ || batch_out_ || now - blocked_->since < options_.dep_timeout) return absl::OkStatus();
   const Header& header = batch_->entries.front().header;
   for (const auto& [id, size] : header.deps.entries()) {
     if (applied_.Get(id) >= size) continue;
@@ -512,7 +513,7 @@ absl::Status Receiver::CheckBlocked(absl::Time now) const {
     const std::string dep_name = dep == nullptr ? fmt::format("{}", id.value()) : dep->origin();
     return LogError(Reason::kPeerProtocol, *log,
                     fmt::format("entry {} has waited {} s for entry {} of log {}, which the peer does not send", header.seq.value(),
-                                absl::ToInt64Seconds(now - blocked_->second), size.value() - 1, dep_name));
+                                absl::ToInt64Seconds(now - blocked_->since), size.value() - 1, dep_name));
   }
   return absl::OkStatus();
 }
@@ -531,15 +532,17 @@ absl::Status Receiver::OnTick(absl::Time now) {
     ping_due_ = true;
   }
   gossip_due_ = true;
-  batch_due_ = batch_.has_value() && !batch_out_;
+  if (batch_ && !batch_out_) batch_due_ = true;
   return absl::OkStatus();
 }
 
 absl::Status Receiver::OnAppliedChanged(absl::Time now) {
   if (!status_.ok()) return status_;
   gossip_due_ = true;
-  batch_due_ = batch_.has_value() && !batch_out_;
-  return Settle(RefreshApplied(now), now);
+  if (absl::Status status = RefreshApplied(now); !status.ok()) return Settle(status, now);
+  // What waits for anything but entries is offered again at the tick.
+  if (blocked_ && blocked_->on_deps && !batch_out_ && applied_.Covers(batch_->entries.front().header.deps)) batch_due_ = true;
+  return absl::OkStatus();
 }
 
 absl::Status Receiver::PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out) const {

@@ -20,6 +20,7 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -152,9 +153,14 @@ class Receiver {
   std::vector<VerifiedCheckpoint> checkpoints_;  // verified, for the next frame; at most one per log
   std::optional<RemoteBatch> batch_;             // what is left of the batch that was offered
   int64_t batch_credit_ = 0;
-  bool batch_out_ = false;                             // at the sink now
-  bool batch_due_ = false;                             // to be offered (again)
-  std::optional<std::pair<Dot, absl::Time>> blocked_;  // the entry that waits, and since when
+  bool batch_out_ = false;  // at the sink now
+  bool batch_due_ = false;  // to be offered (again)
+  struct Blocked {
+    Dot dot;
+    absl::Time since;
+    bool on_deps = false;
+  };
+  std::optional<Blocked> blocked_;  // the first entry of batch_, when it waits
 
   std::vector<LogId> direct_logs_;
   bool hello_due_ = false;

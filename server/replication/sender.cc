@@ -96,6 +96,7 @@ absl::Status Sender::TakeStates(const google::protobuf::RepeatedPtrField<v1::Log
       // From here on as if never sent. The walk may have passed its entries.
       log.wanted = true;
       log.known = log.next = log.headers_end = size;
+      log.lost_end = applied.Get(log.log->id);
       log.checkpoint.reset();
       whole_walk_ = whole_walk_ && position_ == Position(0);
     }
@@ -158,6 +159,13 @@ absl::Status Sender::PutStates(google::protobuf::RepeatedPtrField<v1::LogState>*
   return absl::OkStatus();
 }
 
+absl::Status Sender::PutHeartbeat(absl::Time now, v1::ReplicateResponse* out) {
+  v1::Heartbeat* heartbeat = out->mutable_heartbeat();
+  heartbeat->set_journal_position(ResumePosition().value());
+  last_heartbeat_ = now;
+  return PutStates(heartbeat->mutable_logs());
+}
+
 absl::StatusOr<bool> Sender::Pump(absl::Time now, v1::ReplicateResponse* out) {
   out->Clear();
   if (!greeted_) return false;
@@ -182,11 +190,7 @@ absl::StatusOr<bool> Sender::Pump(absl::Time now, v1::ReplicateResponse* out) {
     return true;
   }
   if (now - last_heartbeat_ >= options_.heartbeat_interval) {
-    v1::Heartbeat* heartbeat = out->mutable_heartbeat();
-    heartbeat->set_journal_position(ResumePosition().value());
-    absl::Status status = PutStates(heartbeat->mutable_logs());
-    if (!status.ok()) return status;
-    last_heartbeat_ = now;
+    if (absl::Status status = PutHeartbeat(now, out); !status.ok()) return status;
     return true;
   }
   if (gossip_due_ && gossip_.empty()) {
@@ -223,7 +227,9 @@ absl::StatusOr<bool> Sender::PutEntries(absl::Time now, v1::ReplicateResponse* o
   v1::Entries* frame = out->mutable_entries();
   auto fits = [&](size_t more) { return bytes == 0 || bytes + more <= bytes_max; };
 
-  while (static_cast<size_t>(frame->payloads_size()) < options_.frame_entries_max) {
+  size_t walked = 0;
+  while (static_cast<size_t>(frame->payloads_size()) < options_.frame_entries_max && walked < options_.walk_items_max) {
+    ++walked;
     auto head = Head();
     if (!head.ok()) return head.status();
     if (!head->has_value()) {
@@ -243,7 +249,7 @@ absl::StatusOr<bool> Sender::PutEntries(absl::Time now, v1::ReplicateResponse* o
       if (absl::Status status = Restart(); !status.ok()) return status;
       continue;
     }
-    if (log.log->site == receiver_ && position_ >= aged_end_) {
+    if (log.log->site == receiver_ && dot.seq >= log.lost_end && position_ >= aged_end_) {
       if (position_ >= log.own_covers) {
         log.own_due = now + options_.relay_delay;
         log.own_covers = source_->JournalEnd();
@@ -298,7 +304,9 @@ absl::StatusOr<bool> Sender::PutEntries(absl::Time now, v1::ReplicateResponse* o
   }
   if (bytes == 0) {
     out->Clear();
-    return false;
+    if (walked < options_.walk_items_max) return false;
+    if (absl::Status status = PutHeartbeat(now, out); !status.ok()) return status;
+    return true;
   }
   frame->set_journal_position(ResumePosition().value());
   credit_ -= static_cast<int64_t>(out->ByteSizeLong());

@@ -7,8 +7,8 @@
 // Entries leave in journal order, with one exception: an entry that cannot be sent yet is held, and with it its log and all that
 // causally follows, while the rest flows. When the cause is gone the walk goes back to where the first one was held. Entries are held
 // because no complete checkpoint covers them here yet; because this node does not have a payload that the receiver is due and will get from
-// the origin itself; or because the receiver wrote them: it is given a moment to say that it still has them, and only a node that has lost
-// the end of its own log is sent it. The resume position that frames state never passes a held entry.
+// the origin itself; or because the receiver wrote them: it is given a moment to say that it has them. (A node that has lost the end of its
+// own log shows that in Hello, and is sent it like any other.) The resume position that frames state never passes a held entry.
 //
 // A log that the receiver's last Hello or Have does not name is not wanted: it is unknown there, quarantined or refused.
 //
@@ -41,6 +41,7 @@ struct SenderOptions {
   size_t frame_bytes_max = 1 << 20;  // a larger single package or payload makes a frame of its own
   size_t frame_entries_max = 4096;
   size_t journal_chunk_max = 1024;
+  size_t walk_items_max = 1 << 16;  // looked at for one message; then a heartbeat tells how far the walk has come
   int64_t credit_bytes_max = 64 << 20;
   size_t cosignatures_per_round_max = 64;
   absl::Duration relay_delay = absl::Milliseconds(250);  // for entries that the receiver should get from their origin
@@ -63,8 +64,6 @@ class Sender {
   // the inputs above and after each message written. An error (of this node's disk) ends the stream.
   absl::StatusOr<bool> Pump(absl::Time now, v1::ReplicateResponse* out);
 
-  int64_t credit_bytes() const { return credit_; }
-
  private:
   enum class Hold { kNone, kCheckpoint, kPayload, kDependency, kOwn };
 
@@ -82,6 +81,7 @@ class Sender {
     bool checkpoint_sent = false;
     Hold hold = Hold::kNone;
     Position held_at;    // of the entry `next`, when held
+    Seq lost_end;        // held here when the receiver named the log: what it lacks of that it does lack, even if it wrote it
     absl::Time own_due;  // of the receiver's own log: when items before own_covers have waited for its word
     Position own_covers;
     bool Open() const { return wanted && !forked && !quarantined; }
@@ -91,6 +91,7 @@ class Sender {
   absl::Status TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states,
                           const google::protobuf::RepeatedField<uint32_t>& direct_logs);
   void TakeCosignature(const v1::Cosignature& cosignature);
+  absl::Status PutHeartbeat(absl::Time now, v1::ReplicateResponse* out);
   absl::Status PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out) const;
 
   absl::StatusOr<bool> PutEntries(absl::Time now, v1::ReplicateResponse* out);

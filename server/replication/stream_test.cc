@@ -154,15 +154,51 @@ TEST_F(StreamTest, ASiteThatLostItsLogIsSentIt) {
   world_.Add(&a_, &b_);
   world_.Settle();
   world_.streams.clear();
-  b_.AppendAlone("of b");
-  b_.Sign();
+  Write(&b_, 1);
   FakeNode restored(&network_, "a");
   world_.Add(&b_, &restored);
   world_.Settle();
-  EXPECT_EQ(restored.Size(kLogA), Seq(0));
-  EXPECT_EQ(restored.Size(kLogB), Seq(1));
-  world_.Advance(absl::Milliseconds(250));
   ExpectSame(b_, restored);
+  EXPECT_EQ(restored.blocked(), 0);
+}
+
+// What the lost log's owner lacked came to the sender only after Hello.
+TEST_F(StreamTest, ASiteThatLostItsLogIsSentWhatARelayHearsLater) {
+  Write(&a_, 300);
+  world_.Add(&a_, &c_);
+  world_.Settle();
+  world_.streams.clear();
+  FakeNode restored(&network_, "a");
+  world_.Add(&b_, &restored);
+  world_.Settle();
+  world_.Add(&c_, &b_);
+  world_.Settle();
+  EXPECT_EQ(restored.Size(kLogA), Seq(0));
+  world_.Advance(absl::Milliseconds(250));
+  EXPECT_EQ(restored.Size(kLogA), Seq(300));
+}
+
+TEST_F(StreamTest, AWalkOverWhatIsHeldIsTakenInSteps) {
+  Write(&a_, 1000);
+  world_.Add(&a_, &b_);
+  world_.Settle();
+  world_.streams.clear();
+  Write(&a_, 1);
+  FakeStream* stream = world_.Add(&a_, &b_);
+  stream->sender_options.walk_items_max = 100;
+  stream->tamper_up = [](v1::ReplicateRequest* request) {
+    if (request->has_hello()) request->mutable_hello()->clear_journal_instance();
+    return true;
+  };
+  std::vector<uint64_t> steps;
+  stream->tamper_down = [&steps](v1::ReplicateResponse* response) {
+    if (response->has_heartbeat()) steps.push_back(response->heartbeat().journal_position());
+    return true;
+  };
+  stream->Connect();
+  world_.Settle();
+  EXPECT_THAT(steps, ::testing::ElementsAre(100, 200, 300, 400, 500, 600, 700, 800, 900, 1000));
+  EXPECT_EQ(b_.Size(kLogA), Seq(1001));
 }
 
 TEST_F(StreamTest, TheRelayWaitsForTheOriginOnlyForItsDelay) {
@@ -651,6 +687,30 @@ TEST_F(StreamTest, ABlockedBatchIsOfferedAgain) {
   world_.Advance(absl::Milliseconds(50));
   EXPECT_EQ(b_.Size(kLogA), Seq(10));
   EXPECT_TRUE(stream->up());
+}
+
+TEST_F(StreamTest, ABatchThatWaitsForEntriesIsOfferedWhenTheyArrive) {
+  Write(&a_, 3);
+  world_.Add(&a_, &b_);
+  world_.Settle();
+  world_.streams.clear();
+  Write(&b_, 2);
+  FakeStream* stream = world_.Add(&b_, &c_);
+  stream->tamper_down = [](v1::ReplicateResponse* response) {
+    if (!response->has_entries()) return true;
+    for (v1::HeaderPackage& package : *response->mutable_entries()->mutable_packages()) {
+      if (package.log() == kLogA.value()) package.mutable_headers(0)->back() ^= 1;
+    }
+    return true;
+  };
+  world_.Settle();
+  EXPECT_EQ(c_.Size(kLogB), Seq(0));
+  EXPECT_EQ(c_.blocked(), 1);
+  world_.Add(&a_, &c_);
+  world_.Settle();  // to the sink
+  world_.Settle();  // and from there to the other stream
+  EXPECT_EQ(c_.Size(kLogA), Seq(3));
+  EXPECT_EQ(c_.Size(kLogB), Seq(2));
 }
 
 TEST_F(StreamTest, AnEntryThatTheSinkRefusesStopsItsLogOnly) {

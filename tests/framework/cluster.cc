@@ -130,6 +130,7 @@ absl::Status Cluster::WriteConfiguration(const std::string& site) const {
   return certs::WriteFile(config_file(site), text, certs::Access::kOwnerOnly, certs::IfExists::kReplace);
 }
 
+std::string Cluster::node_binary() { return FAIRLEAD_NODE_BINARY; }
 std::string Cluster::address(const std::string& site) const { return Loopback(nodes_.at(site).port); }
 std::string Cluster::metrics_address(const std::string& site) const { return Loopback(nodes_.at(site).metrics_port); }
 std::string Cluster::folder(const std::string& site) const { return fmt::format("{}/{}", scratch_.path(), site); }
@@ -164,7 +165,7 @@ absl::Status Cluster::Launch(const std::string& site) {
   Node& node = nodes_.at(site);
   if (node.process && !node.process->HasEnded()) return absl::FailedPreconditionError(fmt::format("the node of {} runs", site));
   absl::StatusOr<std::unique_ptr<Process>> process =
-      Process::Start({FAIRLEAD_NODE_BINARY, "--config", config_file(site)}, folder(site) + "/node.log");
+      Process::Start({node_binary(), "--config", config_file(site)}, folder(site) + "/node.log");
   if (!process.ok()) return process.status();
   node.process = *std::move(process);
   return absl::OkStatus();

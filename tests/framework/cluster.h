@@ -52,6 +52,7 @@ class Cluster {
   Cluster& operator=(const Cluster&) = delete;
 
   const std::vector<std::string>& sites() const { return options_.sites; }
+  static std::string node_binary();
   // Any thread.
   std::string address(const std::string& site) const;
   std::string metrics_address(const std::string& site) const;

@@ -6,8 +6,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,7 +51,7 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Start(const std::vector<std::s
   const absl::Status forked = pid < 0 ? Errno("fork") : absl::OkStatus();
   close(output);
   if (!forked.ok()) return forked;
-  const int pidfd = pidfd_open(pid, 0);
+  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
   if (pidfd < 0) {
     const absl::Status status = Errno("pidfd_open");
     kill(pid, SIGKILL);
@@ -71,7 +71,7 @@ Process::~Process() {
 }
 
 void Process::Signal(int signal) {
-  if (!exit_) pidfd_send_signal(pidfd_, signal, nullptr, 0);
+  if (!exit_) syscall(SYS_pidfd_send_signal, pidfd_, signal, nullptr, 0);
 }
 
 std::optional<Exit> Process::Wait(absl::Duration timeout) {

@@ -1,0 +1,230 @@
+// A node that is killed at any moment, or has no disk left, loses nothing that it has acknowledged.
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <iostream>
+
+#include "certs/files.h"
+#include "tests/scenarios/scenario.h"
+
+namespace fairlead::scenarios {
+namespace {
+
+using testing::HasSubstr;
+using testing::SizeIs;
+
+class Crash : public Scenario {
+ protected:
+  // Every acknowledged write is at every site, once; nothing else is.
+  void ExpectEachOnceEverywhere(const std::vector<std::pair<std::string, std::string>>& acknowledged) {
+    for (const std::string& site : cluster().sites()) {
+      SCOPED_TRACE(site);
+      const auto tally = Count(cluster().Officer(site), acknowledged);
+      ASSERT_TRUE(Ok(tally));
+      std::cout << fmt::format("{}: acknowledged={} found={} lost={} duplicated={}\n", site, tally->acknowledged, tally->found, tally->lost,
+                               tally->duplicated);
+      EXPECT_EQ(tally->found, acknowledged.size());
+      EXPECT_EQ(tally->lost, 0u);
+      EXPECT_EQ(tally->duplicated, 0u);
+      const auto listed = ListEngagements(cluster().Officer(site));
+      ASSERT_TRUE(Ok(listed));
+      EXPECT_THAT(*listed, SizeIs(acknowledged.size()));
+    }
+  }
+};
+
+TEST_F(Crash, ANodeKilledUnderLoadKeepsEveryAcknowledgedWriteOnce) {
+  constexpr int kThreads = 4;
+  constexpr int kKills = 4;
+  constexpr size_t kWritesBetweenKills = 150;
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ASSERT_NO_FATAL_FAILURE(SeedCountries());
+  Writers writers(&cluster(), "apac", kThreads);
+  for (int kill = 0; kill <= kKills; ++kill) {
+    const size_t wanted = writers.acknowledged_count() + kWritesBetweenKills;
+    ASSERT_TRUE(Eventually([&] { return writers.acknowledged_count() >= wanted; })) << writers.acknowledged_count();
+    if (kill == kKills) break;
+    cluster().Kill("apac");
+    ASSERT_TRUE(Ok(cluster().StartNode("apac")));
+  }
+  ASSERT_TRUE(Ok(writers.Stop()));
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  ExpectEachOnceEverywhere(writers.acknowledged());
+}
+
+TEST_F(Crash, AReplicaKilledWhileItReceivesConverges) {
+  constexpr int kKills = 3;
+  constexpr size_t kWritesBetweenKills = 150;
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ASSERT_NO_FATAL_FAILURE(SeedCountries());
+  Writers writers(&cluster(), "apac", 4);
+  for (int kill = 0; kill < kKills; ++kill) {
+    const auto size = [&] {
+      const auto status = cluster().Status("csa");
+      return status.ok() ? status->journal_size() : 0;
+    };
+    const auto wanted = size() + static_cast<int64_t>(kWritesBetweenKills);
+    ASSERT_TRUE(Eventually([&] { return size() >= wanted; })) << size();
+    cluster().Kill("csa");
+    const size_t acknowledged = writers.acknowledged_count();
+    ASSERT_TRUE(Eventually([&] { return writers.acknowledged_count() >= acknowledged + kWritesBetweenKills; }));
+    ASSERT_TRUE(Ok(cluster().StartNode("csa")));
+  }
+  ASSERT_TRUE(Ok(writers.Stop()));
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  ExpectEachOnceEverywhere(writers.acknowledged());
+}
+
+TEST_F(Crash, AllNodesKilledAtOnceStartOnWhatTheyHad) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ASSERT_NO_FATAL_FAILURE(SeedCountries());
+  {
+    Writers writers(&cluster(), "eame", 4);
+    ASSERT_TRUE(Eventually([&] { return writers.acknowledged_count() >= 100; }));
+    for (const std::string& site : cluster().sites()) cluster().Kill(site);
+    for (const std::string& site : cluster().sites()) ASSERT_TRUE(Ok(cluster().StartNode(site)));
+    ASSERT_TRUE(Eventually([&, before = writers.acknowledged_count()] { return writers.acknowledged_count() >= before + 50; }));
+    ASSERT_TRUE(Ok(writers.Stop()));
+    ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+    ExpectEachOnceEverywhere(writers.acknowledged());
+  }
+}
+
+TEST_F(Crash, ASecondStartGoesOnAndAnotherSitesDataIsRefused) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ASSERT_NO_FATAL_FAILURE(SeedCountries());
+  const auto created = Create(cluster().Officer("csa"), EngagementAt("csa", "Before the stop"));
+  ASSERT_TRUE(Ok(created));
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  const auto before = cluster().Digest("csa");
+  ASSERT_TRUE(Ok(before));
+
+  // While a node runs, its data is its own.
+  const auto second = framework::RunToEnd({cluster().node_binary(), "--config", cluster().config_file("csa")}, kPatience);
+  ASSERT_TRUE(Ok(second));
+  EXPECT_NE(second->exit.code, 0);
+  EXPECT_THAT(second->output, AllOf(HasSubstr(cluster().data_folder("csa")), HasSubstr("another process")));
+
+  for (const char* site : {"csa", "eame"}) {
+    const auto exit = cluster().Stop(site);
+    ASSERT_TRUE(Ok(exit));
+    EXPECT_EQ(*exit, framework::Exit()) << ToString(*exit);
+  }
+  ASSERT_TRUE(Ok(cluster().StartNode("csa")));
+  const auto after = cluster().Digest("csa");
+  ASSERT_TRUE(Ok(after));
+  EXPECT_EQ(after->SerializeAsString(), before->SerializeAsString());
+  const auto read = GetEngagement(cluster().Officer("csa"), created->name());
+  ASSERT_TRUE(Ok(read));
+  EXPECT_EQ(read->SerializeAsString(), created->SerializeAsString());
+
+  // eame's configuration over csa's data.
+  ASSERT_TRUE(Ok(cluster().Stop("csa")));
+  auto config = certs::ReadFile(cluster().config_file("eame"));
+  ASSERT_TRUE(Ok(config));
+  const std::string own = cluster().data_folder("eame");
+  config->replace(config->find(own), own.size(), cluster().data_folder("csa"));
+  const std::string mixed_up = cluster().folder("eame") + "/mixed-up.toml";
+  ASSERT_TRUE(Ok(certs::WriteFile(mixed_up, *config, certs::Access::kOwnerOnly, certs::IfExists::kRefuse)));
+  const auto refused = framework::RunToEnd({cluster().node_binary(), "--config", mixed_up}, kPatience);
+  ASSERT_TRUE(Ok(refused));
+  EXPECT_NE(refused->exit.code, 0);
+  EXPECT_EQ(refused->exit.signal, 0);
+  EXPECT_THAT(refused->output, AllOf(HasSubstr(cluster().data_folder("csa")), HasSubstr("csa"), HasSubstr("eame")));
+  // And was not harmed by the attempt.
+  ASSERT_TRUE(Ok(cluster().StartNode("csa")));
+  ASSERT_TRUE(Ok(cluster().StartNode("eame")));
+  EXPECT_TRUE(Ok(cluster().WaitForConvergence()));
+}
+
+// Gives this thread, and the processes it starts, mounts of their own, which go with them. Says why it cannot.
+absl::Status OwnMounts() {
+  if (unshare(CLONE_NEWNS) != 0) return absl::PermissionDeniedError(fmt::format("unshare: {}", strerror(errno)));
+  if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    return absl::PermissionDeniedError(fmt::format("mount: {}", strerror(errno)));
+  }
+  return absl::OkStatus();
+}
+
+// Takes all the space that is left.
+void Fill(const std::string& file) {
+  const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  ASSERT_GE(fd, 0);
+  const std::string block(64 << 10, 'x');
+  size_t size = block.size();
+  while (size > 0) {
+    if (write(fd, block.data(), size) <= 0) size /= 2;
+  }
+  close(fd);
+}
+
+TEST_F(Crash, AFullDiskStopsWritesAndLosesNothing) {
+  const storage::ScratchDirectory disk;
+  if (absl::Status own = OwnMounts(); !own.ok()) GTEST_SKIP() << "needs to mount a small file system: " << own;
+  if (mount("none", disk.path().c_str(), "tmpfs", 0, "size=128m,mode=700") != 0)
+    GTEST_SKIP() << "needs to mount a tmpfs: " << strerror(errno);
+  struct Unmount {
+    std::string path;
+    ~Unmount() { umount2(path.c_str(), MNT_DETACH); }
+  } const unmount{disk.path()};
+
+  ClusterOptions options;
+  options.data["apac"] = disk.path() + "/data";
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+  ASSERT_NO_FATAL_FAILURE(SeedCountries());
+  std::vector<std::pair<std::string, std::string>> acknowledged;
+  std::vector<std::string> refused;
+  // 64 KB of notes: 16,000 characters of four bytes.
+  std::string notes;
+  for (int i = 0; i < 16000; ++i) notes += "\xF0\x9F\x9A\xA2";
+  const auto write = [&](const std::string& title) {
+    v1::CreateEngagementRequest request = EngagementAt("apac", title);
+    request.mutable_engagement()->set_notes(notes);
+    const auto created = Create(cluster().Officer("apac"), request);
+    if (created.ok()) {
+      acknowledged.emplace_back(created->name(), title);
+    } else {
+      refused.push_back(title);
+    }
+    return created.status();
+  };
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(Ok(write(fmt::format("With space {}", i))));
+
+  ASSERT_NO_FATAL_FAILURE(Fill(disk.path() + "/filler"));
+  // What RocksDB has reserved still takes some.
+  absl::Status status;
+  for (int i = 0; i < 2000 && status.ok(); ++i) status = write(fmt::format("Filling {}", i));
+  EXPECT_THAT(status, FailsWith(absl::StatusCode::kResourceExhausted, "STORAGE_FULL"));
+  EXPECT_THAT(write("Still full"), FailsWith(absl::StatusCode::kResourceExhausted, "STORAGE_FULL"));
+  for (const auto& [name, title] : acknowledged) {
+    const auto read = GetEngagement(cluster().Officer("apac"), name);
+    ASSERT_TRUE(Ok(read)) << title;
+    ASSERT_EQ(read->title(), title);
+  }
+  const auto elsewhere = Create(cluster().Officer("eame"), EngagementAt("eame", "Elsewhere"));
+  ASSERT_TRUE(Ok(elsewhere));
+  acknowledged.emplace_back(elsewhere->name(), elsewhere->title());
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence({"eame", "csa", "hq"})));
+
+  std::filesystem::remove(disk.path() + "/filler");
+  int attempt = 0;
+  absl::Status again;
+  ASSERT_TRUE(Eventually([&] { return (again = write(fmt::format("Space again {}", attempt++))).ok(); })) << again;
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  ASSERT_NO_FATAL_FAILURE(ExpectEachOnceEverywhere(acknowledged));
+  // What was refused was not written: not then, and not by the log that a crash replays.
+  cluster().Kill("apac");
+  ASSERT_TRUE(Ok(cluster().StartNode("apac")));
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  ASSERT_NO_FATAL_FAILURE(ExpectEachOnceEverywhere(acknowledged));
+  EXPECT_GE(refused.size(), 2u);
+}
+
+}  // namespace
+}  // namespace fairlead::scenarios
