@@ -44,18 +44,25 @@ absl::Status ReadError(const std::string& path, const rocksdb::Status& status) {
 // What the store must hear from RocksDB while it is open.
 class Listener : public rocksdb::EventListener {
  public:
+  // Called as a log is replaced, before anything is written to the next. What is unsynced in the old one is synced here: else a loss of
+  // power could keep later batches in the new log and lose earlier ones of the old, which RocksDB 7.8 does not notice when it recovers.
   void OnMemTableSealed(const rocksdb::MemTableInfo& info) override {
+    rocksdb::DB* db = db_;
+    if (db != nullptr) db->SyncWAL().PermitUncheckedError();  // a failure stops RocksDB, and so the next write
     if (info.cf_name == kCfNames[static_cast<size_t>(Cf::kMeta)]) meta_is_empty_ = true;
   }
   // RocksDB's own recovery looks for space every few seconds, and forbids any other meanwhile. Writes look when they need it.
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status error, bool* auto_recovery) override {
     if (IsNoSpace(error)) *auto_recovery = false;
   }
+  // Null while the database is opened or closed.
+  void SetDb(rocksdb::DB* db) { db_ = db; }
   // Whether `meta` has held nothing in memory since the last call.
   bool TakeMetaIsEmpty() { return meta_is_empty_.exchange(false); }
   void SetMetaIsEmpty() { meta_is_empty_ = true; }
 
  private:
+  std::atomic<rocksdb::DB*> db_{nullptr};
   std::atomic<bool> meta_is_empty_{true};
 };
 
@@ -126,8 +133,11 @@ class RocksDbStore : public Store {
         memtables_bytes_max_(options.memtables_bytes_max),
         listener_(std::move(listener)),
         db_(std::move(db)),
-        handles_(std::move(handles)) {}
+        handles_(std::move(handles)) {
+    listener_->SetDb(db_.get());
+  }
   ~RocksDbStore() override {
+    listener_->SetDb(nullptr);
     for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
   }
 

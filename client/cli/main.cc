@@ -22,6 +22,8 @@ int TerminalColumns() {
 
 int main(int argc, char** argv) {
   fairlead::client::RequireTls13();
+  // What gRPC would log, the error of the call says.
+  setenv("GRPC_VERBOSITY", "NONE", 0);
   // The first Ctrl-C ends the command in order; the second one kills it. Blocked before any thread starts, so that only the waiter gets it.
   sigset_t interrupts;
   sigemptyset(&interrupts);

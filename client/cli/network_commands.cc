@@ -50,6 +50,9 @@ void PrintStatus(const NodeStatus& node, std::ostream& out, int width) {
   links.Print(out, width);
 }
 
+// A node that is down shall not hold up the picture of the others.
+constexpr absl::Duration kAskTimeoutMax = absl::Seconds(5);
+
 // Asks every configured node, in order. `visit` gets each answer; the others are printed, and collected in `errors`. The first error, if
 // any.
 template <class Response, class Visit>
@@ -60,6 +63,7 @@ absl::Status AskAll(Session& session, const std::string& method, const google::p
     client::CallOptions call;
     call.site = node.site;
     call.stop = session.environment().stop;
+    call.timeout = std::min(session.client().options().timeout, kAskTimeoutMax);
     call.token = "";  // what each node holds now is the question
     absl::StatusOr<Response> response = session.client().Call<Response>(method, request, call);
     if (response.ok()) {

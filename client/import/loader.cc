@@ -47,6 +47,26 @@ size_t ForEach(size_t n, int in_flight, const std::stop_token& stop, const std::
   return called;
 }
 
+// The sites found not to answer. Each call waits for its whole timeout, so one is enough: the site's other rows are refused at once.
+class Outages {
+ public:
+  // OK while the site is not known to be out.
+  absl::Status Check(const std::string& site) const {
+    std::lock_guard lock(mutex_);
+    const auto it = out_.find(site);
+    return it == out_.end() ? absl::OkStatus() : it->second;
+  }
+  void Note(const std::string& site, const absl::Status& status) {
+    if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) return;
+    std::lock_guard lock(mutex_);
+    out_.emplace(site, status);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, absl::Status> out_;
+};
+
 // The reason a caller is shown: the node's, else the status code.
 std::string ReasonText(const absl::Status& status) {
   const std::string reason = ReasonOf(status);
@@ -78,11 +98,14 @@ void Finish(absl::Time begun, Report* report) {
   report->elapsed = absl::Now() - begun;
 }
 
-void RefuseAll(const std::vector<Outgoing>& rows, const absl::Status& status, Report* report) {
-  for (const Outgoing& row : rows) {
-    report->refusals.push_back({row.line, LastSegment(NameOf(*row.record)), ReasonText(status), MessageText(status)});
-  }
+// A row whose call failed as a whole.
+void Refuse(int64_t line, std::string key, const absl::Status& status, Report* report) {
+  report->refusals.push_back({line, std::move(key), ReasonText(status), MessageText(status)});
   if (report->failure.ok()) report->failure = status;
+}
+
+void RefuseAll(const std::vector<Outgoing>& rows, const absl::Status& status, Report* report) {
+  for (const Outgoing& row : rows) Refuse(row.line, LastSegment(NameOf(*row.record)), status, report);
 }
 
 struct Batch {
@@ -129,11 +152,30 @@ void SetIfPresent(Message* request, const Engagement& engagement) {
 
 enum class Outcome { kCreated, kUpdated, kUnchanged };
 
-// Creates the engagement unless `existing`, and moves it to its state.
-absl::StatusOr<Outcome> LoadEngagement(Client& client, const EngagementRow& row, const Engagement* existing, const CallOptions& call) {
+// The engagement of the row's source and title, if the node of `call` has one.
+absl::StatusOr<std::optional<Engagement>> FindEngagement(Client& client, const EngagementRow& row, const CallOptions& call) {
+  fairlead::v1::ListEngagementsRequest request;
+  request.set_country(row.engagement.countries(0));
+  request.set_show_withdrawn(true);
+  std::optional<Engagement> found;
+  absl::Status status = ListAll<fairlead::v1::ListEngagementsRequest, fairlead::v1::ListEngagementsResponse>(
+      client, "fairlead.v1.EngagementService.ListEngagements", std::move(request), call,
+      [&](const fairlead::v1::ListEngagementsResponse& page) {
+        for (const Engagement& engagement : page.engagements()) {
+          if (engagement.source() == row.engagement.source() && engagement.title() == row.engagement.title()) found = engagement;
+        }
+      });
+  if (!status.ok()) return status;
+  return found;
+}
+
+// Creates the engagement unless it is there, and moves it to its state.
+absl::StatusOr<Outcome> LoadEngagement(Client& client, const EngagementRow& row, const CallOptions& call) {
+  absl::StatusOr<std::optional<Engagement>> existing = FindEngagement(client, row, call);
+  if (!existing.ok()) return existing.status();
   Engagement current;
-  if (existing != nullptr) {
-    current = *existing;
+  if (existing->has_value()) {
+    current = **existing;
   } else {
     fairlead::v1::CreateEngagementRequest create;
     *create.mutable_engagement() = row.engagement;
@@ -156,13 +198,16 @@ absl::StatusOr<Outcome> LoadEngagement(Client& client, const EngagementRow& row,
     SetIfPresent(request.get(), row.engagement);
     if (absl::Status status = client.Call(*method, *request, &current, call); !status.ok()) return status;
   }
-  if (existing == nullptr) return Outcome::kCreated;
+  if (!existing->has_value()) return Outcome::kCreated;
   return path->empty() ? Outcome::kUnchanged : Outcome::kUpdated;
 }
 
 }  // namespace
 
-void Load(Client& client, const MethodDescriptor& method, std::vector<Outgoing> rows, const LoadOptions& options, Report* report) {
+namespace {
+
+void SendBatches(Client& client, const MethodDescriptor& method, std::vector<Outgoing> rows, const LoadOptions& options, Outages* outages,
+                 Report* report) {
   const FieldDescriptor* records = nullptr;
   for (int i = 0; i < method.input_type()->field_count(); ++i) {
     if (method.input_type()->field(i)->is_repeated()) records = method.input_type()->field(i);
@@ -197,7 +242,9 @@ void Load(Client& client, const MethodDescriptor& method, std::vector<Outgoing> 
     CallOptions call;
     call.site = batch.site;
     call.token = token;
-    absl::Status status = client.Call(method, *request, &response, call);
+    absl::Status status = outages->Check(batch.site);
+    if (status.ok()) status = client.Call(method, *request, &response, call);
+    outages->Note(batch.site, status);
     const int64_t answered =
         static_cast<int64_t>(response.created()) + response.updated() + response.unchanged() + response.refusals_size();
     if (status.ok() && answered != static_cast<int64_t>(batch.rows.size())) {
@@ -224,6 +271,13 @@ void Load(Client& client, const MethodDescriptor& method, std::vector<Outgoing> 
   for (size_t i = 0; i < batches.size(); ++i) {
     if (!sent[i]) report->unsent += static_cast<int64_t>(batches[i].rows.size());
   }
+}
+
+}  // namespace
+
+void Load(Client& client, const MethodDescriptor& method, std::vector<Outgoing> rows, const LoadOptions& options, Report* report) {
+  Outages outages;
+  SendBatches(client, method, std::move(rows), options, &outages, report);
 }
 
 absl::StatusOr<RegionTable> ReadRegions(Client& client, std::stop_token stop) {
@@ -256,12 +310,8 @@ Report LoadCountries(Client& client, Parsed<Country> parsed, const LoadOptions& 
     RefuseAll(rows, listed, &report);
     rows.clear();
   }
-  Load(client,
-       *fairlead::v1::ImportCountriesRequest::descriptor()
-            ->file()
-            ->FindServiceByName("ReferenceService")
-            ->FindMethodByName("ImportCountries"),
-       std::move(rows), options, &report);
+  const auto* service = fairlead::v1::ImportCountriesRequest::descriptor()->file()->FindServiceByName("ReferenceService");
+  Load(client, *service->FindMethodByName("ImportCountries"), std::move(rows), options, &report);
   Finish(begun, &report);
   return report;
 }
@@ -293,6 +343,7 @@ Report LoadPorts(Client& client, Parsed<Port> parsed, PortSource source, const R
   std::vector<std::pair<const std::pair<std::string, std::string>, Shelf>*> work;
   for (auto& shelf : shelves) work.push_back(&shelf);
   const std::string token = client.token();
+  Outages outages;
   const size_t asked = ForEach(work.size(), options.calls_in_flight_max, options.stop, [&](size_t i) {
     auto& [key, shelf] = *work[i];
     fairlead::v1::ListPortsRequest request;
@@ -301,10 +352,12 @@ Report LoadPorts(Client& client, Parsed<Port> parsed, PortSource source, const R
     CallOptions call;
     call.site = key.first;
     call.token = token;
+    if (shelf.status = outages.Check(key.first); !shelf.status.ok()) return;
     shelf.status = ListAll<fairlead::v1::ListPortsRequest, fairlead::v1::ListPortsResponse>(
         client, "fairlead.v1.ReferenceService.ListPorts", std::move(request), call, [&shelf](const fairlead::v1::ListPortsResponse& page) {
           for (const Port& port : page.ports()) shelf.ports[port.name()] = port;
         });
+    outages.Note(key.first, shelf.status);
   });
   if (asked < work.size()) {
     report.unsent += static_cast<int64_t>(bound.size());
@@ -316,18 +369,15 @@ Report LoadPorts(Client& client, Parsed<Port> parsed, PortSource source, const R
     Port& port = entry.row.record;
     const Shelf& shelf = shelves.at({entry.site, port.country()});
     const auto existing = shelf.ports.find(port.name());
-    std::vector<Outgoing> row;
-    row.push_back({entry.row.line, entry.site,
-                   std::make_unique<Port>(Combine(port, source, existing == shelf.ports.end() ? nullptr : &existing->second))});
     if (!shelf.status.ok()) {
-      RefuseAll(row, shelf.status, &report);
-    } else {
-      rows.push_back(std::move(row.front()));
+      Refuse(entry.row.line, LastSegment(port.name()), shelf.status, &report);
+      continue;
     }
+    rows.push_back({entry.row.line, entry.site,
+                    std::make_unique<Port>(Combine(port, source, existing == shelf.ports.end() ? nullptr : &existing->second))});
   }
-  Load(client,
-       *fairlead::v1::ImportPortsRequest::descriptor()->file()->FindServiceByName("ReferenceService")->FindMethodByName("ImportPorts"),
-       std::move(rows), options, &report);
+  const auto* service = fairlead::v1::ImportPortsRequest::descriptor()->file()->FindServiceByName("ReferenceService");
+  SendBatches(client, *service->FindMethodByName("ImportPorts"), std::move(rows), options, &outages, &report);
   Finish(begun, &report);
   return report;
 }
@@ -347,28 +397,15 @@ Report LoadEngagements(Client& client, Parsed<EngagementRow> parsed, const LoadO
   const int64_t total = static_cast<int64_t>(rows.size());
   int64_t done = 0;
   std::mutex mutex;  // guards report and done
-  const auto call_to = [&token](const std::string& site) {
-    CallOptions call;
-    call.site = site;
-    call.token = token;
-    return call;
-  };
+  Outages outages;
   const size_t tried = ForEach(rows.size(), options.calls_in_flight_max, options.stop, [&](size_t i) {
     const EngagementRow& row = rows[i].record;
-    const CallOptions call = call_to(row.site);
-    fairlead::v1::ListEngagementsRequest request;
-    request.set_country(row.engagement.countries(0));
-    request.set_show_withdrawn(true);
-    std::optional<Engagement> existing;
-    absl::Status listed = ListAll<fairlead::v1::ListEngagementsRequest, fairlead::v1::ListEngagementsResponse>(
-        client, "fairlead.v1.EngagementService.ListEngagements", std::move(request), call,
-        [&](const fairlead::v1::ListEngagementsResponse& page) {
-          for (const Engagement& engagement : page.engagements()) {
-            if (engagement.source() == row.engagement.source() && engagement.title() == row.engagement.title()) existing = engagement;
-          }
-        });
-    const absl::StatusOr<Outcome> outcome =
-        listed.ok() ? LoadEngagement(client, row, existing.has_value() ? &*existing : nullptr, call) : absl::StatusOr<Outcome>(listed);
+    CallOptions call;
+    call.site = row.site;
+    call.token = token;
+    const absl::Status known = outages.Check(row.site);
+    const absl::StatusOr<Outcome> outcome = known.ok() ? LoadEngagement(client, row, call) : absl::StatusOr<Outcome>(known);
+    outages.Note(row.site, outcome.status());
     std::lock_guard lock(mutex);
     if (!outcome.ok()) {
       report.refusals.push_back({rows[i].line, row.key, ReasonText(outcome.status()), MessageText(outcome.status())});

@@ -105,6 +105,27 @@ TEST_F(LoaderTest, ABatchWhoseCallFailsIsRefusedAndTheOthersGoOn) {
   EXPECT_EQ(ReasonOf(report.failure), "STORAGE_FULL");
 }
 
+TEST_F(LoaderTest, ASiteThatIsOutIsAskedOnce) {
+  Parsed<Port> parsed = Ports("JP", 3);
+  parsed.rows[2].record.set_country("countries/KR");
+  parsed.rows[2].record.set_name("ports/KRAAA");
+  RegionTable regions = kRegions;
+  regions["KR"] = {fairlead::v1::REGION_APAC, false};
+  const Parsed<Port> more = Ports("US", 2);
+  parsed.rows.insert(parsed.rows.end(), more.rows.begin(), more.rows.end());
+  parsed.read = 5;
+  LoadOptions options;
+  options.calls_in_flight_max = 1;
+  apac_.FailNext({ToGrpc(Error(Reason::kNodeReadOnly, "no licence"))});
+  const Report report = LoadPorts(*client_, parsed, PortSource::kUnlocode, regions, options);
+  ExpectBalanced(report);
+  EXPECT_EQ(apac_.calls(), 1);
+  EXPECT_EQ(report.created, 2);
+  ASSERT_EQ(report.refusals.size(), 3u);
+  for (const Refusal& refusal : report.refusals) EXPECT_EQ(refusal.reason, "NODE_READ_ONLY");
+  EXPECT_TRUE(absl::IsUnavailable(report.failure));
+}
+
 TEST_F(LoaderTest, AStoppedImportIsWholeAndTheRestIsCounted) {
   std::stop_source stop;
   LoadOptions options;

@@ -150,7 +150,9 @@ std::string Cluster::Log(const std::string& site) const {
 std::string Cluster::LogTail(const std::string& site) const {
   std::string log = Log(site);
   if (log.size() > kLogTailBytes) log = "..." + log.substr(log.size() - kLogTailBytes);
-  return fmt::format("--- log of {}:\n{}", site, log);
+  const std::unique_ptr<Process>& process = nodes_.at(site).process;
+  const std::optional<Exit> exit = process ? process->Wait(absl::ZeroDuration()) : std::nullopt;
+  return fmt::format("--- log of {} ({}):\n{}", site, exit ? "ended: " + ToString(*exit) : process ? "runs" : "never started", log);
 }
 
 std::string Cluster::Logs() const {

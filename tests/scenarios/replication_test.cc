@@ -206,8 +206,8 @@ TEST_F(Replication, ACutSiteWorksOnAndNothingIsLost) {
     ASSERT_EQ(jp->conflicts(0).other_values_size(), 1);
     EXPECT_THAT((std::vector<std::string>{fmt::format("\"{}\"", jp->display_name()), jp->conflicts(0).other_values(0)}),
                 UnorderedElementsAre("\"Japan, says apac\"", "\"Japan, says hq\""));
-    if (!japan.name().empty()) EXPECT_EQ(jp->SerializeAsString(), japan.SerializeAsString());
-    japan = *jp;
+    if (site == "apac") japan = *jp;
+    EXPECT_EQ(jp->SerializeAsString(), japan.SerializeAsString());
     const auto de = GetCountry(cluster().Officer(site), "countries/DE");
     ASSERT_TRUE(Ok(de));
     EXPECT_EQ(de->official_name(), "Federal Republic of Germany");
