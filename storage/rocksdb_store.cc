@@ -180,9 +180,10 @@ class RocksDbStore : public Store {
   rocksdb::DB* db() const { return db_.get(); }
 
  private:
-  // RocksDB 7.8 goes on after a log it could not write only with a new log, and starts one in recovery only when some memtable holds
-  // something: were all empty, recovery would succeed and every later write fail (its issues 11643 and 12998). So `meta` always holds
-  // something: the format version again, which needs no log.
+  // RocksDB 7.8 goes on after a log it could not write only with a new log, and recovery starts one only when some memtable holds
+  // something. Were all empty, recovery would succeed and the next write would fail for good (its issues 11643 and 12998), or abort the
+  // process where RocksDB's assertions are compiled in, as Debian's are. So `meta` always holds something: the format version again, which
+  // needs no log.
   rocksdb::Status WriteOnce(rocksdb::WriteBatch* writes, Sync sync) {
     rocksdb::WriteOptions options;
     if (listener_->TakeMetaIsEmpty()) {

@@ -212,6 +212,15 @@ TEST_F(Crash, AFullDiskStopsWritesAndLosesNothing) {
   acknowledged.emplace_back(elsewhere->name(), elsewhere->title());
   ASSERT_TRUE(Ok(cluster().WaitForConvergence({"eame", "csa", "hq"})));
 
+  // Killed while the disk is full, it starts on what it has or says why it cannot.
+  cluster().Kill("apac");
+  if (absl::Status started = cluster().StartNode("apac"); started.ok()) {
+    EXPECT_THAT(write("Full after a restart"), FailsWith(absl::StatusCode::kResourceExhausted, "STORAGE_FULL"));
+  } else {
+    EXPECT_THAT(std::string(started.message()), AllOf(HasSubstr("exit code"), HasSubstr(disk.path()), HasSubstr("No space left")));
+    std::filesystem::remove(disk.path() + "/filler");
+    ASSERT_TRUE(Ok(cluster().StartNode("apac")));
+  }
   std::filesystem::remove(disk.path() + "/filler");
   int attempt = 0;
   absl::Status again;

@@ -1,0 +1,140 @@
+#include "server/rpc/consistency.h"
+
+#include <optional>
+
+#include "server/rpc/rpc_fixture.h"
+
+namespace fairlead::rpc {
+namespace {
+
+// An Await whose end the test can see.
+class Wait {
+ public:
+  Wait(Consistency* consistency, const std::string& token, absl::Time deadline) : done_(std::make_shared<Done>()) {
+    consistency->Await(token, deadline, [done = done_](absl::Status status) {
+      done->status = std::move(status);
+      done->notification.Notify();
+    });
+  }
+  bool ended() const { return done_->notification.HasBeenNotified(); }
+  absl::StatusOr<bool> End() const {
+    if (!done_->notification.WaitForNotificationWithTimeout(kPatience)) return absl::UnknownError("still waiting");
+    if (!done_->status.ok()) return done_->status;
+    return true;
+  }
+
+ private:
+  struct Done {
+    absl::Status status;
+    absl::Notification notification;
+  };
+  const std::shared_ptr<Done> done_;
+};
+
+class ConsistencyTest : public SiteTest {
+ protected:
+  ConsistencyTest() : eame_("eame", &clock_) {}
+
+  static absl::Time Soon() { return absl::Now() + kPatience; }
+
+  TestSite eame_;
+};
+
+TEST_F(ConsistencyTest, WhatIsAppliedIsNotWaitedFor) {
+  const std::string empty = apac_.consistency().Token();
+  MakeCountry("JP", "Japan");
+  EXPECT_TRUE(Wait(&apac_.consistency(), empty, Soon()).ended());
+  EXPECT_TRUE(Wait(&apac_.consistency(), apac_.consistency().Token(), Soon()).ended());
+  EXPECT_TRUE(Wait(&eame_.consistency(), empty, Soon()).ended());
+}
+
+TEST_F(ConsistencyTest, ATokenWaitsForAllThatItNames) {
+  MakeCountry("JP", "Japan");
+  eame_.Receive(apac_);
+  MakeCountry("KR", "Korea");
+  const Wait wait(&eame_.consistency(), apac_.consistency().Token(), Soon());
+  // Something else is applied: not enough.
+  MakeCountry(eame_.As("officer/eame/watch"), "FR", "France", v1::REGION_EAME);
+  EXPECT_FALSE(wait.ended());
+  eame_.Receive(apac_);
+  EXPECT_TRUE(wait.End().ok()) << wait.End().status();
+}
+
+TEST_F(ConsistencyTest, AWaitEndsBeforeItsDeadline) {
+  MakeCountry("JP", "Japan");
+  const Wait wait(&eame_.consistency(), apac_.consistency().Token(), absl::Now() + absl::Milliseconds(100));
+  EXPECT_EQ(wait.End().status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(wait.End(), FailsWith("CONSISTENCY_TIMEOUT"));
+  EXPECT_THAT(Wait(&eame_.consistency(), apac_.consistency().Token(), absl::Now() - absl::Seconds(1)).End(),
+              FailsWith("CONSISTENCY_TIMEOUT"));
+}
+
+TEST_F(ConsistencyTest, ATokenThatThisNetworkDidNotMakeIsRefused) {
+  MakeCountry("JP", "Japan");
+  const std::string good = apac_.consistency().Token();
+  std::string changed = good;
+  changed[changed.size() / 2] = changed[changed.size() / 2] == 'A' ? 'B' : 'A';
+  for (const std::string& token : {
+           std::string(),
+           std::string("not base 64"),
+           changed,
+           good.substr(0, 8),
+           Sealer("another key").Seal("consistency", ""),
+           apac_.sealer().Seal("page", std::string("\1\1\1", 3)),
+           apac_.sealer().Seal("consistency", std::string("\2\1\1", 3)),     // two logs, of which one is missing
+           apac_.sealer().Seal("consistency", std::string("\1\1\1\1", 4)),   // trailing bytes
+       }) {
+    const Wait wait(&apac_.consistency(), token, Soon());
+    EXPECT_TRUE(wait.ended());
+    EXPECT_THAT(wait.End(), FailsWith("FIELD_INVALID", "fairlead-token"));
+  }
+}
+
+TEST_F(ConsistencyTest, ACallerReadsItsOwnWriteAtAnotherSite) {
+  grpc::ClientContext writing;
+  v1::CreateCountryRequest create;
+  create.set_country_id("JP");
+  create.mutable_country()->set_display_name("Japan");
+  create.mutable_country()->set_region(v1::REGION_APAC);
+  ASSERT_TRUE(officer_.Call<v1::Country>("ReferenceService/CreateCountry", create, &writing).ok());
+  const auto& trailers = writing.GetServerTrailingMetadata();
+  const auto token = trailers.find(kConsistencyMetadata);
+  ASSERT_NE(token, trailers.end());
+
+  const Client abroad = eame_.As("officer/eame/watch");
+  v1::GetCountryRequest get;
+  get.set_name("countries/JP");
+  EXPECT_THAT(abroad.Call<v1::Country>("ReferenceService/GetCountry", get), FailsWith("RECORD_NOT_FOUND"));
+  grpc::ClientContext reading;
+  reading.set_deadline(absl::ToChronoTime(Soon()));
+  reading.AddMetadata(kConsistencyMetadata, std::string(token->second.data(), token->second.size()));
+  v1::Country country;
+  grpc::Status status;
+  absl::Notification done;
+  grpc::TemplatedGenericStub<v1::GetCountryRequest, v1::Country> stub(abroad.channel());
+  stub.UnaryCall(&reading, "/fairlead.v1.ReferenceService/GetCountry", {}, &get, &country, [&](grpc::Status end) {
+    status = std::move(end);
+    done.Notify();
+  });
+  eame_.Receive(apac_);
+  done.WaitForNotification();
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(country.display_name(), "Japan");
+
+  grpc::ClientContext forging;
+  forging.AddMetadata(kConsistencyMetadata, "forged");
+  EXPECT_THAT(abroad.Call<v1::Country>("ReferenceService/GetCountry", get, &forging), FailsWith("FIELD_INVALID", "fairlead-token"));
+}
+
+TEST_F(ConsistencyTest, WaitsAreAnsweredWhenTheNodeGoes) {
+  MakeCountry("JP", "Japan");
+  auto consistency = std::make_unique<Consistency>(&eame_.node(), &eame_.sealer());
+  const Wait wait(consistency.get(), apac_.consistency().Token(), Soon());
+  EXPECT_FALSE(wait.ended());
+  consistency.reset();
+  EXPECT_TRUE(wait.ended());
+  EXPECT_THAT(wait.End(), FailsWith("CONSISTENCY_TIMEOUT"));
+}
+
+}  // namespace
+}  // namespace fairlead::rpc

@@ -1,0 +1,308 @@
+#include "server/rpc/record_service.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include <algorithm>
+
+#include "server/rpc/rpc_fixture.h"
+
+namespace fairlead::rpc {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+using Event = v1::WatchRecordsResponse;
+
+v1::WatchRecordsRequest WithSnapshot() {
+  v1::WatchRecordsRequest request;
+  request.set_snapshot(true);
+  return request;
+}
+v1::WatchRecordsRequest After(const std::string& token) {
+  v1::WatchRecordsRequest request;
+  request.set_resume_token(token);
+  return request;
+}
+
+// The country of an event as "code name".
+std::string Shown(const Event& event) {
+  v1::Country country;
+  if (!event.record().UnpackTo(&country)) return event.record().type_url();
+  return country.name().substr(country.name().find('/') + 1) + " " + country.display_name();
+}
+
+// A watch that is open.
+class Feed {
+ public:
+  Feed(const Client& caller, const v1::WatchRecordsRequest& request) : stub_(v1::RecordService::NewStub(caller.channel())) {
+    context_.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+    reader_ = stub_->WatchRecords(&context_, request);
+  }
+  ~Feed() {
+    if (!reader_) return;
+    context_.TryCancel();
+    End();
+  }
+
+  // The next event that is not a heartbeat.
+  Event Next() {
+    Event event;
+    while (reader_->Read(&event)) {
+      if (!event.collection().empty()) return event;
+      EXPECT_FALSE(event.has_record());
+    }
+    ADD_FAILURE() << "the watch has ended";
+    return {};
+  }
+  std::vector<Event> Next(int n) {
+    std::vector<Event> events;
+    for (int i = 0; i < n; ++i) events.push_back(Next());
+    return events;
+  }
+  // Reads to the next heartbeat: nothing else may come before it.
+  std::string Heartbeat() {
+    Event event;
+    EXPECT_TRUE(reader_->Read(&event));
+    EXPECT_EQ(event.collection(), "");
+    return event.resume_token();
+  }
+  absl::Status End() {
+    Event event;
+    while (reader_->Read(&event)) {
+    }
+    const grpc::Status status = reader_->Finish();
+    reader_.reset();
+    return FromGrpc(status);
+  }
+
+ private:
+  grpc::ClientContext context_;
+  const std::unique_ptr<v1::RecordService::Stub> stub_;
+  std::unique_ptr<grpc::ClientReader<Event>> reader_;
+};
+
+std::vector<std::string> Shown(const std::vector<Event>& events) {
+  std::vector<std::string> out;
+  for (const Event& event : events) out.push_back(Shown(event));
+  return out;
+}
+
+class RecordServiceTest : public SiteTest {
+ protected:
+  RecordServiceTest() : SiteTest(/*heartbeat=*/absl::Milliseconds(50)), eame_("eame", &clock_) {}
+
+  v1::Country Rename(const Client& caller, const v1::Country& read, const std::string& display_name) {
+    v1::UpdateCountryRequest request;
+    request.mutable_country()->set_name(read.name());
+    request.mutable_country()->set_etag(read.etag());
+    request.mutable_country()->set_display_name(display_name);
+    request.mutable_update_mask()->add_paths("display_name");
+    const auto renamed = caller.Call<v1::Country>("ReferenceService/UpdateCountry", request);
+    EXPECT_TRUE(renamed.ok()) << renamed.status();
+    return renamed.value_or(read);
+  }
+  absl::StatusOr<v1::ListRevisionsResponse> Revisions(const std::string& name, int page_size = 0, const std::string& token = "") {
+    v1::ListRevisionsRequest request;
+    request.set_name(name);
+    request.set_page_size(page_size);
+    request.set_page_token(token);
+    return officer_.Call<v1::ListRevisionsResponse>("RecordService/ListRevisions", request);
+  }
+
+  TestSite eame_;
+};
+
+TEST_F(RecordServiceTest, RevisionsSayWhoWhereWhenAndWhatNewestFirst) {
+  v1::Country country = MakeCountry("JP", "Japan");
+  clock_.Advance(absl::Seconds(10));
+  country = Rename(apac_.As("hq/analyst/desk"), country, "Nihon");
+  clock_.Advance(absl::Seconds(10));
+  eame_.Receive(apac_);
+  Rename(eame_.As("officer/eame/watch"), country, "Nippon");
+  apac_.Receive(eame_);
+
+  const auto list = Revisions("countries/JP");
+  ASSERT_TRUE(list.ok()) << list.status();
+  ASSERT_EQ(list->revisions_size(), 3);
+  EXPECT_EQ(list->next_page_token(), "");
+  const v1::Revision& newest = list->revisions(0);
+  EXPECT_EQ(newest.entry(), "eame/1/0");
+  EXPECT_EQ(newest.site(), "eame");
+  EXPECT_EQ(newest.actor(), "officer/eame/watch");
+  EXPECT_EQ(newest.method(), "fairlead.v1.ReferenceService/UpdateCountry");
+  ASSERT_EQ(newest.changes_size(), 1);
+  EXPECT_EQ(newest.changes(0).field(), "display_name");
+  EXPECT_EQ(newest.changes(0).value(), "\"Nippon\"");
+  EXPECT_EQ(newest.changes(0).replaced(), 1);
+  EXPECT_EQ(list->revisions(1).entry(), "apac/1/1");
+  EXPECT_EQ(list->revisions(1).actor(), "hq/analyst/desk");
+  const v1::Revision& oldest = list->revisions(2);
+  EXPECT_EQ(oldest.entry(), "apac/1/0");
+  EXPECT_EQ(oldest.actor(), "officer/apac/watch");
+  EXPECT_EQ(google::protobuf::util::TimeUtil::TimestampToMilliseconds(newest.time()) -
+                google::protobuf::util::TimeUtil::TimestampToMilliseconds(oldest.time()),
+            20'000);
+  std::map<std::string, std::string> created;
+  for (const v1::FieldChange& change : oldest.changes()) {
+    created[change.field()] = change.value();
+    EXPECT_EQ(change.replaced(), 0);
+  }
+  EXPECT_THAT(created, ElementsAre(std::pair("display_name", "\"Japan\""), std::pair("marking", "\"MARKING_OFFICIAL\""),
+                                   std::pair("region", "\"REGION_APAC\"")));
+}
+
+TEST_F(RecordServiceTest, RevisionsAreListedByThePage) {
+  v1::Country country = MakeCountry("JP", "name 0");
+  MakeCountry("JQ", "another");
+  for (int i = 1; i < 5; ++i) country = Rename(officer_, country, "name " + std::to_string(i));
+  std::vector<std::string> values;
+  std::string token;
+  std::string first_token;
+  int pages = 0;
+  do {
+    const auto page = Revisions("countries/JP", 2, token);
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const v1::Revision& revision : page->revisions()) values.push_back(revision.changes(revision.changes_size() - 1).value());
+    token = page->next_page_token();
+    // A revision that is added meanwhile is newer than what is still to come.
+    if (pages++ == 0) {
+      first_token = token;
+      Rename(officer_, country, "later");
+    }
+  } while (!token.empty());
+  EXPECT_EQ(pages, 3);
+  EXPECT_THAT(values, ElementsAre("\"name 4\"", "\"name 3\"", "\"name 2\"", "\"name 1\"", "\"REGION_APAC\""));
+  EXPECT_THAT(Revisions("countries/JQ", 2, first_token), FailsWith("PAGE_TOKEN_INVALID", "page_token"));
+  EXPECT_THAT(Revisions("countries/KR"), FailsWith("RECORD_NOT_FOUND"));
+  EXPECT_THAT(Revisions("islands/1"), FailsWith("FIELD_INVALID", "name"));
+  EXPECT_THAT(Revisions("countries/JP", -1), FailsWith("FIELD_INVALID", "page_size"));
+}
+
+TEST_F(RecordServiceTest, AWatchSendsTheSnapshotThenEveryChangeOfEverySite) {
+  const v1::Country japan = MakeCountry("JP", "Japan");
+  MakeCountry("AU", "Australia");
+  Feed feed(officer_, WithSnapshot());
+  const std::vector<Event> snapshot = feed.Next(2);
+  EXPECT_THAT(Shown(snapshot), ElementsAre("AU Australia", "JP Japan"));
+  for (const Event& event : snapshot) {
+    EXPECT_TRUE(event.snapshot());
+    EXPECT_EQ(event.site(), "");
+    EXPECT_EQ(event.collection(), "countries");
+  }
+  Rename(officer_, japan, "Nihon");
+  Event change = feed.Next();
+  EXPECT_EQ(Shown(change), "JP Nihon");
+  EXPECT_FALSE(change.snapshot());
+  EXPECT_EQ(change.site(), "apac");
+  MakeCountry(eame_.As("officer/eame/watch"), "FR", "France", v1::REGION_EAME);
+  apac_.Receive(eame_);
+  change = feed.Next();
+  EXPECT_EQ(Shown(change), "FR France");
+  EXPECT_EQ(change.site(), "eame");
+}
+
+TEST_F(RecordServiceTest, AWatchFromNowSendsNothingOfBefore) {
+  MakeCountry("JP", "Japan");
+  Feed feed(officer_, {});
+  feed.Heartbeat();
+  MakeCountry("KR", "Korea");
+  EXPECT_EQ(Shown(feed.Next()), "KR Korea");
+}
+
+TEST_F(RecordServiceTest, AResumedWatchHasNoGapAndRepeatsAtMostOneEntry) {
+  Feed feed(officer_, {});
+  std::vector<std::string> tokens = {feed.Heartbeat()};
+  MakeCountry("AA", "single");
+  MakeCountry("BB", "single");
+  v1::ImportCountriesRequest import;
+  for (const char* code : {"CA", "CB", "CC"}) {
+    v1::Country* country = import.add_countries();
+    country->set_name(std::string("countries/") + code);
+    country->set_display_name("import");
+    country->set_region(v1::REGION_APAC);
+  }
+  ASSERT_TRUE(officer_.Call<v1::ImportResponse>("ReferenceService/ImportCountries", import).ok());
+  MakeCountry("DD", "single");
+  MakeCountry("EE", "single");
+  ASSERT_EQ(apac_.node().JournalEnd(), Position(5));
+  const std::vector<Event> events = feed.Next(7);
+  const std::vector<std::string> all = Shown(events);
+  EXPECT_THAT(all, ElementsAre("AA single", "BB single", "CA import", "CB import", "CC import", "DD single", "EE single"));
+  for (const Event& event : events) tokens.push_back(event.resume_token());
+
+  // What a watch may start with after having sent so many: after CA and CB, their entry again.
+  const size_t starts[] = {0, 1, 2, 2, 2, 5, 6};
+  for (size_t sent = 0; sent < std::size(starts); ++sent) {
+    Feed resumed(officer_, After(tokens[sent]));
+    EXPECT_EQ(Shown(resumed.Next(static_cast<int>(all.size() - starts[sent]))),
+              std::vector<std::string>(all.begin() + static_cast<ptrdiff_t>(starts[sent]), all.end()))
+        << "after " << sent;
+  }
+  Feed at_the_end(officer_, After(tokens.back()));
+  at_the_end.Heartbeat();
+}
+
+TEST_F(RecordServiceTest, ASnapshotResumesWhereItStopped) {
+  for (const char* code : {"AA", "BB", "CC"}) MakeCountry(code, "first");
+  std::string token;
+  {
+    Feed feed(officer_, WithSnapshot());
+    EXPECT_EQ(Shown(feed.Next()), "AA first");
+    token = feed.Next().resume_token();
+  }
+  // Changed after it was sent: it comes with the changes.
+  Rename(officer_, GetCountry("AA"), "second");
+  Feed resumed(officer_, After(token));
+  const std::vector<Event> events = resumed.Next(2);
+  EXPECT_THAT(Shown(events), ElementsAre("CC first", "AA second"));
+  EXPECT_TRUE(events[0].snapshot());
+  EXPECT_FALSE(events[1].snapshot());
+}
+
+TEST_F(RecordServiceTest, ATokenOfAnotherJournalIsRefused) {
+  MakeCountry("JP", "Japan");
+  std::string token;
+  {
+    Feed feed(officer_, WithSnapshot());
+    token = feed.Next().resume_token();
+  }
+  eame_.Receive(apac_);
+  const Client abroad = eame_.As("officer/eame/watch");
+  const absl::Status foreign = Feed(abroad, After(token)).End();
+  EXPECT_EQ(foreign.code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(ReasonOf(foreign), "RESUME_TOKEN_FOREIGN");
+  token[3] = token[3] == 'A' ? 'B' : 'A';
+  EXPECT_THAT(absl::StatusOr<int>(Feed(officer_, After(token)).End()), FailsWith("FIELD_INVALID", "resume_token"));
+}
+
+TEST_F(RecordServiceTest, OnlyTheCollectionsAskedForAreSent) {
+  MakeCountry("JP", "Japan");
+  v1::WatchRecordsRequest request = WithSnapshot();
+  request.add_collections("engagements");
+  Feed feed(officer_, request);
+  feed.Heartbeat();
+  MakeCountry("KR", "Korea");
+  const v1::Engagement engagement = MakeEngagement("Country visit");
+  const Event event = feed.Next();
+  EXPECT_EQ(event.collection(), "engagements");
+  v1::Engagement sent;
+  ASSERT_TRUE(event.record().UnpackTo(&sent));
+  EXPECT_EQ(sent.name(), engagement.name());
+  EXPECT_EQ(sent.etag(), engagement.etag());
+
+  request.add_collections("islands");
+  EXPECT_THAT(absl::StatusOr<int>(Feed(officer_, request).End()), FailsWith("FIELD_INVALID", "collections"));
+}
+
+TEST_F(RecordServiceTest, ADrainEndsTheWatch) {
+  Feed feed(officer_, {});
+  feed.Heartbeat();
+  apac_.dispatcher().Drain();
+  const absl::Status end = feed.End();
+  EXPECT_EQ(end.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ReasonOf(end), "SHUTTING_DOWN");
+}
+
+}  // namespace
+}  // namespace fairlead::rpc

@@ -1,0 +1,129 @@
+#include "server/rpc/rpc_fixture.h"
+
+#include <grpcpp/create_channel.h>
+
+#include <utility>
+
+#include "api/note.h"
+#include "server/rpc/policy.h"
+#include "server/view/overview.h"
+#include "storage/memory_store.h"
+
+namespace fairlead::rpc {
+
+std::shared_ptr<grpc::Channel> Dial(int port, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(port), credentials, arguments);
+}
+
+std::shared_ptr<grpc::ChannelCredentials> CallerCredentials(const CredentialFiles& files) {
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs = FileText(files.ca);
+  if (!files.certificate.empty()) {
+    options.pem_cert_chain = FileText(files.certificate);
+    options.pem_private_key = FileText(files.key);
+  }
+  return grpc::SslCredentials(options);
+}
+
+TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat) : sealer_(TestCerts::Get().token_key()) {
+  TestCerts& certs = TestCerts::Get();
+  node::NodeOptions options{.site = site,
+                            .roster = certs.roster(),
+                            .log_key = certs.SiteKey(site, "log"),
+                            .mirror_key = certs.SiteKey(site, "mirror")};
+  options.registry = &records::TheRegistry();
+  options.clock = clock;
+  node_ = *node::Node::Open(std::move(options), std::make_unique<storage::MemoryStore>());
+  runner_ = std::make_unique<node::Runner>(node_.get(), /*completion_threads=*/2, nullptr);
+  replicator_ = std::make_unique<replication::Replicator>(replication::ReplicatorOptions(), node_.get(), node_.get());
+  replicator_->set_authorize([this](const grpc::ServerContextBase& context) -> absl::StatusOr<SiteId> {
+    const absl::StatusOr<Identity> identity = Admit(*context.auth_context(), kTestNetwork, "fairlead.v1.ReplicationService/Replicate");
+    if (!identity.ok()) return identity.status();
+    return node_->roster().FindSite(identity->scope)->id;
+  });
+  consistency_ = std::make_unique<Consistency>(node_.get(), &sealer_);
+  dispatcher_ = std::make_unique<Dispatcher>(
+      DispatcherOptions{.network = kTestNetwork, .authorize = Authorize, .consistency = consistency_.get()});
+  standard_methods_ = std::make_unique<StandardMethods>(node_.get(), &sealer_);
+  standard_methods_->Register(dispatcher_.get());
+  record_service_ = std::make_unique<RecordService>(node_.get(), &sealer_, heartbeat);
+  record_service_->Register(dispatcher_.get());
+  node_service_ = std::make_unique<NodeService>(node_.get(), &sealer_, NodeServiceOptions{.version = "test", .start_time = clock->Now()});
+  node_service_->Register(dispatcher_.get());
+  dispatcher_->Unary<v1::GetOverviewRequest, v1::Overview>(
+      "fairlead.v1.OverviewService/GetOverview", [this](const Call&, const v1::GetOverviewRequest&) -> absl::StatusOr<v1::Overview> {
+        return view::OverviewOf(*node_, absl::Seconds(60));
+      });
+  runner_->Start();
+  absl::StatusOr<std::unique_ptr<Server>> server =
+      Server::Start({.address = "127.0.0.1:0", .network = kTestNetwork, .credentials = certs.Of("node/" + site)}, dispatcher_.get(),
+                    {replicator_->service()});
+  EXPECT_TRUE(server.ok()) << server.status();
+  server_ = *std::move(server);
+  replicator_->Start();
+}
+
+TestSite::~TestSite() {
+  replicator_->Stop();
+  server_->Shutdown(absl::ZeroDuration());
+  record_service_.reset();
+  consistency_.reset();
+  runner_->Stop();
+}
+
+void TestSite::Receive(const TestSite& from) {
+  replication::RemoteBatch batch;
+  batch.peer = from.node().options().site;
+  batch.journal_instance = from.node().JournalInstance();
+  batch.journal_position = from.node().JournalEnd();
+  const VersionVector have = node_->Applied();
+  for (const Dot dot : *from.node().ReadJournal(Position(0), from.node().JournalEnd().value())) {
+    if (dot.seq < have.Get(dot.log)) continue;
+    replication::VerifiedEntry entry;
+    entry.dot = dot;
+    entry.header_bytes = (*from.node().ReadHeaders(dot.log, dot.seq, dot.seq + 1))[0];
+    entry.header = *DecodeHeader(entry.header_bytes);
+    if (entry.header.audience.Includes(node_->site())) entry.payload = *from.node().ReadPayload(dot);
+    batch.entries.push_back(std::move(entry));
+  }
+  absl::Notification done;
+  node_->ApplyRemote(std::move(batch), [&done](const replication::ApplyResult& result) {
+    EXPECT_TRUE(result.status.ok()) << result.status;
+    done.Notify();
+  });
+  ASSERT_TRUE(done.WaitForNotificationWithTimeout(kPatience));
+}
+
+v1::Country SiteTest::MakeCountry(const Client& caller, const std::string& code, const std::string& display_name, v1::Region region) {
+  v1::CreateCountryRequest request;
+  request.set_country_id(code);
+  request.mutable_country()->set_display_name(display_name);
+  request.mutable_country()->set_region(region);
+  const auto country = caller.Call<v1::Country>("ReferenceService/CreateCountry", request);
+  EXPECT_TRUE(country.ok()) << country.status();
+  return country.value_or(v1::Country());
+}
+
+v1::Country SiteTest::GetCountry(const Client& caller, const std::string& code) {
+  v1::GetCountryRequest request;
+  request.set_name("countries/" + code);
+  const auto country = caller.Call<v1::Country>("ReferenceService/GetCountry", request);
+  EXPECT_TRUE(country.ok()) << country.status();
+  return country.value_or(v1::Country());
+}
+
+v1::Engagement SiteTest::MakeEngagement(const std::string& title) {
+  v1::CreateEngagementRequest request;
+  v1::Engagement* engagement = request.mutable_engagement();
+  engagement->set_kind(v1::ENGAGEMENT_KIND_COUNTRY_VISIT);
+  engagement->set_title(title);
+  engagement->add_countries("countries/JP");
+  engagement->set_region(v1::REGION_APAC);
+  const auto created = officer_.Call<v1::Engagement>("EngagementService/CreateEngagement", request);
+  EXPECT_TRUE(created.ok()) << created.status();
+  return created.value_or(v1::Engagement());
+}
+
+}  // namespace fairlead::rpc

@@ -1,0 +1,165 @@
+// Sites of a test network, each wired as main wires it (node, threads, services, server over mutual TLS on loopback), and their callers.
+//
+// Thread safety: one thread at a time, unless said otherwise. Ownership: stated at each class.
+
+#ifndef FAIRLEAD_SERVER_RPC_RPC_FIXTURE_H_
+#define FAIRLEAD_SERVER_RPC_RPC_FIXTURE_H_
+
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/synchronization/notification.h>
+#include <absl/time/clock.h>
+#include <absl/time/time.h>
+#include <gmock/gmock.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/errors.h"
+#include "api/ids.h"
+#include "fairlead/v1/engagement_service.pb.h"
+#include "fairlead/v1/record_service.grpc.pb.h"
+#include "fairlead/v1/reference_service.pb.h"
+#include "server/node/node.h"
+#include "server/node/runner.h"
+#include "server/replication/grpc_link.h"
+#include "server/rpc/consistency.h"
+#include "server/rpc/node_service.h"
+#include "server/rpc/record_service.h"
+#include "server/rpc/server.h"
+#include "server/rpc/standard_methods.h"
+#include "server/rpc/test_certs.h"
+#include "server/rpc/tokens.h"
+
+namespace fairlead::rpc {
+
+// Far beyond what anything takes: a test that is stuck fails, and says where.
+inline constexpr absl::Duration kPatience = absl::Seconds(30);
+
+// The clock of the nodes. Thread safety: any thread.
+class ManualClock : public node::Clock {
+ public:
+  absl::Time Now() const override { return absl::FromUnixMillis(ms_.load()); }
+  void Advance(absl::Duration by) { ms_ += absl::ToInt64Milliseconds(by); }
+  std::string RequestId() const { return NewRequestId(static_cast<uint64_t>(ms_.load())); }
+
+ private:
+  std::atomic<int64_t> ms_{1'800'000'000'000};
+};
+
+// Matches an error by its reason, or by reason and field.
+MATCHER_P(FailsWith, reason, "") {
+  *result_listener << arg.status();
+  return !arg.ok() && ReasonOf(arg.status()) == reason;
+}
+MATCHER_P2(FailsWith, reason, field, "") {
+  *result_listener << arg.status() << ", field " << FieldOf(arg.status());
+  return !arg.ok() && ReasonOf(arg.status()) == reason && FieldOf(arg.status()) == field;
+}
+
+// A channel to a server on loopback that nothing else shares.
+std::shared_ptr<grpc::Channel> Dial(int port, const std::shared_ptr<grpc::ChannelCredentials>& credentials);
+// With the caller's certificate; an empty `certificate` dials without one.
+std::shared_ptr<grpc::ChannelCredentials> CallerCredentials(const CredentialFiles& files);
+
+// One caller. Thread safety: any thread. Ownership: owns its channel.
+class Client {
+ public:
+  explicit Client(std::shared_ptr<grpc::Channel> channel) : channel_(std::move(channel)) {}
+  Client(int port, const CredentialFiles& files) : channel_(Dial(port, CallerCredentials(files))) {}
+
+  // `method` is "ReferenceService/GetPort". `context` may be null.
+  template <class Response, class Request>
+  absl::StatusOr<Response> Call(const std::string& method, const Request& request, grpc::ClientContext* context = nullptr) const {
+    grpc::ClientContext own;
+    if (context == nullptr) {
+      context = &own;
+      own.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+    }
+    Response response;
+    absl::Notification done;
+    grpc::Status status;
+    grpc::TemplatedGenericStub<Request, Response> stub(channel_);
+    stub.UnaryCall(context, "/fairlead.v1." + method, {}, &request, &response, [&](grpc::Status end) {
+      status = std::move(end);
+      done.Notify();
+    });
+    done.WaitForNotification();
+    if (!status.ok()) return FromGrpc(status);
+    return response;
+  }
+
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+
+ private:
+  const std::shared_ptr<grpc::Channel> channel_;
+};
+
+// A site as main makes it. Ownership: owns all of it; borrows the clock.
+class TestSite {
+ public:
+  TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat = absl::Seconds(15));
+  ~TestSite();
+
+  node::Node& node() { return *node_; }
+  const node::Node& node() const { return *node_; }
+  Dispatcher& dispatcher() { return *dispatcher_; }
+  Consistency& consistency() { return *consistency_; }
+  const Sealer& sealer() const { return sealer_; }
+  int port() const { return server_->port(); }
+  // A caller with the identity's certificate.
+  Client As(const std::string& identity) const { return Client(port(), TestCerts::Get().Of(identity)); }
+
+  // Brings what `from` holds and this site lacks, as replication would.
+  void Receive(const TestSite& from);
+
+ private:
+  const Sealer sealer_;
+  std::unique_ptr<node::Node> node_;
+  std::unique_ptr<node::Runner> runner_;
+  std::unique_ptr<replication::Replicator> replicator_;
+  std::unique_ptr<Consistency> consistency_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<StandardMethods> standard_methods_;
+  std::unique_ptr<RecordService> record_service_;
+  std::unique_ptr<NodeService> node_service_;
+  std::unique_ptr<Server> server_;
+};
+
+// The site apac and an officer who calls it.
+class SiteTest : public ::testing::Test {
+ protected:
+  explicit SiteTest(absl::Duration heartbeat = absl::Seconds(15)) : apac_("apac", &clock_, heartbeat), officer_(apac_.As("officer/apac/watch")) {}
+
+  // A country that is there afterwards.
+  static v1::Country MakeCountry(const Client& caller, const std::string& code, const std::string& display_name,
+                                 v1::Region region = v1::REGION_APAC);
+  v1::Country MakeCountry(const std::string& code, const std::string& display_name) { return MakeCountry(officer_, code, display_name); }
+  static v1::Country GetCountry(const Client& caller, const std::string& code);
+  v1::Country GetCountry(const std::string& code) { return GetCountry(officer_, code); }
+  // A country visit to Japan, which must be there.
+  v1::Engagement MakeEngagement(const std::string& title);
+  // Calls a lifecycle method that asks for nothing but the record.
+  template <class Request>
+  v1::Engagement Move(const std::string& method, const v1::Engagement& engagement, Request request = {}) {
+    request.set_name(engagement.name());
+    request.set_etag(engagement.etag());
+    const auto moved = officer_.Call<v1::Engagement>("EngagementService/" + method, request);
+    EXPECT_TRUE(moved.ok()) << method << ": " << moved.status();
+    return moved.value_or(engagement);
+  }
+
+  ManualClock clock_;
+  TestSite apac_;
+  Client officer_;
+};
+
+}  // namespace fairlead::rpc
+
+#endif  // FAIRLEAD_SERVER_RPC_RPC_FIXTURE_H_
