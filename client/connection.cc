@@ -243,7 +243,7 @@ absl::Status Client::Watch(fairlead::v1::WatchRecordsRequest request,
     absl::Status status = FromGrpc(reader->Finish());
     if (!wanted || call.stop.stop_requested()) return absl::OkStatus();
     if (status.ok()) status = absl::UnavailableError("the node ended the stream");
-    if (status.code() != absl::StatusCode::kUnavailable) return status;
+    if (!absl::IsUnavailable(status) && !absl::IsCancelled(status)) return status;  // retry.cc says what CANCELLED means here
     on_retry(status);
     if (!SleepUnlessStopped(Backoff(options_.retry, attempt, Jitter()), call.stop)) return absl::OkStatus();
   }

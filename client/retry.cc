@@ -19,6 +19,7 @@ NextStep StepAfter(const absl::Status& status, bool idempotent, bool has_other_n
   if (status.ok() || !idempotent) return NextStep::kStop;
   const std::string reason = ReasonOf(status);
   switch (status.code()) {
+    case absl::StatusCode::kCancelled:  // not by the caller: gRPC says this of calls that reach a server as it shuts down
     case absl::StatusCode::kUnavailable:
       if (has_other_node) return NextStep::kOtherNode;
       // These two last until an operator acts.
