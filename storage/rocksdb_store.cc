@@ -11,6 +11,7 @@
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <atomic>
@@ -226,8 +227,23 @@ std::unique_ptr<Iterator> RocksSnapshot::Iterate(Cf cf, std::string_view lower, 
   return store_->IterateAt(snapshot_, cf, lower, upper);
 }
 
+// RocksDB's warnings and errors, for the node's log. Its own log file lies on the store's disk, and 7.8 as Debian builds it, with
+// assertions, ends the process when it appends to a file again whose last append failed: a full disk would be a crash.
+class DiagnosticLog : public rocksdb::Logger {
+ public:
+  DiagnosticLog() : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
+  using rocksdb::Logger::Logv;
+  void LogHeader(const char*, va_list) override {}
+  void Logv(const char* format, va_list arguments) override {
+    char message[512];
+    vsnprintf(message, sizeof(message), format, arguments);
+    spdlog::warn("rocksdb: {}", message);
+  }
+};
+
 rocksdb::DBOptions DbOptions(const RocksDbOptions& options) {
   rocksdb::DBOptions db;
+  db.info_log = std::make_shared<DiagnosticLog>();
   db.env = options.env != nullptr ? options.env : rocksdb::Env::Default();
   db.create_if_missing = true;
   db.create_missing_column_families = true;
@@ -241,8 +257,6 @@ rocksdb::DBOptions DbOptions(const RocksDbOptions& options) {
   db.avoid_flush_during_shutdown = true;                  // all that counts is in the log
   db.max_background_jobs = 2;
   db.max_open_files = 512;
-  db.keep_log_file_num = 4;
-  db.max_log_file_size = 4 << 20;
   db.stats_dump_period_sec = 0;
   return db;
 }

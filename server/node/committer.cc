@@ -260,6 +260,14 @@ bool Committer::CommitOnce() {
       }
     }
   }
+  // The batch is durable: its callers need not wait for its signature. Peers are told after it.
+  for (size_t i = 0; i < works.size(); ++i) {
+    if (auto* write = std::get_if<LocalWrite>(&works[i])) {
+      Complete([done = std::move(write->done), result = std::move(written[i])]() mutable { done(std::move(result)); });
+    } else {
+      Complete([done = std::move(std::get<RemoteWork>(works[i]).done), result = std::move(applied[i])] { done(result); });
+    }
+  }
   for (auto& [log, frontier] : assembly.frontiers()) {
     auto roots = assembly.checkpoint_roots().find(log);
     witness_->Advanced(log, Seq(frontier.size()),
@@ -273,13 +281,6 @@ bool Committer::CommitOnce() {
       witness_->SignOwn(own_after, *root);
     } else {
       spdlog::error("the checkpoint of size {} could not be signed: {}", own_after.value(), std::string(root.status().message()));
-    }
-  }
-  for (size_t i = 0; i < works.size(); ++i) {
-    if (auto* write = std::get_if<LocalWrite>(&works[i])) {
-      Complete([done = std::move(write->done), result = std::move(written[i])]() mutable { done(std::move(result)); });
-    } else {
-      Complete([done = std::move(std::get<RemoteWork>(works[i]).done), result = std::move(applied[i])] { done(result); });
     }
   }
   if (journal_end > assembly.journal_start()) {

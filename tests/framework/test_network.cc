@@ -57,6 +57,7 @@ absl::StatusOr<Credentials> TestNetwork::Issue(const std::string& identity, absl
   if (!parsed.ok()) return parsed.status();
   certs::IssueOptions options;
   options.lifetime = lifetime;
+  options.replace = true;
   if (absl::StatusOr<certs::Issued> issued = network_.Issue(*parsed, options, now); !issued.ok()) return issued.status();
   return In(folder_ / identity, folder_ / "ca/ca.crt");
 }

@@ -36,7 +36,7 @@ class TestNetwork {
   const certs::Network& network() const { return network_; }
   // Those of `identity` ("officer/apac/watch"), issued when first asked for.
   absl::StatusOr<Credentials> Of(const std::string& identity) const;
-  // Those of an identity that none were issued for, with a certificate of this validity.
+  // New ones, with a certificate of this validity, in place of those that were issued before.
   absl::StatusOr<Credentials> Issue(const std::string& identity, absl::Time now, absl::Duration lifetime) const;
   // A certificate by this network's root that names an identity of another network.
   absl::StatusOr<Credentials> Foreign(const std::string& identity, const std::string& network_name) const;
