@@ -43,7 +43,7 @@ class SigningKey {
   // PKCS #8 PEM, as OpenSSL writes it.
   static absl::StatusOr<SigningKey> FromPem(std::string_view pem);
   std::string ToPem() const;
-  std::string public_raw() const;  // 32 bytes
+  std::string public_raw() const;                    // 32 bytes
   std::string Sign(std::string_view message) const;  // 64 bytes
 
  private:

@@ -30,11 +30,11 @@
 
 namespace fairlead {
 
-inline constexpr size_t kPayloadBytesMax = 1 << 20;      // 1 MiB
+inline constexpr size_t kPayloadBytesMax = 1 << 20;  // 1 MiB
 inline constexpr size_t kHeaderBytesMax = 4096;
-inline constexpr size_t kMutationsMax = 4096;            // per payload
-inline constexpr size_t kOpsMax = 4096;                  // per mutation
-inline constexpr size_t kValueIdsMax = 65536;            // per list
+inline constexpr size_t kMutationsMax = 4096;  // per payload
+inline constexpr size_t kOpsMax = 4096;        // per mutation
+inline constexpr size_t kValueIdsMax = 65536;  // per list
 inline constexpr size_t kDepsMax = 256;
 inline constexpr int kFoldVersion = 1;
 
@@ -61,7 +61,7 @@ struct Header {
 // one element, in the wire form of a single occurrence with its tag. RestrictMax: varint. RestrictIntersect: sorted strings, each
 // length-prefixed. State: varint rank, then varint state.
 struct Op {
-  uint32_t field = 0;  // field number of the resource message
+  uint32_t field = 0;                     // field number of the resource message
   MergeKind kind = MergeKind::kRegister;  // an unknown number decodes; the fold makes the entry opaque
   bool has_value = false;
   std::string value;
@@ -72,8 +72,8 @@ struct Op {
 };
 
 struct Mutation {
-  uint32_t type = 0;    // number of the record type
-  std::string record;   // the record's name
+  uint32_t type = 0;   // number of the record type
+  std::string record;  // the record's name
   std::vector<ValueId> seen_seals;
   std::vector<Op> ops;
   friend bool operator==(const Mutation&, const Mutation&) = default;
@@ -81,10 +81,10 @@ struct Mutation {
 
 struct Payload {
   std::array<uint8_t, 16> nonce{};
-  std::string actor;       // the identity without scheme and network: "officer/apac/watch"
-  std::string request_id;  // UUID version 7
+  std::string actor;                         // the identity without scheme and network: "officer/apac/watch"
+  std::string request_id;                    // UUID version 7
   std::array<uint8_t, 16> request_digest{};  // of the request as received: tells a retry from a reused id
-  std::string method;      // "fairlead.v1.EngagementService/CloseEngagement"
+  std::string method;                        // "fairlead.v1.EngagementService/CloseEngagement"
   std::vector<Mutation> mutations;
   friend bool operator==(const Payload&, const Payload&) = default;
 };

@@ -21,37 +21,37 @@ namespace fairlead {
 
 // Every reason the product answers with. Names are sent as they are in ReasonName; never reuse one for another meaning.
 enum class Reason {
-  kFieldRequired,        // INVALID_ARGUMENT: FIELD_REQUIRED
-  kFieldInvalid,         // INVALID_ARGUMENT: FIELD_INVALID
-  kFieldTooLarge,        // INVALID_ARGUMENT: FIELD_TOO_LARGE
-  kFieldImmutable,       // INVALID_ARGUMENT: FIELD_IMMUTABLE
-  kReferenceNotFound,    // INVALID_ARGUMENT: REFERENCE_NOT_FOUND
-  kPageTokenInvalid,     // INVALID_ARGUMENT: PAGE_TOKEN_INVALID
-  kRequestIdReused,      // INVALID_ARGUMENT: REQUEST_ID_REUSED
-  kRequestIdExpired,     // INVALID_ARGUMENT: REQUEST_ID_EXPIRED
-  kMessageMalformed,     // INVALID_ARGUMENT: MESSAGE_MALFORMED
-  kMessageTooLarge,      // RESOURCE_EXHAUSTED: MESSAGE_TOO_LARGE
-  kRecordNotFound,       // NOT_FOUND: RECORD_NOT_FOUND
-  kRecordExists,         // ALREADY_EXISTS: RECORD_EXISTS
-  kEtagMismatch,         // ABORTED: ETAG_MISMATCH
-  kStateForbids,         // FAILED_PRECONDITION: STATE_FORBIDS
-  kRecordWithdrawn,      // FAILED_PRECONDITION: RECORD_WITHDRAWN
-  kNodeReadOnly,         // UNAVAILABLE: NODE_READ_ONLY
-  kStorageFull,          // RESOURCE_EXHAUSTED: STORAGE_FULL
-  kStorageFailed,        // INTERNAL: STORAGE_FAILED
-  kStoreDamaged,         // DATA_LOSS: STORE_DAMAGED
-  kClockDrift,           // UNAVAILABLE: CLOCK_DRIFT
-  kShuttingDown,         // UNAVAILABLE: SHUTTING_DOWN
-  kOverloaded,           // RESOURCE_EXHAUSTED: OVERLOADED
-  kIdentityMissing,      // UNAUTHENTICATED: IDENTITY_MISSING
-  kPermissionDenied,     // PERMISSION_DENIED: PERMISSION_DENIED
-  kMethodUnknown,        // UNIMPLEMENTED: METHOD_UNKNOWN
-  kResumeTokenForeign,   // OUT_OF_RANGE: RESUME_TOKEN_FOREIGN
-  kConsistencyTimeout,   // DEADLINE_EXCEEDED: CONSISTENCY_TIMEOUT
-  kPeerProtocol,         // FAILED_PRECONDITION: PEER_PROTOCOL
-  kLogForked,            // DATA_LOSS: LOG_FORKED
-  kSignatureInvalid,     // DATA_LOSS: SIGNATURE_INVALID
-  kInternal,             // INTERNAL: INTERNAL
+  kFieldRequired,       // INVALID_ARGUMENT: FIELD_REQUIRED
+  kFieldInvalid,        // INVALID_ARGUMENT: FIELD_INVALID
+  kFieldTooLarge,       // INVALID_ARGUMENT: FIELD_TOO_LARGE
+  kFieldImmutable,      // INVALID_ARGUMENT: FIELD_IMMUTABLE
+  kReferenceNotFound,   // INVALID_ARGUMENT: REFERENCE_NOT_FOUND
+  kPageTokenInvalid,    // INVALID_ARGUMENT: PAGE_TOKEN_INVALID
+  kRequestIdReused,     // INVALID_ARGUMENT: REQUEST_ID_REUSED
+  kRequestIdExpired,    // INVALID_ARGUMENT: REQUEST_ID_EXPIRED
+  kMessageMalformed,    // INVALID_ARGUMENT: MESSAGE_MALFORMED
+  kMessageTooLarge,     // RESOURCE_EXHAUSTED: MESSAGE_TOO_LARGE
+  kRecordNotFound,      // NOT_FOUND: RECORD_NOT_FOUND
+  kRecordExists,        // ALREADY_EXISTS: RECORD_EXISTS
+  kEtagMismatch,        // ABORTED: ETAG_MISMATCH
+  kStateForbids,        // FAILED_PRECONDITION: STATE_FORBIDS
+  kRecordWithdrawn,     // FAILED_PRECONDITION: RECORD_WITHDRAWN
+  kNodeReadOnly,        // UNAVAILABLE: NODE_READ_ONLY
+  kStorageFull,         // RESOURCE_EXHAUSTED: STORAGE_FULL
+  kStorageFailed,       // INTERNAL: STORAGE_FAILED
+  kStoreDamaged,        // DATA_LOSS: STORE_DAMAGED
+  kClockDrift,          // UNAVAILABLE: CLOCK_DRIFT
+  kShuttingDown,        // UNAVAILABLE: SHUTTING_DOWN
+  kOverloaded,          // RESOURCE_EXHAUSTED: OVERLOADED
+  kIdentityMissing,     // UNAUTHENTICATED: IDENTITY_MISSING
+  kPermissionDenied,    // PERMISSION_DENIED: PERMISSION_DENIED
+  kMethodUnknown,       // UNIMPLEMENTED: METHOD_UNKNOWN
+  kResumeTokenForeign,  // OUT_OF_RANGE: RESUME_TOKEN_FOREIGN
+  kConsistencyTimeout,  // DEADLINE_EXCEEDED: CONSISTENCY_TIMEOUT
+  kPeerProtocol,        // FAILED_PRECONDITION: PEER_PROTOCOL
+  kLogForked,           // DATA_LOSS: LOG_FORKED
+  kSignatureInvalid,    // DATA_LOSS: SIGNATURE_INVALID
+  kInternal,            // INTERNAL: INTERNAL
 };
 
 // All of them, in order, for tests.

@@ -66,9 +66,7 @@ class Hlc {
 
 using Digest = std::array<uint8_t, 32>;  // SHA-256
 
-inline std::string_view AsView(const Digest& d) {
-  return {reinterpret_cast<const char*>(d.data()), d.size()};
-}
+inline std::string_view AsView(const Digest& d) { return {reinterpret_cast<const char*>(d.data()), d.size()}; }
 
 // 16-byte hash that names a mutation (api/PROTOCOL.md, rule 8).
 using MutationId = std::array<uint8_t, 16>;
@@ -136,8 +134,7 @@ struct Audience {
 std::string Base32Id(const std::array<uint8_t, 16>& bits);
 
 // The id of a record created by a request (api/PROTOCOL.md, rule 9): the same request at any site gives the same id.
-std::string CreatedRecordId(std::string_view network, std::string_view actor, std::string_view method,
-                            std::string_view request_id);
+std::string CreatedRecordId(std::string_view network, std::string_view actor, std::string_view method, std::string_view request_id);
 
 // A UUID version 7 (RFC 9562, 5.7) of the given time with random bits.
 std::string NewRequestId(uint64_t now_ms);

@@ -55,8 +55,7 @@ absl::StatusOr<Digest> RangeRoot(uint64_t start, uint64_t end, const SubtreeFn& 
 // RFC 9162 2.1.3.1: the audit path of leaf `index` in the tree of `size` leaves. REQUIRES: index < size.
 absl::StatusOr<std::vector<Digest>> InclusionProof(uint64_t index, uint64_t size, const SubtreeFn& subtree);
 // RFC 9162 2.1.3.2. INVALID_ARGUMENT for a proof of the wrong length, DATA_LOSS for a wrong root.
-absl::Status VerifyInclusion(const Digest& leaf_hash, uint64_t index, uint64_t size, const std::vector<Digest>& proof,
-                             const Digest& root);
+absl::Status VerifyInclusion(const Digest& leaf_hash, uint64_t index, uint64_t size, const std::vector<Digest>& proof, const Digest& root);
 // RFC 9162 2.1.4.1 and 2.1.4.2. REQUIRES: 0 < old_size <= new_size.
 absl::StatusOr<std::vector<Digest>> ConsistencyProof(uint64_t old_size, uint64_t new_size, const SubtreeFn& subtree);
 absl::Status VerifyConsistency(uint64_t old_size, const Digest& old_root, uint64_t new_size, const Digest& new_root,
@@ -65,8 +64,7 @@ absl::Status VerifyConsistency(uint64_t old_size, const Digest& old_root, uint64
 // The proof that block `block` (leaves [256 * block, min(256 * (block + 1), size))) belongs to the tree of `size` leaves: the audit
 // path of its root among the block roots.
 absl::StatusOr<std::vector<Digest>> BlockProof(uint64_t block, uint64_t size, const SubtreeFn& subtree);
-absl::Status VerifyBlock(const Digest& block_root, uint64_t block, uint64_t size, const std::vector<Digest>& proof,
-                         const Digest& root);
+absl::Status VerifyBlock(const Digest& block_root, uint64_t block, uint64_t size, const std::vector<Digest>& proof, const Digest& root);
 // Root of one block from its leaf hashes, 1 to 256 of them.
 Digest BlockRoot(const std::vector<Digest>& leaf_hashes);
 

@@ -75,14 +75,10 @@ TEST_F(ConsistencyTest, ATokenThatThisNetworkDidNotMakeIsRefused) {
   std::string changed = good;
   changed[changed.size() / 2] = changed[changed.size() / 2] == 'A' ? 'B' : 'A';
   for (const std::string& token : {
-           std::string(),
-           std::string("not base 64"),
-           changed,
-           good.substr(0, 8),
-           Sealer("another key").Seal("consistency", ""),
+           std::string(), std::string("not base 64"), changed, good.substr(0, 8), Sealer("another key").Seal("consistency", ""),
            apac_.sealer().Seal("page", std::string("\1\1\1", 3)),
-           apac_.sealer().Seal("consistency", std::string("\2\1\1", 3)),     // two logs, of which one is missing
-           apac_.sealer().Seal("consistency", std::string("\1\1\1\1", 4)),   // trailing bytes
+           apac_.sealer().Seal("consistency", std::string("\2\1\1", 3)),    // two logs, of which one is missing
+           apac_.sealer().Seal("consistency", std::string("\1\1\1\1", 4)),  // trailing bytes
        }) {
     const Wait wait(&apac_.consistency(), token, Soon());
     EXPECT_TRUE(wait.ended());

@@ -151,7 +151,10 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
         // An alarm keeps its function until it is destroyed: a strong reference here would keep this object for ever.
         alarm_.Set(absl::ToChronoTime(call_->deadline), [weak = weak_from_this()](bool expired) {
           if (!expired) return;
-          if (auto self = weak.lock()) self->End(absl::DeadlineExceededError("the default deadline has passed"));
+          const auto self = weak.lock();
+          if (!self) return;
+          self->call_->cancelled_.store(true, std::memory_order_relaxed);
+          self->End(absl::DeadlineExceededError("the default deadline has passed"));
         });
       }
     } else {

@@ -42,7 +42,7 @@ class OpenCall {
       done_.Notify();
     });
   }
-  ~OpenCall() { End(); }
+  ~OpenCall() { done_.WaitForNotification(); }
   void Cancel() { context_.TryCancel(); }
   absl::StatusOr<v1::Country> End() {
     done_.WaitForNotification();
@@ -69,7 +69,7 @@ class OpenStream {
   ~OpenStream() {
     if (!reader_) return;
     context_.TryCancel();
-    End();
+    End().IgnoreError();
   }
   bool Read(v1::WatchRecordsResponse* event) { return reader_->Read(event); }
   void Cancel() { context_.TryCancel(); }
@@ -213,7 +213,8 @@ TEST_F(DispatcherTest, UnknownMethodsAreCountedUnderOneName) {
   EXPECT_THAT(refused, FailsWith("METHOD_UNKNOWN"));
   // Linked, and not handled here.
   EXPECT_THAT(caller.Call<v1::Port>("ReferenceService/GetPort", v1::GetPortRequest()), FailsWith("METHOD_UNKNOWN"));
-  EXPECT_THAT(AwaitEnded(2), ElementsAre(Pair("unknown", grpc::StatusCode::UNIMPLEMENTED), Pair("unknown", grpc::StatusCode::UNIMPLEMENTED)));
+  EXPECT_THAT(AwaitEnded(2),
+              ElementsAre(Pair("unknown", grpc::StatusCode::UNIMPLEMENTED), Pair("unknown", grpc::StatusCode::UNIMPLEMENTED)));
 }
 
 TEST_F(DispatcherTest, WithoutAPolicyNobodyIsAdmitted) {
@@ -334,7 +335,7 @@ TEST_F(DispatcherTest, StreamsHaveALimitOfTheirOwn) {
   OpenStream open(caller);
   v1::WatchRecordsResponse event;
   ASSERT_TRUE(open.Read(&event));
-  EXPECT_THAT(absl::StatusOr<int>(OpenStream(caller).End()), FailsWith("OVERLOADED"));
+  EXPECT_THAT(OpenStream(caller).End(), FailsWith("OVERLOADED"));
   OpenCall call(caller);
   NextHeld().reply(Named("countries/JP"));
   EXPECT_TRUE(call.End().ok());
@@ -348,7 +349,7 @@ TEST_F(DispatcherTest, AStreamEndsAsItsSourceDoes) {
   v1::WatchRecordsResponse event;
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(stream.Read(&event)) << i;
   EXPECT_FALSE(stream.Read(&event));
-  EXPECT_THAT(absl::StatusOr<int>(stream.End()), FailsWith("STORE_DAMAGED"));
+  EXPECT_THAT(stream.End(), FailsWith("STORE_DAMAGED"));
 }
 
 TEST_F(DispatcherTest, ASlowReaderIsSentOneMessageAtATime) {
@@ -396,11 +397,11 @@ TEST_F(DispatcherTest, DrainingEndsStreamsRefusesCallsAndLetsThoseInFlightFinish
   OpenCall in_flight(caller);
   const Held held = NextHeld();
   dispatcher_->Drain();
-  EXPECT_THAT(absl::StatusOr<int>(stream.End()), FailsWith("SHUTTING_DOWN"));
+  EXPECT_THAT(stream.End(), FailsWith("SHUTTING_DOWN"));
   EXPECT_TRUE(source->AwaitCancel());
   OpenCall refused(caller);
   EXPECT_THAT(refused.End(), FailsWith("SHUTTING_DOWN"));
-  EXPECT_THAT(absl::StatusOr<int>(OpenStream(caller).End()), FailsWith("SHUTTING_DOWN"));
+  EXPECT_THAT(OpenStream(caller).End(), FailsWith("SHUTTING_DOWN"));
   held.reply(Named("countries/JP"));
   EXPECT_TRUE(in_flight.End().ok());
 }

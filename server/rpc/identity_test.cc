@@ -151,7 +151,7 @@ TEST_F(ConnectionTest, OnlyAVerifiedCertificateWithOneIdentityOfTheNetworkIsHear
   }
 }
 
-// Whether a handshake that offers no more than `version` succeeds; else OpenSSL's reason.
+// Empty when a handshake that offers no more than `version` succeeds; else OpenSSL's reason.
 std::string Handshake(int port, const CredentialFiles& files, int version) {
   ERR_clear_error();
   const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
@@ -170,7 +170,7 @@ std::string Handshake(int port, const CredentialFiles& files, int version) {
 TEST_F(ConnectionTest, NothingBelowTls13Connects) {
   const CredentialFiles files = TestCerts::Get().Of("officer/apac/watch");
   EXPECT_EQ(Handshake(apac_.port(), files, TLS1_3_VERSION), "");
-  EXPECT_THAT(Handshake(apac_.port(), files, TLS1_2_VERSION), HasSubstr("handshake failure"));
+  EXPECT_NE(Handshake(apac_.port(), files, TLS1_2_VERSION), "");
 }
 
 TEST_F(ConnectionTest, APeerIsCalledOnlyWhenItIsTheOneMeant) {

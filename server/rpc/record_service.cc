@@ -14,7 +14,7 @@
 #include "api/bytes.h"
 #include "api/entry.h"
 #include "api/errors.h"
-#include "server/rpc/field_json.h"
+#include "server/node/materialise.h"
 #include "server/rpc/read_methods.h"
 #include "server/rpc/record_access.h"
 #include "server/rpc/wire_forms.h"
@@ -366,7 +366,7 @@ absl::StatusOr<v1::ListRevisionsResponse> RecordService::ListRevisions(const Cal
       const auto* field = type->prototype->GetDescriptor()->FindFieldByNumber(static_cast<int>(op.field));
       v1::FieldChange* change = revision->add_changes();
       change->set_field(field == nullptr ? std::to_string(op.field) : field->name());
-      change->set_value(ValueJson(*type, op));
+      if (field != nullptr && op.has_value) change->set_value(node::ValueJson(*type, field, op.value));
       change->set_replaced(static_cast<int32_t>(op.replaces.size()));
     }
   }

@@ -29,10 +29,8 @@ std::shared_ptr<grpc::ChannelCredentials> CallerCredentials(const CredentialFile
 
 TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat) : sealer_(TestCerts::Get().token_key()) {
   TestCerts& certs = TestCerts::Get();
-  node::NodeOptions options{.site = site,
-                            .roster = certs.roster(),
-                            .log_key = certs.SiteKey(site, "log"),
-                            .mirror_key = certs.SiteKey(site, "mirror")};
+  node::NodeOptions options{
+      .site = site, .roster = certs.roster(), .log_key = certs.SiteKey(site, "log"), .mirror_key = certs.SiteKey(site, "mirror")};
   options.registry = &records::TheRegistry();
   options.clock = clock;
   node_ = *node::Node::Open(std::move(options), std::make_unique<storage::MemoryStore>());
@@ -44,8 +42,8 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
     return node_->roster().FindSite(identity->scope)->id;
   });
   consistency_ = std::make_unique<Consistency>(node_.get(), &sealer_);
-  dispatcher_ = std::make_unique<Dispatcher>(
-      DispatcherOptions{.network = kTestNetwork, .authorize = Authorize, .consistency = consistency_.get()});
+  dispatcher_ =
+      std::make_unique<Dispatcher>(DispatcherOptions{.network = kTestNetwork, .authorize = Authorize, .consistency = consistency_.get()});
   standard_methods_ = std::make_unique<StandardMethods>(node_.get(), &sealer_);
   standard_methods_->Register(dispatcher_.get());
   record_service_ = std::make_unique<RecordService>(node_.get(), &sealer_, heartbeat);
@@ -79,7 +77,9 @@ void TestSite::Receive(const TestSite& from) {
   batch.journal_instance = from.node().JournalInstance();
   batch.journal_position = from.node().JournalEnd();
   const VersionVector have = node_->Applied();
-  for (const Dot dot : *from.node().ReadJournal(Position(0), from.node().JournalEnd().value())) {
+  const absl::StatusOr<std::vector<Dot>> journal = from.node().ReadJournal(Position(0), from.node().JournalEnd().value());
+  ASSERT_TRUE(journal.ok()) << journal.status();
+  for (const Dot& dot : *journal) {
     if (dot.seq < have.Get(dot.log)) continue;
     replication::VerifiedEntry entry;
     entry.dot = dot;

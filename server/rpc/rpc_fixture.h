@@ -53,14 +53,20 @@ class ManualClock : public node::Clock {
   std::atomic<int64_t> ms_{1'800'000'000'000};
 };
 
+inline const absl::Status& StatusOf(const absl::Status& status) { return status; }
+template <class T>
+const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
+  return result.status();
+}
+
 // Matches an error by its reason, or by reason and field.
 MATCHER_P(FailsWith, reason, "") {
-  *result_listener << arg.status();
-  return !arg.ok() && ReasonOf(arg.status()) == reason;
+  *result_listener << StatusOf(arg);
+  return ReasonOf(StatusOf(arg)) == reason;
 }
 MATCHER_P2(FailsWith, reason, field, "") {
-  *result_listener << arg.status() << ", field " << FieldOf(arg.status());
-  return !arg.ok() && ReasonOf(arg.status()) == reason && FieldOf(arg.status()) == field;
+  *result_listener << StatusOf(arg) << ", field " << FieldOf(StatusOf(arg));
+  return ReasonOf(StatusOf(arg)) == reason && FieldOf(StatusOf(arg)) == field;
 }
 
 // A channel to a server on loopback that nothing else shares.
@@ -135,7 +141,8 @@ class TestSite {
 // The site apac and an officer who calls it.
 class SiteTest : public ::testing::Test {
  protected:
-  explicit SiteTest(absl::Duration heartbeat = absl::Seconds(15)) : apac_("apac", &clock_, heartbeat), officer_(apac_.As("officer/apac/watch")) {}
+  explicit SiteTest(absl::Duration heartbeat = absl::Seconds(15))
+      : apac_("apac", &clock_, heartbeat), officer_(apac_.As("officer/apac/watch")) {}
 
   // A country that is there afterwards.
   static v1::Country MakeCountry(const Client& caller, const std::string& code, const std::string& display_name,

@@ -91,8 +91,7 @@ CredentialFiles TestCerts::Craft(const std::string& name, const CraftedLeaf& lea
   const std::filesystem::path folder = folder_ / name;
   std::filesystem::create_directories(folder);
   const certs::Key key = leaf.rsa ? RsaKey() : Checked(certs::GenerateKey());
-  const certs::Key root_key =
-      leaf.other_ca ? other_key_ : Checked(certs::KeyFromPem(FileText(folder_ / "network/ca/ca.key")));
+  const certs::Key root_key = leaf.other_ca ? other_key_ : Checked(certs::KeyFromPem(FileText(folder_ / "network/ca/ca.key")));
   WriteText(folder / "tls.crt",
             Checked(certs::CertificateToPem(SignedBy(leaf.other_ca ? other_root_ : network_->root(), root_key, key, leaf))));
   WriteText(folder / "tls.key", Checked(certs::KeyToPem(key)));

@@ -5,6 +5,7 @@
 #include <absl/time/clock.h>
 #include <google/protobuf/field_mask.pb.h>
 #include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/message_differencer.h>
 #include <grpcpp/alarm.h>
 
 #include <algorithm>
@@ -49,7 +50,18 @@ Fields PopulatedFields(const records::RecordType& type, const Message& record) {
   return fields;
 }
 
-// Every marking is at least OFFICIAL until somebody says PUBLIC.
+// Those of `fields` that `given` would change from what is shown. What a caller sends back as it was read answers no conflict.
+Fields ChangedFields(const Fields& fields, const Message& shown, const Message& given) {
+  google::protobuf::util::MessageDifferencer differencer;
+  differencer.set_repeated_field_comparison(google::protobuf::util::MessageDifferencer::AS_SET);
+  Fields changed;
+  for (const FieldDescriptor* field : fields) {
+    if (!differencer.CompareWithFields(shown, given, {field}, {field})) changed.push_back(field);
+  }
+  return changed;
+}
+
+// As the node shows a record that has none.
 void DefaultMarking(Message* record) {
   const FieldDescriptor* marking = Field(*record, "marking");
   if (!IsSet(*record, marking)) record->GetReflection()->SetEnumValue(record, marking, v1::MARKING_OFFICIAL);
@@ -107,13 +119,18 @@ absl::Status EtagMismatch(const std::string& name) {
   return Error(Reason::kEtagMismatch, "the record has changed since it was read", {{"name", name}});
 }
 
-// The fields that an Update writes: those of the mask (AIP-134: `*` is every one), else those that are set.
-absl::StatusOr<Fields> MaskedFields(const records::RecordType& type, const Message& request, const FieldDescriptor* resource) {
+bool HasMask(const Message& request) {
+  const auto* reflection = request.GetReflection();
+  const FieldDescriptor* field = Field(request, "update_mask");
+  return static_cast<const google::protobuf::FieldMask&>(reflection->GetMessage(request, field)).paths_size() > 0;
+}
+
+// The fields that an Update names: those of its mask (AIP-134: `*` is every one), else those that are set.
+absl::StatusOr<Fields> NamedFields(const records::RecordType& type, const Message& request, const FieldDescriptor* resource) {
   const Message& record = request.GetReflection()->GetMessage(request, resource);
-  const FieldDescriptor* mask_field = Field(request, "update_mask");
-  if (!request.GetReflection()->HasField(request, mask_field)) return PopulatedFields(type, record);
-  const auto& mask = static_cast<const google::protobuf::FieldMask&>(request.GetReflection()->GetMessage(request, mask_field));
-  if (mask.paths().empty()) return PopulatedFields(type, record);
+  if (!HasMask(request)) return PopulatedFields(type, record);
+  const auto& mask =
+      static_cast<const google::protobuf::FieldMask&>(request.GetReflection()->GetMessage(request, Field(request, "update_mask")));
   std::set<int> numbers;
   Fields fields;
   for (const std::string& path : mask.paths()) {
@@ -155,7 +172,6 @@ absl::StatusOr<Change> PlanChange(const node::Node& node, const storage::View& v
   Change change;
   change.next = std::move(next);
   change.expectation = {name, node::EtagOf(read.state)};
-  DefaultMarking(change.next.get());
   change.mutation = node::MutationFor(type, name, &read.state, *change.next, fields);
   if (change.mutation.ops.empty()) return change;
   if (absl::Status valid = CheckRecord(node, type, *change.next, read.message.get(), StoreReader(node, view)); !valid.ok()) return valid;
@@ -223,7 +239,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     if (!read.ok()) return read.status();
     if (!read->has_value()) return PlanNew(*node_, view, type_, name, record);
     if (IsWithdrawn(*(*read)->message)) return Withdrawn(name);
-    const Fields fields = PopulatedFields(type_, record);
+    const Fields fields = ChangedFields(PopulatedFields(type_, record), *(*read)->message, record);
     MessagePtr next = Clone(*(*read)->message);
     CopyFields(record, fields, next.get());
     return PlanChange(*node_, view, type_, name, **read, std::move(next), fields);
@@ -443,7 +459,7 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanUpdate(const records::Recor
   const Message& given = reflection->GetMessage(request, resource);
   const std::string name = GetString(given, "name");
   if (absl::Status named = CheckName(node_->registry(), type, name, resource->name() + ".name"); !named.ok()) return named;
-  const absl::StatusOr<Fields> fields = MaskedFields(type, request, resource);
+  absl::StatusOr<Fields> fields = NamedFields(type, request, resource);
   if (!fields.ok()) return fields.status();
   absl::StatusOr<Plan> plan = Begin(call, request);
   if (!plan.ok()) return plan;
@@ -454,6 +470,7 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanUpdate(const records::Recor
   absl::StatusOr<Change> change;
   absl::StatusOr<Loaded> read = LoadForChange(type, *view, name, GetString(given, "etag"), resource->name() + ".etag");
   if (read.ok()) {
+    if (!HasMask(request)) fields = ChangedFields(*fields, *read->message, given);
     MessagePtr next = Clone(*read->message);
     CopyFields(given, *fields, next.get());
     change = PlanChange(*node_, *view, type, name, *read, std::move(next), *fields);

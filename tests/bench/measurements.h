@@ -1,0 +1,36 @@
+// The measurements of fairlead-bench. Each starts real nodes, counts what it caused, and fails when something acknowledged is not there.
+//
+// Thread safety: one at a time, in the thread that is to outlive the nodes (tests/framework/process.h). Ownership: everything that is
+// started is gone on return.
+
+#ifndef FAIRLEAD_TESTS_BENCH_MEASUREMENTS_H_
+#define FAIRLEAD_TESTS_BENCH_MEASUREMENTS_H_
+
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <cstdint>
+
+#include "tests/bench/report.h"
+
+namespace fairlead::bench {
+
+struct Settings {
+  int rounds = 3;
+  absl::Duration duration = absl::Seconds(4);  // of one load
+  int64_t rows = 100'000;                      // imported in a round
+  int64_t entries = 100'000;                   // caught up with in a round
+};
+
+// Durable creates one by one, beside an empty call over the same connections to the same process.
+absl::StatusOr<Section> MeasureCreates(const Settings& settings);
+// An import, beside RocksDB alone writing the bytes that the import left in the store, in as many synced batches.
+absl::StatusOr<Section> MeasureImport(const Settings& settings);
+// From a write's acknowledgement at one node until a watcher at another has it, while the first is at half of what it can do.
+absl::StatusOr<Section> MeasureLag(const Settings& settings);
+// An empty node takes, verifies and folds a log from a peer.
+absl::StatusOr<Section> MeasureCatchUp(const Settings& settings);
+
+}  // namespace fairlead::bench
+
+#endif  // FAIRLEAD_TESTS_BENCH_MEASUREMENTS_H_
