@@ -576,30 +576,6 @@ TEST_F(RocksDbStoreTest, ARestartOnAFullDiskRecoversToo) {
   EXPECT_EQ(Written(), 6);
 }
 
-// The sync fails for lack of space after the record was written, as on file systems that allocate late.
-TEST_F(RocksDbStoreTest, ADiskFoundFullBySyncing) {
-  ASSERT_TRUE(Open().ok());
-  for (int n = 0; n < 5; ++n) ASSERT_TRUE(Write(n, Sync::kYes).ok());
-  disk_.SetFault([](Operation operation, const std::string& path) {
-    if (operation != Operation::kSync || !path.ends_with(".log")) return rocksdb::IOStatus::OK();
-    rocksdb::IOStatus status = rocksdb::IOStatus::NoSpace("the disk is full");
-    status.SetRetryable(true);
-    return status;
-  });
-  EXPECT_EQ(ReasonOf(Write(5, Sync::kYes)), "STORAGE_FULL");
-  EXPECT_EQ(Written(), 5);
-  disk_.SetFault(nullptr);
-  for (int n = 5; n < 10; ++n) {
-    absl::Status status = Write(n, Sync::kYes);
-    ASSERT_TRUE(status.ok()) << status;
-  }
-  disk_.Cut();
-  store_.reset();
-  disk_.Restore();
-  ASSERT_TRUE(Open().ok());
-  EXPECT_EQ(Written(), 10);
-}
-
 // The disk fills while tables are written in the background.
 TEST_F(RocksDbStoreTest, ADiskFilledByTables) {
   options_.memtables_bytes_max = 128 << 10;
