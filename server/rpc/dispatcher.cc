@@ -114,6 +114,8 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
       --owner_->streams_;
     }
     if (unary_counted_) --owner_->unary_in_flight_;
+    // AwaitIdle looks again when the lock is let go.
+    if (owner_->draining_.load()) absl::MutexLock lock(&owner_->mu_);
     if (owner_->options_.on_finish) {
       owner_->options_.on_finish({entry_ ? std::string_view(call_->method) : "unknown", call_->identity.kind, code_, absl::Now() - start_});
     }
@@ -308,6 +310,12 @@ void Dispatcher::Drain() {
     for (Reactor* reactor : open_streams_) streams.push_back(reactor->shared_from_this());
   }
   for (const auto& stream : streams) stream->EndStream(ShuttingDown());
+}
+
+void Dispatcher::AwaitIdle(absl::Time deadline) {
+  absl::MutexLock lock(&mu_);
+  const auto idle = +[](Dispatcher* self) { return self->unary_in_flight_.load() == 0 && self->streams_.load() == 0; };
+  mu_.AwaitWithDeadline(absl::Condition(idle, this), deadline);
 }
 
 grpc::ServerGenericBidiReactor* Dispatcher::CreateReactor(grpc::GenericCallbackServerContext* context) {

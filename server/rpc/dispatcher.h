@@ -116,6 +116,8 @@ class Dispatcher : public grpc::CallbackGenericService {
 
   // Refuses new calls with SHUTTING_DOWN and ends the streams with it. Unary calls in flight go on.
   void Drain();
+  // Waits until no call is in flight, or until `deadline`. REQUIRES: after Drain.
+  void AwaitIdle(absl::Time deadline);
   int in_flight() const { return unary_in_flight_.load(); }
 
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;

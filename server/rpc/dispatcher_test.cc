@@ -357,11 +357,14 @@ TEST_F(DispatcherTest, ASlowReaderIsSentOneMessageAtATime) {
   constexpr int kMessages = 20;
   const auto source = std::make_shared<TestSource>(kMessages, 3 << 20, absl::OkStatus());
   ServeSource(source);
-  const Client caller = Serve();
+  Serve();
+  // With windows that do not grow, each message is larger than the room between the two ends: few are on their way.
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  const Client caller(Dial(server_->port(), CallerCredentials(TestCerts::Get().Of("officer/apac/watch")), arguments));
+  constexpr int kOnTheirWay = 4;
   OpenStream stream(caller);
   v1::WatchRecordsResponse event;
-  // Each message is larger than the windows between the two ends, so few can be on their way.
-  constexpr int kOnTheirWay = 4;
   for (int read = 1; read <= kMessages; ++read) {
     ASSERT_TRUE(stream.Read(&event));
     EXPECT_EQ(event.resume_token().size(), size_t{3 << 20});

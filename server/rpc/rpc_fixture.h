@@ -14,6 +14,7 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/support/channel_arguments.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -70,7 +71,8 @@ MATCHER_P2(FailsWith, reason, field, "") {
 }
 
 // A channel to a server on loopback that nothing else shares.
-std::shared_ptr<grpc::Channel> Dial(int port, const std::shared_ptr<grpc::ChannelCredentials>& credentials);
+std::shared_ptr<grpc::Channel> Dial(int port, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+                                    grpc::ChannelArguments arguments = {});
 // With the caller's certificate; an empty `certificate` dials without one.
 std::shared_ptr<grpc::ChannelCredentials> CallerCredentials(const CredentialFiles& files);
 

@@ -5,6 +5,7 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/server_builder.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "api/errors.h"
@@ -15,6 +16,7 @@ namespace {
 constexpr int kKeepaliveTimeMs = 30'000;     // the server pings a silent connection
 constexpr int kKeepaliveTimeoutMs = 10'000;  // and drops it when no answer comes
 constexpr int kClientPingIntervalMsMin = 10'000;
+constexpr absl::Duration kOthersGrace = absl::Seconds(1);  // for streams of other services, once the dispatcher's calls have ended
 
 }  // namespace
 
@@ -53,7 +55,10 @@ void Server::Shutdown(absl::Duration drain) {
   if (server_ == nullptr) return;
   if (grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService()) health->Shutdown();
   dispatcher_->Drain();
-  server_->Shutdown(absl::ToChronoTime(absl::Now() + drain));
+  const absl::Time deadline = absl::Now() + drain;
+  dispatcher_->AwaitIdle(deadline);
+  // What is left are streams that end only with their caller, such as a watch of health.
+  server_->Shutdown(absl::ToChronoTime(std::min(deadline, absl::Now() + kOthersGrace)));
   server_->Wait();
 }
 

@@ -40,8 +40,9 @@ class Server {
 
   int port() const { return port_; }
 
-  // Says NOT_SERVING, refuses new calls with SHUTTING_DOWN, ends the streams of the dispatcher, waits up to `drain` for calls in flight and
-  // then cancels what is left. Streams of other services should have been ended by their owners. Only the first call has an effect.
+  // Says NOT_SERVING, refuses new calls with SHUTTING_DOWN, ends the streams of the dispatcher, waits up to `drain` for its calls in
+  // flight, then at most a second more for streams of other services, whose owners should have ended them, and cancels what is left. Only
+  // the first call has an effect.
   void Shutdown(absl::Duration drain);
 
  private:
