@@ -2,7 +2,9 @@
 
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
+#include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
+#include <rocksdb/system_clock.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -299,7 +301,27 @@ class FaultEnv::Disk : public rocksdb::FileSystemWrapper {
   Fault fault_ ABSL_GUARDED_BY(mu_);
 };
 
-FaultEnv::FaultEnv() : disk_(std::make_shared<Disk>()), env_(rocksdb::NewCompositeEnv(disk_)) {}
+namespace {
+
+// RocksDB's background threads sleep for a second after each failure. Here failures are the rule.
+class ImpatientClock : public rocksdb::SystemClockWrapper {
+ public:
+  ImpatientClock() : SystemClockWrapper(rocksdb::SystemClock::Default()) {}
+  const char* Name() const override { return "ImpatientClock"; }
+  void SleepForMicroseconds(int micros) override { SystemClockWrapper::SleepForMicroseconds(std::min(micros, 1000)); }
+};
+
+class Machine : public rocksdb::EnvWrapper {
+ public:
+  explicit Machine(const std::shared_ptr<rocksdb::FileSystem>& disk) : EnvWrapper(rocksdb::NewCompositeEnv(disk)) {
+    file_system_ = disk;
+    system_clock_ = std::make_shared<ImpatientClock>();
+  }
+};
+
+}  // namespace
+
+FaultEnv::FaultEnv() : disk_(std::make_shared<Disk>()), env_(std::make_unique<Machine>(disk_)) {}
 FaultEnv::~FaultEnv() = default;
 
 rocksdb::Env* FaultEnv::env() { return env_.get(); }

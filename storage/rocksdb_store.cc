@@ -56,6 +56,15 @@ class Listener : public rocksdb::EventListener {
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status error, bool* auto_recovery) override {
     if (IsNoSpace(error)) *auto_recovery = false;
   }
+  bool ShouldBeNotifiedOnFileIO() override { return true; }
+  void OnIOError(const rocksdb::IOErrorInfo& info) override {
+    using rocksdb::FileOperationType;
+    const bool sync = info.operation == FileOperationType::kSync || info.operation == FileOperationType::kFsync ||
+                      info.operation == FileOperationType::kRangeSync;
+    if (sync && info.file_path.ends_with(".log")) log_sync_failed_ = true;
+  }
+  // Whether a log's sync ever failed.
+  bool log_sync_failed() const { return log_sync_failed_; }
   // Null while the database is opened or closed.
   void SetDb(rocksdb::DB* db) { db_ = db; }
   // Whether `meta` has held nothing in memory since the last call.
@@ -65,6 +74,7 @@ class Listener : public rocksdb::EventListener {
  private:
   std::atomic<rocksdb::DB*> db_{nullptr};
   std::atomic<bool> meta_is_empty_{true};
+  std::atomic<bool> log_sync_failed_{false};
 };
 
 class RocksBatch : public Batch {
@@ -157,10 +167,12 @@ class RocksDbStore : public Store {
     rocksdb::WriteBatch* writes = static_cast<RocksBatch*>(batch)->batch();
     rocksdb::Status status = WriteOnce(writes, sync);
     // The error may be an old one, of a write or a flush before: then there may be space by now. Nothing of a failed batch is in memory,
-    // and recovery leaves its log behind, so it can be written again.
-    if (IsNoSpace(status) && Recover()) status = WriteOnce(writes, sync);
+    // and recovery leaves its log behind, so it can be written again. A failed sync is another matter, whatever its cause: the system may
+    // have dropped the pages and report the next sync a success, so only a fresh read of the log tells what is on the disk.
+    if (IsNoSpace(status) && !listener_->log_sync_failed() && Recover()) status = WriteOnce(writes, sync);
     if (status.ok()) return absl::OkStatus();
-    if (IsNoSpace(status)) return Error(Reason::kStorageFull, fmt::format("{}: no space for the write: {}", path_, status.ToString()));
+    if (IsNoSpace(status) && !listener_->log_sync_failed())
+      return Error(Reason::kStorageFull, fmt::format("{}: no space for the write: {}", path_, status.ToString()));
     absl::MutexLock lock(&mu_);
     if (failure_.ok()) failure_ = Error(Reason::kStorageFailed, fmt::format("{}: {}", path_, status.ToString()));
     return failure_;

@@ -5,6 +5,7 @@
 // Every figure is the median of the rounds. Nodes are processes of their own on loopback, with mutual TLS and synced writes; the clients
 // share the machine with them. --smoke does a moment of everything, for the counts that every measurement checks, and prints no figures.
 
+#include <absl/synchronization/mutex.h>
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -47,6 +48,8 @@ int Main(int argc, char** argv) {
   settings.duration = absl::Seconds(seconds);
   if (smoke) settings = {.rounds = 1, .duration = absl::Milliseconds(200), .rows = 1200, .entries = 600};
 
+  // Nobody needs to know whether the clients could deadlock; Abseil's search for it, on in Debian's build, costs every call.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   nlohmann::json report = {{"machine", Machine()}, {"rounds", settings.rounds}, {"seconds", seconds}};
   if (!smoke) {
     for (const auto& [key, value] : Machine()) fmt::print("{}: {}\n", key, value);
@@ -54,17 +57,18 @@ int Main(int argc, char** argv) {
   }
   for (const Measurement& measurement : kMeasurements) {
     if (!only.empty() && only != measurement.name) continue;
-    const double others = smoke ? 0 : OthersBusy();
+    const Disturbance disturbance;
     const absl::StatusOr<Section> section = measurement.measure(settings);
     if (!section.ok()) return Fail(fmt::format("{}: {}", measurement.name, section.status().ToString()));
     if (smoke) {
       fmt::print("{}: the counts are right\n", measurement.name);
       continue;
     }
-    fmt::print("{}before it, other programs kept {:.0f}% of the machine busy\n", section->Text(), others * 100);
+    const double others = disturbance.Share();
+    fmt::print("{}other programs and the kernel used {:.0f}% of the machine meanwhile\n", section->Text(), others * 100);
     std::fflush(stdout);
     nlohmann::json json = section->Json();
-    json["others_busy"] = others;
+    json["disturbance"] = others;
     report["measurements"][measurement.name] = std::move(json);
   }
   if (json_file.empty()) return 0;

@@ -77,19 +77,22 @@ std::string CountriesRequest() {
   return request.SerializeAsString();
 }
 
-// Rows [first, end) of all that can be imported; no two have one name.
+// The n-th port of all that can be imported; no two have one name.
+std::string PortName(int64_t n) {
+  const auto base = static_cast<int64_t>(kPlaceCharacters.size());
+  std::string name = fmt::format("ports/{}", kCountries[static_cast<size_t>(n % std::ssize(kCountries))]);
+  for (int64_t unit : {base * base, base, int64_t{1}})
+    name += kPlaceCharacters[static_cast<size_t>(n / std::ssize(kCountries) / unit % base)];
+  return name;
+}
+
 std::string PortsRequest(int64_t first, int64_t end) {
   v1::ImportPortsRequest request;
-  const auto base = static_cast<int64_t>(kPlaceCharacters.size());
   for (int64_t n = first; n < end; ++n) {
-    const std::string_view country = kCountries[static_cast<size_t>(n % std::ssize(kCountries))];
-    int64_t place = n / std::ssize(kCountries);
-    std::string id(country);
-    for (int64_t unit : {base * base, base, int64_t{1}}) id += kPlaceCharacters[static_cast<size_t>(place / unit % base)];
     v1::Port& port = *request.add_ports();
-    port.set_name("ports/" + id);
+    port.set_name(PortName(n));
     port.set_display_name(fmt::format("Port {}", n));
-    port.set_country(fmt::format("countries/{}", country));
+    port.set_country(fmt::format("countries/{}", kCountries[static_cast<size_t>(n % std::ssize(kCountries))]));
     port.mutable_position()->set_latitude(35.4 + static_cast<double>(n) * 1e-6);
     port.mutable_position()->set_longitude(139.6);
     port.set_source("generated");
@@ -157,23 +160,39 @@ struct Written {
   std::string value;
 };
 
-// What an import of `batches` calls has left in the store of a node that no longer runs, in as many parts: of each column family the
-// parts hold equal numbers of keys.
-absl::StatusOr<std::vector<std::vector<Written>>> ReadBack(const std::string& folder, int64_t batches) {
+// The record that a key of such a column family is about (storage/schema.h).
+std::string_view RecordOf(Cf cf, std::string_view key) {
+  if (cf == Cf::kRevisions) return key.substr(0, key.find('\0'));
+  if (cf == Cf::kIndexes) return key.substr(key.rfind('\0') + 1);
+  return key;
+}
+
+// What an import of `rows` ports has left in the store of a node that no longer runs, call by call.
+absl::StatusOr<std::vector<std::vector<Written>>> ReadBack(const std::string& folder, int64_t rows) {
   absl::StatusOr<std::unique_ptr<storage::Store>> store = storage::OpenRocksDbStore({.path = folder});
   if (!store.ok()) return store.status();
-  std::vector<std::vector<Written>> parts(static_cast<size_t>(batches));
-  // Log, tree, journal, records with all that is found by them, and request ids. What every batch rewrites (digest, figures, sizes) is
-  // left out: it is there once, whatever was written.
+  std::unordered_map<std::string, size_t> call_of;  // by record
+  for (int64_t n = 0; n < rows; ++n) call_of.emplace(PortName(n), static_cast<size_t>(n / kImportRows));
+  std::vector<std::vector<Written>> calls(static_cast<size_t>((rows + kImportRows - 1) / kImportRows));
+  // Left out is what every batch rewrites, such as digest, figures and sizes: the store has it once, however many wrote it.
   for (Cf cf :
-       {Cf::kHeaders, Cf::kPayloads, Cf::kTree, Cf::kJournal, Cf::kRecords, Cf::kRevisions, Cf::kDerived, Cf::kIndexes, Cf::kRequests}) {
+       {Cf::kHeaders, Cf::kPayloads, Cf::kTree, Cf::kJournal, Cf::kRequests, Cf::kRecords, Cf::kRevisions, Cf::kDerived, Cf::kIndexes}) {
+    const bool by_record = cf == Cf::kRecords || cf == Cf::kRevisions || cf == Cf::kDerived || cf == Cf::kIndexes;
     std::vector<Written> keys;
     const std::unique_ptr<storage::Iterator> it = (*store)->Iterate(cf, {}, {});
     for (it->SeekToFirst(); it->Valid(); it->Next()) keys.push_back({cf, std::string(it->key()), std::string(it->value())});
     if (!it->status().ok()) return it->status();
-    for (size_t i = 0; i < keys.size(); ++i) parts[i * parts.size() / keys.size()].push_back(std::move(keys[i]));
+    for (size_t i = 0; i < keys.size(); ++i) {
+      // What is not of one record is in the order of the log.
+      size_t call = i * calls.size() / keys.size();
+      if (by_record) {
+        const auto found = call_of.find(std::string(RecordOf(cf, keys[i].key)));
+        call = found == call_of.end() ? 0 : found->second;  // the countries came first
+      }
+      calls[call].push_back(std::move(keys[i]));
+    }
   }
-  return parts;
+  return calls;
 }
 
 // The records that a watcher at `site` has been sent, and when.
@@ -324,18 +343,18 @@ absl::StatusOr<Section> MeasureImport(const Settings& settings) {
     if (ports != settings.rows) return absl::InternalError(fmt::format("{} rows were imported, {} ports are there", settings.rows, ports));
     if (auto stopped = cluster.Stop("apac"); !stopped.ok()) return stopped.status();
 
-    const auto parts = ReadBack(cluster.data_folder("apac"), batches);
-    if (!parts.ok()) return parts.status();
+    const auto written = ReadBack(cluster.data_folder("apac"), settings.rows);
+    if (!written.ok()) return written.status();
     const storage::ScratchDirectory scratch;
     absl::StatusOr<std::unique_ptr<storage::Store>> store = storage::OpenRocksDbStore({.path = scratch.path()});
     if (!store.ok()) return store.status();
     double bytes = 0;
     const absl::Time start = absl::Now();
-    for (const std::vector<Written>& part : *parts) {
+    for (const std::vector<Written>& call : *written) {
       const std::unique_ptr<storage::Batch> batch = (*store)->NewBatch();
-      for (const Written& written : part) {
-        batch->Put(written.cf, written.key, written.value);
-        bytes += static_cast<double>(written.key.size() + written.value.size());
+      for (const Written& each : call) {
+        batch->Put(each.cf, each.key, each.value);
+        bytes += static_cast<double>(each.key.size() + each.value.size());
       }
       if (absl::Status synced = (*store)->Write(batch.get(), storage::Sync::kYes); !synced.ok()) return synced;
     }

@@ -24,7 +24,7 @@ struct Settings {
 
 // Durable creates one by one, beside an empty call over the same connections to the same process.
 absl::StatusOr<Section> MeasureCreates(const Settings& settings);
-// An import, beside RocksDB alone writing the bytes that the import left in the store, in as many synced batches.
+// An import, beside RocksDB alone writing the keys that the import left in the store, in one synced batch for each call of the import.
 absl::StatusOr<Section> MeasureImport(const Settings& settings);
 // From a write's acknowledgement at one node until a watcher at another has it, while the first is at half of what it can do.
 absl::StatusOr<Section> MeasureLag(const Settings& settings);

@@ -1,7 +1,7 @@
 #include "tests/bench/report.h"
 
-#include <absl/time/clock.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -20,21 +20,31 @@ std::string Number(double value) {
   return fmt::format("{:.2f}", value);
 }
 
-struct CpuTime {
-  double busy = 0;
-  double all = 0;
-};
-CpuTime CpuTimeSoFar() {
-  // /proc/stat, proc(5): cpu user nice system idle iowait irq softirq steal
+absl::Duration FromTicks(int64_t ticks) { return absl::Seconds(1) * ticks / sysconf(_SC_CLK_TCK); }
+
+// What all cores spent, in proc(5)'s columns of /proc/stat: user nice system idle iowait irq softirq steal.
+enum class Spent { kAnyhow, kBusy };
+absl::Duration MachineTime(Spent spent) {
   std::ifstream stat("/proc/stat");
   std::string name;
   stat >> name;
-  CpuTime time;
-  for (int i = 0; i < 8; ++i) {
-    double jiffies = 0;
-    stat >> jiffies;
-    time.all += jiffies;
-    if (i != 3 && i != 4) time.busy += jiffies;
+  int64_t ticks = 0;
+  for (int column = 0; column < 8; ++column) {
+    int64_t more = 0;
+    stat >> more;
+    const bool idle = column == 3 || column == 4;
+    if (spent == Spent::kAnyhow || !idle) ticks += more;
+  }
+  return FromTicks(ticks);
+}
+
+// Of this process and its children, those that have ended too.
+absl::Duration OwnCpuTime() {
+  absl::Duration time = ChildrenCpuTime();
+  for (int who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+    rusage used{};
+    getrusage(who, &used);
+    time += absl::DurationFromTimeval(used.ru_utime) + absl::DurationFromTimeval(used.ru_stime);
   }
   return time;
 }
@@ -111,14 +121,15 @@ absl::Duration ChildrenCpuTime() {
     fields >> user >> system;
     ticks += user + system;
   }
-  return absl::Seconds(1) * ticks / sysconf(_SC_CLK_TCK);
+  return FromTicks(ticks);
 }
 
-double OthersBusy() {
-  const CpuTime before = CpuTimeSoFar();
-  absl::SleepFor(absl::Seconds(1));
-  const CpuTime after = CpuTimeSoFar();
-  return after.all > before.all ? (after.busy - before.busy) / (after.all - before.all) : 0;
+Disturbance::Disturbance() : all_(MachineTime(Spent::kAnyhow)), busy_(MachineTime(Spent::kBusy)), own_(OwnCpuTime()) {}
+
+double Disturbance::Share() const {
+  const absl::Duration all = MachineTime(Spent::kAnyhow) - all_;
+  const absl::Duration others = (MachineTime(Spent::kBusy) - busy_) - (OwnCpuTime() - own_);
+  return all > absl::ZeroDuration() ? std::clamp(absl::FDivDuration(others, all), 0.0, 1.0) : 0;
 }
 
 }  // namespace fairlead::bench

@@ -39,8 +39,18 @@ std::map<std::string, std::string> Machine();
 // The processor time that the child processes of this one have used so far: the nodes'.
 absl::Duration ChildrenCpuTime();
 
-// The part of all cores that other programs have kept busy for a second from now: 0 to 1. REQUIRES: the caller measures nothing then.
-double OthersBusy();
+// Processor time of all cores since it was made, and the part that neither this program nor its children used: what others, and the
+// kernel for anyone, took from a measurement.
+class Disturbance {
+ public:
+  Disturbance();
+  double Share() const;  // 0 to 1
+
+ private:
+  const absl::Duration all_;
+  const absl::Duration busy_;
+  const absl::Duration own_;
+};
 
 }  // namespace fairlead::bench
 
