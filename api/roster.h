@@ -31,6 +31,8 @@
 
 namespace fairlead {
 
+inline constexpr std::string_view kMainStream = "main";  // of records
+
 struct RosterSite {
   SiteId id;
   std::string name;
@@ -41,7 +43,7 @@ struct RosterLog {
   SiteId site;
   std::string site_name;
   uint32_t epoch = 1;
-  std::string stream;  // "main"
+  std::string stream;  // kMainStream
   note::Verifier verifier;
   const std::string& origin() const { return verifier.name(); }
 };

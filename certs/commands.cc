@@ -104,6 +104,21 @@ absl::Status RenewRevocationList(const Arguments& arguments, absl::Time now, std
   return absl::OkStatus();
 }
 
+absl::Status BeginEpoch(const Arguments& arguments, absl::Time now, std::ostream* out) {
+  absl::StatusOr<Network> network = Network::Open(arguments.folder);
+  if (!network.ok()) return network.status();
+  absl::StatusOr<RosterLog> log = network->BeginEpoch(arguments.subject, now);
+  if (!log.ok()) return log.status();
+  const fs::path folder = arguments.folder;
+  *out << fmt::format(
+      "{} begins, log {} of the roster\n"
+      "deliver {} to every node, then restart each\n"
+      "deliver log.key and licence of {} to that node; its licence is to be taken up before {}\n",
+      log->origin(), log->id.value(), (folder / "roster.note").string(), (folder / "node" / log->site_name).string(),
+      FormatUtc(now + kLicenceUnusedFor));
+  return absl::OkStatus();
+}
+
 // Says whether the key beside a certificate is the one it names.
 absl::StatusOr<std::string> KeyState(const fs::path& key_path, const Certificate& certificate) {
   absl::StatusOr<std::string> pem = ReadFile(key_path);
@@ -198,6 +213,12 @@ void AddCertsCommands(CLI::App* app, std::ostream* out, absl::Status* result) {
   CLI::App* crl = certs->add_subcommand("crl", "Sign the revocation list anew, before it ends");
   add_folder(crl);
   crl->callback([=] { *result = RenewRevocationList(*arguments, absl::Now(), out); });
+
+  CLI::App* epoch = certs->add_subcommand(
+      "epoch", "Begin a new log for a site that lost its disk or licence and whose peers cannot tell what they hold of the old one");
+  epoch->add_option("site", arguments->subject, "The site")->required();
+  add_folder(epoch);
+  epoch->callback([=] { *result = BeginEpoch(*arguments, absl::Now(), out); });
 
   CLI::App* show = certs->add_subcommand("show", "Show what a certificate says, and whether its key is beside it");
   show->add_option("file", arguments->subject, "A certificate (PEM)")->required();

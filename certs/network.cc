@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "api/crypto.h"
+#include "api/licence.h"
 #include "api/note.h"
 #include "certs/files.h"
 
@@ -18,7 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kTokenKeyBytes = 32;
-constexpr std::string_view kMainStream = "main";
 
 // Puts the file's name before an error that does not know it.
 absl::Status InFile(const fs::path& path, const absl::Status& status) {
@@ -106,8 +106,14 @@ absl::Status CreateRoot(const fs::path& folder, const std::string& network, absl
   return status;
 }
 
+absl::Status WriteLicence(const fs::path& node, const std::string& origin, absl::Time now, IfExists if_exists) {
+  return WriteFile(node / "licence",
+                   FormatLicence({.origin = origin, .unused_until = absl::FromUnixSeconds(absl::ToUnixSeconds(now + kLicenceUnusedFor))}),
+                   Access::kOwnerOnly, if_exists);
+}
+
 // The roster, the keys it names, and the token key.
-absl::Status CreateRoster(const fs::path& folder, const CreateOptions& options) {
+absl::Status CreateRoster(const fs::path& folder, const CreateOptions& options, absl::Time now) {
   const std::string& network = options.network;
   const std::string token_key = RandomBytes(kTokenKeyBytes);
   std::vector<RosterSite> sites;
@@ -136,6 +142,7 @@ absl::Status CreateRoster(const fs::path& folder, const CreateOptions& options) 
     if (status.ok()) status = WriteFile(node / "log.key", log_key.ToPem(), Access::kOwnerOnly, IfExists::kRefuse);
     if (status.ok()) status = WriteFile(node / "mirror.key", mirror_key.ToPem(), Access::kOwnerOnly, IfExists::kRefuse);
     if (status.ok()) status = WriteFile(node / "token.key", token_key, Access::kOwnerOnly, IfExists::kRefuse);
+    if (status.ok()) status = WriteLicence(node, logs.back().origin(), now, IfExists::kRefuse);
     if (!status.ok()) return status;
   }
 
@@ -158,7 +165,7 @@ absl::Status CreateRoster(const fs::path& folder, const CreateOptions& options) 
 
 absl::Status Fill(const fs::path& folder, const CreateOptions& options, absl::Time now) {
   if (absl::Status status = CreateRoot(folder, options.network, now); !status.ok()) return status;
-  if (absl::Status status = CreateRoster(folder, options); !status.ok()) return status;
+  if (absl::Status status = CreateRoster(folder, options, now); !status.ok()) return status;
   absl::StatusOr<Network> network = Network::Open(folder);
   if (!network.ok()) return network.status();
   for (const std::string& site : options.sites) {
@@ -325,6 +332,54 @@ absl::StatusOr<std::vector<Issued>> Network::Revoke(std::string_view serial_or_i
   if (absl::Status status = WriteIndex(*index); !status.ok()) return status;
   if (absl::Status status = WriteRevocationList(*index, now); !status.ok()) return status;
   return revoked;
+}
+
+absl::StatusOr<RosterLog> Network::BeginEpoch(std::string_view site_name, absl::Time now) const {
+  absl::StatusOr<Lock> lock = Lock::Take(folder_ / "ca");
+  if (!lock.ok()) return lock.status();
+  // Another process may have begun an epoch since this folder was opened.
+  absl::StatusOr<Network> fresh = Open(folder_);
+  if (!fresh.ok()) return fresh.status();
+  const Roster& roster = fresh->roster();
+  const RosterSite* site = roster.FindSite(site_name);
+  if (site == nullptr) return absl::NotFoundError(fmt::format("the roster has no site \"{}\"", site_name));
+  const fs::path root_path = folder_ / "root.key";
+  absl::StatusOr<std::string> pem = ReadFile(root_path);
+  if (!pem.ok()) return pem.status();
+  absl::StatusOr<SigningKey> root_key = SigningKey::FromPem(*pem);
+  if (!root_key.ok()) return InFile(root_path, root_key.status());
+  absl::StatusOr<VerifyKey> root_public = VerifyKey::FromRaw(root_key->public_raw());
+  if (!root_public.ok()) return InFile(root_path, root_public.status());
+
+  const SigningKey log_key = SigningKey::Generate();
+  absl::StatusOr<VerifyKey> log_public = VerifyKey::FromRaw(log_key.public_raw());
+  if (!log_public.ok()) return log_public.status();
+  const RosterLog* current = roster.CurrentLog(site->id, kMainStream);
+  const uint32_t epoch = current == nullptr ? 1 : current->epoch + 1;
+  const RosterLog log{
+      .id = LogId(roster.logs().back().id.value() + 1),
+      .site = site->id,
+      .site_name = site->name,
+      .epoch = epoch,
+      .stream = std::string(kMainStream),
+      .verifier = note::Verifier::Make(fmt::format("{}/{}/{}/{}", name(), site->name, epoch, kMainStream), note::kEd25519, *log_public)};
+  std::vector<RosterLog> logs = roster.logs();
+  logs.push_back(log);
+  const std::string root_name = fmt::format("{}/root", name());
+  note::Note next{Roster::Text(name(), roster.version() + 1, roster.sites(), logs, roster.cosigners()), {}};
+  next.signatures.push_back(note::Sign(root_name, *root_key, next.text));
+  const std::string bytes = note::Format(next);
+  const fs::path roster_path = folder_ / "roster.note";
+  if (absl::StatusOr<Roster> opened = Roster::Open(bytes, note::Verifier::Make(root_name, note::kEd25519, *root_public)); !opened.ok()) {
+    return InFile(roster_path, opened.status());
+  }
+  // The roster last: until then nothing has begun, and the command can be given again.
+  const fs::path node = NodeFolder(folder_, site->name);
+  absl::Status status = WriteFile(node / "log.key", log_key.ToPem(), Access::kOwnerOnly, IfExists::kReplace);
+  if (status.ok()) status = WriteLicence(node, log.origin(), now, IfExists::kReplace);
+  if (status.ok()) status = WriteFile(roster_path, bytes, Access::kEveryoneReads, IfExists::kReplace);
+  if (!status.ok()) return status;
+  return log;
 }
 
 absl::Status Network::RenewRevocationList(absl::Time now) const {

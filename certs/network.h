@@ -6,6 +6,7 @@
 //   token.key                                32 random bytes: the MAC key of consistency, page and resume tokens
 //   <identity>/tls.crt <identity>/tls.key    per identity (certs/identity.h); no tls.key where a request named the key
 //   node/<site>/log.key mirror.key token.key PKCS #8 Ed25519 of the site's log and cosigner; a copy of token.key
+//   node/<site>/licence                      the licence to write the site's log (api/licence.h)
 //
 // Keys and directories are for their owner only (0600, 0700). Every file is whole or absent (certs/files.h). A folder is made under another
 // name and renamed when it is complete. A certificate is in the index before it is on disk, so what exists can always be revoked.
@@ -32,6 +33,8 @@
 namespace fairlead::certs {
 
 inline constexpr absl::Duration kRootLifetime = absl::Hours(24 * 3650);
+// How long a new site may take until its first start. After that, an empty log is taken for a lost one.
+inline constexpr absl::Duration kLicenceUnusedFor = absl::Hours(24 * 7);
 inline constexpr absl::Duration kRevocationListLifetime = absl::Hours(24 * 90);
 // Validity starts this long before the issue, for machines whose clocks are behind.
 inline constexpr absl::Duration kBackdating = absl::Minutes(5);
@@ -87,6 +90,10 @@ class Network {
   absl::StatusOr<std::vector<Issued>> Revoke(std::string_view serial_or_identity, RevocationReason reason, absl::Time now) const;
   // Signs the revocation list anew, under the next number.
   absl::Status RenewRevocationList(absl::Time now) const;
+  // A new log for a site that can no longer extend its newest (its disk or its licence is lost and its peers cannot say what they hold):
+  // the next epoch, with a new key and licence in the site's folder, in the next version of the roster. Every node needs that roster; the
+  // old log stays, and ends wherever it ended. Returns the new log. NOT_FOUND for a site that the roster does not name.
+  absl::StatusOr<RosterLog> BeginEpoch(std::string_view site, absl::Time now) const;
   // All that were ever issued, in order. FAILED_PRECONDITION when the revocation list lacks one that is revoked.
   absl::StatusOr<std::vector<Issued>> List() const;
 

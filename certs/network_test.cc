@@ -1,5 +1,6 @@
 #include "certs/network.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
@@ -9,6 +10,7 @@
 #include <sstream>
 
 #include "api/crypto.h"
+#include "api/licence.h"
 #include "api/note.h"
 #include "certs/files.h"
 #include "certs/temp_folder.h"
@@ -63,7 +65,7 @@ TEST_F(NetworkTest, HasTheFilesOfTheLayoutAndNoOthers) {
   std::vector<std::string> expected = {"ca/ca.crt", "ca/ca.key", "ca/crl.pem",  "ca/issued.jsonl",
                                        "root.key",  "root.vkey", "roster.note", "token.key"};
   for (const std::string site : {"apac", "eame", "csa", "hq"}) {
-    for (const std::string file : {"tls.crt", "tls.key", "log.key", "mirror.key", "token.key"}) {
+    for (const std::string file : {"tls.crt", "tls.key", "log.key", "mirror.key", "token.key", "licence"}) {
       expected.push_back("node/" + site + "/" + file);
     }
   }
@@ -76,7 +78,10 @@ TEST_F(NetworkTest, HasTheFilesOfTheLayoutAndNoOthers) {
       EXPECT_EQ(mode, 0700u) << entry.path();
       continue;
     }
-    EXPECT_EQ(mode, entry.path().extension() == ".key" || entry.path().filename() == "issued.jsonl" ? 0600u : 0644u) << entry.path();
+    EXPECT_EQ(mode, entry.path().extension() == ".key" || entry.path().filename() == "issued.jsonl" || entry.path().filename() == "licence"
+                        ? 0600u
+                        : 0644u)
+        << entry.path();
     files.push_back(fs::relative(entry.path(), net_));
   }
   EXPECT_THAT(files, testing::UnorderedElementsAreArray(expected));
@@ -415,6 +420,53 @@ TEST(CreateTest, RefusesBadNames) {
     EXPECT_THAT(Message(status), HasSubstr(message));
   }
   EXPECT_TRUE(fs::is_empty(temp.path()));
+}
+
+// --- epochs ------------------------------------------------------------------------------------------------------------------------------
+
+TEST_F(NetworkTest, ANewSitesLicenceIsUnusedForAWeek) {
+  const absl::StatusOr<Licence> licence = ParseLicence(Read("node/csa/licence"));
+  ASSERT_TRUE(licence.ok()) << licence.status();
+  EXPECT_EQ(licence->origin, "demo.fairlead.example/csa/1/main");
+  EXPECT_EQ(licence->unused_until, kNow + absl::Hours(24 * 7));
+}
+
+TEST_F(NetworkTest, AnEpochIsANewLogWithItsOwnKeyAndLicence) {
+  const std::string old_key = Read("node/csa/log.key");
+  const std::string other_key = Read("node/apac/log.key");
+  const Network before = Open();
+  const absl::Time later = kNow + absl::Hours(1);
+  for (uint32_t epoch : {2u, 3u}) {
+    const absl::StatusOr<RosterLog> log = before.BeginEpoch("csa", later);
+    ASSERT_TRUE(log.ok()) << log.status();
+    const std::string origin = fmt::format("demo.fairlead.example/csa/{}/main", epoch);
+    EXPECT_EQ(log->origin(), origin);
+    const Network after = Open();
+    EXPECT_EQ(after.roster().version(), epoch);
+    EXPECT_EQ(after.roster().logs().size(), 2u + epoch + 1);
+    const RosterLog* current = after.roster().CurrentLog(log->site, kMainStream);
+    ASSERT_NE(current, nullptr);
+    EXPECT_EQ(current->id, LogId(2 + epoch + 1));
+    EXPECT_EQ(current->origin(), origin);
+    EXPECT_EQ(current->verifier.key().raw(), SigningKey::FromPem(Read("node/csa/log.key"))->public_raw());
+    EXPECT_EQ(ParseLicence(Read("node/csa/licence"))->origin, origin);
+    EXPECT_EQ(ParseLicence(Read("node/csa/licence"))->unused_until, later + absl::Hours(24 * 7));
+  }
+  // What was stays what it was.
+  EXPECT_NE(Read("node/csa/log.key"), old_key);
+  EXPECT_EQ(Read("node/apac/log.key"), other_key);
+  const Roster roster = Open().roster();
+  for (const RosterLog& log : before.roster().logs()) {
+    ASSERT_NE(roster.FindLog(log.id), nullptr);
+    EXPECT_EQ(roster.FindLog(log.id)->verifier.ToVkey(), log.verifier.ToVkey());
+  }
+}
+
+TEST_F(NetworkTest, AnEpochIsForASiteOfTheRoster) {
+  const absl::Status status = Open().BeginEpoch("gulf", kNow).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(Message(status), HasSubstr("no site \"gulf\""));
+  EXPECT_EQ(Open().roster().version(), 1u);
 }
 
 }  // namespace

@@ -65,6 +65,10 @@ const std::vector<Setting>& Settings() {
     add(Text(
         "data", [](NodeConfig* c) { return &c->data; }, Kind::kPath, "Folder of the node's store. Made when absent."));
     add(Text(
+        "licence", [](NodeConfig* c) { return &c->licence; }, Kind::kPath,
+        "The file with this store's licence to write, which the node replaces. Outside the data folder, and never in a backup: a restored "
+        "store without it asks its peers what is missing before it writes."));
+    add(Text(
         "listen", [](NodeConfig* c) { return &c->listen; }, Kind::kAddress, "Address of the API, `HOST:PORT`."));
     add(Optional(Text(
         "metrics", [](NodeConfig* c) { return &c->metrics; }, Kind::kAddress,
@@ -172,6 +176,10 @@ class Parser {
     }
     CheckKeys(table, "", known);
     ReadPeers(table, &config);
+    const std::filesystem::path data = config.data, licence = config.licence;
+    if (!data.empty() && std::mismatch(data.begin(), data.end(), licence.begin(), licence.end()).first == data.end()) {
+      Mistake(*table.get("licence"), "licence", "must lie outside the data folder: it may not be copied with it");
+    }
     if (mistakes_.empty()) return config;
     return absl::InvalidArgumentError(fmt::format("{}", fmt::join(mistakes_, "\n")));
   }
@@ -216,7 +224,7 @@ class Parser {
         break;
       case Kind::kPath:
         *out = (folder_ / *out).lexically_normal().string();
-        if (key != "data" && !IsReadableFile(*out)) Mistake(node, key, fmt::format("{} cannot be read", *out));
+        if (key != "data" && key != "licence" && !IsReadableFile(*out)) Mistake(node, key, fmt::format("{} cannot be read", *out));
         break;
     }
     return true;

@@ -17,6 +17,7 @@ constexpr char kGood[] = R"(network = "demo.example"
 site = "apac"
 data = "apac/data"
 listen = "127.0.0.1:7401"
+licence = "apac/licence"
 [tls]
 certificate = "CMakeLists.txt"
 key = "CMakeLists.txt"
@@ -50,6 +51,7 @@ TEST(ConfigTest, ReadsWhatIsSetAndFillsDefaults) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->site, "apac");
   EXPECT_EQ(config->data, "apac/data");
+  EXPECT_EQ(config->licence, "apac/licence");
   EXPECT_EQ(config->metrics, "");
   EXPECT_EQ(config->log_level, "info");
   EXPECT_FALSE(config->reflection);
@@ -73,23 +75,24 @@ TEST(ConfigTest, EachMistakeNamesFileLineKeyAndRule) {
   EXPECT_THAT(Mistakes(With("listen = \"127.0.0.1:7401\"", "listen = \"127.0.0.1\"")),
               HasSubstr("node.toml:4: listen: '127.0.0.1' must be HOST:PORT"));
   EXPECT_THAT(Mistakes(With(":7401", ":74010")), HasSubstr("must be HOST:PORT"));
-  EXPECT_THAT(Mistakes(With("[tls]", "listne = 3\n[tls]")), HasSubstr("node.toml:5: listne: is no setting"));
-  EXPECT_THAT(Mistakes(With("[keys]", "chain = 3\n[keys]")), HasSubstr("node.toml:9: tls.chain: is no setting"));
+  EXPECT_THAT(Mistakes(With("[tls]", "listne = 3\n[tls]")), HasSubstr("node.toml:6: listne: is no setting"));
+  EXPECT_THAT(Mistakes(With("[keys]", "chain = 3\n[keys]")), HasSubstr("node.toml:10: tls.chain: is no setting"));
   EXPECT_THAT(Mistakes(With("[tls]", "\"limits.drain_seconds\" = 3\n[tls]")),
-              HasSubstr("node.toml:5: limits.drain_seconds: is no setting"));
-  EXPECT_THAT(Mistakes(With("key = \"CMakeLists.txt\"", "key = \"server\"")), HasSubstr("node.toml:7: tls.key: server cannot be read"));
+              HasSubstr("node.toml:6: limits.drain_seconds: is no setting"));
+  EXPECT_THAT(Mistakes(With("key = \"CMakeLists.txt\"", "key = \"server\"")), HasSubstr("node.toml:8: tls.key: server cannot be read"));
   EXPECT_THAT(Mistakes(With("key = \"CMakeLists.txt\"", "key = \"absent.pem\"")),
-              HasSubstr("node.toml:7: tls.key: absent.pem cannot be read"));
-  EXPECT_THAT(Mistakes(With("[tls]", "reflection = 1\n[tls]")), HasSubstr("node.toml:5: reflection: must be true or false"));
-  EXPECT_THAT(Mistakes(With("[tls]", "log_level = \"loud\"\n[tls]")), HasSubstr("node.toml:5: log_level: must be one of debug"));
+              HasSubstr("node.toml:8: tls.key: absent.pem cannot be read"));
+  EXPECT_THAT(Mistakes(With("[tls]", "reflection = 1\n[tls]")), HasSubstr("node.toml:6: reflection: must be true or false"));
+  EXPECT_THAT(Mistakes(With("[tls]", "log_level = \"loud\"\n[tls]")), HasSubstr("node.toml:6: log_level: must be one of debug"));
   EXPECT_THAT(Mistakes(With("[tls]", "[limits]\nin_flight_max = 0\n[tls]")),
-              HasSubstr("node.toml:6: limits.in_flight_max: must be a whole number from 1"));
-  EXPECT_THAT(Mistakes(With("[tls]", "limits = 3\n[tls]")), HasSubstr("node.toml:5: limits: must be a table"));
+              HasSubstr("node.toml:7: limits.in_flight_max: must be a whole number from 1"));
+  EXPECT_THAT(Mistakes(With("[tls]", "limits = 3\n[tls]")), HasSubstr("node.toml:6: limits: must be a table"));
   EXPECT_THAT(Mistakes(With("site = \"hq\"", "site = \"apac\"")), HasSubstr("'apac' is this node's own site"));
   EXPECT_THAT(Mistakes(std::string(kGood) + "[[peer]]\nsite = \"hq\"\naddress = \"h:1\"\n"),
-              HasSubstr("node.toml:18: peer.site: 'hq' stands twice"));
-  EXPECT_THAT(Mistakes(std::string(kGood) + "[[peer]]\nsite = \"csa\"\n"), HasSubstr("node.toml:18: peer.address: is required"));
+              HasSubstr("node.toml:19: peer.site: 'hq' stands twice"));
+  EXPECT_THAT(Mistakes(std::string(kGood) + "[[peer]]\nsite = \"csa\"\n"), HasSubstr("node.toml:19: peer.address: is required"));
   EXPECT_THAT(Mistakes(With("[[peer]]", "[peer]")), HasSubstr("must be written as [[peer]]"));
+  EXPECT_THAT(Mistakes(With("apac/licence", "apac/data/licence")), HasSubstr("node.toml:5: licence: must lie outside the data folder"));
   EXPECT_THAT(Mistakes("site = \n"), HasSubstr("node.toml:1:"));
   EXPECT_THAT(std::string(LoadConfig("absent.toml").status().message()), HasSubstr("absent.toml: cannot be read"));
   EXPECT_EQ(LoadConfig("server").status().message(), "server: cannot be read");

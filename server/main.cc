@@ -18,6 +18,7 @@
 #include "api/roster.h"
 #include "server/config.h"
 #include "server/metrics.h"
+#include "server/node/licence.h"
 #include "server/node/node.h"
 #include "server/node/runner.h"
 #include "server/records/record_type.h"
@@ -77,6 +78,7 @@ absl::StatusOr<node::NodeOptions> NodeOptionsFrom(const NodeConfig& config) {
       .site = config.site, .roster = *std::move(roster), .log_key = *std::move(log_key), .mirror_key = *std::move(mirror_key)};
   options.registry = &records::TheRegistry();
   options.clock = &node::SystemClock();
+  for (const NodeConfig::Peer& peer : config.peers) options.peers.push_back(peer.site);
   return options;
 }
 
@@ -139,6 +141,8 @@ int Serve(const NodeConfig& config) {
 
   auto store = storage::OpenRocksDbStore({.path = config.data});
   if (!store.ok()) return Fail(kExitStart, std::string(store.status().message()));
+  const std::unique_ptr<node::LicenceFile> licence = node::LicenceFileAt(config.licence);
+  options->licence = licence.get();
   auto opened = node::Node::Open(*std::move(options), *std::move(store));
   if (!opened.ok()) return Fail(kExitStart, fmt::format("{}: {}", config.data, std::string(opened.status().message())));
   node::Node& node = **opened;

@@ -27,8 +27,9 @@ absl::Status ToWriteError(const absl::Status& status) {
 
 }  // namespace
 
-Committer::Committer(const NodeOptions* options, SiteId site, LogId own_log, storage::Store* store, CommitLog* commit_log, Witness* witness)
-    : options_(*options), site_(site), own_log_(own_log), store_(store), commit_log_(commit_log), witness_(witness) {}
+Committer::Committer(const NodeOptions* options, SiteId site, LogId own_log, storage::Store* store, CommitLog* commit_log, Witness* witness,
+                     const LicenceKeeper* licence)
+    : options_(*options), site_(site), own_log_(own_log), store_(store), commit_log_(commit_log), witness_(witness), licence_(licence) {}
 
 absl::Status Committer::Load() {
   LogBook book(*store_);
@@ -347,7 +348,7 @@ std::string Committer::UnwritableReason() const {
                        held.value());
   }
   if (witness_->Quarantined(own_log_)) return "this site's own log is quarantined: it has two histories";
-  return "";
+  return licence_ == nullptr ? "" : licence_->Missing();
 }
 
 uint64_t Committer::AddJournalListener(std::function<void(Position)> listener) {

@@ -3,7 +3,8 @@
 // The sync in flight is the batching window: what arrives while one batch syncs is the next batch. Encoding and hashing are done before the
 // queue, callbacks after it (RunCompletions), neither on the committing thread.
 //
-// Thread safety: any thread, but CommitOnce by one at a time. Ownership: borrows store, commit log, witness and options.
+// Thread safety: any thread, but CommitOnce by one at a time. Ownership: borrows store, commit log, witness, licence
+// and options.
 
 #ifndef FAIRLEAD_SERVER_NODE_COMMITTER_H_
 #define FAIRLEAD_SERVER_NODE_COMMITTER_H_
@@ -25,6 +26,7 @@
 #include "api/merkle.h"
 #include "server/node/commit_log.h"
 #include "server/node/lattice_hash.h"
+#include "server/node/licence.h"
 #include "server/node/node.h"
 #include "server/node/witness.h"
 
@@ -41,7 +43,9 @@ struct ClassState {
 
 class Committer {
  public:
-  Committer(const NodeOptions* options, SiteId site, LogId own_log, storage::Store* store, CommitLog* commit_log, Witness* witness);
+  // `licence` may be null: then it is never missing.
+  Committer(const NodeOptions* options, SiteId site, LogId own_log, storage::Store* store, CommitLog* commit_log, Witness* witness,
+            const LicenceKeeper* licence);
   // Reads what the store holds. DATA_LOSS when it is damaged.
   absl::Status Load();
 
@@ -113,6 +117,7 @@ class Committer {
   storage::Store* const store_;
   CommitLog* const commit_log_;
   Witness* const witness_;
+  const LicenceKeeper* const licence_;
   std::string journal_instance_;
   std::map<LogId, merkle::Frontier> frontiers_;   // used by the committing thread only
   absl::Time last_prune_ = absl::InfinitePast();  // likewise

@@ -9,6 +9,7 @@
 #include "api/errors.h"
 #include "server/node/commit_log.h"
 #include "server/node/committer.h"
+#include "server/node/licence.h"
 #include "server/node/log_book.h"
 #include "server/node/witness.h"
 
@@ -17,8 +18,6 @@ namespace fairlead::node {
 using storage::Cf;
 
 namespace {
-
-constexpr std::string_view kMainStream = "main";
 
 // Writes the store's identity on first use; refuses a store of another network or site.
 absl::Status Claim(storage::Store* store, const std::string& network, const std::string& site) {
@@ -82,20 +81,42 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
   auto end = LogBook(*s).JournalEnd();
   if (!end.ok()) return end.status();
   node->commit_log_ = std::make_unique<EmbeddedCommitLog>(s, *end);
-  node->committer_ = std::make_unique<Committer>(&o, node->site_, node->own_log_, s, node->commit_log_.get(), node->witness_.get());
+  auto held = LogBook(*s).Size(node->own_log_);
+  if (!held.ok()) return held.status();
+  if (o.licence != nullptr) {
+    auto licence = LicenceKeeper::Open(
+        {.file = o.licence, .origin = o.roster.FindLog(node->own_log_)->origin(), .peers = o.peers, .clock = o.clock}, s, *held);
+    if (!licence.ok()) return licence.status();
+    node->licence_ = *std::move(licence);
+  }
+  node->committer_ =
+      std::make_unique<Committer>(&o, node->site_, node->own_log_, s, node->commit_log_.get(), node->witness_.get(), node->licence_.get());
   if (status = node->committer_->Load(); !status.ok()) return status;
   VersionVector applied = node->committer_->Applied();
   if (status = node->witness_->Load(applied); !status.ok()) return status;
 
-  // A crash between the synced batch and its checkpoint leaves a tail without signature. An empty log is signed too, so that a site with
-  // nothing to say can be told from one that is silent.
-  Seq size = applied.Get(node->own_log_);
-  if (node->witness_->KnownSize(node->own_log_) == size) {
-    auto root = LogBook(*s).Root(node->own_log_, size);
-    if (!root.ok()) return root.status();
-    node->witness_->SignOwn(size, *root);
+  if (node->licence_ == nullptr || node->licence_->Missing().empty()) {
+    node->witness_->AllowOwn();
+    if (status = node->SignTail(); !status.ok()) return status;
   }
   return node;
+}
+
+absl::Status Node::SignTail() {
+  // A crash between the synced batch and its checkpoint leaves a tail without signature. An empty log is signed too, so that a site with
+  // nothing to say can be told from one that is silent.
+  const Seq size = Applied().Get(own_log_);
+  if (witness_->KnownSize(own_log_) != size) return absl::OkStatus();
+  auto root = LogBook(*store_).Root(own_log_, size);
+  if (!root.ok()) return root.status();
+  witness_->SignOwn(size, *root);
+  return absl::OkStatus();
+}
+
+void Node::PeerHolds(const std::string& peer, Seq size) {
+  if (licence_ == nullptr || !licence_->PeerHolds(peer, size, Applied().Get(own_log_))) return;
+  witness_->AllowOwn();
+  if (absl::Status status = SignTail(); !status.ok()) spdlog::error("the log could not be signed: {}", std::string(status.message()));
 }
 
 void Node::Write(WriteRequest request, WriteCallback done) { committer_->Write(std::move(request), std::move(done)); }
@@ -113,7 +134,10 @@ void Node::Stop() { committer_->Stop(); }
 void Node::StopCompletions() { committer_->StopCompletions(); }
 std::string Node::UnwritableReason() const { return committer_->UnwritableReason(); }
 
-void Node::Tick() { witness_->CosignDue(); }
+void Node::Tick() {
+  witness_->CosignDue();
+  if (licence_ != nullptr) licence_->Renew(Applied().Get(own_log_));
+}
 
 absl::StatusOr<std::optional<RecordState>> Node::GetState(const storage::View& view, std::string_view record) const {
   auto bytes = view.Get(Cf::kRecords, record);

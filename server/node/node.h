@@ -32,6 +32,8 @@
 
 namespace fairlead::node {
 
+class LicenceFile;
+
 struct NodeOptions {
   std::string site;  // name in the roster
   Roster roster;
@@ -39,6 +41,8 @@ struct NodeOptions {
   SigningKey mirror_key;  // of its cosigner
   const records::Registry* registry = nullptr;
   const Clock* clock = nullptr;
+  LicenceFile* licence = nullptr;  // null: the store cannot be copied, and may always extend its log
+  std::vector<std::string> peers;  // sites that are asked what they hold of this site's log, should the licence be missing
   size_t batch_entries_max = 4096;
   size_t batch_bytes_max = 4 << 20;
   size_t queue_entries_max = 65536;                       // more are refused with OVERLOADED
@@ -94,6 +98,7 @@ struct ClassDigestInfo {
 
 class Committer;
 class CommitLog;
+class LicenceKeeper;
 class Witness;
 
 struct OpaqueInfo {
@@ -124,7 +129,7 @@ class Node : public replication::LogSource, public replication::EntrySink {
   // Runs finished callbacks; false when there were none.
   bool RunCompletions();
   bool WaitForCompletions();
-  // Cosigns what is due. Called about every cosign_interval.
+  // Cosigns what is due and renews the licence. Called about every cosign_interval.
   void Tick();
   // Refuses new work with SHUTTING_DOWN and wakes WaitForWork. What was enqueued is still committed.
   void Stop();
@@ -172,15 +177,19 @@ class Node : public replication::LogSource, public replication::EntrySink {
   absl::Status TakeCosignature(LogId log, const std::string& note) override;
   void ReportFork(LogId log, const std::string& checkpoint_note, const std::string& how) override;
   std::optional<std::pair<std::string, Position>> ResumePosition(const std::string& peer) const override;
+  void PeerHolds(const std::string& peer, Seq size) override;
 
  private:
   Node(NodeOptions options, std::unique_ptr<storage::Store> store, SiteId site, LogId own_log);
+  // Signs this site's log as far as it goes, unless it is known to go further.
+  absl::Status SignTail();
 
   const NodeOptions options_;
   const std::unique_ptr<storage::Store> store_;
   const SiteId site_;
   const LogId own_log_;
   std::unique_ptr<Witness> witness_;
+  std::unique_ptr<LicenceKeeper> licence_;  // null when options_.licence is
   std::unique_ptr<CommitLog> commit_log_;
   std::unique_ptr<Committer> committer_;
 };

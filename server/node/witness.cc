@@ -122,7 +122,16 @@ void Witness::SetComplete(LogId id, LogState& log, uint64_t size, const Digest& 
   Keep(Cf::kCheckpoints, storage::LogKey(id), note);
 }
 
+void Witness::AllowOwn() {
+  absl::MutexLock lock(&mu_);
+  own_allowed_ = true;
+}
+
 void Witness::SignOwn(Seq size, const Digest& root) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (!own_allowed_) return;
+  }
   const RosterLog& roster_log = *options_.roster->FindLog(options_.own_log);
   std::string text = note::CheckpointText({roster_log.origin(), size.value(), root});
   std::string signed_note = note::Format({text, {note::Sign(roster_log.origin(), *options_.log_key, text)}});
@@ -279,7 +288,7 @@ bool Witness::CosignDue() {
       const bool grown = log.complete_size > log.last_cosigned_size;
       if (since < (grown ? options_.cosign_interval : options_.heartbeat_interval)) continue;
       // The origin vouches that its log ends here; it may do so only while its complete checkpoint is all it has.
-      if (roster_log.id == options_.own_log && Seq(log.complete_size) < log.applied) continue;
+      if (roster_log.id == options_.own_log && (!own_allowed_ || Seq(log.complete_size) < log.applied)) continue;
       bytes = log.complete_note;
       size = log.complete_size;
     }

@@ -58,6 +58,8 @@ class Witness {
   // Reads what was kept, and checks the complete checkpoints against the trees. DATA_LOSS naming the log that does not match.
   absl::Status Load(const VersionVector& applied);
 
+  // Until this is called nothing is said in this site's own name about its own log: SignOwn does nothing, CosignDue leaves it out.
+  void AllowOwn();
   // Signs this site's own log. REQUIRES: `root` was read back from the committed position `size`.
   void SignOwn(Seq size, const Digest& root);
   // A checkpoint that verified, whose entries may come later.
@@ -113,6 +115,7 @@ class Witness {
   mutable absl::Mutex mu_;
   std::map<LogId, LogState> logs_ ABSL_GUARDED_BY(mu_);
   uint64_t version_ ABSL_GUARDED_BY(mu_) = 0;
+  bool own_allowed_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 }  // namespace fairlead::node

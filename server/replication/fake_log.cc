@@ -348,4 +348,16 @@ std::optional<std::pair<std::string, Position>> FakeNode::ResumePosition(const s
   return found->second;
 }
 
+void FakeNode::PeerHolds(const std::string& peer, Seq size) {
+  absl::MutexLock lock(&mu_);
+  peer_holds_[peer] = size;
+}
+
+std::optional<Seq> FakeNode::PeerHeld(const std::string& peer) const {
+  absl::MutexLock lock(&mu_);
+  auto found = peer_holds_.find(peer);
+  if (found == peer_holds_.end()) return std::nullopt;
+  return found->second;
+}
+
 }  // namespace fairlead::replication

@@ -85,6 +85,9 @@ class FakeNode : public LogSource, public EntrySink {
   absl::Status TakeCosignature(LogId log, const std::string& note) override;
   void ReportFork(LogId log, const std::string& checkpoint_note, const std::string& how) override;
   std::optional<std::pair<std::string, Position>> ResumePosition(const std::string& peer) const override;
+  void PeerHolds(const std::string& peer, Seq size) override;
+  // What `peer` last said that it holds of this site's own log; nullopt when it has not.
+  std::optional<Seq> PeerHeld(const std::string& peer) const;
 
  private:
   struct Log {
@@ -119,6 +122,7 @@ class FakeNode : public LogSource, public EntrySink {
   uint64_t version_ ABSL_GUARDED_BY(mu_) = 0;
   int duplicates_ ABSL_GUARDED_BY(mu_) = 0;
   int blocked_ ABSL_GUARDED_BY(mu_) = 0;
+  std::map<std::string, Seq> peer_holds_ ABSL_GUARDED_BY(mu_);
   absl::Status fail_ ABSL_GUARDED_BY(mu_);
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   absl::Mutex listener_mu_;

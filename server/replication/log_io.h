@@ -104,6 +104,8 @@ class EntrySink {
   virtual void ReportFork(LogId log, const std::string& checkpoint_note, const std::string& how) = 0;
   // Where to continue from `peer`: its journal instance and position; nullopt at the first contact.
   virtual std::optional<std::pair<std::string, Position>> ResumePosition(const std::string& peer) const = 0;
+  // `peer` has said how much of this site's own log it holds, and its history is the one held here as far as both go.
+  virtual void PeerHolds(const std::string& peer, Seq size) = 0;
 };
 
 }  // namespace fairlead::replication

@@ -185,6 +185,10 @@ absl::Status Receiver::TakeStates(const google::protobuf::RepeatedPtrField<v1::L
     Refuse(&log, LogError(Reason::kLogForked, *log.log, fmt::format("the peer holds another history of size {}", size.value())), now);
     evidence_due_.push_back(log.log->id);
   }
+  if (const RosterLog* own = source_->roster().CurrentLog(source_->site(), kMainStream)) {
+    const LogIn& log = logs_.at(own->id);
+    if (log.Open()) sink_->PeerHolds(info_.peer, log.peer_size);
+  }
   return absl::OkStatus();
 }
 

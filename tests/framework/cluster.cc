@@ -15,6 +15,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "api/licence.h"
 #include "certs/files.h"
 #include "tests/framework/ports.h"
 
@@ -100,6 +101,13 @@ absl::Status Cluster::Prepare() {
       node.links.emplace(peer, *link);
     }
     fs::create_directories(folder(site));
+    const std::string origin = fmt::format("{}/{}/1/{}", kNetworkName, site, kMainStream);
+    const std::string licence =
+        FormatLicence({.origin = origin, .unused_until = absl::FromUnixSeconds(absl::ToUnixSeconds(absl::Now()) + 3600)});
+    if (absl::Status written = certs::WriteFile(licence_file(site), licence, certs::Access::kOwnerOnly, certs::IfExists::kRefuse);
+        !written.ok()) {
+      return written;
+    }
     if (absl::Status written = WriteConfiguration(site); !written.ok()) return written;
   }
   absl::StatusOr<std::unique_ptr<client::Client>> analyst = Connect(kAnalyst, "");
@@ -115,19 +123,37 @@ absl::Status Cluster::Prepare() {
 
 absl::Status Cluster::WriteConfiguration(const std::string& site) const {
   const Node& node = nodes_.at(site);
-  const std::string certs = TestNetwork::Get().folder().string();
+  const std::string certs = certs_.string();
   std::string text = fmt::format(
-      "network = \"{}\"\nsite = \"{}\"\ndata = \"{}\"\nlisten = \"{}\"\nmetrics = \"{}\"\n{}\n"
+      "network = \"{}\"\nsite = \"{}\"\ndata = \"{}\"\nlicence = \"{}\"\nlisten = \"{}\"\nmetrics = \"{}\"\n{}\n"
       "[tls]\ncertificate = \"{}/node/{}/tls.crt\"\nkey = \"{}/node/{}/tls.key\"\nca = \"{}/ca/ca.crt\"\n"
       "[keys]\nroster = \"{}/roster.note\"\nroot = \"{}/root.vkey\"\nlog = \"{}/node/{}/log.key\"\n"
       "mirror = \"{}/node/{}/mirror.key\"\ntoken = \"{}/node/{}/token.key\"\n"
       "[limits]\n{}\n",
-      kNetworkName, site, data_folder(site), address(site), metrics_address(site), options_.settings, certs, site, certs, site, certs,
-      certs, certs, certs, site, certs, site, certs, site, options_.limits);
+      kNetworkName, site, data_folder(site), licence_file(site), address(site), metrics_address(site), options_.settings, certs, site,
+      certs, site, certs, certs, certs, certs, site, certs, site, certs, site, options_.limits);
   for (const auto& [peer, link] : node.links) {
     text += fmt::format("[[peer]]\nsite = \"{}\"\naddress = \"{}\"\n", peer, Loopback(proxy_.port(link)));
   }
   return certs::WriteFile(config_file(site), text, certs::Access::kOwnerOnly, certs::IfExists::kReplace);
+}
+
+absl::Status Cluster::BeginEpoch(const std::string& site) {
+  // In a copy: other clusters live by the original.
+  if (certs_ == TestNetwork::Get().folder()) {
+    certs_ = fs::path(scratch_.path()) / "certs";
+    fs::copy(TestNetwork::Get().folder(), certs_, fs::copy_options::recursive);
+  }
+  absl::StatusOr<certs::Network> network = certs::Network::Open(certs_);
+  if (!network.ok()) return network.status();
+  if (absl::StatusOr<RosterLog> log = network->BeginEpoch(site, absl::Now()); !log.ok()) return log.status();
+  std::error_code error;
+  fs::copy_file(certs_ / "node" / site / "licence", licence_file(site), fs::copy_options::overwrite_existing, error);
+  if (error) return absl::InternalError(fmt::format("{}: {}", licence_file(site), error.message()));
+  for (const auto& [each, node] : nodes_) {
+    if (absl::Status written = WriteConfiguration(each); !written.ok()) return written;
+  }
+  return absl::OkStatus();
 }
 
 std::string Cluster::node_binary() { return FAIRLEAD_NODE_BINARY; }
@@ -135,6 +161,7 @@ std::string Cluster::address(const std::string& site) const { return Loopback(no
 std::string Cluster::metrics_address(const std::string& site) const { return Loopback(nodes_.at(site).metrics_port); }
 std::string Cluster::folder(const std::string& site) const { return fmt::format("{}/{}", scratch_.path(), site); }
 std::string Cluster::config_file(const std::string& site) const { return folder(site) + "/node.toml"; }
+std::string Cluster::licence_file(const std::string& site) const { return folder(site) + "/licence"; }
 std::string Cluster::data_folder(const std::string& site) const {
   const auto it = options_.data.find(site);
   return it == options_.data.end() ? folder(site) + "/data" : it->second;

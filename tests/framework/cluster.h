@@ -14,6 +14,7 @@
 #include <absl/time/time.h>
 #include <grpcpp/channel.h>
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -58,6 +59,7 @@ class Cluster {
   std::string metrics_address(const std::string& site) const;
   std::string folder(const std::string& site) const;
   std::string data_folder(const std::string& site) const;
+  std::string licence_file(const std::string& site) const;
   std::string config_file(const std::string& site) const;
   // What the node has written, from its first start.
   std::string Log(const std::string& site) const;
@@ -74,6 +76,9 @@ class Cluster {
   // SIGTERM, without waiting; AwaitExit waits.
   void RequestStop(const std::string& site);
   absl::StatusOr<Exit> AwaitExit(const std::string& site, absl::Duration timeout = absl::Seconds(20));
+
+  // `fairlead certs epoch` for a node that does not run; the others learn of it when they are started again.
+  absl::Status BeginEpoch(const std::string& site);
 
   // --- Links --------------------------------------------------------------------------------------------------------------------
   void SetLink(const std::string& receiver, const std::string& peer, LinkState state);
@@ -116,6 +121,7 @@ class Cluster {
 
   const ClusterOptions options_;
   const storage::ScratchDirectory scratch_;
+  std::filesystem::path certs_ = TestNetwork::Get().folder();  // of the nodes
   Proxy proxy_;
   std::map<std::string, Node> nodes_;
   std::map<std::string, std::unique_ptr<client::Client>> officers_;

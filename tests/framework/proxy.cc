@@ -32,7 +32,11 @@ sockaddr_in Loopback(int port) {
 int NewSocket() {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const int on = 1;
-  if (fd >= 0) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  if (fd >= 0) {
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    // Else a connection that is closing on a link's port keeps the link from listening again.
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  }
   return fd;
 }
 
@@ -149,7 +153,10 @@ void Proxy::Apply() {
       for (Connection& connection : link.connections) Reset(&connection);
       link.connections.clear();
     } else if (link.state == LinkState::kCut) {
-      listen(link.listener, kBacklog);
+      if (listen(link.listener, kBacklog) != 0) {
+        perror("a link could not be opened again");
+        abort();
+      }
     }
     link.state = link.wanted;
   }

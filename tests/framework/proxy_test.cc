@@ -78,6 +78,20 @@ class ProxyTest : public testing::Test {
   Proxy::Link link_ = 0;
 };
 
+// An orderly end leaves its socket on the link's port for a while.
+TEST_F(ProxyTest, OpensAgainAfterAConnectionThatTheTargetEnded) {
+  {
+    const Socket client = New();
+    ASSERT_TRUE(Connects(client));
+    { const Socket served = Accept(); }
+    EXPECT_EQ(client.Receive(), "end");
+  }
+  proxy_.SetState(link_, LinkState::kCut);
+  EXPECT_FALSE(Connects(New()));
+  proxy_.SetState(link_, LinkState::kOpen);
+  EXPECT_TRUE(Connects(New()));
+}
+
 TEST_F(ProxyTest, CarriesBytesBothWaysAndCountsThem) {
   const Socket client = New();
   ASSERT_TRUE(Connects(client));

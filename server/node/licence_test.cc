@@ -1,0 +1,170 @@
+#include "server/node/licence.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "storage/memory_store.h"
+#include "storage/scratch_directory.h"
+
+namespace fairlead::node {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kOrigin[] = "test.example/apac/1/main";
+
+class ManualClock : public Clock {
+ public:
+  absl::Time Now() const override { return now; }
+  absl::Time now = absl::FromUnixSeconds(1'800'000'000);
+};
+
+class LicenceTest : public ::testing::Test {
+ protected:
+  LicenceTest() { Issue(); }
+
+  void Issue() {
+    ASSERT_TRUE(file_->Replace(FormatLicence({.origin = kOrigin, .unused_until = clock_.now + absl::Hours(1), .id = "", .size = {}})).ok());
+  }
+  std::unique_ptr<LicenceKeeper> Open(storage::Store* store, Seq held) {
+    auto keeper = LicenceKeeper::Open(
+        {.file = file_.get(), .origin = kOrigin, .peers = {"csa", "eame"}, .clock = &clock_, .renew_interval = absl::Minutes(1)}, store,
+        held);
+    EXPECT_TRUE(keeper.ok()) << keeper.status();
+    return *std::move(keeper);
+  }
+  Licence InFile() {
+    auto licence = ParseLicence(file_->Read()->value());
+    EXPECT_TRUE(licence.ok()) << licence.status();
+    return *licence;
+  }
+
+  storage::ScratchDirectory folder_;
+  std::unique_ptr<LicenceFile> file_ = LicenceFileAt(folder_.path() + "/licence");
+  ManualClock clock_;
+  storage::MemoryStore store_;
+};
+
+TEST_F(LicenceTest, ANewSiteWritesAtOnce) {
+  auto keeper = Open(&store_, Seq(0));
+  EXPECT_EQ(keeper->Missing(), "");
+  EXPECT_EQ(InFile().size, Seq(0));
+  EXPECT_EQ(InFile().id.size(), kLicenceIdBytes);
+}
+
+TEST_F(LicenceTest, AnUnusedLicenceIsForAnEmptyLogAndATime) {
+  EXPECT_THAT(Open(&store_, Seq(1))->Missing(), HasSubstr("has never been used, and this store has entries"));
+  clock_.now += absl::Hours(2);
+  EXPECT_THAT(Open(&store_, Seq(0))->Missing(), HasSubstr("was to be taken up sooner"));
+}
+
+TEST_F(LicenceTest, ARestartKeepsIt) {
+  std::string id;
+  for (int i = 0; i < 3; ++i) {
+    auto keeper = Open(&store_, Seq(static_cast<uint64_t>(i)));
+    EXPECT_EQ(keeper->Missing(), "") << i;
+    EXPECT_NE(InFile().id, id) << "each opening has its own";
+    id = InFile().id;
+  }
+}
+
+// --- What has none -----------------------------------------------------------------------------------------------------------------------
+
+TEST_F(LicenceTest, AnEmptyStoreInPlaceOfALostOne) {
+  Open(&store_, Seq(0));
+  storage::MemoryStore empty;
+  EXPECT_THAT(Open(&empty, Seq(0))->Missing(), HasSubstr("belongs to another store"));
+}
+
+TEST_F(LicenceTest, ACopyMadeBeforeARestart) {
+  Open(&store_, Seq(0));
+  std::unique_ptr<storage::MemoryStore> copy = store_.Crash(0);
+  Open(&store_, Seq(0));
+  EXPECT_THAT(Open(copy.get(), Seq(0))->Missing(), HasSubstr("of which this may be an older copy"));
+}
+
+TEST_F(LicenceTest, ACopyMadeBeforeARenewal) {
+  auto keeper = Open(&store_, Seq(0));
+  std::unique_ptr<storage::MemoryStore> copy = store_.Crash(0);
+  keeper->Renew(Seq(5));
+  EXPECT_EQ(InFile().size, Seq(0)) << "not before its time";
+  clock_.now += absl::Minutes(2);
+  keeper->Renew(Seq(5));
+  EXPECT_EQ(InFile().size, Seq(5));
+  EXPECT_THAT(Open(copy.get(), Seq(0))->Missing(), HasSubstr("of which this may be an older copy"));
+}
+
+TEST_F(LicenceTest, AStoreThatIsShorterThanItWas) {
+  Open(&store_, Seq(7));  // its licence was never used: not taken
+  ASSERT_EQ(InFile().id, "");
+  Open(&store_, Seq(0));
+  Open(&store_, Seq(7));
+  EXPECT_EQ(InFile().size, Seq(7));
+  EXPECT_THAT(Open(&store_, Seq(6))->Missing(), HasSubstr("knows of 7 entries, and this store has 6"));
+}
+
+TEST_F(LicenceTest, NoFileAndAnotherLogsFile) {
+  ASSERT_TRUE(file_->Replace(FormatLicence({.origin = "test.example/apac/2/main", .unused_until = clock_.now, .id = "", .size = {}})).ok());
+  EXPECT_THAT(Open(&store_, Seq(0))->Missing(), HasSubstr("is for log test.example/apac/2/main"));
+  ASSERT_TRUE(file_->Replace("fairlead licence v1\n").ok());
+  EXPECT_THAT(Open(&store_, Seq(0))->Missing(), HasSubstr("licence line 2"));
+  file_ = LicenceFileAt(folder_.path() + "/absent");
+  EXPECT_THAT(Open(&store_, Seq(0))->Missing(), HasSubstr("there is no " + folder_.path() + "/absent"));
+}
+
+// A crash between the writes to store and file, at each of them.
+TEST_F(LicenceTest, ACrashWhileItIsTakenLosesNothing) {
+  for (int writes = 0; writes < 3; ++writes) {
+    SCOPED_TRACE(writes);
+    storage::MemoryStore store;
+    Issue();
+    Open(&store, Seq(0));
+    int left = writes;
+    store.set_write_fault([&](storage::Sync) { return left-- > 0 ? absl::OkStatus() : absl::UnavailableError("crashed"); });
+    Open(&store, Seq(3));
+    store.set_write_fault(nullptr);
+    EXPECT_EQ(Open(&store, Seq(3))->Missing(), "");
+  }
+}
+
+// --- How it comes back -------------------------------------------------------------------------------------------------------------------
+
+TEST_F(LicenceTest, ComesWhenEveryPeersWordIsCovered) {
+  Open(&store_, Seq(0));
+  storage::MemoryStore empty;
+  auto keeper = Open(&empty, Seq(0));
+  EXPECT_THAT(keeper->Missing(), HasSubstr("it waits for csa, eame."));
+  EXPECT_FALSE(keeper->PeerHolds("csa", Seq(4), Seq(0)));
+  EXPECT_THAT(keeper->Missing(), HasSubstr("it waits for csa (4 entries), eame."));
+  EXPECT_FALSE(keeper->PeerHolds("eame", Seq(2), Seq(2)));
+  EXPECT_FALSE(keeper->PeerHolds("hq", Seq(2), Seq(2))) << "not a peer of the configuration";
+  EXPECT_THAT(keeper->Missing(), HasSubstr("it waits for csa (4 entries)."));
+  EXPECT_FALSE(keeper->PeerHolds("csa", Seq(4), Seq(3)));
+  EXPECT_TRUE(keeper->PeerHolds("csa", Seq(4), Seq(4)));
+  EXPECT_EQ(keeper->Missing(), "");
+  EXPECT_EQ(InFile().size, Seq(4));
+  EXPECT_EQ(Open(&empty, Seq(4))->Missing(), "");
+}
+
+TEST_F(LicenceTest, WithoutPeersItDoesNotComeBack) {
+  auto keeper = LicenceKeeper::Open({.file = file_.get(), .origin = kOrigin, .clock = &clock_}, &store_, Seq(9));
+  ASSERT_TRUE(keeper.ok());
+  EXPECT_FALSE((*keeper)->PeerHolds("csa", Seq(0), Seq(9)));
+  EXPECT_THAT((*keeper)->Missing(), HasSubstr("it has no peer to ask"));
+  EXPECT_THAT((*keeper)->Missing(), HasSubstr("begin a new epoch"));
+}
+
+// Nothing may be signed under a licence that could not be written down.
+TEST_F(LicenceTest, AFileThatCannotBeWrittenIsNoLicence) {
+  const std::string path = folder_.path() + "/sub/licence";
+  std::filesystem::create_directory(folder_.path() + "/sub");
+  file_ = LicenceFileAt(path);
+  Issue();
+  std::filesystem::create_directory(path + ".next");  // in the way
+  auto keeper = Open(&store_, Seq(0));
+  EXPECT_THAT(keeper->Missing(), HasSubstr(path));
+  EXPECT_THAT(keeper->Missing(), HasSubstr("cannot be made"));
+}
+
+}  // namespace
+}  // namespace fairlead::node

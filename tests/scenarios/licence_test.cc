@@ -1,0 +1,140 @@
+// A site whose store is lost, or an old copy of itself, takes no write before it holds all that was ever acknowledged at it.
+
+#include "api/licence.h"
+
+#include <filesystem>
+
+#include "certs/files.h"
+#include "tests/scenarios/scenario.h"
+
+namespace fairlead::scenarios {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+class LicenceScenario : public Scenario {
+ protected:
+  // Engagements that `site` has acknowledged.
+  std::vector<std::pair<std::string, std::string>> WriteSome(const std::string& site, size_t count) {
+    Writers writers(&cluster(), site, 2);
+    EXPECT_TRUE(Eventually([&] { return writers.acknowledged_count() >= count; }));
+    EXPECT_TRUE(Ok(writers.Stop()));
+    return writers.acknowledged();
+  }
+  void ExpectAllEverywhere(const std::vector<std::pair<std::string, std::string>>& acknowledged) {
+    for (const std::string& site : cluster().sites()) {
+      SCOPED_TRACE(site);
+      const auto tally = Count(cluster().Officer(site), acknowledged);
+      ASSERT_TRUE(Ok(tally));
+      EXPECT_EQ(tally->found, acknowledged.size());
+      EXPECT_EQ(tally->lost, 0u);
+      EXPECT_EQ(tally->duplicated, 0u);
+    }
+  }
+  void ExpectNoWriteIsTaken(const std::string& site, const std::string& why) {
+    const auto status = cluster().Status(site);
+    ASSERT_TRUE(Ok(status));
+    EXPECT_FALSE(status->writable());
+    EXPECT_THAT(status->unwritable_reason(), HasSubstr(why));
+    client::CallOptions call = AtSite(site);
+    call.timeout = absl::Seconds(1);
+    EXPECT_THAT(cluster().Officer(site).Call<v1::Country>("fairlead.v1.ReferenceService.CreateCountry", Chile(), call).status(),
+                FailsWith(absl::StatusCode::kUnavailable, "NODE_READ_ONLY"));
+  }
+  // Needs no other record.
+  static v1::CreateCountryRequest Chile() {
+    v1::CreateCountryRequest request;
+    request.set_country_id("CL");
+    request.mutable_country()->set_display_name("Chile");
+    request.mutable_country()->set_region(v1::REGION_CSA);
+    return request;
+  }
+  void AwaitWritable(const std::string& site) {
+    ASSERT_TRUE(Eventually([&] {
+      const auto status = cluster().Status(site);
+      return status.ok() && status->writable();
+    })) << cluster().Status(site)->unwritable_reason();
+  }
+};
+
+TEST_F(LicenceScenario, ASiteThatLostItsDiskComesBackFromItsPeers) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ASSERT_NO_FATAL_FAILURE(SeedCountries());
+  auto acknowledged = WriteSome("apac", 100);
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  cluster().Kill("apac");
+  fs::remove_all(cluster().data_folder("apac"));
+  for (const std::string peer : {"csa", "eame", "hq"}) cluster().SetLink("apac", peer, LinkState::kCut);
+  ASSERT_TRUE(Ok(cluster().StartNode("apac")));
+  ASSERT_NO_FATAL_FAILURE(ExpectNoWriteIsTaken("apac", "waits for csa, eame, hq"));
+
+  // Two of three have all there is, but the third might have had more.
+  cluster().SetLink("apac", "csa", LinkState::kOpen);
+  cluster().SetLink("apac", "eame", LinkState::kOpen);
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  ASSERT_TRUE(Eventually([&] { return cluster().Status("apac")->unwritable_reason().find("waits for hq.") != std::string::npos; }));
+  ASSERT_NO_FATAL_FAILURE(ExpectNoWriteIsTaken("apac", "waits for hq."));
+
+  cluster().SetLink("apac", "hq", LinkState::kOpen);
+  ASSERT_NO_FATAL_FAILURE(AwaitWritable("apac"));
+  const auto more = WriteSome("apac", 20);
+  acknowledged.insert(acknowledged.end(), more.begin(), more.end());
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  ExpectAllEverywhere(acknowledged);
+}
+
+TEST_F(LicenceScenario, ANodeOnAnOldCopyRecoversItsTail) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ASSERT_NO_FATAL_FAILURE(SeedCountries());
+  auto acknowledged = WriteSome("eame", 50);
+  ASSERT_TRUE(Ok(cluster().Stop("eame")));
+  const fs::path copy = fs::path(cluster().folder("eame")) / "copy";
+  fs::copy(cluster().data_folder("eame"), copy, fs::copy_options::recursive);
+  ASSERT_TRUE(Ok(cluster().StartNode("eame")));
+  auto more = WriteSome("eame", 50);
+  acknowledged.insert(acknowledged.end(), more.begin(), more.end());
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  cluster().Kill("eame");
+  fs::remove_all(cluster().data_folder("eame"));
+  fs::rename(copy, cluster().data_folder("eame"));
+  for (const std::string peer : {"apac", "csa", "hq"}) cluster().SetLink("eame", peer, LinkState::kCut);
+  ASSERT_TRUE(Ok(cluster().StartNode("eame")));
+  ASSERT_NO_FATAL_FAILURE(ExpectNoWriteIsTaken("eame", "this may be an older copy"));
+  for (const std::string peer : {"apac", "csa", "hq"}) cluster().SetLink("eame", peer, LinkState::kOpen);
+  ASSERT_NO_FATAL_FAILURE(AwaitWritable("eame"));
+  more = WriteSome("eame", 20);
+  acknowledged.insert(acknowledged.end(), more.begin(), more.end());
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  ExpectAllEverywhere(acknowledged);
+}
+
+TEST_F(LicenceScenario, ANewEpochGoesOnWithoutThePeers) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ASSERT_NO_FATAL_FAILURE(SeedCountries());
+  auto acknowledged = WriteSome("csa", 50);
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  cluster().Kill("csa");
+  fs::remove_all(cluster().data_folder("csa"));
+  cluster().SetLinks("csa", LinkState::kCut);
+  ASSERT_TRUE(Ok(cluster().BeginEpoch("csa")));
+  ASSERT_TRUE(Ok(cluster().StartNode("csa")));
+  ASSERT_NO_FATAL_FAILURE(AwaitWritable("csa"));
+  ASSERT_TRUE(Ok(cluster().Officer("csa").Call<v1::Country>("fairlead.v1.ReferenceService.CreateCountry", Chile(), AtSite("csa"))));
+
+  // The others take up the new roster one by one; until then they leave the new log alone.
+  cluster().SetLinks("csa", LinkState::kOpen);
+  for (const std::string site : {"apac", "eame", "hq"}) {
+    ASSERT_TRUE(Ok(cluster().Stop(site)));
+    ASSERT_TRUE(Ok(cluster().StartNode(site)));
+  }
+  const auto more = WriteSome("csa", 20);
+  acknowledged.insert(acknowledged.end(), more.begin(), more.end());
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  ExpectAllEverywhere(acknowledged);
+  for (const std::string& site : cluster().sites()) EXPECT_TRUE(Ok(GetCountry(cluster().Officer(site), "countries/CL"))) << site;
+}
+
+}  // namespace
+}  // namespace fairlead::scenarios
