@@ -17,10 +17,6 @@ namespace {
 
 constexpr size_t kPruneMax = 10000;  // request ids forgotten in one batch
 
-constexpr const char* kCauseWithheld = "WITHHELD";
-constexpr const char* kCauseInvalid = "INVALID";
-constexpr const char* kCauseUnknownKind = "UNKNOWN_KIND";
-
 std::string DigestElement(const std::string& name, const std::string& state) {
   std::string element;
   PutBytes(&element, name);
@@ -129,12 +125,16 @@ absl::Status Committer::Assembly::AppendEntry(Dot dot, Hlc time, const std::stri
   });
   uint64_t size = (*frontier)->size();
   if (waiting_sizes_[dot.log].contains(size)) checkpoint_roots_[dot.log][size] = (*frontier)->Root();
-  batch_->Put(Cf::kJournal, storage::JournalKey(committed_.journal_end), key);
-  ++committed_.journal_end;
+  AppendToJournal(key);
   committed_.applied.Set(dot.log, Seq(size));
   committed_.last_time = std::max(committed_.last_time, time);
-  changed_ = true;
   return absl::OkStatus();
+}
+
+void Committer::Assembly::AppendToJournal(const std::string& dot_key) {
+  batch_->Put(Cf::kJournal, storage::JournalKey(committed_.journal_end), dot_key);
+  ++committed_.journal_end;
+  changed_ = true;
 }
 
 absl::StatusOr<std::map<std::string, RecordState>> Committer::Assembly::Outcome(const std::vector<Mutation>& mutations,
@@ -182,7 +182,7 @@ void Committer::Assembly::RememberRequest(const std::string& actor, const std::s
   requests_[key] = value;
 }
 
-void Committer::Assembly::MakeOpaque(Dot dot, const std::string& cause, const std::string& detail) {
+void Committer::Assembly::MakeOpaque(Dot dot, std::string_view cause, std::string_view detail) {
   std::string value;
   PutBytes(&value, cause);
   PutBytes(&value, detail);
@@ -338,20 +338,16 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
     result.status = AppendEntry(dot, entry.header.time, entry.header_bytes, entry.payload ? &*entry.payload : nullptr);
     if (!result.status.ok()) return result;
     const std::optional<DecodedPayload>& decoded = work.payloads[result.applied];
-    if (!decoded) {
+    if (!decoded && entry.header.audience.Includes(committer_.site_)) {
+      MakeOpaque(dot, kCausePending, "no peer has given the payload yet");
+      batch_->Put(Cf::kMeta, std::string(storage::kMetaWantedPrefix) + storage::DotKey(dot), {});
+      ++committed_.wanted;
+    } else if (!decoded) {
       MakeOpaque(dot, kCauseWithheld, "the payload is not for this site");
-      continue;
-    }
-    absl::Status folded =
-        decoded->status.ok() ? FoldPayload(decoded->payload, decoded->mutation_ids, entry.header.time, dot) : decoded->status;
-    if (folded.ok()) continue;
-    if (folded.code() == absl::StatusCode::kUnimplemented) {
-      MakeOpaque(dot, kCauseUnknownKind, std::string(folded.message()));
-    } else if (folded.code() == absl::StatusCode::kInvalidArgument || !decoded->status.ok()) {
-      MakeOpaque(dot, kCauseInvalid, std::string(folded.message()));
     } else {
-      result.status = folded;  // this node's store is at fault, not the entry: nothing of the batch may be written
-      return result;
+      // This node's store may be at fault, not the entry: then nothing of the batch may be written.
+      result.status = FoldOrMakeOpaque(*decoded, entry.header.time, dot);
+      if (!result.status.ok()) return result;
     }
   }
   if (!work.batch.journal_instance.empty()) {
@@ -361,6 +357,41 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
     batch_->Put(Cf::kLinks, work.batch.peer, position);
   }
   return result;
+}
+
+absl::Status Committer::Assembly::FoldOrMakeOpaque(const DecodedPayload& decoded, Hlc time, Dot dot) {
+  absl::Status folded = decoded.status.ok() ? FoldPayload(decoded.payload, decoded.mutation_ids, time, dot) : decoded.status;
+  if (folded.ok()) return folded;
+  if (folded.code() == absl::StatusCode::kUnimplemented) {
+    MakeOpaque(dot, kCauseUnknownKind, std::string(folded.message()));
+  } else if (folded.code() == absl::StatusCode::kInvalidArgument || !decoded.status.ok()) {
+    MakeOpaque(dot, kCauseInvalid, std::string(folded.message()));
+  } else {
+    return folded;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Committer::Assembly::AddLate(const LatePayload& late) {
+  const std::string key = storage::DotKey(late.dot);
+  // Of those in the queue no two are of one entry, so the store tells what this batch began with.
+  auto opaque = committer_.store_->Get(Cf::kOpaque, key);
+  if (!opaque.ok()) return opaque.status();
+  if (!opaque->has_value() || payloads_.contains(late.dot)) return absl::OkStatus();
+  const std::string wanted_key = std::string(storage::kMetaWantedPrefix) + key;
+  auto wanted = committer_.store_->Get(Cf::kMeta, wanted_key);
+  if (!wanted.ok()) return wanted.status();
+  if (wanted->has_value()) {
+    batch_->Delete(Cf::kMeta, wanted_key);
+    --committed_.wanted;
+  }
+  batch_->Put(Cf::kPayloads, key, late.bytes);
+  batch_->Delete(Cf::kOpaque, key);
+  --committed_.opaque;
+  absl::Status folded = FoldOrMakeOpaque(late.decoded, late.time, late.dot);
+  if (!folded.ok()) return folded;
+  AppendToJournal(key);
+  return absl::OkStatus();
 }
 
 absl::Status Committer::Assembly::PruneRequests(uint64_t before_ms) {

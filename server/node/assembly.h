@@ -31,6 +31,8 @@ class Committer::Assembly {
   absl::StatusOr<WriteResult> AddLocal(const LocalWrite& write);
   // Folds the entries of a peer's batch that can be applied: a prefix.
   replication::ApplyResult AddRemote(const RemoteWork& work);
+  // Folds an entry that was opaque; nothing when it is not opaque any more. The journal gets it again: what it says is new here.
+  absl::Status AddLate(const LatePayload& late);
   // Forgets request ids older than the horizon, a bounded number of them.
   absl::Status PruneRequests(uint64_t before_ms);
 
@@ -65,7 +67,10 @@ class Committer::Assembly {
                                                              Hlc time, Dot dot);
   void Adopt(std::map<std::string, RecordState> states, const Payload& payload, Hlc time, Dot dot);
   void RememberRequest(const std::string& actor, const std::string& request_id, const std::array<uint8_t, 16>& digest, Dot dot);
-  void MakeOpaque(Dot dot, const std::string& cause, const std::string& detail);
+  // Folds an entry's payload, or lists the entry as opaque when it is at fault. The error is this node's.
+  absl::Status FoldOrMakeOpaque(const DecodedPayload& decoded, Hlc time, Dot dot);
+  void MakeOpaque(Dot dot, std::string_view cause, std::string_view detail);
+  void AppendToJournal(const std::string& dot_key);
   absl::StatusOr<Audience> AudienceOf(const std::map<std::string, RecordState>& states) const;
   std::string ClassOf(const RecordState& state) const;
   std::optional<std::string> FetchValue(const ValueId& id, Dot dot) const;
@@ -85,6 +90,12 @@ class Committer::Assembly {
   std::map<LogId, std::set<uint64_t>> waiting_sizes_;
   std::map<LogId, std::map<uint64_t, Digest>> checkpoint_roots_;
 };
+
+// Why an entry is opaque (NodeService.ListOpaqueEntries).
+inline constexpr std::string_view kCauseWithheld = "WITHHELD";         // this site is not in its audience
+inline constexpr std::string_view kCausePending = "PENDING";           // this site is, and no peer has given the payload yet
+inline constexpr std::string_view kCauseInvalid = "INVALID";           // malformed, or contradicts its record
+inline constexpr std::string_view kCauseUnknownKind = "UNKNOWN_KIND";  // of a later version of the fold
 
 // Key in Cf::kRequests.
 std::string RequestKey(std::string_view actor, std::string_view request_id);

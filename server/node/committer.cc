@@ -17,6 +17,7 @@ using storage::Cf;
 namespace {
 
 constexpr absl::Duration kPruneInterval = absl::Hours(1);
+constexpr size_t kLatePayloadsMax = 1024;  // that wait in the queue; more are dropped, and wanted still
 constexpr int64_t kRequestAheadMsMax = 24 * 3600 * 1000;  // a caller's clock may be this far ahead
 
 absl::Status ToWriteError(const absl::Status& status) {
@@ -76,10 +77,16 @@ absl::Status Committer::Load() {
   for (opaque->SeekToFirst(); opaque->Valid(); opaque->Next()) ++committed.opaque;
   if (!opaque->status().ok()) return opaque->status();
 
-  absl::MutexLock lock(&committed_mu_);
-  committed_ = std::move(committed);
-  figures_ = std::move(figures);
-  return absl::OkStatus();
+  auto wanted = store_->Iterate(Cf::kMeta, storage::kMetaWantedPrefix, storage::PrefixEnd(storage::kMetaWantedPrefix));
+  for (wanted->SeekToFirst(); wanted->Valid(); wanted->Next()) ++committed.wanted;
+  if (!wanted->status().ok()) return wanted->status();
+
+  {
+    absl::MutexLock lock(&committed_mu_);
+    committed_ = std::move(committed);
+    figures_ = std::move(figures);
+  }
+  return RetryUnknown();
 }
 
 void Committer::Write(WriteRequest request, WriteCallback done) {
@@ -114,6 +121,73 @@ void Committer::Write(WriteRequest request, WriteCallback done) {
   Enqueue(std::move(write));
 }
 
+Committer::DecodedPayload Committer::Decode(std::string_view bytes) const {
+  DecodedPayload decoded;
+  auto payload = DecodePayload(bytes);
+  decoded.status = payload.status();
+  if (!payload.ok()) return decoded;
+  decoded.payload = *std::move(payload);
+  for (size_t i = 0; i < decoded.payload.mutations.size(); ++i) {
+    decoded.mutation_ids.push_back(MutationIdOf(options_.roster.network(), decoded.payload, i));
+  }
+  return decoded;
+}
+
+std::vector<Dot> Committer::WantedPayloads(std::optional<Dot> after, size_t max) const {
+  std::vector<Dot> wanted;
+  {
+    absl::MutexLock lock(&committed_mu_);
+    if (committed_.wanted == 0) return wanted;
+  }
+  const std::string prefix(storage::kMetaWantedPrefix);
+  const std::string from = after ? prefix + storage::DotKey({after->log, after->seq + 1}) : prefix;
+  auto it = store_->Iterate(Cf::kMeta, from, storage::PrefixEnd(prefix));
+  for (it->SeekToFirst(); it->Valid() && wanted.size() < max; it->Next()) {
+    Reader key(it->key().substr(prefix.size()));
+    const LogId log(key.U32());
+    wanted.push_back({log, Seq(key.U64())});
+  }
+  return wanted;
+}
+
+absl::Status Committer::TakePayload(Dot dot, std::string payload) {
+  auto opaque = store_->Get(Cf::kOpaque, storage::DotKey(dot));
+  if (!opaque.ok() || !opaque->has_value()) return absl::OkStatus();  // it came from another peer
+  auto headers = LogBook(*store_).Headers(dot.log, dot.seq, dot.seq + 1);
+  if (!headers.ok()) return absl::OkStatus();  // this node's fault, not the peer's
+  auto header = DecodeHeader(headers->front());
+  if (!header.ok()) return absl::OkStatus();
+  if (Sha256(payload) != header->payload_digest) return absl::InvalidArgumentError("the payload is not the one its header names");
+  if (!header->audience.Includes(site_)) return absl::OkStatus();  // what this site should not have is not kept
+  LatePayload late{dot, header->time, std::move(payload), {}};
+  late.decoded = Decode(late.bytes);
+  Enqueue(std::move(late));
+  return absl::OkStatus();
+}
+
+absl::Status Committer::RetryUnknown() {
+  auto it = store_->Iterate(Cf::kOpaque, {}, {});
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    if (Reader(it->value()).Bytes() != kCauseUnknownKind) continue;
+    Reader key(it->key());
+    const LogId log(key.U32());
+    const Dot dot{log, Seq(key.U64())};
+    auto payload = LogBook(*store_).Payload(dot);
+    if (!payload.ok()) return payload.status();
+    if (!payload->has_value()) continue;
+    DecodedPayload decoded = Decode(**payload);
+    if (!decoded.status.ok()) continue;
+    const std::vector<Mutation>& mutations = decoded.payload.mutations;
+    if (!std::all_of(mutations.begin(), mutations.end(), [](const Mutation& m) { return CheckFoldable(m, nullptr).ok(); })) continue;
+    auto headers = LogBook(*store_).Headers(dot.log, dot.seq, dot.seq + 1);
+    if (!headers.ok()) return headers.status();
+    auto header = DecodeHeader(headers->front());
+    if (!header.ok()) return header.status();
+    Enqueue(LatePayload{dot, header->time, **std::move(payload), std::move(decoded)});
+  }
+  return it->status();
+}
+
 void Committer::ApplyRemote(replication::RemoteBatch batch, std::function<void(replication::ApplyResult)> done) {
   RemoteWork work;
   work.payloads.reserve(batch.entries.size());
@@ -122,14 +196,7 @@ void Committer::ApplyRemote(replication::RemoteBatch batch, std::function<void(r
       work.payloads.push_back(std::nullopt);
       continue;
     }
-    DecodedPayload& decoded = *work.payloads.emplace_back(DecodedPayload{});
-    auto payload = DecodePayload(*entry.payload);
-    decoded.status = payload.status();
-    if (!payload.ok()) continue;
-    decoded.payload = *std::move(payload);
-    for (size_t i = 0; i < decoded.payload.mutations.size(); ++i) {
-      decoded.mutation_ids.push_back(MutationIdOf(options_.roster.network(), decoded.payload, i));
-    }
+    work.payloads.push_back(Decode(*entry.payload));
   }
   for (const replication::VerifiedCheckpoint& checkpoint : batch.checkpoints) witness_->Offer(checkpoint);
   work.batch = std::move(batch);
@@ -149,6 +216,7 @@ absl::StatusOr<std::optional<Dot>> Committer::FindRequest(std::string_view actor
 
 size_t Committer::CostOf(const Work& work) const {
   if (const auto* write = std::get_if<LocalWrite>(&work)) return write->payload_bytes.size();
+  if (const auto* late = std::get_if<LatePayload>(&work)) return late->bytes.size();
   size_t bytes = 0;
   for (const replication::VerifiedEntry& entry : std::get<RemoteWork>(work).batch.entries) {
     bytes += entry.header_bytes.size() + (entry.payload ? entry.payload->size() : 0);
@@ -161,6 +229,12 @@ void Committer::Enqueue(Work work) {
   absl::Status refused;
   {
     absl::MutexLock lock(&queue_mu_);
+    if (const auto* late = std::get_if<LatePayload>(&work)) {
+      // Nobody waits for its result. One that is dropped is wanted still.
+      if (stopped_ || late_.size() == kLatePayloadsMax || !late_.insert(late->dot).second) return;
+      queue_.push_back(std::move(work));
+      return;
+    }
     if (stopped_) {
       refused = Error(Reason::kShuttingDown, "the node is shutting down");
     } else if (local && queued_entries_ >= options_.queue_entries_max) {
@@ -186,6 +260,7 @@ bool Committer::CommitOnce() {
     while (!queue_.empty() && works.size() < options_.batch_entries_max && bytes < options_.batch_bytes_max) {
       bytes += CostOf(queue_.front());
       if (std::holds_alternative<LocalWrite>(queue_.front())) --queued_entries_;
+      if (const auto* late = std::get_if<LatePayload>(&queue_.front())) late_.erase(late->dot);
       works.push_back(std::move(queue_.front()));
       queue_.pop_front();
     }
@@ -205,6 +280,10 @@ bool Committer::CommitOnce() {
   for (size_t i = 0; i < works.size() && status.ok(); ++i) {
     if (auto* write = std::get_if<LocalWrite>(&works[i])) {
       written[i] = assembly.AddLocal(*write);
+      continue;
+    }
+    if (const auto* late = std::get_if<LatePayload>(&works[i])) {
+      status = assembly.AddLate(*late);
       continue;
     }
     applied[i] = assembly.AddRemote(std::get<RemoteWork>(works[i]));
@@ -239,10 +318,10 @@ bool Committer::CommitOnce() {
     for (Work& work : works) {
       if (auto* write = std::get_if<LocalWrite>(&work)) {
         Complete([done = std::move(write->done), error] { done(error); });
-      } else {
+      } else if (auto* remote = std::get_if<RemoteWork>(&work)) {
         // The entries are not at fault: they are offered again.
         std::string message(error.message());
-        Complete([done = std::move(std::get<RemoteWork>(work).done), message] { done({0, absl::UnavailableError(message)}); });
+        Complete([done = std::move(remote->done), message] { done({0, absl::UnavailableError(message)}); });
       }
     }
     return true;
@@ -265,8 +344,8 @@ bool Committer::CommitOnce() {
   for (size_t i = 0; i < works.size(); ++i) {
     if (auto* write = std::get_if<LocalWrite>(&works[i])) {
       Complete([done = std::move(write->done), result = std::move(written[i])]() mutable { done(std::move(result)); });
-    } else {
-      Complete([done = std::move(std::get<RemoteWork>(works[i]).done), result = std::move(applied[i])] { done(result); });
+    } else if (auto* remote = std::get_if<RemoteWork>(&works[i])) {
+      Complete([done = std::move(remote->done), result = std::move(applied[i])] { done(result); });
     }
   }
   for (auto& [log, frontier] : assembly.frontiers()) {

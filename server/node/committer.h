@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -51,6 +52,8 @@ class Committer {
 
   void Write(WriteRequest request, WriteCallback done);
   void ApplyRemote(replication::RemoteBatch batch, std::function<void(replication::ApplyResult)> done);
+  std::vector<Dot> WantedPayloads(std::optional<Dot> after, size_t max) const;
+  absl::Status TakePayload(Dot dot, std::string payload);
   absl::StatusOr<std::optional<Dot>> FindRequest(std::string_view actor, std::string_view request_id,
                                                  const std::array<uint8_t, 16>& digest) const;
 
@@ -96,7 +99,14 @@ class Committer {
     std::vector<std::optional<DecodedPayload>> payloads;  // nullopt: withheld
     std::function<void(replication::ApplyResult)> done;
   };
-  using Work = std::variant<LocalWrite, RemoteWork>;
+  // The payload of an entry that was applied without it, or could not be folded.
+  struct LatePayload {
+    Dot dot;
+    Hlc time;
+    std::string bytes;
+    DecodedPayload decoded;
+  };
+  using Work = std::variant<LocalWrite, RemoteWork, LatePayload>;
   // What is committed, as readers see it. Changes all at once after each batch.
   struct Committed {
     VersionVector applied;
@@ -104,9 +114,13 @@ class Committer {
     Hlc last_time;
     std::map<std::string, ClassState> classes;
     int64_t opaque = 0;
+    int64_t wanted = 0;
   };
   class Assembly;  // one batch in the making
 
+  DecodedPayload Decode(std::string_view payload) const;
+  // Enqueues again what an older program could not fold and this one can.
+  absl::Status RetryUnknown();
   size_t CostOf(const Work& work) const;
   void Enqueue(Work work);
   void Complete(std::function<void()> completion);
@@ -125,6 +139,7 @@ class Committer {
   mutable absl::Mutex queue_mu_;
   std::deque<Work> queue_ ABSL_GUARDED_BY(queue_mu_);
   size_t queued_entries_ ABSL_GUARDED_BY(queue_mu_) = 0;
+  std::set<Dot> late_ ABSL_GUARDED_BY(queue_mu_);  // of the LatePayloads in the queue
   bool stopped_ ABSL_GUARDED_BY(queue_mu_) = false;
 
   mutable absl::Mutex committed_mu_;

@@ -113,6 +113,9 @@ absl::Status Node::SignTail() {
   return absl::OkStatus();
 }
 
+std::vector<Dot> Node::WantedPayloads(std::optional<Dot> after, size_t max) const { return committer_->WantedPayloads(after, max); }
+absl::Status Node::TakePayload(Dot dot, std::string payload) { return committer_->TakePayload(dot, std::move(payload)); }
+
 void Node::PeerHolds(const std::string& peer, Seq size) {
   if (licence_ == nullptr || !licence_->PeerHolds(peer, size, Applied().Get(own_log_))) return;
   witness_->AllowOwn();

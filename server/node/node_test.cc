@@ -363,7 +363,7 @@ TEST_F(NodeTest, AnEntryThatCannotBeFoldedIsOpaqueAndTheRestFlows) {
   EXPECT_EQ(hq.node->Applied().Get(LogId(1)), Seq(3));
   auto opaque = hq.node->OpaqueEntries(std::nullopt, 10);
   ASSERT_THAT(opaque, SizeIs(2));
-  EXPECT_EQ(opaque[0].cause, "WITHHELD");
+  EXPECT_EQ(opaque[0].cause, "PENDING");
   EXPECT_EQ(opaque[1].cause, "UNKNOWN_KIND");
   EXPECT_THAT(hq.node->OpaqueEntries(opaque[0].dot, 10), SizeIs(1));
   EXPECT_EQ(hq.node->OpaqueCount(), 2);

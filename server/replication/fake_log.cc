@@ -348,6 +348,28 @@ std::optional<std::pair<std::string, Position>> FakeNode::ResumePosition(const s
   return found->second;
 }
 
+std::vector<Dot> FakeNode::WantedPayloads(std::optional<Dot> after, size_t max) const {
+  absl::MutexLock lock(&mu_);
+  std::vector<Dot> wanted;
+  for (const auto& [id, log] : logs_) {
+    for (size_t i = 0; i < log.headers.size() && wanted.size() < max; ++i) {
+      const Dot dot{id, Seq(i)};
+      if (log.payloads[i] || (after && dot <= *after)) continue;
+      if (DecodeHeader(log.headers[i])->audience.Includes(site_)) wanted.push_back(dot);
+    }
+  }
+  return wanted;
+}
+
+absl::Status FakeNode::TakePayload(Dot dot, std::string payload) {
+  absl::MutexLock lock(&mu_);
+  Log& log = logs_[dot.log];
+  EXPECT_LT(dot.seq.value(), log.headers.size());
+  if (Sha256(payload) != DecodeHeader(log.headers[dot.seq.value()])->payload_digest) return absl::InvalidArgumentError("another payload");
+  log.payloads[dot.seq.value()] = std::move(payload);
+  return absl::OkStatus();
+}
+
 void FakeNode::PeerHolds(const std::string& peer, Seq size) {
   absl::MutexLock lock(&mu_);
   peer_holds_[peer] = size;

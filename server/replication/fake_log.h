@@ -85,6 +85,8 @@ class FakeNode : public LogSource, public EntrySink {
   absl::Status TakeCosignature(LogId log, const std::string& note) override;
   void ReportFork(LogId log, const std::string& checkpoint_note, const std::string& how) override;
   std::optional<std::pair<std::string, Position>> ResumePosition(const std::string& peer) const override;
+  std::vector<Dot> WantedPayloads(std::optional<Dot> after, size_t max) const override;
+  absl::Status TakePayload(Dot dot, std::string payload) override;
   void PeerHolds(const std::string& peer, Seq size) override;
   // What `peer` last said that it holds of this site's own log; nullopt when it has not.
   std::optional<Seq> PeerHeld(const std::string& peer) const;

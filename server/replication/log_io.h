@@ -104,6 +104,11 @@ class EntrySink {
   virtual void ReportFork(LogId log, const std::string& checkpoint_note, const std::string& how) = 0;
   // Where to continue from `peer`: its journal instance and position; nullopt at the first contact.
   virtual std::optional<std::pair<std::string, Position>> ResumePosition(const std::string& peer) const = 0;
+  // Entries applied here without their payload, though this site is in their audience: at most `max`, in order, after `after`.
+  virtual std::vector<Dot> WantedPayloads(std::optional<Dot> after, size_t max) const = 0;
+  // A payload that was wanted. Enqueues; what is not kept now is wanted still. INVALID_ARGUMENT when it is not the one that the entry's
+  // header names.
+  virtual absl::Status TakePayload(Dot dot, std::string payload) = 0;
   // `peer` has said how much of this site's own log it holds, and its history is the one held here as far as both go.
   virtual void PeerHolds(const std::string& peer, Seq size) = 0;
 };

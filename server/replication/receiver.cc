@@ -136,6 +136,8 @@ absl::Status Receiver::Dispatch(v1::ReplicateResponse message, absl::Time now) {
     case v1::ReplicateResponse::kFork:
       if (absl::Status status = RefreshApplied(now); !status.ok()) return status;
       return TakeFork(message.fork(), now);
+    case v1::ReplicateResponse::kWanted:
+      return TakeWanted(std::move(*message.mutable_wanted()), bytes, now);
     case v1::ReplicateResponse::MESSAGE_NOT_SET:
       break;
   }
@@ -225,6 +227,22 @@ void Receiver::TakeCosignature(const v1::Cosignature& cosignature, absl::Time no
   } else {
     NoteError(status, now);
   }
+}
+
+absl::Status Receiver::TakeWanted(v1::PayloadFrame payload, int64_t bytes, absl::Time now) {
+  if (credit_left_ <= 0) return Misplaced("a wanted payload without credit");
+  credit_left_ -= bytes;
+  credit_due_ += bytes;
+  auto found = logs_.find(LogId(payload.log()));
+  if (found == logs_.end()) return Misplaced(fmt::format("a payload of the unknown log {}", payload.log()));
+  LogIn& log = found->second;
+  if (!log.Open()) return absl::OkStatus();
+  absl::Status taken = sink_->TakePayload({log.log->id, Seq(payload.seq())}, std::move(*payload.mutable_payload()));
+  if (!taken.ok()) {
+    Refuse(&log, LogError(Reason::kSignatureInvalid, *log.log, fmt::format("entry {}: {}", payload.seq(), std::string(taken.message()))),
+           now);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Receiver::TakeEntries(v1::Entries entries, int64_t bytes, absl::Time now) {
@@ -534,6 +552,7 @@ absl::Status Receiver::OnTick(absl::Time now) {
   if (now - last_ping_ >= options_.heartbeat_interval) {
     last_ping_ = now;
     ping_due_ = true;
+    want_due_ = true;
   }
   gossip_due_ = true;
   if (batch_ && !batch_out_) batch_due_ = true;
@@ -610,6 +629,19 @@ absl::StatusOr<bool> Receiver::Pump(absl::Time now, v1::ReplicateRequest* out) {
     out->mutable_cosignature()->set_log(log.value());
     out->mutable_cosignature()->set_note(*std::move(note));
     return true;
+  }
+  if (want_due_) {
+    want_due_ = false;
+    std::vector<Dot> wanted = sink_->WantedPayloads(want_after_, kWantedEntriesMax);
+    if (wanted.empty() && want_after_) wanted = sink_->WantedPayloads(std::nullopt, kWantedEntriesMax);
+    want_after_.reset();
+    if (wanted.size() == kWantedEntriesMax) want_after_ = wanted.back();
+    for (const Dot& dot : wanted) {
+      v1::EntryPosition* entry = out->mutable_want()->add_entries();
+      entry->set_log(dot.log.value());
+      entry->set_seq(dot.seq.value());
+    }
+    if (!wanted.empty()) return true;
   }
   if (gossip_due_ && gossip_.empty()) {
     gossip_due_ = false;

@@ -118,6 +118,7 @@ class Receiver {
   absl::Status TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states, absl::Time now);
   absl::Status TakeFork(const v1::Fork& fork, absl::Time now);
   void TakeCosignature(const v1::Cosignature& cosignature, absl::Time now);
+  absl::Status TakeWanted(v1::PayloadFrame payload, int64_t bytes, absl::Time now);
 
   absl::Status TakeResult(const ApplyResult& result, absl::Time now);
   absl::Status RefreshApplied(absl::Time now);
@@ -172,6 +173,8 @@ class Receiver {
   absl::Time last_ping_ = absl::InfinitePast();
   absl::Time last_heard_ = absl::InfinitePast();
   std::deque<LogId> evidence_due_;
+  bool want_due_ = false;
+  std::optional<Dot> want_after_;  // the last that was asked for, while there are more
   bool gossip_due_ = false;
   uint64_t gossip_version_ = 0;
   std::deque<HeldCosignature> gossip_;

@@ -42,6 +42,9 @@ absl::Status Sender::OnMessage(const v1::ReplicateRequest& message, absl::Time n
     case v1::ReplicateRequest::kPing:
       pong_due_ = message.ping().number();
       return absl::OkStatus();
+    case v1::ReplicateRequest::kWant:
+      TakeWant(message.want());
+      return absl::OkStatus();
     case v1::ReplicateRequest::MESSAGE_NOT_SET:
       break;
   }
@@ -131,6 +134,38 @@ void Sender::TakeCosignature(const v1::Cosignature& cosignature) {
   sink_->TakeCosignature(log.log->id, cosignature.note()).IgnoreError();
 }
 
+void Sender::TakeWant(const v1::Want& want) {
+  wanted_.clear();
+  for (const v1::EntryPosition& entry : want.entries()) {
+    if (wanted_.size() == kWantedEntriesMax) break;
+    wanted_.push_back({LogId(entry.log()), Seq(entry.seq())});
+  }
+}
+
+absl::StatusOr<bool> Sender::PutWanted(v1::ReplicateResponse* out) {
+  const VersionVector applied = source_->Applied();
+  while (credit_ > 0 && !wanted_.empty()) {
+    const Dot dot = wanted_.front();
+    wanted_.pop_front();
+    auto found = logs_.find(dot.log);
+    if (found == logs_.end() || found->second.forked || source_->Quarantined(dot.log) || dot.seq >= applied.Get(dot.log)) continue;
+    auto headers = source_->ReadHeaders(dot.log, dot.seq, dot.seq + 1);
+    if (!headers.ok()) return headers.status();
+    auto header = DecodeHeader(headers->front());
+    if (!header.ok()) return header.status();
+    if (!header->audience.Includes(receiver_)) continue;
+    auto payload = source_->ReadPayload(dot);
+    if (!payload.ok()) return payload.status();
+    if (!payload->has_value()) continue;
+    out->mutable_wanted()->set_log(dot.log.value());
+    out->mutable_wanted()->set_seq(dot.seq.value());
+    out->mutable_wanted()->set_payload(**std::move(payload));
+    credit_ -= static_cast<int64_t>(out->ByteSizeLong());
+    return true;
+  }
+  return false;
+}
+
 void Sender::OnJournalAdvanced(absl::Time) {
   holds_recheck_ = true;
   gossip_due_ = true;
@@ -208,6 +243,8 @@ absl::StatusOr<bool> Sender::Pump(absl::Time now, v1::ReplicateResponse* out) {
     gossip_.pop_front();
     return true;
   }
+  auto put = PutWanted(out);
+  if (!put.ok() || *put) return put;
   return PutEntries(now, out);
 }
 

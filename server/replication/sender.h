@@ -36,6 +36,7 @@
 namespace fairlead::replication {
 
 inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr size_t kWantedEntriesMax = 1024;  // of one Want
 
 struct SenderOptions {
   size_t frame_bytes_max = 1 << 20;  // a larger single package or payload makes a frame of its own
@@ -91,6 +92,9 @@ class Sender {
   absl::Status TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states,
                           const google::protobuf::RepeatedField<uint32_t>& direct_logs);
   void TakeCosignature(const v1::Cosignature& cosignature);
+  void TakeWant(const v1::Want& want);
+  // The next wanted payload that is held here and due to the receiver.
+  absl::StatusOr<bool> PutWanted(v1::ReplicateResponse* out);
   absl::Status PutHeartbeat(absl::Time now, v1::ReplicateResponse* out);
   absl::Status PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out) const;
 
@@ -138,6 +142,7 @@ class Sender {
   bool gossip_due_ = false;
   uint64_t gossip_version_ = 0;
   std::deque<HeldCosignature> gossip_;
+  std::deque<Dot> wanted_;
 };
 
 }  // namespace fairlead::replication
