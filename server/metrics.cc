@@ -1,9 +1,15 @@
 #include "server/metrics.h"
 
+#include <absl/synchronization/notification.h>
 #include <fmt/format.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <exception>
 #include <map>
+#include <thread>
+#include <utility>
 
 namespace fairlead {
 namespace {
@@ -28,6 +34,21 @@ const char* KindName(rpc::IdentityKind kind) {
       return "gateway";
   }
   return "unknown";
+}
+
+// Connects to host:port and closes at once.
+void Knock(const std::string& host, int port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(host.empty() ? nullptr : host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) return;
+  const int fd = socket(found->ai_family, found->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, found->ai_protocol);
+  if (fd >= 0) {
+    if (connect(fd, found->ai_addr, found->ai_addrlen) == 0) shutdown(fd, SHUT_RDWR);
+    close(fd);
+  }
+  freeaddrinfo(found);
 }
 
 class FamilyOf {
@@ -133,7 +154,24 @@ absl::Status Metrics::Serve(const std::string& address, Sources sources) {
   }
   exposer_->RegisterCollectable(registry_);
   exposer_->RegisterCollectable(collector_);
+  address_ = address;
   return absl::OkStatus();
+}
+
+void Metrics::Stop() {
+  if (exposer_ == nullptr) return;
+  const size_t colon = address_.rfind(':');
+  std::string host = colon == std::string::npos ? "" : address_.substr(0, colon);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  const int port = exposer_->GetListeningPorts().at(0);
+  // The server looks every two seconds whether it is to stop, or when someone connects.
+  absl::Notification stopped;
+  std::thread stopping([this, &stopped] {
+    exposer_.reset();
+    stopped.Notify();
+  });
+  while (!stopped.WaitForNotificationWithTimeout(absl::Milliseconds(5))) Knock(host, port);
+  stopping.join();
 }
 
 }  // namespace fairlead

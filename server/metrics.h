@@ -35,12 +35,13 @@ class Metrics {
   };
 
   Metrics();
+  ~Metrics() { Stop(); }
   // For DispatcherOptions::on_finish.
   void CallFinished(const rpc::CallSummary& summary);
   // Serves `GET /metrics` on `address`. UNAVAILABLE when it cannot be bound.
   absl::Status Serve(const std::string& address, Sources sources);
   // REQUIRES: called before what Sources names goes away.
-  void Stop() { exposer_.reset(); }
+  void Stop();
 
  private:
   class NodeCollector;
@@ -49,6 +50,7 @@ class Metrics {
   prometheus::Family<prometheus::Counter>* calls_ = nullptr;
   prometheus::Family<prometheus::Histogram>* seconds_ = nullptr;
   std::shared_ptr<NodeCollector> collector_;
+  std::string address_;  // that exposer_ listens on
   std::unique_ptr<prometheus::Exposer> exposer_;
 };
 
