@@ -183,7 +183,7 @@ absl::Status Receiver::TakeStates(const google::protobuf::RepeatedPtrField<v1::L
     if (!root.ok()) return root.status();
     if (AsView(*root) == state.root() || !log.refused.ok()) continue;
     Refuse(&log, LogError(Reason::kLogForked, *log.log, fmt::format("the peer holds another history of size {}", size.value())), now);
-    evidence_due_.push_back(log.log->id);
+    SendEvidence(log.log->id);
   }
   return absl::OkStatus();
 }
@@ -206,8 +206,12 @@ absl::Status Receiver::TakeFork(const v1::Fork& fork, absl::Time now) {
     log.fork_claim = *std::move(checkpoint);
   }
   Refuse(&log, LogError(Reason::kLogForked, *log.log, "the peer says: " + how), now);
-  evidence_due_.push_back(log.log->id);
+  SendEvidence(log.log->id);
   return absl::OkStatus();
+}
+
+void Receiver::SendEvidence(LogId log) {
+  if (std::find(evidence_due_.begin(), evidence_due_.end(), log) == evidence_due_.end()) evidence_due_.push_back(log);
 }
 
 void Receiver::TakeCosignature(const v1::Cosignature& cosignature, absl::Time now) {
@@ -507,7 +511,7 @@ absl::Status Receiver::CheckBlocked(absl::Time now) const {
   if (!blocked_ || batch_out_ || now - blocked_->since < options_.dep_timeout) return absl::OkStatus();
   const Header& header = batch_->entries.front().header;
   for (const auto& [id, size] : header.deps.entries()) {
-    if (applied_.Get(id) >= size) continue;
+    if (applied_.Get(id) >= size || source_->Quarantined(id)) continue;  // nothing waits for a quarantined log
     const RosterLog* log = source_->roster().FindLog(header.log);
     const RosterLog* dep = source_->roster().FindLog(id);
     const std::string dep_name = dep == nullptr ? fmt::format("{}", id.value()) : dep->origin();

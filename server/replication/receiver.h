@@ -117,6 +117,8 @@ class Receiver {
   absl::Status CheckPrefix(LogIn* log, uint64_t block, const std::vector<Digest>& proof, absl::Time now);
   absl::Status TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states, absl::Time now);
   absl::Status TakeFork(const v1::Fork& fork, absl::Time now);
+  // Tells the peer this node's checkpoint of a log of which it holds another history.
+  void SendEvidence(LogId log);
   void TakeCosignature(const v1::Cosignature& cosignature, absl::Time now);
 
   absl::Status TakeResult(const ApplyResult& result, absl::Time now);
@@ -171,7 +173,7 @@ class Receiver {
   absl::Time ping_time_ = absl::InfinitePast();
   absl::Time last_ping_ = absl::InfinitePast();
   absl::Time last_heard_ = absl::InfinitePast();
-  std::deque<LogId> evidence_due_;
+  std::deque<LogId> evidence_due_;  // at most once each
   bool gossip_due_ = false;
   uint64_t gossip_version_ = 0;
   std::deque<HeldCosignature> gossip_;

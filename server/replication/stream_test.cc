@@ -598,6 +598,23 @@ TEST_F(StreamTest, AForkShowsAtHelloAndOnlyItsLogStops) {
   EXPECT_THAT(b_.Forks(), Contains(Key(kLogA)));
 }
 
+TEST_F(StreamTest, AForkToldManyTimesWaitsToBeAnsweredOnce) {
+  Write(&a_, 3);
+  FakeStream* stream = world_.Add(&a_, &b_);
+  world_.Settle();
+  v1::ReplicateResponse told;
+  told.mutable_fork()->set_log(kLogA.value());
+  told.mutable_fork()->set_size(3);
+  told.mutable_fork()->set_checkpoint(*a_.CheckpointNote(kLogA));
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(stream->receiver().OnMessage(told, world_.now).ok());
+  int answers = 0;
+  v1::ReplicateRequest answer;
+  while (*stream->receiver().Pump(world_.now, &answer)) {
+    answers += answer.has_cosignature() && answer.cosignature().note() == *b_.CheckpointNote(kLogA) ? 1 : 0;
+  }
+  EXPECT_EQ(answers, 1);
+}
+
 TEST_F(StreamTest, AForkIsProvenByTheReceiverWhenTheSendersCheckpointIsShorter) {
   FakeNode forked(&network_, "a");
   Write(&a_, 12);
@@ -762,6 +779,18 @@ TEST_F(StreamTest, ADepThatNeverComesEndsTheStreamByName) {
   EXPECT_EQ(ReasonOf(stream->receiver_status), "PEER_PROTOCOL");
   EXPECT_THAT(std::string(stream->receiver_status.message()),
               HasSubstr("log test/b/1/main: entry 0 has waited 30 s for entry 2 of log test/a/1/main"));
+}
+
+TEST_F(StreamTest, APeerIsNotBlamedForEntriesOfAQuarantinedLog) {
+  Write(&a_, 3);
+  world_.Add(&a_, &b_);
+  world_.Settle();
+  Write(&b_, 2);
+  c_.ReportFork(kLogA, *a_.CheckpointNote(kLogA), "by another link");
+  FakeStream* stream = world_.Add(&b_, &c_);
+  world_.Advance(absl::Seconds(40));
+  EXPECT_GT(c_.blocked(), 0);
+  EXPECT_TRUE(stream->up()) << stream->receiver_status;
 }
 
 TEST_F(StreamTest, SilenceIsAStallOnEitherSide) {
