@@ -88,6 +88,8 @@ class Metrics::NodeCollector : public prometheus::Collectable {
     writable.Add({}, node.UnwritableReason().empty() ? 1 : 0);
     FamilyOf opaque("fairlead_opaque_entries", "Entries this node could not fold.");
     opaque.Add({}, static_cast<double>(node.OpaqueCount()));
+    FamilyOf unkept("fairlead_statements_unkept_total", "Checkpoints and cosignatures that the store would not take.", MetricType::Counter);
+    unkept.Add({}, static_cast<double>(node.UnkeptStatements()));
     FamilyOf journal("fairlead_journal_entries", "Entries in the node's journal.");
     journal.Add({}, static_cast<double>(node.JournalEnd().value()));
     FamilyOf expiry("fairlead_certificate_expire_seconds", "Unix time at which the node's certificate ends.");
@@ -95,7 +97,7 @@ class Metrics::NodeCollector : public prometheus::Collectable {
 
     std::vector<MetricFamily> out;
     for (FamilyOf* family : {&size, &behind, &age, &quarantined, &as_of, &connected, &rtt, &link_behind, &entries, &bytes, &writable,
-                             &opaque, &journal, &expiry}) {
+                             &opaque, &unkept, &journal, &expiry}) {
       out.push_back(family->Take());
     }
     return out;

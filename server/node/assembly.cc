@@ -15,7 +15,7 @@ using storage::Cf;
 
 namespace {
 
-constexpr size_t kPruneMax = 10000;  // request ids forgotten in one batch
+constexpr size_t kPruneMax = 4096;  // request ids forgotten in one batch
 
 std::string DigestElement(const std::string& name, const std::string& state) {
   std::string element;
@@ -98,20 +98,21 @@ absl::StatusOr<merkle::Frontier*> Committer::Assembly::FrontierOf(LogId log) {
 }
 
 std::optional<std::string> Committer::Assembly::FetchValue(const ValueId& id, Dot dot) const {
-  auto find = [&](const Payload& payload) -> std::optional<std::string> {
-    for (size_t i = 0; i < payload.mutations.size(); ++i) {
-      if (MutationIdOf(options_.roster.network(), payload, i) != id.mutation) continue;
-      const std::vector<Op>& ops = payload.mutations[i].ops;
-      if (id.op < ops.size() && ops[id.op].has_value) return ops[id.op].value;
-    }
-    return std::nullopt;
-  };
   auto here = payloads_.find(dot);
-  if (here != payloads_.end()) return find(*here->second);
+  if (here != payloads_.end()) return ValueIn(*here->second, id);
   auto bytes = LogBook(*committer_.store_).Payload(dot);
   if (!bytes.ok() || !bytes->has_value()) return std::nullopt;
   auto payload = DecodePayload(**bytes);
-  return payload.ok() ? find(*payload) : std::nullopt;
+  return payload.ok() ? ValueIn(*payload, id) : std::nullopt;
+}
+
+std::optional<std::string> Committer::Assembly::ValueIn(const Payload& payload, const ValueId& id) const {
+  for (size_t i = 0; i < payload.mutations.size(); ++i) {
+    if (MutationIdOf(options_.roster.network(), payload, i) != id.mutation) continue;
+    const std::vector<Op>& ops = payload.mutations[i].ops;
+    if (id.op < ops.size() && ops[id.op].has_value) return ops[id.op].value;
+  }
+  return std::nullopt;
 }
 
 absl::Status Committer::Assembly::AppendEntry(Dot dot, Hlc time, const std::string& header, const std::string* payload) {
@@ -137,8 +138,10 @@ void Committer::Assembly::AppendToJournal(const std::string& dot_key) {
   changed_ = true;
 }
 
-absl::StatusOr<std::map<std::string, RecordState>> Committer::Assembly::Outcome(const std::vector<Mutation>& mutations,
-                                                                                const std::vector<MutationId>& ids, Hlc time, Dot dot) {
+absl::StatusOr<std::map<std::string, RecordState>> Committer::Assembly::Outcome(const Payload& payload, const std::vector<MutationId>& ids,
+                                                                                Hlc time, Dot dot) {
+  const std::vector<Mutation>& mutations = payload.mutations;
+  auto fetch = [&](const ValueId& id, Dot d) { return d == dot ? ValueIn(payload, id) : FetchValue(id, d); };
   std::map<std::string, RecordState> states;
   for (size_t i = 0; i < mutations.size(); ++i) {
     const Mutation& mutation = mutations[i];
@@ -151,7 +154,7 @@ absl::StatusOr<std::map<std::string, RecordState>> Committer::Assembly::Outcome(
     const bool is_new = it->second.type == 0;
     absl::Status status = CheckFoldable(mutation, is_new ? nullptr : &it->second);
     if (!status.ok()) return status;
-    Fold(mutation, ids[i], time, dot, &it->second, [this](const ValueId& id, Dot d) { return FetchValue(id, d); });
+    Fold(mutation, ids[i], time, dot, &it->second, fetch);
   }
   return states;
 }
@@ -278,7 +281,7 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
   header.seq = committed_.applied.Get(header.log);
   header.time = time;
   Dot dot{header.log, header.seq};
-  auto states = Outcome(write.payload.mutations, write.mutation_ids, time, dot);
+  auto states = Outcome(write.payload, write.mutation_ids, time, dot);
   if (!states.ok()) {
     return states.status().code() == absl::StatusCode::kDataLoss ? states.status()
                                                                  : Error(Reason::kInternal, std::string(states.status().message()));
@@ -303,12 +306,19 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
 }
 
 absl::Status Committer::Assembly::FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, Hlc time, Dot dot) {
-  auto states = Outcome(payload.mutations, ids, time, dot);
+  auto states = Outcome(payload, ids, time, dot);
   if (!states.ok()) return states.status();
   payloads_[dot] = &payload;
   Adopt(*std::move(states), payload, time, dot);
   RememberRequest(payload.actor, payload.request_id, payload.request_digest, dot);
   return absl::OkStatus();
+}
+
+bool Committer::Assembly::Follows(const Header& header) const {
+  const auto& deps = header.deps.entries();
+  return std::all_of(deps.begin(), deps.end(), [this](const auto& dep) {
+    return committed_.applied.Get(dep.first) >= dep.second || committer_.witness_->Quarantined(dep.first);
+  });
 }
 
 replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) {
@@ -325,7 +335,7 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
                             fmt::format("entry {} of log {} came before entry {}", dot.seq.value(), dot.log.value(), next.value()));
       return result;
     }
-    if (!committed_.applied.Covers(entry.header.deps)) {
+    if (!Follows(entry.header)) {
       result.status =
           absl::UnavailableError(fmt::format("entry {} of log {} waits for entries it follows", dot.seq.value(), dot.log.value()));
       return result;
@@ -394,13 +404,15 @@ absl::Status Committer::Assembly::AddLate(const LatePayload& late) {
   return absl::OkStatus();
 }
 
-absl::Status Committer::Assembly::PruneRequests(uint64_t before_ms) {
+absl::StatusOr<std::string> Committer::Assembly::PruneRequests(const std::string& from, uint64_t before_ms) {
   std::string end;
   PutU64(&end, before_ms);
-  auto it = committer_.store_->Iterate(Cf::kRequests, {}, end);
+  if (from >= end) return std::string();
+  auto it = committer_.store_->Iterate(Cf::kRequests, from, end);
   size_t n = 0;
   for (it->SeekToFirst(); it->Valid() && n < kPruneMax; it->Next(), ++n) batch_->Delete(Cf::kRequests, it->key());
-  return it->status();
+  if (!it->status().ok()) return it->status();
+  return it->Valid() ? std::string(it->key()) : std::string();
 }
 
 absl::Status Committer::Assembly::Finish() {

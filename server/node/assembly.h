@@ -33,8 +33,9 @@ class Committer::Assembly {
   replication::ApplyResult AddRemote(const RemoteWork& work);
   // Folds an entry that was opaque; nothing when it is not opaque any more. The journal gets it again: what it says is new here.
   absl::Status AddLate(const LatePayload& late);
-  // Forgets request ids older than the horizon, a bounded number of them.
-  absl::Status PruneRequests(uint64_t before_ms);
+  // Forgets a bounded number of the request ids of before `before_ms`, from the key `from` on. Where to go on; empty when all are
+  // forgotten.
+  absl::StatusOr<std::string> PruneRequests(const std::string& from, uint64_t before_ms);
 
   // Adds what follows from the folded records: states, digests, indexes, figures, position.
   absl::Status Finish();
@@ -62,9 +63,8 @@ class Committer::Assembly {
   // Adds header and payload to their log, tree and journal.
   absl::Status AppendEntry(Dot dot, Hlc time, const std::string& header, const std::string* payload);
   absl::Status FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, Hlc time, Dot dot);
-  // The states `mutations` lead to, by record name; the error says which mutation the fold refuses.
-  absl::StatusOr<std::map<std::string, RecordState>> Outcome(const std::vector<Mutation>& mutations, const std::vector<MutationId>& ids,
-                                                             Hlc time, Dot dot);
+  // The states the payload's mutations lead to, by record name; the error says which mutation the fold refuses.
+  absl::StatusOr<std::map<std::string, RecordState>> Outcome(const Payload& payload, const std::vector<MutationId>& ids, Hlc time, Dot dot);
   void Adopt(std::map<std::string, RecordState> states, const Payload& payload, Hlc time, Dot dot);
   void RememberRequest(const std::string& actor, const std::string& request_id, const std::array<uint8_t, 16>& digest, Dot dot);
   // Folds an entry's payload, or lists the entry as opaque when it is at fault. The error is this node's.
@@ -73,7 +73,10 @@ class Committer::Assembly {
   void AppendToJournal(const std::string& dot_key);
   absl::StatusOr<Audience> AudienceOf(const std::map<std::string, RecordState>& states) const;
   std::string ClassOf(const RecordState& state) const;
+  // Whether what the entry follows is here. A log that is quarantined here brings no more: the others do not wait for it.
+  bool Follows(const Header& header) const;
   std::optional<std::string> FetchValue(const ValueId& id, Dot dot) const;
+  std::optional<std::string> ValueIn(const Payload& payload, const ValueId& id) const;
 
   const Committer& committer_;
   const NodeOptions& options_;

@@ -4,6 +4,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "api/bytes.h"
 #include "api/errors.h"
@@ -24,6 +26,23 @@ absl::Status ToWriteError(const absl::Status& status) {
   // Errors with a reason are for the caller as they are.
   if (!ReasonOf(status).empty()) return status;
   return Error(Reason::kInternal, std::string(status.message()));
+}
+
+// Whether every node can read what the payload holds (api/entry.h): one that is over the limits would be opaque everywhere but here.
+absl::Status CheckLimits(const Payload& payload, size_t bytes) {
+  auto check = [](const char* what, size_t n, size_t max) {
+    if (n <= max) return absl::OkStatus();
+    return Error(Reason::kMessageTooLarge, fmt::format("the request makes {} {}; at most {} are allowed", n, what, max));
+  };
+  absl::Status status = check("bytes of an entry", bytes, kPayloadBytesMax);
+  status.Update(check("mutations of an entry", payload.mutations.size(), kMutationsMax));
+  for (const Mutation& mutation : payload.mutations) {
+    status.Update(check("changes of one record", mutation.ops.size(), kOpsMax));
+    status.Update(check("seals seen", mutation.seen_seals.size(), kValueIdsMax));
+    for (const Op& op : mutation.ops)
+      status.Update(check("values replaced or sealed at once", std::max(op.replaces.size(), op.sealed.size()), kValueIdsMax));
+  }
+  return status;
 }
 
 }  // namespace
@@ -108,10 +127,7 @@ void Committer::Write(WriteRequest request, WriteCallback done) {
   write.payload.method = request.method;
   write.payload.mutations = std::move(request.mutations);
   write.payload_bytes = EncodePayload(write.payload);
-  if (write.payload_bytes.size() > kPayloadBytesMax) {
-    return refuse(Error(Reason::kMessageTooLarge, fmt::format("the request makes an entry of {} bytes; at most {} are allowed",
-                                                              write.payload_bytes.size(), kPayloadBytesMax)));
-  }
+  if (absl::Status status = CheckLimits(write.payload, write.payload_bytes.size()); !status.ok()) return refuse(std::move(status));
   write.digest = Sha256(write.payload_bytes);
   for (size_t i = 0; i < write.payload.mutations.size(); ++i) {
     write.mutation_ids.push_back(MutationIdOf(options_.roster.network(), write.payload, i));
@@ -296,20 +312,33 @@ bool Committer::CommitOnce() {
         status = applied[i].status;
     }
   }
-  absl::Time now = options_.clock->Now();
   if (status.ok() && !assembly.empty()) {
-    if (now - last_prune_ > kPruneInterval) {
-      status = assembly.PruneRequests(static_cast<uint64_t>(absl::ToUnixMillis(now - options_.request_horizon)));
-      last_prune_ = now;
+    const absl::Time now = options_.clock->Now();
+    std::optional<std::string> pruned;
+    if (!prune_from_.empty() || now - last_prune_ > kPruneInterval) {
+      // Well after they are refused, so that one that was let in before is still known when its turn comes.
+      const absl::Time before = now - options_.request_horizon - kPruneInterval;
+      auto next = assembly.PruneRequests(prune_from_, static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixMillis(before))));
+      status = next.status();
+      if (next.ok()) pruned = *std::move(next);
     }
     if (status.ok()) status = assembly.Finish();
     if (status.ok()) {
       status = commit_log_->Append(assembly.journal_start(), assembly.committed().journal_end, assembly.batch());
     }
+    if (status.ok()) {
+      if (pruned) {
+        prune_from_ = *std::move(pruned);
+        last_prune_ = now;
+      }
+      if (!failing_.empty()) spdlog::info("batches are written again");
+      failing_.clear();
+    }
   }
 
   if (!status.ok()) {
-    spdlog::error("a batch was not written: {}", std::string(status.message()));
+    // What peers sent is offered again many times a second: each cause is told once.
+    if (std::string cause(status.message()); std::exchange(failing_, cause) != cause) spdlog::error("a batch was not written: {}", cause);
     if (ReasonOf(status) == ReasonName(Reason::kStorageFailed) || status.code() == absl::StatusCode::kDataLoss) {
       absl::MutexLock lock(&committed_mu_);
       failure_ = std::string(status.message());

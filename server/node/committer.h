@@ -135,6 +135,8 @@ class Committer {
   std::string journal_instance_;
   std::map<LogId, merkle::Frontier> frontiers_;   // used by the committing thread only
   absl::Time last_prune_ = absl::InfinitePast();  // likewise
+  std::string prune_from_;                        // likewise; where the sweep goes on, empty between sweeps
+  std::string failing_;                           // likewise; why the last batch was not written
 
   mutable absl::Mutex queue_mu_;
   std::deque<Work> queue_ ABSL_GUARDED_BY(queue_mu_);

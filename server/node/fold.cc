@@ -282,6 +282,10 @@ absl::StatusOr<RecordState> DecodeState(std::string_view bytes) {
 }
 
 absl::Status CheckFoldable(const Mutation& mutation, const RecordState* existing) {
+  // Keys of the store end a name with a zero byte, and no type is numbered 0.
+  if (mutation.record.empty() || mutation.record.find('\0') != std::string::npos || mutation.type == 0) {
+    return absl::InvalidArgumentError("a mutation names no record or no type");
+  }
   if (existing != nullptr && existing->type != mutation.type) {
     return absl::InvalidArgumentError(
         fmt::format("{} is of type {}, the mutation of type {}", mutation.record, existing->type, mutation.type));

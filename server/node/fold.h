@@ -72,7 +72,7 @@ std::string EncodeState(const RecordState& state);
 absl::StatusOr<RecordState> DecodeState(std::string_view bytes);
 
 // Whether the fold of this version understands the mutation; UNIMPLEMENTED when it does not (the entry becomes opaque), INVALID_ARGUMENT
-// when its values are malformed for their kind or its type is not the record's.
+// when it names no record or no type, its values are malformed for their kind, or its type is not the record's.
 absl::Status CheckFoldable(const Mutation& mutation, const RecordState* existing);
 
 // The bytes of a value from the entry that added it; nullopt when this node does not hold them.
@@ -97,8 +97,6 @@ std::vector<ValueId> SealableValues(const RecordState& state);
 
 // Names the revision: 16 hex digits of a hash over the state. Equal states have equal etags at every node.
 std::string EtagOf(const RecordState& state);
-// The same from EncodeState's bytes.
-std::string EtagOfBytes(std::string_view encoded);
 // The same from EncodeState's bytes.
 std::string EtagOfBytes(std::string_view encoded);
 // Earliest and latest time of any value; the site that began the record is that of `first`.

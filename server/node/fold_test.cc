@@ -208,6 +208,17 @@ TEST(CheckFoldableTest, RefusesWhatItDoesNotUnderstand) {
   other_type.type = kType + 1;
   EXPECT_EQ(CheckFoldable(other_type, &state).code(), absl::StatusCode::kInvalidArgument);
 
+  // Its revisions would be read as those of another record.
+  Mutation other_name = Of({Add(kTitle, MergeKind::kRegister, "x")});
+  EXPECT_TRUE(CheckFoldable(other_name, nullptr).ok());
+  other_name.record += std::string("\0aaaaaaaabbbbcccccccc", 21);
+  EXPECT_EQ(CheckFoldable(other_name, nullptr).code(), absl::StatusCode::kInvalidArgument);
+  other_name.record.clear();
+  EXPECT_EQ(CheckFoldable(other_name, nullptr).code(), absl::StatusCode::kInvalidArgument);
+  Mutation no_type = Of({Add(kTitle, MergeKind::kRegister, "x")});
+  no_type.type = 0;
+  EXPECT_EQ(CheckFoldable(no_type, nullptr).code(), absl::StatusCode::kInvalidArgument);
+
   EXPECT_EQ(CheckFoldable(Of({Add(kState, MergeKind::kState, "\x05")}), nullptr).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(CheckFoldable(Of({Add(kMarking, MergeKind::kRestrictMax, "")}), nullptr).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(CheckFoldable(Of({Add(kAudience, MergeKind::kRestrictIntersect, Sites({"hq", "apac"}))}), nullptr).code(),

@@ -201,6 +201,7 @@ std::vector<OpaqueInfo> Node::OpaqueEntries(std::optional<Dot> after, size_t max
   return out;
 }
 
+int64_t Node::UnkeptStatements() const { return witness_->UnkeptStatements(); }
 int64_t Node::OpaqueCount() const { return committer_->OpaqueCount(); }
 std::string Node::JournalInstance() const { return committer_->JournalInstance(); }
 Position Node::JournalEnd() const { return committer_->JournalEnd(); }
@@ -245,7 +246,11 @@ void Node::ReportFork(LogId log, const std::string& checkpoint_note, const std::
     return;
   }
   auto checkpoint = note::ParseCheckpoint(parsed->text);
-  if (!checkpoint.ok() || checkpoint->origin != roster_log->origin() || Seq(checkpoint->size) > Applied().Get(log)) return;
+  if (!checkpoint.ok() || checkpoint->origin != roster_log->origin()) return;
+  if (Seq(checkpoint->size) > Applied().Get(log)) {
+    // Compared when as many entries are here.
+    return witness_->Offer({log, Seq(checkpoint->size), checkpoint->root, checkpoint_note});
+  }
   auto root = RootAt(log, Seq(checkpoint->size));
   if (root.ok() && *root != checkpoint->root) witness_->Quarantine(log, how);
 }

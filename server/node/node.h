@@ -156,6 +156,8 @@ class Node : public replication::LogSource, public replication::EntrySink {
   std::pair<VersionVector, std::vector<ClassDigestInfo>> StateDigests() const;
   std::vector<OpaqueInfo> OpaqueEntries(std::optional<Dot> after, size_t max) const;
   int64_t OpaqueCount() const;
+  // How many checkpoints and cosignatures the store would not take since the start: they are signed or sent again.
+  int64_t UnkeptStatements() const;
   const NodeOptions& options() const { return options_; }
   const records::Registry& registry() const { return *options_.registry; }
 

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "api/bytes.h"
 #include "api/errors.h"
@@ -15,11 +16,27 @@ using storage::Cf;
 
 constexpr size_t kKnownSizesMax = 1024;
 constexpr size_t kOriginStatementsMax = 1024;
+constexpr size_t kWaitingMax = 1024;  // checkpoints of one log whose entries are not here
 
 std::string CosignatureKey(LogId log, SiteId site) {
   std::string key = storage::LogKey(log);
   PutU16(&key, site.value());
   return key;
+}
+
+// The signature of `verifier` on the note that verifies, the newest when it is a cosigner's. What else a peer has put on a note is neither
+// kept nor passed on.
+std::optional<note::Signature> SignatureBy(const note::Note& note, const note::Verifier& verifier, uint64_t* time_s = nullptr) {
+  std::optional<note::Signature> found;
+  uint64_t newest_s = 0;
+  for (const note::Signature& signature : note.signatures) {
+    uint64_t at_s = 0;
+    if (!note::Verify({note.text, {signature}}, verifier, &at_s) || (found && at_s <= newest_s)) continue;
+    found = signature;
+    newest_s = at_s;
+  }
+  if (time_s != nullptr) *time_s = newest_s;
+  return found;
 }
 
 uint64_t Seconds(absl::Time t) { return static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixSeconds(t))); }
@@ -60,6 +77,9 @@ absl::Status Witness::Load(const VersionVector& applied) {
       log.complete_note = **note;
       Know(log, checkpoint->size);
     }
+    auto quarantine = store_->Get(Cf::kMeta, std::string(storage::kMetaQuarantinePrefix) + storage::LogKey(id));
+    if (!quarantine.ok()) return quarantine.status();
+    if (quarantine->has_value()) log.quarantine = **quarantine;
     std::string prefix = storage::LogKey(id);
     auto it = store_->Iterate(Cf::kCosignatures, prefix, storage::PrefixEnd(prefix));
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
@@ -70,28 +90,38 @@ absl::Status Witness::Load(const VersionVector& applied) {
       if (!parsed.ok() || cosigner == nullptr) continue;  // of a roster that is no longer in force
       uint64_t time_s = 0;
       auto checkpoint = note::ParseCheckpoint(parsed->text);
-      if (!checkpoint.ok() || !note::Verify(*parsed, cosigner->verifier, &time_s)) {
+      auto signature = SignatureBy(*parsed, roster_log.verifier);
+      if (!checkpoint.ok() || !signature || !note::Verify(*parsed, cosigner->verifier, &time_s)) {
         return Error(Reason::kStoreDamaged, fmt::format("a cosignature on log {} is damaged", roster_log.origin()));
       }
       log.statements[site] = {++version_, checkpoint->size, time_s, std::string(it->value())};
       Know(log, checkpoint->size);
       if (site == roster_log.site) OriginSaid(log, checkpoint->size, time_s);
       if (site == options_.site) log.last_cosigned_size = checkpoint->size;
+      replication::VerifiedCheckpoint said{id, Seq(checkpoint->size), checkpoint->root, note::Format({parsed->text, {*signature}})};
+      if (said.size > log.applied) {
+        Await(id, log, std::move(said));
+      } else if (auto agrees = Agrees(id, said); !agrees.ok()) {
+        return agrees.status();
+      }
     }
     if (!it->status().ok()) return it->status();
-    auto quarantine = store_->Get(Cf::kMeta, std::string(storage::kMetaQuarantinePrefix) + storage::LogKey(id));
-    if (!quarantine.ok()) return quarantine.status();
-    if (quarantine->has_value()) log.quarantine = **quarantine;
   }
   return absl::OkStatus();
 }
 
-void Witness::Keep(Cf cf, const std::string& key, const std::string& value) {
+void Witness::Keep(Cf cf, const std::string& key, const std::string& value, storage::Sync sync) {
   auto batch = store_->NewBatch();
   batch->Put(cf, key, value);
-  // Unsynced: what is lost in a crash is signed again from the synced tree, or sent again by a peer.
-  absl::Status status = store_->Write(batch.get(), storage::Sync::kNo);
-  if (!status.ok()) spdlog::warn("could not keep a signed statement: {}", std::string(status.message()));
+  absl::Status status = store_->Write(batch.get(), sync);
+  if (!status.ok()) ++unkept_;
+  if (status.ok() == keeping_) return;
+  keeping_ = status.ok();
+  if (keeping_) {
+    spdlog::info("signed statements are kept again; {} were not", unkept_);
+  } else {
+    spdlog::warn("signed statements cannot be kept: {}", std::string(status.message()));
+  }
 }
 
 void Witness::Know(LogState& log, uint64_t size) {
@@ -119,7 +149,8 @@ void Witness::SetComplete(LogId id, LogState& log, uint64_t size, const Digest& 
   log.complete_size = size;
   log.complete_root = root;
   log.complete_note = note;
-  Keep(Cf::kCheckpoints, storage::LogKey(id), note);
+  // Unsynced, as cosignatures are: what is lost in a crash is signed again from the synced tree, or sent again by a peer.
+  Keep(Cf::kCheckpoints, storage::LogKey(id), note, storage::Sync::kNo);
 }
 
 void Witness::AllowOwn() {
@@ -142,23 +173,40 @@ void Witness::SignOwn(Seq size, const Digest& root) {
   SetComplete(options_.own_log, log, size.value(), root, signed_note);
 }
 
-void Witness::Offer(const replication::VerifiedCheckpoint& checkpoint) {
+void Witness::Await(LogId id, LogState& log, replication::VerifiedCheckpoint checkpoint) {
+  const uint64_t size = checkpoint.size.value();
+  const Digest root = checkpoint.root;
+  auto [held, inserted] = log.waiting.try_emplace(size, std::move(checkpoint));
+  if (!inserted && held->second.root != root) {
+    QuarantineLocked(id, fmt::format("two signed checkpoints of size {} have different roots", size));
+  }
+  // The newest is what others are told of once it is complete; the oldest are compared with the entries first.
+  if (log.waiting.size() > kWaitingMax) log.waiting.erase(std::prev(log.waiting.end(), 2));
+}
+
+absl::StatusOr<bool> Witness::Agrees(LogId id, const replication::VerifiedCheckpoint& checkpoint) {
+  auto root = root_(id, checkpoint.size);
+  if (!root.ok()) return root.status();
+  if (*root == checkpoint.root) return true;
+  QuarantineLocked(id, fmt::format("a signed checkpoint of size {} contradicts the entries held here", checkpoint.size.value()));
+  return false;
+}
+
+void Witness::Offer(const replication::VerifiedCheckpoint& offered) {
+  replication::VerifiedCheckpoint checkpoint = offered;
+  if (auto parsed = note::Parse(offered.note); parsed.ok() && parsed->signatures.size() > 1) {
+    auto signature = SignatureBy(*parsed, options_.roster->FindLog(offered.log)->verifier);
+    if (!signature) return;
+    checkpoint.note = note::Format({parsed->text, {*signature}});
+  }
   absl::MutexLock lock(&mu_);
   LogState& log = logs_[checkpoint.log];
-  uint64_t size = checkpoint.size.value();
+  const uint64_t size = checkpoint.size.value();
   Know(log, size);
-  if (checkpoint.size > log.applied) {
-    log.waiting.emplace(size, checkpoint);
-    return;
-  }
+  if (checkpoint.size > log.applied) return Await(checkpoint.log, log, std::move(checkpoint));
   if (size <= log.complete_size) return;
-  auto root = root_(checkpoint.log, checkpoint.size);
-  if (!root.ok()) return;
-  if (*root != checkpoint.root) {
-    QuarantineLocked(checkpoint.log, fmt::format("a signed checkpoint of size {} contradicts the entries held here", size));
-  } else {
-    SetComplete(checkpoint.log, log, size, *root, checkpoint.note);
-  }
+  auto agrees = Agrees(checkpoint.log, checkpoint);
+  if (agrees.ok() && *agrees) SetComplete(checkpoint.log, log, size, checkpoint.root, checkpoint.note);
 }
 
 std::set<uint64_t> Witness::WaitingSizes(LogId log, Seq after) const {
@@ -176,16 +224,14 @@ void Witness::Advanced(LogId id, Seq size, const std::map<uint64_t, Digest>& roo
   log.applied = std::max(log.applied, size);
   while (!log.known.empty() && Seq(log.known.front().first) <= log.applied) log.known.pop_front();
   while (!log.waiting.empty() && Seq(log.waiting.begin()->first) <= log.applied) {
-    const replication::VerifiedCheckpoint& checkpoint = log.waiting.begin()->second;
-    auto root = roots.find(checkpoint.size.value());
-    if (root != roots.end()) {
-      if (root->second == checkpoint.root) {
-        SetComplete(id, log, checkpoint.size.value(), checkpoint.root, checkpoint.note);
-      } else {
-        QuarantineLocked(id, fmt::format("a signed checkpoint of size {} contradicts the entries held here", checkpoint.size.value()));
-      }
-    }
+    const replication::VerifiedCheckpoint checkpoint = std::move(log.waiting.begin()->second);
     log.waiting.erase(log.waiting.begin());
+    auto root = roots.find(checkpoint.size.value());
+    // The root of one that came after the batch was begun was not computed with it.
+    const bool agrees = root != roots.end() && root->second == checkpoint.root;
+    if (agrees || Agrees(id, checkpoint).value_or(false)) {
+      SetComplete(id, log, checkpoint.size.value(), checkpoint.root, checkpoint.note);
+    }
   }
   std::erase_if(log.origin_said, [&log](const auto& said) {
     if (Seq(said.first) > log.applied) return false;
@@ -219,44 +265,45 @@ absl::Status Witness::TakeCosignature(LogId id, const std::string& bytes) {
     for (const note::Signature& signature : parsed->signatures) {
       if (signature.name != candidate.verifier.name() || signature.key_id != candidate.verifier.key_id()) continue;
       Reader in(signature.bytes);
-      cosigner = &candidate;
-      claimed_time_s = in.U64();
+      if (std::exchange(cosigner, &candidate) != &candidate) claimed_time_s = 0;
+      claimed_time_s = std::max(claimed_time_s, in.U64());
     }
   }
   if (cosigner == nullptr) return invalid("no signature of a cosigner of the roster");
-  auto newer = [&](const Statement& held) { return std::pair(claimed_time_s, checkpoint->size) > std::pair(held.time_s, held.size); };
+  auto newer = [&](uint64_t time_s, const Statement& held) {
+    return std::pair(time_s, checkpoint->size) > std::pair(held.time_s, held.size);
+  };
   {
     absl::MutexLock lock(&mu_);
     auto held = logs_[id].statements.find(cosigner->site);
-    if (held != logs_[id].statements.end() && !newer(held->second)) return absl::OkStatus();
+    if (held != logs_[id].statements.end() && !newer(claimed_time_s, held->second)) return absl::OkStatus();
   }
   uint64_t time_s = 0;
-  if (!note::Verify(*parsed, roster_log->verifier)) return invalid("the log's signature does not verify");
-  if (!note::Verify(*parsed, cosigner->verifier, &time_s)) return invalid("the cosignature does not verify");
+  auto log_signature = SignatureBy(*parsed, roster_log->verifier);
+  if (!log_signature) return invalid("the log's signature does not verify");
+  auto cosignature = SignatureBy(*parsed, cosigner->verifier, &time_s);
+  if (!cosignature) return invalid("the cosignature does not verify");
 
   absl::MutexLock lock(&mu_);
   LogState& log = logs_[id];
-  if (Seq(checkpoint->size) <= log.applied) {
-    const bool same = !log.complete_note.empty() && checkpoint->size == log.complete_size;
-    absl::StatusOr<Digest> root = same ? log.complete_root : root_(id, Seq(checkpoint->size));
-    if (!root.ok()) return root.status();
-    if (*root != checkpoint->root) {
-      QuarantineLocked(id, fmt::format("site {} cosigned another history of size {}", cosigner->site.value(), checkpoint->size));
+  // Every cosigned note carries the log's own signature: it is a checkpoint too.
+  replication::VerifiedCheckpoint said{id, Seq(checkpoint->size), checkpoint->root, note::Format({parsed->text, {*log_signature}})};
+  if (said.size > log.applied) {
+    Await(id, log, std::move(said));
+  } else if (log.complete_note.empty() || checkpoint->size != log.complete_size || checkpoint->root != log.complete_root) {
+    auto agrees = Agrees(id, said);
+    if (!agrees.ok()) return agrees.status();
+    if (!*agrees) {
       return Error(Reason::kLogForked, fmt::format("log {} has two histories at size {}", roster_log->origin(), checkpoint->size));
     }
-    // Every cosigned note carries the log's own signature: it may be the checkpoint whose entries are here already.
-    SetComplete(
-        id, log, checkpoint->size, *root,
-        note::Format({parsed->text, {*std::find_if(parsed->signatures.begin(), parsed->signatures.end(), [&](const note::Signature& s) {
-                        return s.name == roster_log->verifier.name();
-                      })}}));
+    SetComplete(id, log, checkpoint->size, checkpoint->root, said.note);
   }
   Statement& held = log.statements[cosigner->site];
-  if (!newer(held)) return absl::OkStatus();
-  held = {++version_, checkpoint->size, time_s, bytes};
+  if (!newer(time_s, held)) return absl::OkStatus();
+  held = {++version_, checkpoint->size, time_s, note::Format({parsed->text, {*log_signature, *cosignature}})};
   Know(log, checkpoint->size);
   if (cosigner->site == roster_log->site) OriginSaid(log, checkpoint->size, time_s);
-  Keep(Cf::kCosignatures, CosignatureKey(id, cosigner->site), bytes);
+  Keep(Cf::kCosignatures, CosignatureKey(id, cosigner->site), held.note, storage::Sync::kNo);
   return absl::OkStatus();
 }
 
@@ -306,7 +353,7 @@ bool Witness::CosignDue() {
     if (std::pair(time_s, size) <= std::pair(held.time_s, held.size)) continue;
     held = {++version_, size, time_s, cosigned};
     if (roster_log.id == options_.own_log) OriginSaid(log, size, time_s);
-    Keep(Cf::kCosignatures, CosignatureKey(roster_log.id, options_.site), cosigned);
+    Keep(Cf::kCosignatures, CosignatureKey(roster_log.id, options_.site), cosigned, storage::Sync::kNo);
     any = true;
   }
   return any;
@@ -317,7 +364,8 @@ void Witness::QuarantineLocked(LogId id, const std::string& reason) {
   if (!log.quarantine.empty()) return;
   log.quarantine = reason;
   spdlog::error("log {} is quarantined: {}", options_.roster->FindLog(id)->origin(), reason);
-  Keep(Cf::kMeta, std::string(storage::kMetaQuarantinePrefix) + storage::LogKey(id), reason);
+  // Nobody may send the evidence again.
+  Keep(Cf::kMeta, std::string(storage::kMetaQuarantinePrefix) + storage::LogKey(id), reason, storage::Sync::kYes);
 }
 
 void Witness::Quarantine(LogId id, const std::string& reason) {
@@ -335,6 +383,11 @@ Seq Witness::KnownSize(LogId id) const {
   absl::MutexLock lock(&mu_);
   auto it = logs_.find(id);
   return it == logs_.end() ? Seq(0) : Seq(std::max(it->second.known_size, it->second.applied.value()));
+}
+
+int64_t Witness::UnkeptStatements() const {
+  absl::MutexLock lock(&mu_);
+  return unkept_;
 }
 
 Witness::LogView Witness::View(LogId id) const {

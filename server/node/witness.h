@@ -79,6 +79,8 @@ class Witness {
   LogView View(LogId log) const;
   // The largest size any verified statement has shown.
   Seq KnownSize(LogId log) const;
+  // How many statements the store would not take since the start.
+  int64_t UnkeptStatements() const;
 
  private:
   struct Statement {  // a cosignature
@@ -106,8 +108,12 @@ class Witness {
   void Know(LogState& log, uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OriginSaid(LogState& log, uint64_t size, uint64_t time_s) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SetComplete(LogId id, LogState& log, uint64_t size, const Digest& root, const std::string& note) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Keeps a verified checkpoint until its entries are here.
+  void Await(LogId id, LogState& log, replication::VerifiedCheckpoint checkpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Whether `checkpoint`, whose entries are here, has the root that they have; quarantines the log when not. The store's error.
+  absl::StatusOr<bool> Agrees(LogId id, const replication::VerifiedCheckpoint& checkpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void QuarantineLocked(LogId id, const std::string& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Keep(storage::Cf cf, const std::string& key, const std::string& value);
+  void Keep(storage::Cf cf, const std::string& key, const std::string& value, storage::Sync sync) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Options options_;
   storage::Store* const store_;
@@ -116,6 +122,8 @@ class Witness {
   std::map<LogId, LogState> logs_ ABSL_GUARDED_BY(mu_);
   uint64_t version_ ABSL_GUARDED_BY(mu_) = 0;
   bool own_allowed_ ABSL_GUARDED_BY(mu_) = false;
+  bool keeping_ ABSL_GUARDED_BY(mu_) = true;  // the store took the last statement
+  int64_t unkept_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace fairlead::node

@@ -391,6 +391,7 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
       call = call_;
     }
     if (!call) return;
+    if (call->Info().connected) NoteConnected();
     if (dial) {
       dial_ = std::make_unique<Dial>(options_);  // the one before, if any, is done with
       call->Begin(dial_.get(), direct_logs);
@@ -447,10 +448,8 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
   }
 
   void OnCallDone(LinkInfo info, absl::Duration lasted) {
-    if (!info.last_error.ok()) {
-      spdlog::info("the link to {} has ended: {}", info.peer, std::string(info.last_error.message()));
-    }
     absl::MutexLock lock(&mu_);
+    NoteEnd(info.last_error);
     info_ = std::move(info);
     if (lasted >= owner_.options_.stable_after) backoff_.Reset();
     dial_time_ = SteadyNow() + backoff_.Next();
@@ -458,6 +457,21 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
   }
 
  private:
+  void NoteConnected() {
+    absl::MutexLock lock(&mu_);
+    if (const int64_t failures = std::exchange(failures_, 0); failures > 0) {
+      spdlog::info("the link to {} is up again; it had failed {} times", options_.site, failures);
+    }
+  }
+
+  // A peer that is away is dialled for as long as it is: each cause is told once.
+  void NoteEnd(const absl::Status& error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (error.ok()) return;
+    std::string cause(error.message());
+    if (++failures_ == 1 || cause != failure_) spdlog::info("the link to {} has ended: {}", options_.site, cause);
+    failure_ = std::move(cause);
+  }
+
   Replicator& owner_;
   const PeerOptions options_;
   std::unique_ptr<Dial> dial_;  // the ticker's
@@ -469,6 +483,8 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
   absl::Time dial_time_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   int applying_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t failures_ ABSL_GUARDED_BY(mu_) = 0;  // since the link was up
+  std::string failure_ ABSL_GUARDED_BY(mu_);   // the last of them
 };
 
 bool PeerCall::Step() {

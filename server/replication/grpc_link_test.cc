@@ -7,7 +7,11 @@
 #include <gmock/gmock.h>
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
+#include <atomic>
+#include <sstream>
 #include <thread>
 
 #include "api/errors.h"
@@ -208,6 +212,49 @@ TEST(GrpcLinkTest, StopsWhileAPeerCannotBeReached) {
   ASSERT_TRUE(Eventually([&] { return absl::IsUnavailable(replicator.Links()[0].last_error); }));
   EXPECT_FALSE(replicator.Links()[0].connected);
   replicator.Stop();
+}
+
+TEST(GrpcLinkTest, APeerThatIsAwayIsReportedOnceAndWhenItIsBack) {
+  std::ostringstream lines;
+  const std::shared_ptr<spdlog::logger> before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(lines)));
+  {
+    FakeNetwork network({"a", "b"});
+    TestNode a(&network, "a");
+    FakeNode b(&network, "b");
+    a.Write(1);
+    a.Up({}, SiteId(2));  // for a port
+    a.Down();
+    std::atomic<int> dials = 0;
+    ReplicatorOptions options;
+    options.peers.push_back({"a", a.address(), [&dials] {
+                               ++dials;
+                               return grpc::InsecureChannelCredentials();
+                             }});
+    options.backoff = {absl::Milliseconds(1), absl::Milliseconds(5), 2};
+    options.tick = absl::Milliseconds(1);
+    Replicator replicator(options, &b, &b);
+    replicator.Start();
+    ASSERT_TRUE(Eventually([&] { return dials >= 20; }));
+    a.Up({}, SiteId(2));
+    ASSERT_TRUE(Eventually([&] { return replicator.Links()[0].connected; }));
+    std::thread applier([&b] { b.ApplyUntilStopped(); });
+    EXPECT_TRUE(b.AwaitSize(kLogA, Seq(1), kPatience));
+    replicator.Stop();
+    b.StopApplying();
+    applier.join();
+  }
+  spdlog::set_default_logger(before);
+  size_t ended = 0;
+  size_t up = 0;
+  std::istringstream in(lines.str());
+  for (std::string line; std::getline(in, line);) {
+    ended += line.find("link to a has ended") != std::string::npos && line.find("shutting down") == std::string::npos;
+    up += line.find("link to a is up again") != std::string::npos;
+  }
+  EXPECT_GE(ended, 1u) << lines.str();
+  EXPECT_LE(ended, 3u) << lines.str();  // gRPC may word the same cause in more than one way
+  EXPECT_EQ(up, 1u) << lines.str();
 }
 
 }  // namespace

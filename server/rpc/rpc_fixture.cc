@@ -72,24 +72,8 @@ TestSite::~TestSite() {
 }
 
 void TestSite::Receive(const TestSite& from) {
-  replication::RemoteBatch batch;
-  batch.peer = from.node().options().site;
-  batch.journal_instance = from.node().JournalInstance();
-  batch.journal_position = from.node().JournalEnd();
-  const VersionVector have = node_->Applied();
-  const absl::StatusOr<std::vector<Dot>> journal = from.node().ReadJournal(Position(0), from.node().JournalEnd().value());
-  ASSERT_TRUE(journal.ok()) << journal.status();
-  for (const Dot& dot : *journal) {
-    if (dot.seq < have.Get(dot.log)) continue;
-    replication::VerifiedEntry entry;
-    entry.dot = dot;
-    entry.header_bytes = (*from.node().ReadHeaders(dot.log, dot.seq, dot.seq + 1))[0];
-    entry.header = *DecodeHeader(entry.header_bytes);
-    if (entry.header.audience.Includes(node_->site())) entry.payload = *from.node().ReadPayload(dot);
-    batch.entries.push_back(std::move(entry));
-  }
   absl::Notification done;
-  node_->ApplyRemote(std::move(batch), [&done](const replication::ApplyResult& result) {
+  node_->ApplyRemote(node::Missing(from.node(), *node_), [&done](const replication::ApplyResult& result) {
     EXPECT_TRUE(result.status.ok()) << result.status;
     done.Notify();
   });

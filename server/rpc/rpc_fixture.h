@@ -17,17 +17,16 @@
 #include <grpcpp/support/channel_arguments.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "api/errors.h"
-#include "api/ids.h"
 #include "fairlead/v1/engagement_service.pb.h"
 #include "fairlead/v1/record_service.grpc.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
 #include "server/node/node.h"
+#include "server/node/node_testing.h"
 #include "server/node/runner.h"
 #include "server/replication/grpc_link.h"
 #include "server/rpc/consistency.h"
@@ -43,16 +42,7 @@ namespace fairlead::rpc {
 // Far beyond what anything takes: a test that is stuck fails, and says where.
 inline constexpr absl::Duration kPatience = absl::Seconds(30);
 
-// The clock of the nodes. Thread safety: any thread.
-class ManualClock : public node::Clock {
- public:
-  absl::Time Now() const override { return absl::FromUnixMillis(ms_.load()); }
-  void Advance(absl::Duration by) { ms_ += absl::ToInt64Milliseconds(by); }
-  std::string RequestId() const { return NewRequestId(static_cast<uint64_t>(ms_.load())); }
-
- private:
-  std::atomic<int64_t> ms_{1'800'000'000'000};
-};
+using node::ManualClock;
 
 inline const absl::Status& StatusOf(const absl::Status& status) { return status; }
 template <class T>

@@ -408,6 +408,17 @@ TEST_F(StandardMethodsTest, ValidateOnlyWritesNothing) {
   EXPECT_EQ(shown->display_name(), "Nihon");
   EXPECT_EQ(GetCountry("JP").SerializeAsString(), read.SerializeAsString());
   EXPECT_EQ(Entries(), 1u);
+
+  // A mask of every field clears the marking; it is answered as a write would have it.
+  update = Updating(read, {"*"});
+  update.mutable_country()->set_display_name("Nihon");
+  update.mutable_country()->set_region(v1::REGION_APAC);
+  update.set_validate_only(true);
+  const auto replaced = Update(update);
+  ASSERT_TRUE(replaced.ok()) << replaced.status();
+  EXPECT_EQ(replaced->marking(), v1::MARKING_OFFICIAL);
+  update.set_validate_only(false);
+  EXPECT_EQ(Update(update)->marking(), v1::MARKING_OFFICIAL);
 }
 
 TEST_F(StandardMethodsTest, ARetryHasOneEffect) {

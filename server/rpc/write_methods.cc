@@ -481,6 +481,7 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanUpdate(const records::Recor
     return read.status();
   }
   if (!change.ok()) return PrefixFields(change.status(), resource->name());
+  DefaultMarking(change->next.get());  // a mask may have cleared it
   if (change->mutation.ops.empty() || GetBool(request, "validate_only")) {
     plan->answer = std::move(change->mutation.ops.empty() ? read->message : change->next);
     return plan;

@@ -1,0 +1,140 @@
+#include "server/node/node_testing.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <utility>
+
+#include "api/bytes.h"
+#include "api/note.h"
+#include "server/node/materialise.h"
+
+namespace fairlead::node {
+namespace {
+
+constexpr char kNetwork[] = "test.example";
+
+}  // namespace
+
+TestNetwork::TestNetwork(const std::vector<std::string>& sites) {
+  std::vector<RosterSite> roster_sites;
+  std::vector<RosterLog> logs;
+  std::vector<RosterCosigner> cosigners;
+  for (const std::string& site : sites) {
+    const SiteId id(static_cast<uint16_t>(roster_sites.size() + 1));
+    const SigningKey& log_key = log_keys_.emplace(site, SigningKey::Generate()).first->second;
+    const SigningKey& mirror_key = mirror_keys_.emplace(site, SigningKey::Generate()).first->second;
+    const std::string prefix = std::string(kNetwork) + "/" + site;
+    roster_sites.push_back({id, site});
+    logs.push_back({LogId(id.value()), id, site, 1, "main",
+                    note::Verifier::Make(prefix + "/1/main", note::kEd25519, *VerifyKey::FromRaw(log_key.public_raw()))});
+    cosigners.push_back({id, note::Verifier::Make(prefix + "/mirror", note::kCosignatureV1, *VerifyKey::FromRaw(mirror_key.public_raw()))});
+  }
+  const SigningKey root_key = SigningKey::Generate();
+  const std::string root_name = std::string(kNetwork) + "/root";
+  const std::string text = Roster::Text(kNetwork, 1, roster_sites, logs, cosigners);
+  auto roster = Roster::Open(note::Format({text, {note::Sign(root_name, root_key, text)}}),
+                             note::Verifier::Make(root_name, note::kEd25519, *VerifyKey::FromRaw(root_key.public_raw())));
+  EXPECT_TRUE(roster.ok()) << roster.status();
+  roster_ = *std::move(roster);
+}
+
+absl::StatusOr<TestNetwork::Site> TestNetwork::Open(const std::string& site, std::unique_ptr<storage::MemoryStore> store) const {
+  NodeOptions options{.site = site, .roster = *roster_, .log_key = log_keys_.at(site), .mirror_key = mirror_keys_.at(site)};
+  options.registry = &records::TheRegistry();
+  options.clock = &clock_;
+  Site out;
+  out.store = store.get();
+  auto node = Node::Open(std::move(options), std::move(store));
+  if (!node.ok()) return node.status();
+  out.node = *std::move(node);
+  return out;
+}
+
+TestNetwork::Site TestNetwork::Open(const std::string& site) const {
+  auto opened = Open(site, std::make_unique<storage::MemoryStore>());
+  EXPECT_TRUE(opened.ok()) << opened.status();
+  return *std::move(opened);
+}
+
+void RunNode(Node& node) {
+  while (node.CommitOnce()) {
+  }
+  while (node.RunCompletions()) {
+  }
+}
+
+WriteRequest RequestFor(const Node& node, const std::string& record, const google::protobuf::Message& next,
+                        const std::vector<std::string>& fields, const std::string& request_id) {
+  const records::RecordType& type = *node.registry().FindByName(record);
+  auto state = node.GetState(node.store(), record);
+  EXPECT_TRUE(state.ok()) << state.status();
+  const RecordState* read = state.ok() && state->has_value() ? &**state : nullptr;
+  std::vector<const google::protobuf::FieldDescriptor*> named;
+  for (const std::string& field : fields) named.push_back(next.GetDescriptor()->FindFieldByName(field));
+  WriteRequest request;
+  request.actor = "officer/apac/watch";
+  request.request_id = request_id;
+  request.method = "fairlead.v1.ReferenceService/UpdateCountry";
+  request.mutations = {MutationFor(type, record, read, next, named)};
+  request.expectations = {{record, read == nullptr ? "" : EtagOf(*read)}};
+  return request;
+}
+
+absl::StatusOr<WriteResult> Write(Node& node, WriteRequest request) {
+  absl::StatusOr<WriteResult> out = absl::UnknownError("not called");
+  int calls = 0;
+  node.Write(std::move(request), [&](absl::StatusOr<WriteResult> result) {
+    out = std::move(result);
+    ++calls;
+  });
+  RunNode(node);
+  EXPECT_EQ(calls, 1);
+  return out;
+}
+
+replication::RemoteBatch Missing(const Node& from, const Node& to) {
+  replication::RemoteBatch batch;
+  batch.peer = from.options().site;
+  batch.journal_instance = from.JournalInstance();
+  batch.journal_position = from.JournalEnd();
+  const VersionVector have = to.Applied();
+  auto journal = from.ReadJournal(Position(0), batch.journal_position.value());
+  EXPECT_TRUE(journal.ok()) << journal.status();
+  for (const Dot& dot : *journal) {
+    if (dot.seq < have.Get(dot.log)) continue;
+    replication::VerifiedEntry entry;
+    entry.dot = dot;
+    entry.header_bytes = (*from.ReadHeaders(dot.log, dot.seq, dot.seq + 1))[0];
+    entry.header = *DecodeHeader(entry.header_bytes);
+    if (entry.header.audience.Includes(to.site())) entry.payload = *from.ReadPayload(dot);
+    batch.entries.push_back(std::move(entry));
+  }
+  for (const RosterLog& log : from.roster().logs()) {
+    const std::optional<std::string> note = from.CheckpointNote(log.id);
+    if (!note) continue;
+    auto checkpoint = note::ParseCheckpoint(note::Parse(*note)->text);
+    batch.checkpoints.push_back({log.id, Seq(checkpoint->size), checkpoint->root, *note});
+  }
+  return batch;
+}
+
+replication::ApplyResult Apply(Node& to, replication::RemoteBatch batch) {
+  replication::ApplyResult out{0, absl::UnknownError("not called")};
+  to.ApplyRemote(std::move(batch), [&](replication::ApplyResult result) { out = std::move(result); });
+  RunNode(to);
+  return out;
+}
+
+void Sync(const Node& from, Node& to) {
+  replication::ApplyResult result = Apply(to, Missing(from, to));
+  EXPECT_TRUE(result.status.ok()) << result.status;
+}
+
+std::vector<std::string> Digests(const Node& node) {
+  std::vector<std::string> out;
+  for (const ClassDigestInfo& info : node.StateDigests().second) out.push_back(info.audience + ":" + HexEncode(AsView(info.digest)));
+  return out;
+}
+
+}  // namespace fairlead::node

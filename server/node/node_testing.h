@@ -1,0 +1,84 @@
+// Sites of a test network on memory stores, driven by hand: for the tests of the node and of what stands on it.
+//
+// Thread safety: one thread at a time, unless said otherwise. Ownership: a site's node owns its store; the network outlives its sites.
+
+#ifndef FAIRLEAD_SERVER_NODE_NODE_TESTING_H_
+#define FAIRLEAD_SERVER_NODE_NODE_TESTING_H_
+
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+#include <google/protobuf/message.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/crypto.h"
+#include "api/ids.h"
+#include "api/roster.h"
+#include "server/node/clock.h"
+#include "server/node/node.h"
+#include "storage/memory_store.h"
+
+namespace fairlead::node {
+
+// Thread safety: any thread.
+class ManualClock : public Clock {
+ public:
+  absl::Time Now() const override { return absl::FromUnixMillis(ms_.load()); }
+  void Advance(absl::Duration by) { ms_ += absl::ToInt64Milliseconds(by); }
+  // A new one, of now.
+  std::string RequestId() const { return NewRequestId(static_cast<uint64_t>(ms_.load())); }
+
+ private:
+  std::atomic<int64_t> ms_{1'800'000'000'000};
+};
+
+// Keys, roster and clock of a network whose sites and main logs are numbered from 1, in the order they are named.
+class TestNetwork {
+ public:
+  struct Site {
+    std::unique_ptr<Node> node;
+    storage::MemoryStore* store = nullptr;  // the node's
+  };
+
+  explicit TestNetwork(const std::vector<std::string>& sites);
+
+  absl::StatusOr<Site> Open(const std::string& site, std::unique_ptr<storage::MemoryStore> store) const;
+  // On an empty store.
+  Site Open(const std::string& site) const;
+
+  ManualClock& clock() { return clock_; }
+  const Roster& roster() const { return *roster_; }
+  const SigningKey& log_key(const std::string& site) const { return log_keys_.at(site); }
+  const SigningKey& mirror_key(const std::string& site) const { return mirror_keys_.at(site); }
+
+ private:
+  ManualClock clock_;
+  std::map<std::string, SigningKey> log_keys_;
+  std::map<std::string, SigningKey> mirror_keys_;
+  std::optional<Roster> roster_;
+};
+
+// Commits and completes what waits.
+void RunNode(Node& node);
+
+// The request that makes the fields of `record` what they are in `next`, after what the node holds, or begins the record.
+WriteRequest RequestFor(const Node& node, const std::string& record, const google::protobuf::Message& next,
+                        const std::vector<std::string>& fields, const std::string& request_id);
+absl::StatusOr<WriteResult> Write(Node& node, WriteRequest request);
+
+// Everything `from` holds and `to` lacks, in `from`'s journal order, as replication would bring it.
+replication::RemoteBatch Missing(const Node& from, const Node& to);
+replication::ApplyResult Apply(Node& to, replication::RemoteBatch batch);
+// Brings `to` what it lacks; fails the test when it is not taken.
+void Sync(const Node& from, Node& to);
+
+// The state digests, each as "class:hex".
+std::vector<std::string> Digests(const Node& node);
+
+}  // namespace fairlead::node
+
+#endif  // FAIRLEAD_SERVER_NODE_NODE_TESTING_H_
