@@ -19,7 +19,7 @@ using storage::Cf;
 namespace {
 
 constexpr absl::Duration kPruneInterval = absl::Hours(1);
-constexpr size_t kLatePayloadsMax = 1024;  // that wait in the queue; more are dropped, and wanted still
+constexpr size_t kLatePayloadsMax = 1024;                 // that wait in the queue; more are dropped, and wanted still
 constexpr int64_t kRequestAheadMsMax = 24 * 3600 * 1000;  // a caller's clock may be this far ahead
 
 absl::Status ToWriteError(const absl::Status& status) {

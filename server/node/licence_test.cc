@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "api/note.h"
+#include "fairlead/v1/reference.pb.h"
+#include "server/node/node_testing.h"
 #include "storage/memory_store.h"
 #include "storage/scratch_directory.h"
 
@@ -13,18 +16,13 @@ using ::testing::HasSubstr;
 
 constexpr char kOrigin[] = "test.example/apac/1/main";
 
-class ManualClock : public Clock {
- public:
-  absl::Time Now() const override { return now; }
-  absl::Time now = absl::FromUnixSeconds(1'800'000'000);
-};
-
 class LicenceTest : public ::testing::Test {
  protected:
   LicenceTest() { Issue(); }
 
   void Issue() {
-    ASSERT_TRUE(file_->Replace(FormatLicence({.origin = kOrigin, .unused_until = clock_.now + absl::Hours(1), .id = "", .size = {}})).ok());
+    ASSERT_TRUE(
+        file_->Replace(FormatLicence({.origin = kOrigin, .unused_until = clock_.Now() + absl::Hours(1), .id = "", .size = {}})).ok());
   }
   std::unique_ptr<LicenceKeeper> Open(storage::Store* store, Seq held) {
     auto keeper = LicenceKeeper::Open(
@@ -54,7 +52,7 @@ TEST_F(LicenceTest, ANewSiteWritesAtOnce) {
 
 TEST_F(LicenceTest, AnUnusedLicenceIsForAnEmptyLogAndATime) {
   EXPECT_THAT(Open(&store_, Seq(1))->Missing(), HasSubstr("has never been used, and this store has entries"));
-  clock_.now += absl::Hours(2);
+  clock_.Advance(absl::Hours(2));
   EXPECT_THAT(Open(&store_, Seq(0))->Missing(), HasSubstr("was to be taken up sooner"));
 }
 
@@ -88,7 +86,7 @@ TEST_F(LicenceTest, ACopyMadeBeforeARenewal) {
   std::unique_ptr<storage::MemoryStore> copy = store_.Crash(0);
   keeper->Renew(Seq(5));
   EXPECT_EQ(InFile().size, Seq(0)) << "not before its time";
-  clock_.now += absl::Minutes(2);
+  clock_.Advance(absl::Minutes(2));
   keeper->Renew(Seq(5));
   EXPECT_EQ(InFile().size, Seq(5));
   EXPECT_THAT(Open(copy.get(), Seq(0))->Missing(), HasSubstr("of which this may be an older copy"));
@@ -104,7 +102,8 @@ TEST_F(LicenceTest, AStoreThatIsShorterThanItWas) {
 }
 
 TEST_F(LicenceTest, NoFileAndAnotherLogsFile) {
-  ASSERT_TRUE(file_->Replace(FormatLicence({.origin = "test.example/apac/2/main", .unused_until = clock_.now, .id = "", .size = {}})).ok());
+  ASSERT_TRUE(
+      file_->Replace(FormatLicence({.origin = "test.example/apac/2/main", .unused_until = clock_.Now(), .id = "", .size = {}})).ok());
   EXPECT_THAT(Open(&store_, Seq(0))->Missing(), HasSubstr("is for log test.example/apac/2/main"));
   ASSERT_TRUE(file_->Replace("fairlead licence v1\n").ok());
   EXPECT_THAT(Open(&store_, Seq(0))->Missing(), HasSubstr("licence line 2"));
@@ -164,6 +163,88 @@ TEST_F(LicenceTest, AFileThatCannotBeWrittenIsNoLicence) {
   auto keeper = Open(&store_, Seq(0));
   EXPECT_THAT(keeper->Missing(), HasSubstr(path));
   EXPECT_THAT(keeper->Missing(), HasSubstr("cannot be made"));
+}
+
+// --- The node ----------------------------------------------------------------------------------------------------------------------------
+
+class LicensedNodeTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<LicenceFile> IssueTo(const std::string& site) {
+    auto file = LicenceFileAt(folder_.path() + "/" + site);
+    const std::string origin = network_.roster().CurrentLog(network_.roster().FindSite(site)->id, kMainStream)->origin();
+    const absl::Time until = absl::FromUnixSeconds(absl::ToUnixSeconds(network_.clock().Now()) + 3600);
+    EXPECT_TRUE(file->Replace(FormatLicence({.origin = origin, .unused_until = until, .id = "", .size = {}})).ok());
+    return file;
+  }
+  absl::Status Name(Node& node, const std::string& code) {
+    v1::Country country;
+    country.set_display_name(code);
+    country.set_region(v1::REGION_APAC);
+    return Write(node, RequestFor(node, "countries/" + code, country, {"display_name", "region"}, network_.clock().RequestId())).status();
+  }
+  static uint64_t SignedSize(const Node& node, LogId log) {
+    auto note = node.CheckpointNote(log);
+    return note ? note::ParseCheckpoint(note::Parse(*note)->text)->size : 0;
+  }
+
+  storage::ScratchDirectory folder_;
+  TestNetwork network_{{"apac", "eame", "hq"}};
+  const LogId apac_log_{1};
+};
+
+// The copy holds less than was acknowledged, no peer has told it so, and it must not say or do anything in its site's name.
+TEST_F(LicensedNodeTest, AnOldCopySignsNothingUntilItHasRecovered) {
+  const std::unique_ptr<LicenceFile> licence = IssueTo("apac");
+  auto apac = network_.Open("apac", std::make_unique<storage::MemoryStore>(), licence.get(), {"eame", "hq"});
+  ASSERT_TRUE(apac.ok()) << apac.status();
+  auto hq = network_.Open("hq");
+  ASSERT_TRUE(Name(*apac->node, "JP").ok());
+  auto copy = apac->store->Crash(99);
+  auto again = network_.Open("apac", apac->store->Crash(99), licence.get(), {"eame", "hq"});  // a restart: the copy's id is an old one
+  ASSERT_TRUE(again.ok());
+  ASSERT_TRUE(Name(*again->node, "KR").ok());
+  Sync(*again->node, *hq.node);
+
+  auto restored = network_.Open("apac", std::move(copy), licence.get(), {"eame", "hq"});
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  Node& node = *restored->node;
+  EXPECT_EQ(node.Applied().Get(apac_log_), Seq(1));
+  EXPECT_THAT(node.UnwritableReason(), HasSubstr("older copy"));
+  EXPECT_EQ(Name(node, "PH").code(), absl::StatusCode::kUnavailable);
+  network_.clock().Advance(absl::Seconds(5));
+  node.Tick();
+  for (const auto& held : node.CosignaturesAfter(0)) EXPECT_NE(held.log, apac_log_) << "it would say that its log ends at 1";
+
+  node.PeerHolds("eame", Seq(1));
+  node.PeerHolds("hq", Seq(2));
+  EXPECT_THAT(node.UnwritableReason(), HasSubstr("hq (2 entries)"));
+  Sync(*hq.node, node);
+  EXPECT_THAT(node.UnwritableReason(), HasSubstr("hq (2 entries)")) << "until it says so again";
+  node.PeerHolds("hq", Seq(2));
+  EXPECT_EQ(node.UnwritableReason(), "");
+  EXPECT_EQ(SignedSize(node, apac_log_), 2u);
+  ASSERT_TRUE(Name(node, "PH").ok());
+  EXPECT_EQ(SignedSize(node, apac_log_), 3u);
+  Sync(node, *hq.node);
+  EXPECT_EQ(Digests(node), Digests(*hq.node));
+}
+
+TEST_F(LicensedNodeTest, AnEmptyStoreIsFilledByItsPeersAndThenWrites) {
+  const std::unique_ptr<LicenceFile> licence = IssueTo("apac");
+  auto apac = network_.Open("apac", std::make_unique<storage::MemoryStore>(), licence.get(), {"hq"});
+  auto hq = network_.Open("hq");
+  ASSERT_TRUE(Name(*apac->node, "JP").ok());
+  Sync(*apac->node, *hq.node);
+  ASSERT_TRUE(Name(*hq.node, "FR").ok());
+  auto empty = network_.Open("apac", std::make_unique<storage::MemoryStore>(), licence.get(), {"hq"});
+  ASSERT_TRUE(empty.ok());
+  EXPECT_EQ(empty->node->CheckpointNote(apac_log_), std::nullopt) << "an empty log signed now would be a second history";
+  Sync(*hq.node, *empty->node);
+  empty->node->PeerHolds("hq", Seq(1));
+  ASSERT_TRUE(Name(*empty->node, "PH").ok());
+  EXPECT_EQ(empty->node->Applied().Get(apac_log_), Seq(2));
+  Sync(*empty->node, *hq.node);
+  EXPECT_EQ(Digests(*empty->node), Digests(*hq.node));
 }
 
 }  // namespace

@@ -414,6 +414,102 @@ TEST_F(NodeTest, AudienceKeepsPayloadsFromOtherSitesAndHasItsOwnDigest) {
   EXPECT_EQ(FieldOf(Write(*apac.node, unknown).status()), "audience");
 }
 
+// hq was relayed an entry by a site outside its audience, then hears the origin.
+TEST_F(NodeTest, AWantedPayloadIsFoldedWhenItComesThoughLaterEntriesCameFirst) {
+  Site apac = Open("apac");
+  Site eame = Open("eame");
+  Site hq = Open("hq");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  WriteRequest request = Naming(*apac.node, "KR", "Korea", RequestId());
+  Op audience;
+  audience.field = 6;
+  audience.kind = MergeKind::kRestrictIntersect;
+  audience.has_value = true;
+  PutBytes(&audience.value, "apac");
+  PutBytes(&audience.value, "hq");
+  request.mutations[0].ops.push_back(audience);
+  ASSERT_TRUE(Write(*apac.node, request).ok());
+  const Dot dot{LogId(1), Seq(1)};
+  const std::string payload = **apac.node->ReadPayload(dot);
+  Sync(*apac.node, *eame.node);
+  EXPECT_THAT(eame.node->WantedPayloads(std::nullopt, 9), IsEmpty()) << "not for it";
+  EXPECT_EQ(eame.node->OpaqueEntries(std::nullopt, 9)[0].cause, "WITHHELD");
+  Sync(*eame.node, *hq.node);
+  ASSERT_TRUE(Name(*apac.node, "KR", "Republic of Korea").ok());
+  Sync(*apac.node, *hq.node);
+
+  EXPECT_EQ(hq.node->OpaqueEntries(std::nullopt, 9)[0].cause, "PENDING");
+  EXPECT_THAT(hq.node->WantedPayloads(std::nullopt, 9), ElementsAre(dot));
+  EXPECT_THAT(hq.node->WantedPayloads(dot, 9), IsEmpty());
+  EXPECT_NE(Digests(*hq.node), Digests(*apac.node));
+  auto reopened = Open("hq", hq.store->Crash(99));
+  ASSERT_TRUE(reopened.ok());
+  Node& node = *reopened->node;
+  EXPECT_THAT(node.WantedPayloads(std::nullopt, 9), ElementsAre(dot)) << "a restart forgets nothing";
+
+  EXPECT_EQ(node.TakePayload(dot, payload + "x").code(), absl::StatusCode::kInvalidArgument);
+  const Position before = node.JournalEnd();
+  std::vector<Position> told;
+  node.AddJournalListener([&](Position end) { told.push_back(end); });
+  ASSERT_TRUE(node.TakePayload(dot, payload).ok());
+  ASSERT_TRUE(node.TakePayload(dot, payload).ok()) << "two peers may send it";
+  RunNode(node);
+  EXPECT_EQ(node.OpaqueCount(), 0);
+  EXPECT_THAT(node.WantedPayloads(std::nullopt, 9), IsEmpty());
+  EXPECT_EQ(**node.ReadPayload(dot), payload);
+  EXPECT_EQ(Country(node, "KR").display_name(), "Republic of Korea");
+  EXPECT_EQ(Digests(node), Digests(*apac.node));
+  // It is news here: whoever reads the journal finds the entry again.
+  EXPECT_EQ(node.JournalEnd(), before + 1);
+  EXPECT_THAT(*node.ReadJournal(before, 9), ElementsAre(dot));
+  EXPECT_THAT(told, ElementsAre(before + 1));
+  EXPECT_EQ(Name(node, "PH", "Philippines").status(), absl::OkStatus());
+  Sync(node, *apac.node);
+  EXPECT_EQ(Digests(node), Digests(*apac.node));
+}
+
+TEST_F(NodeTest, AWantedPayloadThatCannotBeFoldedIsInvalidAndNotWanted) {
+  Site apac = Open("apac");
+  Site hq = Open("hq");
+  // A payload of no known version, under a header that names it.
+  Header header{.log = LogId(1), .seq = Seq(0), .time = Hlc::FromMillis(1'800'000'000'000), .deps = {}, .audience = {}};
+  const std::string payload = "\x7f nothing that can be read";
+  header.payload_digest = Sha256(payload);
+  replication::RemoteBatch batch{.peer = "apac", .entries = {{{LogId(1), Seq(0)}, EncodeHeader(header), header, std::nullopt}}};
+  EXPECT_EQ(Apply(*hq.node, batch).applied, 1u);
+  ASSERT_TRUE(hq.node->TakePayload({LogId(1), Seq(0)}, payload).ok());
+  RunNode(*hq.node);
+  EXPECT_EQ(hq.node->OpaqueCount(), 1);
+  EXPECT_EQ(hq.node->OpaqueEntries(std::nullopt, 9)[0].cause, "INVALID");
+  EXPECT_THAT(hq.node->WantedPayloads(std::nullopt, 9), IsEmpty());
+}
+
+// An older program had no fold for the entry; this one has.
+TEST_F(NodeTest, WhatAnOlderProgramDidNotKnowIsFoldedAtTheNextStart) {
+  Site apac = Open("apac");
+  Site hq = Open("hq");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  replication::RemoteBatch batch = Missing(*apac.node, *hq.node);
+  const std::string payload = *std::exchange(batch.entries[0].payload, std::nullopt);
+  ASSERT_EQ(Apply(*hq.node, batch).applied, 1u);
+  auto store = hq.store->Crash(99);
+  const std::string key = storage::DotKey({LogId(1), Seq(0)});
+  auto changes = store->NewBatch();
+  changes->Put(storage::Cf::kPayloads, key, payload);
+  changes->Delete(storage::Cf::kMeta, std::string(storage::kMetaWantedPrefix) + key);
+  std::string cause;
+  PutBytes(&cause, "UNKNOWN_KIND");
+  PutBytes(&cause, "merge kind 9");
+  changes->Put(storage::Cf::kOpaque, key, cause);
+  ASSERT_TRUE(store->Write(changes.get(), storage::Sync::kYes).ok());
+  auto newer = Open("hq", std::move(store));
+  ASSERT_TRUE(newer.ok());
+  RunNode(*newer->node);
+  EXPECT_EQ(newer->node->OpaqueCount(), 0);
+  EXPECT_EQ(Country(*newer->node, "JP").display_name(), "Japan");
+  EXPECT_EQ(Digests(*newer->node), Digests(*apac.node));
+}
+
 TEST_F(NodeTest, OtherLogsGoOnWhenOneIsQuarantined) {
   Site apac = Open("apac");
   Site eame = Open("eame");

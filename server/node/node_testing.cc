@@ -39,10 +39,13 @@ TestNetwork::TestNetwork(const std::vector<std::string>& sites) {
   roster_ = *std::move(roster);
 }
 
-absl::StatusOr<TestNetwork::Site> TestNetwork::Open(const std::string& site, std::unique_ptr<storage::MemoryStore> store) const {
+absl::StatusOr<TestNetwork::Site> TestNetwork::Open(const std::string& site, std::unique_ptr<storage::MemoryStore> store,
+                                                    LicenceFile* licence, std::vector<std::string> peers) const {
   NodeOptions options{.site = site, .roster = *roster_, .log_key = log_keys_.at(site), .mirror_key = mirror_keys_.at(site)};
   options.registry = &records::TheRegistry();
   options.clock = &clock_;
+  options.licence = licence;
+  options.peers = std::move(peers);
   Site out;
   out.store = store.get();
   auto node = Node::Open(std::move(options), std::move(store));

@@ -19,6 +19,7 @@
 #include "api/ids.h"
 #include "api/roster.h"
 #include "server/node/clock.h"
+#include "server/node/licence.h"
 #include "server/node/node.h"
 #include "storage/memory_store.h"
 
@@ -46,7 +47,9 @@ class TestNetwork {
 
   explicit TestNetwork(const std::vector<std::string>& sites);
 
-  absl::StatusOr<Site> Open(const std::string& site, std::unique_ptr<storage::MemoryStore> store) const;
+  // `licence` and `peers` are the node's; without, it may always write.
+  absl::StatusOr<Site> Open(const std::string& site, std::unique_ptr<storage::MemoryStore> store, LicenceFile* licence = nullptr,
+                            std::vector<std::string> peers = {}) const;
   // On an empty store.
   Site Open(const std::string& site) const;
 

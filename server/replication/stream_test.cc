@@ -394,6 +394,73 @@ TEST_F(StreamTest, ARelayThatLacksADuePayloadSendsTheHeaderWhenTheOriginIsNotHea
   EXPECT_EQ(c_.PayloadOf({kLogA, Seq(0)}), std::nullopt);
 }
 
+// c has two headers from b, which has no right to their payloads. a has both, and c a right to one; it asks all.
+TEST_F(StreamTest, AWantedPayloadComesFromAPeerThatHasIt) {
+  a_.Append("for a and c", {false, {kSiteA, kSiteC}});
+  a_.Append("for a alone", {false, {kSiteA}});
+  a_.Sign();
+  world_.Add(&a_, &b_);
+  FakeStream* relay = world_.Add(&b_, &c_);
+  world_.Advance(absl::Seconds(2));
+  ASSERT_EQ(c_.Size(kLogA), Seq(2));
+  ASSERT_EQ(c_.PayloadOf({kLogA, Seq(0)}), std::nullopt);
+  FakeStream* direct = world_.Add(&a_, &c_);
+  // A receiver that asks for what is not its own.
+  direct->tamper_up = [](v1::ReplicateRequest* request) {
+    if (!request->has_want()) return true;
+    EXPECT_EQ(request->want().entries_size(), 1);
+    for (uint64_t seq : {1, 2, 99}) {
+      v1::EntryPosition* entry = request->mutable_want()->add_entries();
+      entry->set_log(kLogA.value());
+      entry->set_seq(seq);
+    }
+    request->mutable_want()->add_entries()->set_log(77);
+    return true;
+  };
+  world_.Advance(absl::Seconds(2));
+  EXPECT_EQ(c_.PayloadOf({kLogA, Seq(0)}), "for a and c");
+  EXPECT_EQ(c_.PayloadOf({kLogA, Seq(1)}), std::nullopt);
+  EXPECT_THAT(direct->down_log, Contains(HasSubstr("for a and c")));
+  EXPECT_THAT(direct->down_log, Not(Contains(HasSubstr("for a alone"))));
+  EXPECT_TRUE(relay->up());
+  EXPECT_TRUE(direct->up()) << direct->sender_status << direct->receiver_status;
+}
+
+TEST_F(StreamTest, AWrongPayloadForAWantedOneRefusesItsLogByName) {
+  a_.Append("for a and c", {false, {kSiteA, kSiteC}});
+  a_.Sign();
+  world_.Add(&a_, &b_);
+  world_.Add(&b_, &c_);
+  world_.Advance(absl::Seconds(2));
+  ASSERT_EQ(c_.PayloadOf({kLogA, Seq(0)}), std::nullopt);
+  FakeStream* direct = world_.Add(&a_, &c_);
+  direct->tamper_down = [](v1::ReplicateResponse* response) {
+    if (response->has_wanted()) response->mutable_wanted()->set_payload("for c and a");
+    return true;
+  };
+  world_.Advance(absl::Seconds(2));
+  EXPECT_EQ(c_.PayloadOf({kLogA, Seq(0)}), std::nullopt);
+  EXPECT_TRUE(direct->up());
+  EXPECT_THAT(std::string(direct->receiver().RefusalOf(kLogA).message()), HasSubstr("a/1/main"));
+  EXPECT_THAT(std::string(direct->receiver().RefusalOf(kLogA).message()), HasSubstr("entry 0"));
+}
+
+TEST_F(StreamTest, APeersWordOnThisSitesLogIsPassedOn) {
+  Write(&a_, 5);
+  FakeStream* to_b = world_.Add(&a_, &b_);
+  world_.Settle();
+  EXPECT_EQ(a_.PeerHeld("b"), std::nullopt);
+  FakeStream* back = world_.Add(&b_, &a_);
+  world_.Settle();
+  EXPECT_EQ(a_.PeerHeld("b"), Seq(5));
+  EXPECT_EQ(b_.PeerHeld("a"), Seq(0));
+  Write(&a_, 2);
+  to_b->Wake();
+  back->Wake();
+  world_.Advance(absl::Seconds(2));
+  EXPECT_EQ(a_.PeerHeld("b"), Seq(7));
+}
+
 TEST_F(StreamTest, ARelayInTheMiddleOfACheckpointHoldsThatLogOnly) {
   Write(&a_, 600);
   FakeStream* first = world_.Add(&a_, &b_);
