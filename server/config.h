@@ -24,6 +24,7 @@ struct NodeConfig {
   std::string network;
   std::string site;
   std::string data;
+  std::string backups;  // empty: none
   std::string listen;
   std::string metrics;
   std::string log_level;

@@ -285,6 +285,12 @@ absl::StatusOr<std::unique_ptr<BackupFolder>> BackupFolder::Open(const std::stri
   return std::unique_ptr<BackupFolder>(new BackupFolder(path));
 }
 
+absl::StatusOr<std::unique_ptr<BackupFolder>> BackupFolder::Attach(const std::string& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return absl::NotFoundError(fmt::format("{}: there is no such folder", path));
+  return std::unique_ptr<BackupFolder>(new BackupFolder(path));
+}
+
 absl::StatusOr<Backup> BackupFolder::Create(const Store& store, absl::Time now, const std::string& request_id) {
   absl::MutexLock lock(&mu_);
   absl::StatusOr<std::vector<Backup>> all = List();

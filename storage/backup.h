@@ -50,8 +50,11 @@ struct Backup {
 
 class BackupFolder {
  public:
-  // Makes the folder when it is absent. FAILED_PRECONDITION when it cannot be used.
+  // Makes the folder when it is absent, and removes what was left half-done. FAILED_PRECONDITION when it cannot be used.
+  // REQUIRES: no other process writes to it.
   static absl::StatusOr<std::unique_ptr<BackupFolder>> Open(const std::string& path);
+  // One that is there, to restore from: its node may run. NOT_FOUND.
+  static absl::StatusOr<std::unique_ptr<BackupFolder>> Attach(const std::string& path);
 
   // Copies the store and reads the copy back. A second call with the same request id gives the backup of the first. After an error nothing
   // is left. RESOURCE_EXHAUSTED (STORAGE_FULL), INTERNAL (STORAGE_FAILED), DATA_LOSS (STORE_DAMAGED).

@@ -50,6 +50,10 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   record_service_->Register(dispatcher_.get());
   node_service_ = std::make_unique<NodeService>(node_.get(), &sealer_, NodeServiceOptions{.version = "test", .start_time = clock->Now()});
   node_service_->Register(dispatcher_.get());
+  log_service_ = std::make_unique<LogService>(node_.get());
+  log_service_->Register(dispatcher_.get());
+  backup_methods_ = std::make_unique<BackupMethods>(node_.get(), &sealer_, nullptr);  // the store is in memory
+  backup_methods_->Register(dispatcher_.get());
   dispatcher_->Unary<v1::GetOverviewRequest, v1::Overview>(
       "fairlead.v1.OverviewService/GetOverview", [this](const Call&, const v1::GetOverviewRequest&) -> absl::StatusOr<v1::Overview> {
         return view::OverviewOf(*node_, absl::Seconds(60));

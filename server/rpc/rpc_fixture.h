@@ -30,7 +30,9 @@
 #include "server/node/node.h"
 #include "server/node/runner.h"
 #include "server/replication/grpc_link.h"
+#include "server/rpc/backup_methods.h"
 #include "server/rpc/consistency.h"
+#include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
 #include "server/rpc/record_service.h"
 #include "server/rpc/server.h"
@@ -137,6 +139,8 @@ class TestSite {
   std::unique_ptr<StandardMethods> standard_methods_;
   std::unique_ptr<RecordService> record_service_;
   std::unique_ptr<NodeService> node_service_;
+  std::unique_ptr<LogService> log_service_;
+  std::unique_ptr<BackupMethods> backup_methods_;
   std::unique_ptr<Server> server_;
 };
 
