@@ -293,11 +293,9 @@ absl::StatusOr<std::unique_ptr<BackupFolder>> BackupFolder::Attach(const std::st
 
 absl::StatusOr<Backup> BackupFolder::Create(const Store& store, absl::Time now, const std::string& request_id) {
   absl::MutexLock lock(&mu_);
-  absl::StatusOr<std::vector<Backup>> all = List();
-  if (!all.ok()) return all.status();
-  for (Backup& known : *all) {
-    if (known.request_id == request_id) return std::move(known);
-  }
+  absl::StatusOr<std::optional<Backup>> known = Find(request_id);
+  if (!known.ok()) return known.status();
+  if (known->has_value()) return **std::move(known);
   Backup backup{.create_time = now, .request_id = request_id};
   const std::string time = absl::FormatTime("%Y%m%d-%H%M%S", now, absl::UTCTimeZone());
   const auto taken = [this](const std::string& id) { return fs::exists(path_ + "/" + id) || fs::exists(path_ + "/" + id + kPartial); };
@@ -355,6 +353,15 @@ absl::StatusOr<std::vector<Backup>> BackupFolder::List() const {
   std::sort(backups.begin(), backups.end(),
             [](const Backup& a, const Backup& b) { return std::pair(a.create_time, a.id) < std::pair(b.create_time, b.id); });
   return backups;
+}
+
+absl::StatusOr<std::optional<Backup>> BackupFolder::Find(const std::string& request_id) const {
+  absl::StatusOr<std::vector<Backup>> all = List();
+  if (!all.ok()) return all.status();
+  for (Backup& backup : *all) {
+    if (backup.request_id == request_id) return std::move(backup);
+  }
+  return std::nullopt;
 }
 
 absl::StatusOr<Backup> BackupFolder::Verify(const std::string& id) const {

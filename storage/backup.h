@@ -24,6 +24,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,8 @@ class BackupFolder {
   // Copies the store and reads the copy back. A second call with the same request id gives the backup of the first. After an error nothing
   // is left. RESOURCE_EXHAUSTED (STORAGE_FULL), INTERNAL (STORAGE_FAILED), DATA_LOSS (STORE_DAMAGED).
   absl::StatusOr<Backup> Create(const Store& store, absl::Time now, const std::string& request_id);
+  // The one made for a request; nullopt when there is none.
+  absl::StatusOr<std::optional<Backup>> Find(const std::string& request_id) const;
   // Oldest first. One whose manifest cannot be read is left out, with a warning in the log.
   absl::StatusOr<std::vector<Backup>> List() const;
   // Reads all of it. DATA_LOSS (STORE_DAMAGED) naming the file; NOT_FOUND (RECORD_NOT_FOUND).

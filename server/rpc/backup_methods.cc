@@ -139,6 +139,8 @@ void BackupMethods::Count() {
 }
 
 absl::StatusOr<MessagePtr> BackupMethods::Create(const std::string& caller, const std::string& request_id) {
+  const absl::StatusOr<std::optional<storage::Backup>> known = folder_->Find(request_id);
+  if (known.ok() && known->has_value()) return std::make_unique<v1::Backup>(ToProto(**known));
   const absl::Time begin = absl::Now();
   const absl::StatusOr<storage::Backup> backup = folder_->Create(node_->store(), node_->options().clock->Now(), request_id);
   {

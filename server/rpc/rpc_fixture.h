@@ -114,7 +114,9 @@ class Client {
 // A site as main makes it. Ownership: owns all of it; borrows the clock.
 class TestSite {
  public:
-  TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat = absl::Seconds(15));
+  // A null `store` is one in memory; `backups`, borrowed, may be null.
+  TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat = absl::Seconds(15),
+           std::unique_ptr<storage::Store> store = nullptr, storage::BackupFolder* backups = nullptr);
   ~TestSite();
 
   node::Node& node() { return *node_; }
