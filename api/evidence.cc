@@ -176,8 +176,8 @@ absl::StatusOr<ProvenEntry> VerifyReceipt(std::string_view text, const Roster& r
   if (receipt->index >= checkpoint->size) {
     return absl::DataLossError(fmt::format("{}: the checkpoint covers {} entries", what, checkpoint->size));
   }
-  const absl::Status included = merkle::VerifyInclusion(merkle::LeafHash(receipt->header), receipt->index, checkpoint->size,
-                                                        receipt->audit_path, checkpoint->root);
+  const absl::Status included =
+      merkle::VerifyInclusion(merkle::LeafHash(receipt->header), receipt->index, checkpoint->size, receipt->audit_path, checkpoint->root);
   if (!included.ok()) {
     return absl::DataLossError(
         fmt::format("{}: its audit path does not lead to the checkpoint's root: {}", what, std::string(included.message())));

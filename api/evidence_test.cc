@@ -165,7 +165,8 @@ TEST_F(EvidenceTest, EveryTreeContinuesEveryEarlierOne) {
 TEST_F(EvidenceTest, AConsistencyFileIsAnAddCheckpointBody) {
   Digest hash;
   hash.fill(0x2a);
-  EXPECT_EQ(FormatConsistency({20, {hash}, "the checkpoint\n"}), "old 20\nKioqKioqKioqKioqKioqKioqKioqKioqKioqKioqKio=\n\nthe checkpoint\n");
+  EXPECT_EQ(FormatConsistency({20, {hash}, "the checkpoint\n"}),
+            "old 20\nKioqKioqKioqKioqKioqKioqKioqKioqKioqKioqKio=\n\nthe checkpoint\n");
 }
 
 TEST_F(EvidenceTest, ConsistencyFailsByName) {
@@ -176,7 +177,8 @@ TEST_F(EvidenceTest, ConsistencyFailsByName) {
   EXPECT_THAT(VerifyConsistency(older, FormatConsistency(proof), log_.roster),
               Fails(kFalse, "of size 8 is not shown to be the beginning of that of size 21"));
   EXPECT_THAT(VerifyConsistency(log_.Checkpoint(9), FormatConsistency(good), log_.roster), Fails(kMalformed, "from size 8"));
-  EXPECT_THAT(VerifyConsistency(log_.Checkpoint(21), FormatConsistency({21, {}, older}), log_.roster), Fails(kMalformed, "said to be older"));
+  EXPECT_THAT(VerifyConsistency(log_.Checkpoint(21), FormatConsistency({21, {}, older}), log_.roster),
+              Fails(kMalformed, "said to be older"));
   EXPECT_THAT(VerifyConsistency("", FormatConsistency(good), log_.roster), Fails(kMalformed, "the older: "));
   EXPECT_THAT(VerifyConsistency(older, FormatConsistency({8, {}, ""}), log_.roster), Fails(kMalformed, "the newer: "));
   EXPECT_THAT(VerifyConsistency(older, "", log_.roster), Fails(kMalformed, "the first line"));

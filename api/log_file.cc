@@ -129,8 +129,8 @@ absl::StatusOr<VerifiedLog> VerifyLogFile(
     std::vector<Digest> proof;
     for (uint64_t i = 0; i < hashes; ++i) proof.push_back(reader.Hash());
     if (!reader.ok()) return fails("the file ends in their proof");
-    const absl::Status proven = merkle::VerifyBlock(merkle::BlockRoot(leaves), start / merkle::kBlockLeaves, checkpoint->size, proof,
-                                                    checkpoint->root);
+    const absl::Status proven =
+        merkle::VerifyBlock(merkle::BlockRoot(leaves), start / merkle::kBlockLeaves, checkpoint->size, proof, checkpoint->root);
     if (!proven.ok()) {
       return fails(fmt::format("their proof does not lead to the root of the checkpoint of size {}: {}", checkpoint->size,
                                std::string(proven.message())));

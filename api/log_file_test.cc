@@ -88,8 +88,8 @@ TEST(LogFileTest, EveryFlippedBitIsFoundAndNamed) {
   for (uint64_t i = 0; i < 5; ++i) {
     std::string bad = good;
     bad[bad.find(log.payloads[i]) + 3] ^= 1;
-    EXPECT_EQ(ErrorOf(bad, log.roster), "entry " + std::to_string(i) +
-                                            " of test.example/apac/1/main: its payload does not have the digest that its header states");
+    EXPECT_EQ(ErrorOf(bad, log.roster),
+              "entry " + std::to_string(i) + " of test.example/apac/1/main: its payload does not have the digest that its header states");
     bad = good;
     bad[bad.find(log.headers[i]) + 8] ^= 1;
     EXPECT_EQ(ErrorOf(bad, log.roster),
@@ -117,8 +117,9 @@ TEST(LogFileTest, ALyingFileFailsByName) {
     header.time = Hlc(header.time.raw() + 1);
     return header;
   }());
-  EXPECT_THAT(ErrorOf(FileOf(other, 300), log.roster),
-              HasSubstr("entries [256, 300) of test.example/apac/1/main: their proof does not lead to the root of the checkpoint of size 300"));
+  EXPECT_THAT(
+      ErrorOf(FileOf(other, 300), log.roster),
+      HasSubstr("entries [256, 300) of test.example/apac/1/main: their proof does not lead to the root of the checkpoint of size 300"));
   other = log;
   std::swap(other.headers[3], other.headers[4]);
   std::swap(other.payloads[3], other.payloads[4]);

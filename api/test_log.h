@@ -35,8 +35,9 @@ class TestLog {
     };
     root = verifier("test.example/root", note::kEd25519, root_key);
     const std::vector<RosterSite> sites = {{SiteId(1), "apac"}, {SiteId(2), "hq"}};
-    const std::vector<RosterLog> logs = {{LogId(1), SiteId(1), "apac", 1, "main", verifier(kOrigin, note::kEd25519, log_key)},
-                                         {LogId(2), SiteId(2), "hq", 1, "main", verifier("test.example/hq/1/main", note::kEd25519, hq_key)}};
+    const std::vector<RosterLog> logs = {
+        {LogId(1), SiteId(1), "apac", 1, "main", verifier(kOrigin, note::kEd25519, log_key)},
+        {LogId(2), SiteId(2), "hq", 1, "main", verifier("test.example/hq/1/main", note::kEd25519, hq_key)}};
     const std::vector<RosterCosigner> cosigners = {{SiteId(1), verifier("test.example/apac/mirror", note::kCosignatureV1, apac_mirror)},
                                                    {SiteId(2), verifier("test.example/hq/mirror", note::kCosignatureV1, hq_mirror)}};
     const std::string text = Roster::Text(kNetwork, 1, sites, logs, cosigners);

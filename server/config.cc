@@ -174,9 +174,10 @@ class Parser {
         mistakes_.push_back(fmt::format("{}: {}: is required", path_, setting.key));
       }
     }
-    if (!config.backups.empty() && (config.backups == config.data || config.backups.starts_with(config.data + "/") ||
-                                    config.data.starts_with(config.backups + "/"))) {
-      Mistake(*table.get("backups"), "backups", fmt::format("{} and the data folder {} must not lie in each other", config.backups, config.data));
+    if (!config.backups.empty() &&
+        (config.backups == config.data || config.backups.starts_with(config.data + "/") || config.data.starts_with(config.backups + "/"))) {
+      Mistake(*table.get("backups"), "backups",
+              fmt::format("{} and the data folder {} must not lie in each other", config.backups, config.data));
     }
     CheckKeys(table, "", known);
     ReadPeers(table, &config);

@@ -213,11 +213,10 @@ int Serve(const NodeConfig& config) {
                          &dispatcher, {replicator.service()});
   if (!server.ok()) return Fail(kExitStart, std::string(server.status().message()));
   if (!config.metrics.empty()) {
-    absl::Status served = metrics.Serve(
-        config.metrics, {.node = &node,
-                         .links = [&replicator] { return replicator.Links(); },
-                         .certificate_expiry = certificate_expiry,
-                         .backups = [&backup_methods] { return backup_methods.figures(); }});
+    absl::Status served = metrics.Serve(config.metrics, {.node = &node,
+                                                         .links = [&replicator] { return replicator.Links(); },
+                                                         .certificate_expiry = certificate_expiry,
+                                                         .backups = [&backup_methods] { return backup_methods.figures(); }});
     if (!served.ok()) return Fail(kExitStart, std::string(served.message()));
   }
   replicator.Start();

@@ -88,8 +88,7 @@ absl::Status WriteAll(int fd, std::string_view bytes, const std::string& path) {
 }
 
 // Size and digest of a file, whose bytes are handed to `take` on the way.
-absl::StatusOr<Backup::File> ReadThrough(const std::string& path,
-                                         const std::function<absl::Status(std::string_view)>& take = nullptr) {
+absl::StatusOr<Backup::File> ReadThrough(const std::string& path, const std::function<absl::Status(std::string_view)>& take = nullptr) {
   const Descriptor in(path, O_RDONLY);
   if (in.get() < 0) return errno == ENOENT ? Damaged(path, "is missing") : SystemError(path);
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> hash(EVP_MD_CTX_new(), EVP_MD_CTX_free);
@@ -127,7 +126,8 @@ absl::Status WriteFile(const std::string& path, std::string_view bytes) {
 std::string FormatManifest(const Backup& backup) {
   std::string out = fmt::format("{}\nnetwork {}\nsite {}\ncreated {}\nrequest {}\njournal {}\n", kManifestLine, backup.network, backup.site,
                                 absl::ToUnixMillis(backup.create_time), backup.request_id, backup.journal_size);
-  for (const Backup::File& file : backup.files) out += fmt::format("file {} {} {}\n", file.bytes, HexEncode(AsView(file.digest)), file.name);
+  for (const Backup::File& file : backup.files)
+    out += fmt::format("file {} {} {}\n", file.bytes, HexEncode(AsView(file.digest)), file.name);
   return out;
 }
 
@@ -398,8 +398,8 @@ absl::Status BackupFolder::Restore(const std::string& id, const std::string& net
   absl::StatusOr<Backup> backup = Read(id);
   if (!backup.ok()) return backup.status();
   if (backup->network != network || backup->site != site) {
-    return absl::FailedPreconditionError(fmt::format("backups/{} is of network '{}' and site '{}'; the configuration says '{}' and '{}'", id,
-                                                     backup->network, backup->site, network, site));
+    return absl::FailedPreconditionError(fmt::format("backups/{} is of network '{}' and site '{}'; the configuration says '{}' and '{}'",
+                                                     id, backup->network, backup->site, network, site));
   }
   if (absl::Status empty = MakeEmpty(data); !empty.ok()) return empty;
   const std::string staging = data + "/" + kRestoring;

@@ -206,7 +206,8 @@ TEST_F(BackupTest, ADamagedStoreIsNotBackedUp) {
   for (int i = 0; i < 500; ++i) Put(store_.get(), Cf::kRecords, "ports/" + std::to_string(i), RandomBytes(100));
   Make();  // flushes
   store_.reset();
-  // In the largest file, that of the records, which no one reads to open the store. The backup shares it, and is damaged with it: they are on one disk.
+  // In the largest file, that of the records, which no one reads to open the store. The backup shares it, and is damaged with it: they are
+  // on one disk.
   fs::path largest;
   for (const auto& entry : fs::directory_iterator(scratch_.path() + "/store")) {
     if (entry.path().extension() == ".sst" && (largest.empty() || entry.file_size() > fs::file_size(largest))) largest = entry.path();

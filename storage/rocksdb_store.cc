@@ -201,7 +201,10 @@ class RocksDbStore : public Store {
     if (status.ok()) status = checkpoint->CreateCheckpoint(folder, 0);
     if (status.ok()) return absl::OkStatus();
     const std::string message = fmt::format("{} was not copied to {}: {}", path_, folder, status.ToString());
-    return Error(IsNoSpace(status) ? Reason::kStorageFull : status.IsCorruption() ? Reason::kStoreDamaged : Reason::kStorageFailed, message);
+    return Error(IsNoSpace(status)       ? Reason::kStorageFull
+                 : status.IsCorruption() ? Reason::kStoreDamaged
+                                         : Reason::kStorageFailed,
+                 message);
   }
   rocksdb::DB* db() const { return db_.get(); }
 

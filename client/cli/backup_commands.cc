@@ -49,7 +49,8 @@ absl::Status RunBackupList(Session& session) {
   v1::ListBackupsRequest request;
   request.set_page_size(kPageSize);
   do {
-    const absl::StatusOr<v1::ListBackupsResponse> page = session.Call<v1::ListBackupsResponse>("fairlead.v1.NodeService.ListBackups", request);
+    const absl::StatusOr<v1::ListBackupsResponse> page =
+        session.Call<v1::ListBackupsResponse>("fairlead.v1.NodeService.ListBackups", request);
     if (!page.ok()) return page.status();
     all.mutable_backups()->MergeFrom(page->backups());
     request.set_page_token(page->next_page_token());

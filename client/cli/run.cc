@@ -302,7 +302,8 @@ class CommandLine {
   }
 
   void AddVerify() {
-    CLI::App* verify = AddCommand(&app_, "verify", "Verifies evidence from files, without a node; exit code 8 when it does not hold.", nullptr);
+    CLI::App* verify =
+        AddCommand(&app_, "verify", "Verifies evidence from files, without a node; exit code 8 when it does not hold.", nullptr);
     verify->require_subcommand(1);
     const auto add = [&](const char* name, const char* description, absl::Status (*run)(Session&, const VerifyArguments&)) {
       CLI::App* command = AddCommand(verify, name, description, [this, run](Session& s) { return run(s, verify_); });
@@ -329,9 +330,7 @@ class CommandLine {
     create->add_option("--request-id", request_id_, "A UUID version 7: the same id makes one backup. A new one by default.")
         ->type_name("UUID");
     AddCommand(backup, "list", "The backups, oldest first.", RunBackupList);
-    const auto add_name = [this](CLI::App* command) {
-      command->add_option("NAME", backup_, "The backup.")->required()->type_name("");
-    };
+    const auto add_name = [this](CLI::App* command) { command->add_option("NAME", backup_, "The backup.")->required()->type_name(""); };
     add_name(AddCommand(backup, "verify", "Reads all of a backup again.", [this](Session& s) { return RunBackupVerify(s, backup_); }));
     add_name(AddCommand(backup, "delete", "Deletes a backup.", [this](Session& s) { return RunBackupDelete(s, backup_); }));
   }

@@ -80,8 +80,8 @@ class Checker {
     uint64_t next = 0;  // headers seen
     bool whole = true;  // no header missing or unreadable so far: the tree can be computed
     merkle::Frontier frontier;
-    std::map<uint64_t, Digest> roots;                    // at the sizes that signed notes have
-    std::vector<std::pair<int, uint64_t>> mismatches;    // tree nodes that are not what the headers give
+    std::map<uint64_t, Digest> roots;                  // at the sizes that signed notes have
+    std::vector<std::pair<int, uint64_t>> mismatches;  // tree nodes that are not what the headers give
   };
 
   void Report(Cf family, const std::string& key, const std::string& rule) {
@@ -298,7 +298,7 @@ class Checker {
       const std::string key = fmt::format("{} by {}", Name(id), found->name);
       const std::optional<evidence::Checkpoint> checkpoint = CheckNote(Cf::kCosignatures, key, it->value(), check, false);
       if (checkpoint && std::none_of(checkpoint->cosignatures.begin(), checkpoint->cosignatures.end(),
-                                          [&](const auto& c) { return c.site == found->name; })) {
+                                     [&](const auto& c) { return c.site == found->name; })) {
         Report(Cf::kCosignatures, key, "is not cosigned by that site");
       }
     }
@@ -426,7 +426,8 @@ class Checker {
       position += count;
     }
     report_.folded = true;
-    for (const Cf family : {Cf::kMeta, Cf::kRecords, Cf::kRevisions, Cf::kDerived, Cf::kIndexes, Cf::kAggregates, Cf::kRequests, Cf::kOpaque}) {
+    for (const Cf family :
+         {Cf::kMeta, Cf::kRecords, Cf::kRevisions, Cf::kDerived, Cf::kIndexes, Cf::kAggregates, Cf::kRequests, Cf::kOpaque}) {
       Compare(family);
     }
     return absl::OkStatus();

@@ -100,9 +100,9 @@ class FsckTest : public ::testing::Test {
     request.actor = "officer/apac/watch";
     request.request_id = NewRequestId(static_cast<uint64_t>(absl::ToUnixMillis(clock_.now)));
     request.method = "fairlead.v1.ReferenceService/UpdateCountry";
-    request.mutations = {MutationFor(
-        type, record, state ? &*state : nullptr, country,
-        {country.GetDescriptor()->FindFieldByName("display_name"), country.GetDescriptor()->FindFieldByName("region")})};
+    request.mutations = {
+        MutationFor(type, record, state ? &*state : nullptr, country,
+                    {country.GetDescriptor()->FindFieldByName("display_name"), country.GetDescriptor()->FindFieldByName("region")})};
     request.expectations = {{record, state ? EtagOf(*state) : ""}};
     absl::Status written = absl::UnknownError("not answered");
     node.Write(std::move(request), [&](const absl::StatusOr<WriteResult>& result) { written = result.status(); });

@@ -166,8 +166,8 @@ absl::StatusOr<v1::Receipt> LogService::GetReceipt(const v1::GetReceiptRequest& 
   if (!checkpoint.ok()) return checkpoint.status();
   const auto size = static_cast<uint64_t>(checkpoint->size());
   if (dot->seq.value() >= size) {
-    return Error(Reason::kRecordNotFound, fmt::format("the newest checkpoint here of {} covers {} entries, not {}", log->origin(), size, name),
-                 {{"name", name}});
+    return Error(Reason::kRecordNotFound,
+                 fmt::format("the newest checkpoint here of {} covers {} entries, not {}", log->origin(), size, name), {{"name", name}});
   }
   v1::Receipt receipt;
   receipt.set_entry(name);

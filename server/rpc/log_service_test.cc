@@ -145,8 +145,8 @@ TEST_F(LogServiceTest, AReceiptIsForAnEntryOrForARecordsNewestRevision) {
   update.mutable_update_mask()->add_paths("display_name");
   ASSERT_TRUE(officer_.Call<v1::Country>("ReferenceService/UpdateCountry", update).ok());
   Checkpoint(3);
-  for (const auto& [entry, record, sequence] :
-       {std::tuple("apac/1/0", "", 0), std::tuple("", "countries/JP", 0), std::tuple("apac/1/1", "", 1), std::tuple("", "countries/KR", 2)}) {
+  for (const auto& [entry, record, sequence] : {std::tuple("apac/1/0", "", 0), std::tuple("", "countries/JP", 0),
+                                                std::tuple("apac/1/1", "", 1), std::tuple("", "countries/KR", 2)}) {
     const auto receipt = ReceiptOf(entry, record);
     ASSERT_TRUE(receipt.ok()) << receipt.status();
     EXPECT_EQ(receipt->entry(), "apac/1/" + std::to_string(sequence));

@@ -251,9 +251,7 @@ TEST_F(Crash, ABackupThatDoesNotFitLeavesNothingAndTheNodeGoesOn) {
   ASSERT_NO_FATAL_FAILURE(StartCluster(options));
   ASSERT_NO_FATAL_FAILURE(SeedCountries());
   client::Client& officer = cluster().Officer("hq");
-  const auto back_up = [&officer] {
-    return officer.Call<v1::Backup>("fairlead.v1.NodeService.CreateBackup", v1::CreateBackupRequest());
-  };
+  const auto back_up = [&officer] { return officer.Call<v1::Backup>("fairlead.v1.NodeService.CreateBackup", v1::CreateBackupRequest()); };
   // On a disk of its own, so that files are copied.
   const auto fits = back_up();
   ASSERT_TRUE(Ok(fits));

@@ -153,7 +153,7 @@ origin=$(head -n 1 hq.checkpoint)
 sed '/^$/,$d' hq.checkpoint >text
 grep -F -- "— $origin " hq.checkpoint | cut -d' ' -f3 | base64 -d | tail -c 64 >signature
 vkey=$(grep -F " $origin+" "$2" | cut -d' ' -f6)
-{ printf '\060\052\060\005\006\003\053\145\160\003\041\000'; printf %s "${vkey##*+}" | base64 -d | tail -c 32; } >key.der
+{ printf '\060\052\060\005\006\003\053\145\160\003\041\000'; printf %s "${vkey#*+*+}" | base64 -d | tail -c 32; } >key.der
 openssl pkeyutl -verify -pubin -keyform DER -inkey key.der -rawin -in text -sigfile signature
 )";
   const std::string folder = fs::path(File("x")).parent_path();
@@ -245,8 +245,9 @@ TEST_F(Evidence, FsckNamesTheFamilyOfADamagedFile) {
   ASSERT_NO_FATAL_FAILURE(FlipByte(largest, largest, 100));
   const Ended damaged = Node("fsck", "apac");
   EXPECT_EQ(damaged.exit.code, kExitDamaged) << damaged.output;
-  EXPECT_THAT(damaged.output, AllOf(testing::ContainsRegex("(headers|payloads|records|revisions|requests|derived|indexes) -: .*checksum mismatch"),
-                                    HasSubstr(largest.filename().string()), HasSubstr("found\n")));
+  EXPECT_THAT(damaged.output,
+              AllOf(testing::ContainsRegex("(headers|payloads|records|revisions|requests|derived|indexes) -: .*checksum mismatch"),
+                    HasSubstr(largest.filename().string()), HasSubstr("found\n")));
 }
 
 }  // namespace
