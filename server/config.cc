@@ -64,6 +64,10 @@ const std::vector<Setting>& Settings() {
         "site", [](NodeConfig* c) { return &c->site; }, Kind::kName, "The site this node is, as in the roster."));
     add(Text(
         "data", [](NodeConfig* c) { return &c->data; }, Kind::kPath, "Folder of the node's store. Made when absent."));
+    add(Optional(Text(
+        "backups", [](NodeConfig* c) { return &c->backups; }, Kind::kPath,
+        "Folder that backups are written to, outside `data`; another disk, to survive the loss of one. Made when absent. Absent: no "
+        "backups.")));
     add(Text(
         "licence", [](NodeConfig* c) { return &c->licence; }, Kind::kPath,
         "The file with this store's licence to write, which the node replaces. Outside the data folder, and never in a backup: a restored "
@@ -174,6 +178,11 @@ class Parser {
         mistakes_.push_back(fmt::format("{}: {}: is required", path_, setting.key));
       }
     }
+    if (!config.backups.empty() &&
+        (config.backups == config.data || config.backups.starts_with(config.data + "/") || config.data.starts_with(config.backups + "/"))) {
+      Mistake(*table.get("backups"), "backups",
+              fmt::format("{} and the data folder {} must not lie in each other", config.backups, config.data));
+    }
     CheckKeys(table, "", known);
     ReadPeers(table, &config);
     const std::filesystem::path data = config.data, licence = config.licence;
@@ -224,7 +233,9 @@ class Parser {
         break;
       case Kind::kPath:
         *out = (folder_ / *out).lexically_normal().string();
-        if (key != "data" && key != "licence" && !IsReadableFile(*out)) Mistake(node, key, fmt::format("{} cannot be read", *out));
+        if (key != "data" && key != "licence" && key != "backups" && !IsReadableFile(*out)) {
+          Mistake(node, key, fmt::format("{} cannot be read", *out));
+        }
         break;
     }
     return true;

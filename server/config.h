@@ -25,6 +25,7 @@ struct NodeConfig {
   std::string site;
   std::string data;
   std::string licence;
+  std::string backups;  // empty: none
   std::string listen;
   std::string metrics;
   std::string log_level;

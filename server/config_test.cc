@@ -93,6 +93,11 @@ TEST(ConfigTest, EachMistakeNamesFileLineKeyAndRule) {
   EXPECT_THAT(Mistakes(std::string(kGood) + "[[peer]]\nsite = \"csa\"\n"), HasSubstr("node.toml:19: peer.address: is required"));
   EXPECT_THAT(Mistakes(With("[[peer]]", "[peer]")), HasSubstr("must be written as [[peer]]"));
   EXPECT_THAT(Mistakes(With("apac/licence", "apac/data/licence")), HasSubstr("node.toml:5: licence: must lie outside the data folder"));
+  for (const char* backups : {"apac/data", "apac/data/backups", "apac"}) {
+    EXPECT_THAT(Mistakes(With("[tls]", "backups = \"" + std::string(backups) + "\"\n[tls]")),
+                HasSubstr("node.toml:6: backups: " + std::string(backups) + " and the data folder apac/data must not lie in each other"));
+  }
+  EXPECT_EQ(ParseConfig(With("[tls]", "backups = \"apac/data-backups\"\n[tls]"), "node.toml")->backups, "apac/data-backups");
   EXPECT_THAT(Mistakes("site = \n"), HasSubstr("node.toml:1:"));
   EXPECT_THAT(std::string(LoadConfig("absent.toml").status().message()), HasSubstr("absent.toml: cannot be read"));
   EXPECT_EQ(LoadConfig("server").status().message(), "server: cannot be read");

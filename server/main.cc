@@ -21,11 +21,14 @@
 #include "server/node/licence.h"
 #include "server/node/node.h"
 #include "server/node/runner.h"
+#include "server/offline.h"
 #include "server/records/record_type.h"
 #include "server/replication/grpc_link.h"
+#include "server/rpc/backup_methods.h"
 #include "server/rpc/consistency.h"
 #include "server/rpc/credentials.h"
 #include "server/rpc/dispatcher.h"
+#include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
 #include "server/rpc/policy.h"
 #include "server/rpc/record_service.h"
@@ -34,14 +37,11 @@
 #include "server/rpc/tokens.h"
 #include "server/version.h"
 #include "server/view/overview.h"
+#include "storage/backup.h"
 #include "storage/rocksdb_store.h"
 
 namespace fairlead {
 namespace {
-
-constexpr int kExitUsage = 2;
-constexpr int kExitConfiguration = 3;
-constexpr int kExitStart = 4;
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -61,7 +61,7 @@ absl::StatusOr<SigningKey> ReadSigningKey(const std::string& path) {
 
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-absl::StatusOr<node::NodeOptions> NodeOptionsFrom(const NodeConfig& config) {
+absl::StatusOr<Roster> RosterFrom(const NodeConfig& config) {
   auto vkey = ReadFile(config.keys.root);
   if (!vkey.ok()) return vkey.status();
   auto root = note::Verifier::FromVkey(FirstLine(*vkey));
@@ -70,6 +70,12 @@ absl::StatusOr<node::NodeOptions> NodeOptionsFrom(const NodeConfig& config) {
   if (!signed_roster.ok()) return signed_roster.status();
   auto roster = Roster::Open(*signed_roster, *root);
   if (!roster.ok()) return absl::InvalidArgumentError(fmt::format("{}: {}", config.keys.roster, std::string(roster.status().message())));
+  return roster;
+}
+
+absl::StatusOr<node::NodeOptions> NodeOptionsFrom(const NodeConfig& config) {
+  auto roster = RosterFrom(config);
+  if (!roster.ok()) return roster.status();
   auto log_key = ReadSigningKey(config.keys.log);
   if (!log_key.ok()) return log_key.status();
   auto mirror_key = ReadSigningKey(config.keys.mirror);
@@ -147,6 +153,13 @@ int Serve(const NodeConfig& config) {
   if (!opened.ok()) return Fail(kExitStart, fmt::format("{}: {}", config.data, std::string(opened.status().message())));
   node::Node& node = **opened;
 
+  std::unique_ptr<storage::BackupFolder> backups;
+  if (!config.backups.empty()) {
+    auto folder = storage::BackupFolder::Open(config.backups);
+    if (!folder.ok()) return Fail(kExitStart, std::string(folder.status().message()));
+    backups = *std::move(folder);
+  }
+
   Metrics metrics;
   rpc::Sealer sealer(*std::move(token_key));
   replication::ReplicatorOptions replicator_options;
@@ -189,6 +202,10 @@ int Serve(const NodeConfig& config) {
                                  .links = [&replicator] { return ToProto(replicator.Links()); },
                                  .certificate_expiry = certificate_expiry});
   node_service.Register(&dispatcher);
+  rpc::LogService log_service(&node);
+  log_service.Register(&dispatcher);
+  rpc::BackupMethods backup_methods(&node, &sealer, backups.get());
+  backup_methods.Register(&dispatcher);
   dispatcher.Unary<v1::GetOverviewRequest, v1::Overview>(
       "fairlead.v1.OverviewService/GetOverview",
       [&node, bound = absl::Seconds(config.limits.staleness_seconds)](
@@ -200,8 +217,10 @@ int Serve(const NodeConfig& config) {
                          &dispatcher, {replicator.service()});
   if (!server.ok()) return Fail(kExitStart, std::string(server.status().message()));
   if (!config.metrics.empty()) {
-    absl::Status served = metrics.Serve(
-        config.metrics, {.node = &node, .links = [&replicator] { return replicator.Links(); }, .certificate_expiry = certificate_expiry});
+    absl::Status served = metrics.Serve(config.metrics, {.node = &node,
+                                                         .links = [&replicator] { return replicator.Links(); },
+                                                         .certificate_expiry = certificate_expiry,
+                                                         .backups = [&backup_methods] { return backup_methods.figures(); }});
     if (!served.ok()) return Fail(kExitStart, std::string(served.message()));
   }
   replicator.Start();
@@ -217,6 +236,7 @@ int Serve(const NodeConfig& config) {
   spdlog::info("draining");
   replicator.Stop();
   (*server)->Shutdown(absl::Seconds(config.limits.drain_seconds));
+  backup_methods.Stop();
   metrics.Stop();
   record_service.reset();
   node.RemoveJournalListener(listener);
@@ -231,7 +251,16 @@ int Main(int argc, char** argv) {
   CLI::App app("One site's node of a Fairlead network.", "fairlead-node");
   std::string config_path;
   bool print_settings = false;
+  std::string data;
+  std::string scratch = std::filesystem::temp_directory_path();
+  std::string backup;
   app.add_option("--config", config_path, "Configuration file (TOML); see server/SETTINGS.md");
+  app.fallthrough();
+  CLI::App* fsck = app.add_subcommand("fsck", "Check the whole store of a node that does not run");
+  fsck->add_option("--data", data, "This store, such as a backup's, in place of the configured one");
+  fsck->add_option("--scratch", scratch, "Folder for a copy of its size, removed afterwards; the system's for temporary files otherwise");
+  CLI::App* restore = app.add_subcommand("restore", "Make the data folder, which must be empty, from a backup");
+  restore->add_option("--backup", backup, "The backup's name")->required();
   app.add_flag("--print-settings", print_settings, "Print the settings as markdown and exit");
   app.set_version_flag("--version", std::string("fairlead-node ") + kVersion);
   CLI11_PARSE(app, argc, argv);
@@ -242,6 +271,13 @@ int Main(int argc, char** argv) {
   if (config_path.empty()) return Fail(kExitUsage, "--config is required");
   auto config = LoadConfig(config_path);
   if (!config.ok()) return Fail(kExitConfiguration, std::string(config.status().message()));
+
+  if (fsck->parsed() || restore->parsed()) {
+    StartLogging(*config);
+    auto roster = RosterFrom(*config);
+    if (!roster.ok()) return Fail(kExitConfiguration, std::string(roster.status().message()));
+    return fsck->parsed() ? RunFsck(*roster, data.empty() ? config->data : data, scratch) : RunRestore(*config, backup);
+  }
 
   rpc::RequireTls13();
   sigset_t signals;

@@ -94,10 +94,24 @@ class Metrics::NodeCollector : public prometheus::Collectable {
     journal.Add({}, static_cast<double>(node.JournalEnd().value()));
     FamilyOf expiry("fairlead_certificate_expire_seconds", "Unix time at which the node's certificate ends.");
     expiry.Add({}, static_cast<double>(absl::ToUnixSeconds(sources_.certificate_expiry())));
+    const rpc::BackupFigures figures = sources_.backups();
+    FamilyOf backups("fairlead_backups", "Backups in the node's backups folder.");
+    backups.Add({}, static_cast<double>(figures.backups));
+    FamilyOf newest("fairlead_backup_newest_seconds", "Unix time at which the newest backup was begun.");
+    FamilyOf newest_bytes("fairlead_backup_newest_bytes", "Bytes in the files of the newest backup.");
+    if (figures.newest) {
+      newest.Add({}, static_cast<double>(absl::ToUnixMillis(*figures.newest)) / 1000);
+      newest_bytes.Add({}, static_cast<double>(figures.newest_bytes));
+    }
+    FamilyOf made("fairlead_backups_made_total", "Backups made since the node started.", MetricType::Counter);
+    made.Add({}, static_cast<double>(figures.made));
+    FamilyOf failed("fairlead_backups_failed_total", "Backups that could not be made, or were found damaged, since the node started.",
+                    MetricType::Counter);
+    failed.Add({}, static_cast<double>(figures.failed));
 
     std::vector<MetricFamily> out;
-    for (FamilyOf* family : {&size, &behind, &age, &quarantined, &as_of, &connected, &rtt, &link_behind, &entries, &bytes, &writable,
-                             &opaque, &unkept, &journal, &expiry}) {
+    for (FamilyOf* family : {&size,     &behind, &age,    &quarantined, &as_of,  &connected, &rtt,    &link_behind,  &entries, &bytes,
+                             &writable, &opaque, &unkept, &journal,     &expiry, &backups,   &newest, &newest_bytes, &made,    &failed}) {
       out.push_back(family->Take());
     }
     return out;

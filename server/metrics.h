@@ -22,6 +22,7 @@
 
 #include "server/node/node.h"
 #include "server/replication/link_info.h"
+#include "server/rpc/backup_methods.h"
 #include "server/rpc/dispatcher.h"
 
 namespace fairlead {
@@ -32,6 +33,7 @@ class Metrics {
     const node::Node* node = nullptr;
     std::function<std::vector<replication::LinkInfo>()> links;
     std::function<absl::Time()> certificate_expiry;
+    std::function<rpc::BackupFigures()> backups;
   };
 
   Metrics();

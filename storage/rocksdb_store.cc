@@ -10,6 +10,7 @@
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 #include <spdlog/spdlog.h>
 
@@ -138,10 +139,12 @@ class RocksSnapshot : public View {
 
 class RocksDbStore : public Store {
  public:
+  // `lock` is let go of once the database is closed.
   RocksDbStore(const RocksDbOptions& options, std::shared_ptr<Listener> listener, std::unique_ptr<rocksdb::DB> db,
-               std::vector<rocksdb::ColumnFamilyHandle*> handles)
+               std::vector<rocksdb::ColumnFamilyHandle*> handles, std::shared_ptr<void> lock = nullptr)
       : path_(options.path),
         memtables_bytes_max_(options.memtables_bytes_max),
+        lock_(std::move(lock)),
         listener_(std::move(listener)),
         db_(std::move(db)),
         handles_(std::move(handles)) {
@@ -190,6 +193,19 @@ class RocksDbStore : public Store {
   std::unique_ptr<Iterator> IterateAt(const rocksdb::Snapshot* snapshot, Cf cf, std::string_view lower, std::string_view upper) const {
     return std::make_unique<RocksIterator>(db_.get(), handles_[static_cast<size_t>(cf)], snapshot, lower, upper, path_);
   }
+  absl::Status CopyTo(const std::string& folder) const override {
+    rocksdb::Checkpoint* raw = nullptr;
+    rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &raw);
+    const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
+    // Flushed first (0: whatever the size of the log), so that nothing of it hangs on bytes of the log that no sync has covered.
+    if (status.ok()) status = checkpoint->CreateCheckpoint(folder, 0);
+    if (status.ok()) return absl::OkStatus();
+    const std::string message = fmt::format("{} was not copied to {}: {}", path_, folder, status.ToString());
+    return Error(IsNoSpace(status)       ? Reason::kStorageFull
+                 : status.IsCorruption() ? Reason::kStoreDamaged
+                                         : Reason::kStorageFailed,
+                 message);
+  }
   rocksdb::DB* db() const { return db_.get(); }
 
  private:
@@ -222,6 +238,7 @@ class RocksDbStore : public Store {
 
   const std::string path_;
   const size_t memtables_bytes_max_;
+  const std::shared_ptr<void> lock_;
   const std::shared_ptr<Listener> listener_;
   const std::unique_ptr<rocksdb::DB> db_;
   const std::vector<rocksdb::ColumnFamilyHandle*> handles_;
@@ -363,7 +380,54 @@ absl::Status CheckFamilies(const RocksDbOptions& options, const rocksdb::DBOptio
   return absl::OkStatus();
 }
 
+std::vector<rocksdb::ColumnFamilyDescriptor> Families(const RocksDbOptions& options) {
+  std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (size_t i = 0; i < kCfCount; ++i) families.emplace_back(std::string(kCfNames[i]), FamilyOptions(static_cast<Cf>(i), cache));
+  return families;
+}
+
+absl::StatusOr<std::unique_ptr<RocksDbStore>> OpenToRead(const RocksDbOptions& options, Exclusive exclusive) {
+  rocksdb::DBOptions db_options = DbOptions(options);
+  rocksdb::Status there = db_options.env->FileExists(options.path + "/CURRENT");
+  if (there.IsNotFound()) return absl::NotFoundError(fmt::format("{}: there is no store", options.path));
+  if (!there.ok()) return OpenError(options.path, there);
+  std::shared_ptr<void> held;
+  if (exclusive == Exclusive::kYes) {
+    // RocksDB takes no lock to read.
+    rocksdb::FileLock* lock = nullptr;
+    rocksdb::Status locked = db_options.env->LockFile(options.path + "/LOCK", &lock);
+    if (!locked.ok()) return OpenError(options.path, locked);
+    held = std::shared_ptr<rocksdb::FileLock>(lock, [env = db_options.env](rocksdb::FileLock* l) { env->UnlockFile(l); });
+  }
+  if (absl::Status checked = CheckFamilies(options, db_options); !checked.ok()) return checked;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* raw = nullptr;
+  rocksdb::Status opened = rocksdb::DB::OpenForReadOnly(db_options, options.path, Families(options), &handles, &raw);
+  if (!opened.ok()) return OpenError(options.path, opened);
+  auto store = std::make_unique<RocksDbStore>(options, std::make_shared<Listener>(), std::unique_ptr<rocksdb::DB>(raw), std::move(handles),
+                                              std::move(held));
+  absl::StatusOr<std::optional<std::string>> format = store->Get(Cf::kMeta, kMetaFormat);
+  if (!format.ok()) return format.status();
+  if (!format->has_value()) return Error(Reason::kStoreDamaged, fmt::format("{}: the format version is missing", options.path));
+  if (**format != Number(kFormatVersion)) return OtherFormat(options.path, **format);
+  return store;
+}
+
 }  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStoreToRead(const RocksDbOptions& options, Exclusive exclusive) {
+  absl::StatusOr<std::unique_ptr<RocksDbStore>> store = OpenToRead(options, exclusive);
+  if (!store.ok()) return store.status();
+  return std::unique_ptr<Store>(*std::move(store));
+}
+
+absl::Status VerifyRocksDbFiles(const RocksDbOptions& options) {
+  absl::StatusOr<std::unique_ptr<RocksDbStore>> store = OpenToRead(options, Exclusive::kNo);
+  if (!store.ok()) return store.status();
+  rocksdb::Status status = (*store)->db()->VerifyChecksum();
+  return status.ok() ? absl::OkStatus() : ReadError(options.path, status);
+}
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options) {
   rocksdb::DBOptions db_options = DbOptions(options);
@@ -379,12 +443,9 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& op
     if (!checked.ok()) return checked;
   }
 
-  std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(options.block_cache_bytes);
-  std::vector<rocksdb::ColumnFamilyDescriptor> families;
-  for (size_t i = 0; i < kCfCount; ++i) families.emplace_back(std::string(kCfNames[i]), FamilyOptions(static_cast<Cf>(i), cache));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
-  rocksdb::Status opened = rocksdb::DB::Open(db_options, options.path, families, &handles, &raw);
+  rocksdb::Status opened = rocksdb::DB::Open(db_options, options.path, Families(options), &handles, &raw);
   if (!opened.ok()) return OpenError(options.path, opened);
   auto store = std::make_unique<RocksDbStore>(options, std::move(listener), std::unique_ptr<rocksdb::DB>(raw), std::move(handles));
 

@@ -40,6 +40,16 @@ struct RocksDbOptions {
 // the store may hold it whole when opened again.
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options);
 
+// Opens a store that is there, to read it: its files stay as they are, and every write fails. Errors as above, and NOT_FOUND when there is
+// none. With Exclusive::kYes, UNAVAILABLE while another process has it open, and no process can open it meanwhile (which takes a file
+// LOCK); else the caller sees to that.
+enum class Exclusive { kNo, kYes };
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStoreToRead(const RocksDbOptions& options, Exclusive exclusive);
+
+// Reads every block of every file of a store that is not open, and checks its checksum. DATA_LOSS (STORE_DAMAGED) naming what is damaged;
+// other errors as above.
+absl::Status VerifyRocksDbFiles(const RocksDbOptions& options);
+
 }  // namespace fairlead::storage
 
 #endif  // FAIRLEAD_STORAGE_ROCKSDB_STORE_H_

@@ -68,6 +68,12 @@ class Store : public View {
   // REQUIRES: `batch` is this store's own.
   virtual absl::Status Write(Batch* batch, Sync sync) = 0;
   virtual std::unique_ptr<Snapshot> NewSnapshot() const = 0;
+  // Writes a store of its own into `folder`, which must not exist: this one as of now, durable when it returns OK. Others go on reading and
+  // writing meanwhile. After an error nothing is left of it, as far as the disk lets it be removed. RESOURCE_EXHAUSTED (STORAGE_FULL),
+  // INTERNAL (STORAGE_FAILED); UNIMPLEMENTED for a store that lies in no files.
+  virtual absl::Status CopyTo(const std::string& folder) const {
+    return absl::UnimplementedError("this store lies in no files: " + folder + " was not written");
+  }
 };
 
 }  // namespace fairlead::storage

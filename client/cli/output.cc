@@ -100,7 +100,8 @@ std::string ValueText(const Message& message, const FieldDescriptor& field, int 
 
 const char kExitCodesHelp[] =
     "Exit codes: 0 done; 1 internal error; 2 wrong usage or configuration; 3 invalid argument or refused rows; 4 not found;\n"
-    "5 conflict (exists already, changed meanwhile, state forbids); 6 not permitted; 7 no answer in time; 130 interrupted.";
+    "5 conflict (exists already, changed meanwhile, state forbids); 6 not permitted; 7 no answer in time;\n"
+    "8 evidence or stored data does not hold; 130 interrupted.";
 
 absl::Status UsageError(const std::string& message) {
   absl::Status status = absl::InvalidArgumentError(message);
@@ -129,6 +130,8 @@ int ExitCodeOf(const absl::Status& status) {
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kResourceExhausted:
       return kExitUnavailable;
+    case absl::StatusCode::kDataLoss:
+      return kExitUnproven;
     case absl::StatusCode::kCancelled:
       return kExitInterrupted;
     default:

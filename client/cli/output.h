@@ -30,6 +30,7 @@ inline constexpr int kExitNotFound = 4;
 inline constexpr int kExitConflict = 5;
 inline constexpr int kExitDenied = 6;
 inline constexpr int kExitUnavailable = 7;
+inline constexpr int kExitUnproven = 8;
 inline constexpr int kExitInterrupted = 130;
 // The same for --help.
 extern const char kExitCodesHelp[];

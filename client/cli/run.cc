@@ -10,8 +10,10 @@
 #include <memory>
 
 #include "certs/commands.h"
+#include "client/cli/backup_commands.h"
 #include "client/cli/comments.h"
 #include "client/cli/completion.h"
+#include "client/cli/evidence_commands.h"
 #include "client/cli/flags.h"
 #include "client/cli/import_commands.h"
 #include "client/cli/network_commands.h"
@@ -87,6 +89,9 @@ class CommandLine {
     AddGlobals();
     for (const Resource& resource : Resources()) AddResource(resource);
     AddNetwork();
+    AddLog();
+    AddVerify();
+    AddBackup();
     AddImports();
     certs::AddCertsCommands(&app_, environment_.out, &certs_result_);
     AddRest();
@@ -267,6 +272,69 @@ class CommandLine {
     watch->add_option("--count", watch_.count, "End after so many records.")->type_name("NUMBER")->check(CLI::PositiveNumber);
   }
 
+  void AddLog() {
+    CLI::App* log = AddCommand(&app_, "log", "Fetches evidence about a log from the node, for others to verify.", nullptr);
+    log->require_subcommand(1);
+    const auto add = [&](const char* name, const char* description, absl::Status (*run)(Session&, const LogArguments&)) {
+      return AddCommand(log, name, description, [this, run](Session& s) { return run(s, log_); });
+    };
+    const auto add_log = [this](CLI::App* command) {
+      command->add_option("LOG", log_.subject, "The log, SITE/EPOCH/STREAM, or SITE for its current main log.")->required()->type_name("");
+    };
+    const auto add_file = [this](CLI::App* command) {
+      return command->add_option("FILE", log_.file, "The file to write.")->required()->type_name("");
+    };
+    CLI::App* checkpoint = add("checkpoint", "The newest checkpoint, with its cosignatures: a C2SP tlog-checkpoint.", RunLogCheckpoint);
+    add_log(checkpoint);
+    add_file(checkpoint)->required(false)->description("The file to write; standard output otherwise.");
+    CLI::App* exported = add("export", "The whole log up to its newest checkpoint.", RunLogExport);
+    add_log(exported);
+    add_file(exported);
+    CLI::App* receipt = add("receipt", "The proof that an entry is in its log: a C2SP tlog-proof.", RunLogReceipt);
+    receipt->add_option("SUBJECT", log_.subject, "An entry, SITE/EPOCH/SEQUENCE, or a record, for the entry of its newest revision.")
+        ->required()
+        ->type_name("");
+    add_file(receipt);
+    receipt->add_flag("--payload", log_.payload, "Include what the entry says; without it the receipt says only that it is there.");
+    CLI::App* consistency = add("consistency", "The proof that the newest checkpoint continues an older one.", RunLogConsistency);
+    consistency->add_option("OLD", log_.old_checkpoint, "The file of the older checkpoint.")->required()->type_name("");
+    add_file(consistency);
+  }
+
+  void AddVerify() {
+    CLI::App* verify =
+        AddCommand(&app_, "verify", "Verifies evidence from files, without a node; exit code 8 when it does not hold.", nullptr);
+    verify->require_subcommand(1);
+    const auto add = [&](const char* name, const char* description, absl::Status (*run)(Session&, const VerifyArguments&)) {
+      CLI::App* command = AddCommand(verify, name, description, [this, run](Session& s) { return run(s, verify_); });
+      command->add_option("--roster", verify_.roster_file, "The network's roster (roster.note).")->required()->type_name("FILE");
+      command->add_option("--root-key", verify_.root_key_file, "The network's public root key (root.vkey).")->required()->type_name("FILE");
+      return command;
+    };
+    const auto add_file = [this](CLI::App* command) {
+      command->add_option("FILE", verify_.file, "The file to verify.")->required()->type_name("");
+    };
+    add_file(add("checkpoint", "A checkpoint: its signature and its cosignatures.", RunVerifyCheckpoint));
+    add_file(add("log", "An exported log: every entry, under its checkpoint.", RunVerifyLog));
+    add_file(add("receipt", "A receipt: the entry, under its checkpoint.", RunVerifyReceipt));
+    CLI::App* consistency = add("consistency", "That the checkpoint of a consistency proof continues an older one.", RunVerifyConsistency);
+    consistency->add_option("OLD", verify_.old_checkpoint, "The file of the older checkpoint.")->required()->type_name("");
+    add_file(consistency);
+  }
+
+  void AddBackup() {
+    CLI::App* backup = AddCommand(&app_, "backup", "Backups of the node's store, kept at the node.", nullptr);
+    backup->require_subcommand(1);
+    CLI::App* create = AddCommand(backup, "create", "Makes a backup while the node runs, and reads it back.",
+                                  [this](Session& s) { return RunBackupCreate(s, request_id_); });
+    create->add_option("--request-id", request_id_, "A UUID version 7: the same id makes one backup. A new one by default.")
+        ->type_name("UUID");
+    AddCommand(backup, "list", "The backups, oldest first.", RunBackupList);
+    const auto add_name = [this](CLI::App* command) { command->add_option("NAME", backup_, "The backup.")->required()->type_name(""); };
+    add_name(AddCommand(backup, "verify", "Reads all of a backup again.", [this](Session& s) { return RunBackupVerify(s, backup_); }));
+    add_name(AddCommand(backup, "delete", "Deletes a backup.", [this](Session& s) { return RunBackupDelete(s, backup_); }));
+  }
+
   void AddImports() {
     CLI::App* import = AddCommand(&app_, "import", "Imports reference data and engagements from published files.", nullptr);
     import->require_subcommand(1);
@@ -317,6 +385,10 @@ class CommandLine {
   std::deque<Binding> bindings_;
   std::deque<ImportArguments> imports_;
   WatchArguments watch_;
+  LogArguments log_;
+  VerifyArguments verify_;
+  std::string backup_;
+  std::string request_id_;
   bool all_sites_ = false;
   int64_t opaque_limit_ = kLimitDefault;
   std::string shell_;

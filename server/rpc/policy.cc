@@ -8,7 +8,8 @@ namespace {
 constexpr uint8_t Bit(IdentityKind kind) { return static_cast<uint8_t>(1u << static_cast<unsigned>(kind)); }
 
 constexpr uint8_t kNode = Bit(IdentityKind::kNode);
-constexpr uint8_t kStaff = Bit(IdentityKind::kOfficer) | Bit(IdentityKind::kHq);
+constexpr uint8_t kHq = Bit(IdentityKind::kHq);
+constexpr uint8_t kStaff = Bit(IdentityKind::kOfficer) | kHq;
 constexpr uint8_t kReaders = kStaff | Bit(IdentityKind::kGateway);
 
 constexpr std::string_view kPackage = "fairlead.v1.";
@@ -49,6 +50,15 @@ const std::vector<PolicyRule>& PolicyRules() {
       {"NodeService/GetNodeStatus", kReaders | kNode},
       {"NodeService/GetStateDigest", kReaders | kNode},
       {"NodeService/ListOpaqueEntries", kStaff},
+      {"NodeService/CreateBackup", kStaff},
+      {"NodeService/ListBackups", kStaff},
+      {"NodeService/VerifyBackup", kStaff},
+      {"NodeService/DeleteBackup", kHq},  // a stolen officer's key shall not take a region's last copy
+
+      {"LogService/GetCheckpoint", kReaders | kNode},
+      {"LogService/ListLogEntries", kStaff},
+      {"LogService/GetReceipt", kStaff},
+      {"LogService/GetConsistencyProof", kReaders | kNode},
 
       {"ReplicationService/Replicate", kNode},
 

@@ -47,6 +47,14 @@ const std::map<std::string, std::string>& Table() {
       {"NodeService/GetNodeStatus", "NOHG"},
       {"NodeService/GetStateDigest", "NOHG"},
       {"NodeService/ListOpaqueEntries", "OH"},
+      {"NodeService/CreateBackup", "OH"},
+      {"NodeService/ListBackups", "OH"},
+      {"NodeService/VerifyBackup", "OH"},
+      {"NodeService/DeleteBackup", "H"},
+      {"LogService/GetCheckpoint", "NOHG"},
+      {"LogService/ListLogEntries", "OH"},
+      {"LogService/GetReceipt", "OH"},
+      {"LogService/GetConsistencyProof", "NOHG"},
       {"OverviewService/GetOverview", "OHG"},
       {"RecordService/ListRevisions", "OHG"},
       {"RecordService/WatchRecords", "OHG"},
@@ -170,12 +178,14 @@ TEST_F(ServedPolicyTest, EveryMethodHasOneHandlerAndIsServed) {
   EXPECT_THAT(apac_.dispatcher().Methods(), ElementsAreArray(dispatched));
 
   const Client node = apac_.As("node/eame");
+  const Client analyst = apac_.As("hq/analyst/desk");
   for (const auto* method : AllMethods()) {
     grpc::ClientContext context;
     // An open stream answers nothing: that its time runs out shows that it was open.
     const absl::Duration time = method->server_streaming() ? absl::Milliseconds(300) : kPatience;
     context.set_deadline(absl::ToChronoTime(absl::Now() + time));
-    const Client& caller = Table().at(ShortName(*method)) == "N" ? node : officer_;
+    const std::string& kinds = Table().at(ShortName(*method));
+    const Client& caller = kinds == "N" ? node : kinds == "H" ? analyst : officer_;
     const google::protobuf::Empty empty;
     const absl::Status status = caller.Call<google::protobuf::Empty>(ShortName(*method), empty, &context).status();
     EXPECT_NE(status.code(), absl::StatusCode::kUnimplemented) << MethodName(*method);

@@ -27,13 +27,16 @@ std::shared_ptr<grpc::ChannelCredentials> CallerCredentials(const CredentialFile
   return grpc::SslCredentials(options);
 }
 
-TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat) : sealer_(TestCerts::Get().token_key()) {
+TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat, std::unique_ptr<storage::Store> store,
+                   storage::BackupFolder* backups)
+    : sealer_(TestCerts::Get().token_key()) {
   TestCerts& certs = TestCerts::Get();
   node::NodeOptions options{
       .site = site, .roster = certs.roster(), .log_key = certs.SiteKey(site, "log"), .mirror_key = certs.SiteKey(site, "mirror")};
   options.registry = &records::TheRegistry();
   options.clock = clock;
-  node_ = *node::Node::Open(std::move(options), std::make_unique<storage::MemoryStore>());
+  if (store == nullptr) store = std::make_unique<storage::MemoryStore>();
+  node_ = *node::Node::Open(std::move(options), std::move(store));
   runner_ = std::make_unique<node::Runner>(node_.get(), /*completion_threads=*/2, nullptr);
   replicator_ = std::make_unique<replication::Replicator>(replication::ReplicatorOptions(), node_.get(), node_.get());
   replicator_->set_authorize([this](const grpc::ServerContextBase& context) -> absl::StatusOr<SiteId> {
@@ -50,6 +53,10 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   record_service_->Register(dispatcher_.get());
   node_service_ = std::make_unique<NodeService>(node_.get(), &sealer_, NodeServiceOptions{.version = "test", .start_time = clock->Now()});
   node_service_->Register(dispatcher_.get());
+  log_service_ = std::make_unique<LogService>(node_.get());
+  log_service_->Register(dispatcher_.get());
+  backup_methods_ = std::make_unique<BackupMethods>(node_.get(), &sealer_, backups);
+  backup_methods_->Register(dispatcher_.get());
   dispatcher_->Unary<v1::GetOverviewRequest, v1::Overview>(
       "fairlead.v1.OverviewService/GetOverview", [this](const Call&, const v1::GetOverviewRequest&) -> absl::StatusOr<v1::Overview> {
         return view::OverviewOf(*node_, absl::Seconds(60));

@@ -29,7 +29,9 @@
 #include "server/node/node_testing.h"
 #include "server/node/runner.h"
 #include "server/replication/grpc_link.h"
+#include "server/rpc/backup_methods.h"
 #include "server/rpc/consistency.h"
+#include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
 #include "server/rpc/record_service.h"
 #include "server/rpc/server.h"
@@ -102,7 +104,9 @@ class Client {
 // A site as main makes it. Ownership: owns all of it; borrows the clock.
 class TestSite {
  public:
-  TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat = absl::Seconds(15));
+  // A null `store` is one in memory; `backups`, borrowed, may be null.
+  TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat = absl::Seconds(15),
+           std::unique_ptr<storage::Store> store = nullptr, storage::BackupFolder* backups = nullptr);
   ~TestSite();
 
   node::Node& node() { return *node_; }
@@ -127,6 +131,8 @@ class TestSite {
   std::unique_ptr<StandardMethods> standard_methods_;
   std::unique_ptr<RecordService> record_service_;
   std::unique_ptr<NodeService> node_service_;
+  std::unique_ptr<LogService> log_service_;
+  std::unique_ptr<BackupMethods> backup_methods_;
   std::unique_ptr<Server> server_;
 };
 

@@ -1,6 +1,7 @@
 #include "server/rpc/services.h"
 
 #include "fairlead/v1/engagement_service.pb.h"
+#include "fairlead/v1/log_service.pb.h"
 #include "fairlead/v1/node_service.pb.h"
 #include "fairlead/v1/overview_service.pb.h"
 #include "fairlead/v1/record_service.pb.h"
@@ -18,6 +19,7 @@ const std::vector<const google::protobuf::ServiceDescriptor*>& Services() {
              v1::ListRevisionsRequest::descriptor()->file(),
              v1::GetOverviewRequest::descriptor()->file(),
              v1::GetNodeStatusRequest::descriptor()->file(),
+             v1::GetCheckpointRequest::descriptor()->file(),
              v1::ReplicateRequest::descriptor()->file(),
          }) {
       for (int i = 0; i < file->service_count(); ++i) all->push_back(file->service(i));

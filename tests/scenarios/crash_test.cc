@@ -235,5 +235,39 @@ TEST_F(Crash, AFullDiskStopsWritesAndLosesNothing) {
   EXPECT_GE(refused.size(), 2u);
 }
 
+TEST_F(Crash, ABackupThatDoesNotFitLeavesNothingAndTheNodeGoesOn) {
+  const storage::ScratchDirectory disk;
+  if (absl::Status own = OwnMounts(); !own.ok()) GTEST_SKIP() << "needs to mount a small file system: " << own;
+  if (mount("none", disk.path().c_str(), "tmpfs", 0, "size=1m,mode=700") != 0)
+    GTEST_SKIP() << "needs to mount a tmpfs: " << strerror(errno);
+  struct Unmount {
+    std::string path;
+    ~Unmount() { umount2(path.c_str(), MNT_DETACH); }
+  } const unmount{disk.path()};
+
+  ClusterOptions options;
+  options.sites = {"hq"};
+  options.settings = fmt::format("backups = \"{}/backups\"", disk.path());
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+  ASSERT_NO_FATAL_FAILURE(SeedCountries());
+  client::Client& officer = cluster().Officer("hq");
+  const auto back_up = [&officer] { return officer.Call<v1::Backup>("fairlead.v1.NodeService.CreateBackup", v1::CreateBackupRequest()); };
+  // On a disk of its own, so that files are copied.
+  const auto fits = back_up();
+  ASSERT_TRUE(Ok(fits));
+  ASSERT_NO_FATAL_FAILURE(Fill(disk.path() + "/filler"));
+  const auto refused = back_up();
+  EXPECT_THAT(refused.status(), FailsWith(absl::StatusCode::kResourceExhausted, "STORAGE_FULL"));
+  std::vector<std::string> left;
+  for (const auto& entry : std::filesystem::directory_iterator(disk.path() + "/backups")) left.push_back(entry.path().filename());
+  EXPECT_THAT(left, testing::ElementsAre(fits->name().substr(fits->name().find('/') + 1)));
+  EXPECT_TRUE(Ok(Create(officer, EngagementAt("hq", "After it"))));
+  v1::VerifyBackupRequest verify;
+  verify.set_name(fits->name());
+  EXPECT_TRUE(Ok(officer.Call<v1::VerifyBackupResponse>("fairlead.v1.NodeService.VerifyBackup", verify)));
+  std::filesystem::remove(disk.path() + "/filler");
+  EXPECT_TRUE(Ok(back_up()));
+}
+
 }  // namespace
 }  // namespace fairlead::scenarios

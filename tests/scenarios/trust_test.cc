@@ -12,6 +12,7 @@
 
 #include <memory>
 
+#include "fairlead/v1/log_service.pb.h"
 #include "fairlead/v1/node_service.pb.h"
 #include "fairlead/v1/overview_service.pb.h"
 #include "fairlead/v1/replication_service.pb.h"
@@ -33,7 +34,8 @@ std::vector<std::string> AllMethods() {
   std::vector<std::string> paths;
   for (const auto* file : {v1::GetCountryRequest::descriptor()->file(), v1::GetEngagementRequest::descriptor()->file(),
                            v1::WatchRecordsRequest::descriptor()->file(), v1::GetNodeStatusRequest::descriptor()->file(),
-                           v1::GetOverviewRequest::descriptor()->file(), v1::ReplicateRequest::descriptor()->file()}) {
+                           v1::GetOverviewRequest::descriptor()->file(), v1::ReplicateRequest::descriptor()->file(),
+                           v1::GetCheckpointRequest::descriptor()->file()}) {
     for (int i = 0; i < file->service_count(); ++i) {
       for (int j = 0; j < file->service(i)->method_count(); ++j) {
         paths.push_back(fmt::format("/{}/{}", file->service(i)->full_name(), file->service(i)->method(j)->name()));

@@ -1,0 +1,84 @@
+#include "client/cli/backup_commands.h"
+
+#include <fmt/format.h>
+
+#include "fairlead/v1/node_service.pb.h"
+
+namespace fairlead::cli {
+namespace {
+
+namespace v1 = fairlead::v1;
+
+constexpr char kCollection[] = "backups/";
+constexpr int32_t kPageSize = 1000;
+
+std::string FullName(const std::string& name) { return name.starts_with(kCollection) ? name : kCollection + name; }
+
+Table TableOf(const google::protobuf::RepeatedPtrField<v1::Backup>& backups) {
+  Table table{{"BACKUP", "TIME", "JOURNAL", "FILES", "BYTES"}, {}};
+  for (const v1::Backup& backup : backups) {
+    table.rows.push_back({backup.name().substr(backup.name().find('/') + 1), TimeText(backup.create_time()),
+                          std::to_string(backup.journal_size()), std::to_string(backup.files()), std::to_string(backup.bytes())});
+  }
+  return table;
+}
+
+void PrintOne(Session& session, const v1::Backup& backup) {
+  session.Print(ToJson(backup), [&] {
+    google::protobuf::RepeatedPtrField<v1::Backup> one;
+    *one.Add() = backup;
+    TableOf(one).Print(session.out(), session.environment().columns);
+  });
+}
+
+}  // namespace
+
+absl::Status RunBackupCreate(Session& session, const std::string& request_id) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::CreateBackupRequest request;
+  request.set_request_id(request_id);
+  const absl::StatusOr<v1::Backup> backup = session.Call<v1::Backup>("fairlead.v1.NodeService.CreateBackup", request);
+  if (!backup.ok()) return backup.status();
+  PrintOne(session, *backup);
+  return absl::OkStatus();
+}
+
+absl::Status RunBackupList(Session& session) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::ListBackupsResponse all;
+  v1::ListBackupsRequest request;
+  request.set_page_size(kPageSize);
+  do {
+    const absl::StatusOr<v1::ListBackupsResponse> page =
+        session.Call<v1::ListBackupsResponse>("fairlead.v1.NodeService.ListBackups", request);
+    if (!page.ok()) return page.status();
+    all.mutable_backups()->MergeFrom(page->backups());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  session.Print(ToJson(all), [&] { TableOf(all.backups()).Print(session.out(), session.environment().columns); });
+  return absl::OkStatus();
+}
+
+absl::Status RunBackupVerify(Session& session, const std::string& name) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::VerifyBackupRequest request;
+  request.set_name(FullName(name));
+  const absl::StatusOr<v1::VerifyBackupResponse> verified =
+      session.Call<v1::VerifyBackupResponse>("fairlead.v1.NodeService.VerifyBackup", request);
+  if (!verified.ok()) return verified.status();
+  PrintOne(session, verified->backup());
+  return absl::OkStatus();
+}
+
+absl::Status RunBackupDelete(Session& session, const std::string& name) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::DeleteBackupRequest request;
+  request.set_name(FullName(name));
+  const absl::StatusOr<v1::DeleteBackupResponse> deleted =
+      session.Call<v1::DeleteBackupResponse>("fairlead.v1.NodeService.DeleteBackup", request);
+  if (!deleted.ok()) return deleted.status();
+  session.Print(ToJson(*deleted), [&] { session.out() << fmt::format("{} deleted\n", request.name()); });
+  return absl::OkStatus();
+}
+
+}  // namespace fairlead::cli

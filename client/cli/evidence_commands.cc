@@ -1,0 +1,310 @@
+#include "client/cli/evidence_commands.h"
+
+#include <absl/time/time.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <vector>
+
+#include "api/bytes.h"
+#include "api/evidence.h"
+#include "api/log_file.h"
+#include "api/merkle.h"
+#include "fairlead/v1/log_service.pb.h"
+
+namespace fairlead::cli {
+namespace {
+
+namespace v1 = fairlead::v1;
+
+// What a caller reads when it names a file that does not verify.
+absl::Status InFile(const std::string& file, const absl::Status& status) {
+  absl::Status out(status.code(), fmt::format("{}: {}", file, std::string(status.message())));
+  status.ForEachPayload([&out](absl::string_view url, const absl::Cord& payload) { out.SetPayload(url, payload); });
+  return out;
+}
+
+// Writes beside `path` and moves it there when all is written: a file that is there is whole.
+absl::Status WriteWhole(const std::string& path, const std::function<absl::Status(std::ostream&)>& write) {
+  const std::string partial = path + ".partial";
+  absl::Status status;
+  {
+    std::ofstream out(partial, std::ios::binary | std::ios::trunc);
+    if (!out) return UsageError(fmt::format("cannot write {}", partial));
+    status = write(out);
+    out.close();
+    if (status.ok() && !out) status = absl::InternalError(fmt::format("{} could not be written whole", partial));
+  }
+  std::error_code error;
+  if (status.ok()) std::filesystem::rename(partial, path, error);
+  if (error) status = absl::InternalError(fmt::format("{}: {}", path, error.message()));
+  if (!status.ok()) std::filesystem::remove(partial, error);
+  return status;
+}
+
+absl::Status WriteText(const std::string& path, const std::string& text) {
+  return WriteWhole(path, [&text](std::ostream& out) {
+    out << text;
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<std::vector<Digest>> Digests(const google::protobuf::RepeatedPtrField<std::string>& hashes) {
+  std::vector<Digest> out;
+  for (const std::string& hash : hashes) {
+    if (hash.size() != sizeof(Digest)) return absl::InternalError("the node answered with a hash that is not of 32 bytes");
+    std::copy(hash.begin(), hash.end(), out.emplace_back().begin());
+  }
+  return out;
+}
+
+absl::StatusOr<v1::Checkpoint> FetchCheckpoint(Session& session, const std::string& log) {
+  v1::GetCheckpointRequest request;
+  request.set_log(log);
+  return session.Call<v1::Checkpoint>("fairlead.v1.LogService.GetCheckpoint", request);
+}
+
+void Say(Session& session, const std::string& file, const std::string& origin, int64_t size, const std::string& what) {
+  session.Print({{"file", file}, {"origin", origin}, {"size", size}}, [&] { session.out() << fmt::format("{}: {}\n", file, what); });
+}
+
+absl::StatusOr<Roster> OpenRoster(const VerifyArguments& arguments) {
+  const absl::StatusOr<std::string> vkey = ReadWholeFile(arguments.root_key_file);
+  if (!vkey.ok()) return UsageError(std::string(vkey.status().message()));
+  const absl::StatusOr<note::Verifier> root = note::Verifier::FromVkey(vkey->substr(0, vkey->find('\n')));
+  if (!root.ok()) return InFile(arguments.root_key_file, root.status());
+  const absl::StatusOr<std::string> signed_roster = ReadWholeFile(arguments.roster_file);
+  if (!signed_roster.ok()) return UsageError(std::string(signed_roster.status().message()));
+  absl::StatusOr<Roster> roster = Roster::Open(*signed_roster, *root);
+  if (!roster.ok()) return InFile(arguments.roster_file, roster.status());
+  return roster;
+}
+
+std::string SecondsText(uint64_t time_s) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(static_cast<int64_t>(time_s)), absl::UTCTimeZone());
+}
+std::string HlcText(Hlc time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::FromUnixMillis(static_cast<int64_t>(time.millis())), absl::UTCTimeZone());
+}
+
+nlohmann::ordered_json CheckpointJson(const evidence::Checkpoint& checkpoint) {
+  nlohmann::ordered_json json = {{"origin", checkpoint.log->origin()},
+                                 {"size", checkpoint.size},
+                                 {"root", Base64Encode(AsView(checkpoint.root))},
+                                 {"cosignatures", nlohmann::ordered_json::array()}};
+  for (const auto& cosignature : checkpoint.cosignatures) {
+    json["cosignatures"].push_back({{"site", cosignature.site}, {"time", SecondsText(cosignature.time_s)}});
+  }
+  return json;
+}
+
+void PrintCheckpoint(const evidence::Checkpoint& checkpoint, std::ostream& out) {
+  out << fmt::format("log          {}\nsize         {}\nroot         {}\n", checkpoint.log->origin(), checkpoint.size,
+                     Base64Encode(AsView(checkpoint.root)));
+  for (const auto& cosignature : checkpoint.cosignatures) {
+    out << fmt::format("cosigned     {} at {}\n", cosignature.site, SecondsText(cosignature.time_s));
+  }
+}
+
+void PrintPayload(const Payload& payload, std::ostream& out) {
+  out << fmt::format("actor        {}\nmethod       {}\nrequest id   {}\n", payload.actor, payload.method, payload.request_id);
+  for (const Mutation& mutation : payload.mutations) out << fmt::format("record       {} ({} ops)\n", mutation.record, mutation.ops.size());
+}
+
+}  // namespace
+
+absl::Status RunLogCheckpoint(Session& session, const LogArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  const absl::StatusOr<v1::Checkpoint> checkpoint = FetchCheckpoint(session, arguments.subject);
+  if (!checkpoint.ok()) return checkpoint.status();
+  if (arguments.file.empty()) {
+    session.Print(ToJson(*checkpoint), [&] { session.out() << checkpoint->note(); });
+    return absl::OkStatus();
+  }
+  if (absl::Status written = WriteText(arguments.file, checkpoint->note()); !written.ok()) return written;
+  Say(session, arguments.file, checkpoint->origin(), checkpoint->size(),
+      fmt::format("checkpoint of {} of size {}", checkpoint->origin(), checkpoint->size()));
+  return absl::OkStatus();
+}
+
+absl::Status RunLogExport(Session& session, const LogArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  const absl::StatusOr<v1::Checkpoint> checkpoint = FetchCheckpoint(session, arguments.subject);
+  if (!checkpoint.ok()) return checkpoint.status();
+  const absl::Status written = WriteWhole(arguments.file, [&](std::ostream& out) -> absl::Status {
+    LogFileWriter writer(checkpoint->note(), &out);
+    v1::ListLogEntriesRequest request;
+    request.set_log(arguments.subject);
+    request.set_tree_size(checkpoint->size());
+    for (int64_t next = 0; next < checkpoint->size();) {
+      request.set_first_sequence(next);
+      const absl::StatusOr<v1::ListLogEntriesResponse> page =
+          session.Call<v1::ListLogEntriesResponse>("fairlead.v1.LogService.ListLogEntries", request);
+      if (!page.ok()) return page.status();
+      if (page->entries_size() == 0) return absl::InternalError("the node answered with an empty page");
+      for (const v1::LogEntry& entry : page->entries()) {
+        writer.AddEntry(entry.header(), entry.has_payload() ? std::optional(entry.payload()) : std::nullopt);
+      }
+      next += page->entries_size();
+      if (next % static_cast<int64_t>(merkle::kBlockLeaves) != 0 && next != checkpoint->size()) continue;
+      const absl::StatusOr<std::vector<Digest>> proof = Digests(page->block_proof());
+      if (!proof.ok()) return proof.status();
+      writer.EndBlock(*proof);
+      if (!out) return absl::InternalError(fmt::format("{} could not be written", arguments.file));
+    }
+    return absl::OkStatus();
+  });
+  if (!written.ok()) return written;
+  Say(session, arguments.file, checkpoint->origin(), checkpoint->size(),
+      fmt::format("{} entries of {}", checkpoint->size(), checkpoint->origin()));
+  return absl::OkStatus();
+}
+
+absl::Status RunLogReceipt(Session& session, const LogArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  // An entry is {site}/{epoch}/{sequence}; a record has letters at its end, or is of a collection.
+  const std::string& subject = arguments.subject;
+  const bool is_entry = std::count(subject.begin(), subject.end(), '/') == 2 &&
+                        subject.find_first_not_of("0123456789/", subject.find('/')) == std::string::npos;
+  v1::GetReceiptRequest request;
+  if (is_entry) {
+    request.set_entry(subject);
+  } else {
+    request.set_record(subject);
+  }
+  const absl::StatusOr<v1::Receipt> fetched = session.Call<v1::Receipt>("fairlead.v1.LogService.GetReceipt", request);
+  if (!fetched.ok()) return fetched.status();
+  evidence::Receipt receipt;
+  receipt.index = static_cast<uint64_t>(fetched->sequence());
+  receipt.header = fetched->log_entry().header();
+  if (arguments.payload) {
+    if (!fetched->log_entry().has_payload()) {
+      return absl::FailedPreconditionError(fmt::format("the node does not hold the payload of {}", fetched->entry()));
+    }
+    receipt.payload = fetched->log_entry().payload();
+  }
+  absl::StatusOr<std::vector<Digest>> path = Digests(fetched->audit_path());
+  if (!path.ok()) return path.status();
+  receipt.audit_path = *std::move(path);
+  receipt.checkpoint = fetched->checkpoint().note();
+  if (absl::Status written = WriteText(arguments.file, evidence::FormatReceipt(receipt)); !written.ok()) return written;
+  Say(session, arguments.file, fetched->checkpoint().origin(), fetched->checkpoint().size(),
+      fmt::format("receipt of {} in {} of size {}", fetched->entry(), fetched->checkpoint().origin(), fetched->checkpoint().size()));
+  return absl::OkStatus();
+}
+
+absl::Status RunLogConsistency(Session& session, const LogArguments& arguments) {
+  const absl::StatusOr<std::string> old_note = ReadWholeFile(arguments.old_checkpoint);
+  if (!old_note.ok()) return UsageError(std::string(old_note.status().message()));
+  const absl::StatusOr<note::Note> parsed = note::Parse(*old_note);
+  if (!parsed.ok()) return InFile(arguments.old_checkpoint, parsed.status());
+  const absl::StatusOr<note::Checkpoint> old_checkpoint = note::ParseCheckpoint(parsed->text);
+  if (!old_checkpoint.ok()) return InFile(arguments.old_checkpoint, old_checkpoint.status());
+  // "{network}/{site}/{epoch}/{stream}": the checkpoint says of which log it is.
+  const std::string log = old_checkpoint->origin.substr(old_checkpoint->origin.find('/') + 1);
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::GetConsistencyProofRequest request;
+  request.set_log(log);
+  request.set_old_size(static_cast<int64_t>(old_checkpoint->size));
+  const absl::StatusOr<v1::ConsistencyProof> fetched =
+      session.Call<v1::ConsistencyProof>("fairlead.v1.LogService.GetConsistencyProof", request);
+  if (!fetched.ok()) return fetched.status();
+  evidence::Consistency proof;
+  proof.old_size = old_checkpoint->size;
+  absl::StatusOr<std::vector<Digest>> hashes = Digests(fetched->hashes());
+  if (!hashes.ok()) return hashes.status();
+  proof.hashes = *std::move(hashes);
+  proof.checkpoint = fetched->checkpoint().note();
+  if (absl::Status written = WriteText(arguments.file, evidence::FormatConsistency(proof)); !written.ok()) return written;
+  Say(session, arguments.file, fetched->checkpoint().origin(), fetched->checkpoint().size(),
+      fmt::format("proof that {} of size {} continues that of size {}", fetched->checkpoint().origin(), fetched->checkpoint().size(),
+                  proof.old_size));
+  return absl::OkStatus();
+}
+
+absl::Status RunVerifyCheckpoint(Session& session, const VerifyArguments& arguments) {
+  const absl::StatusOr<Roster> roster = OpenRoster(arguments);
+  if (!roster.ok()) return roster.status();
+  const absl::StatusOr<std::string> text = ReadWholeFile(arguments.file);
+  if (!text.ok()) return UsageError(std::string(text.status().message()));
+  const absl::StatusOr<evidence::Checkpoint> checkpoint = evidence::VerifyCheckpoint(*text, *roster);
+  if (!checkpoint.ok()) return InFile(arguments.file, checkpoint.status());
+  session.Print(CheckpointJson(*checkpoint), [&] { PrintCheckpoint(*checkpoint, session.out()); });
+  return absl::OkStatus();
+}
+
+absl::Status RunVerifyLog(Session& session, const VerifyArguments& arguments) {
+  const absl::StatusOr<Roster> roster = OpenRoster(arguments);
+  if (!roster.ok()) return roster.status();
+  std::ifstream in(arguments.file, std::ios::binary);
+  if (!in) return UsageError(fmt::format("cannot read {}", arguments.file));
+  const absl::StatusOr<VerifiedLog> log = VerifyLogFile(in, *roster);
+  if (!log.ok()) return InFile(arguments.file, log.status());
+  const uint64_t size = log->checkpoint.size;
+  nlohmann::ordered_json json = CheckpointJson(log->checkpoint);
+  json["payloads"] = log->payloads;
+  if (size > 0) {
+    json["firstTime"] = HlcText(log->first_time);
+    json["lastTime"] = HlcText(log->last_time);
+  }
+  session.Print(json, [&] {
+    PrintCheckpoint(log->checkpoint, session.out());
+    session.out() << fmt::format("payloads     {}, {} withheld\n", log->payloads, size - log->payloads);
+    if (size > 0) session.out() << fmt::format("entries      from {} to {}\n", HlcText(log->first_time), HlcText(log->last_time));
+  });
+  return absl::OkStatus();
+}
+
+absl::Status RunVerifyReceipt(Session& session, const VerifyArguments& arguments) {
+  const absl::StatusOr<Roster> roster = OpenRoster(arguments);
+  if (!roster.ok()) return roster.status();
+  const absl::StatusOr<std::string> text = ReadWholeFile(arguments.file);
+  if (!text.ok()) return UsageError(std::string(text.status().message()));
+  const absl::StatusOr<evidence::ProvenEntry> proven = evidence::VerifyReceipt(*text, *roster);
+  if (!proven.ok()) return InFile(arguments.file, proven.status());
+  const uint64_t seq = proven->header.seq.value();
+  nlohmann::ordered_json json = CheckpointJson(proven->checkpoint);
+  json["sequence"] = seq;
+  json["time"] = HlcText(proven->header.time);
+  json["payloadDigest"] = HexEncode(AsView(proven->header.payload_digest));
+  absl::StatusOr<Payload> payload = absl::NotFoundError("");
+  if (proven->payload) {
+    payload = DecodePayload(*proven->payload);
+    if (!payload.ok()) return InFile(arguments.file, payload.status());
+    json["actor"] = payload->actor;
+    json["method"] = payload->method;
+    json["requestId"] = payload->request_id;
+    json["records"] = nlohmann::ordered_json::array();
+    for (const Mutation& mutation : payload->mutations) json["records"].push_back(mutation.record);
+  }
+  session.Print(json, [&] {
+    PrintCheckpoint(proven->checkpoint, session.out());
+    session.out() << fmt::format("entry        {}\ntime         {}\npayload      {}\n", seq, HlcText(proven->header.time),
+                                 HexEncode(AsView(proven->header.payload_digest)));
+    if (payload.ok()) PrintPayload(*payload, session.out());
+  });
+  return absl::OkStatus();
+}
+
+absl::Status RunVerifyConsistency(Session& session, const VerifyArguments& arguments) {
+  const absl::StatusOr<Roster> roster = OpenRoster(arguments);
+  if (!roster.ok()) return roster.status();
+  const absl::StatusOr<std::string> old_note = ReadWholeFile(arguments.old_checkpoint);
+  if (!old_note.ok()) return UsageError(std::string(old_note.status().message()));
+  const absl::StatusOr<std::string> text = ReadWholeFile(arguments.file);
+  if (!text.ok()) return UsageError(std::string(text.status().message()));
+  const absl::StatusOr<evidence::Continuation> proven = evidence::VerifyConsistency(*old_note, *text, *roster);
+  if (!proven.ok()) return InFile(arguments.file, proven.status());
+  session.Print({{"older", CheckpointJson(proven->older)}, {"newer", CheckpointJson(proven->newer)}}, [&] {
+    PrintCheckpoint(proven->newer, session.out());
+    session.out() << fmt::format("continues    size {}\n", proven->older.size);
+  });
+  return absl::OkStatus();
+}
+
+}  // namespace fairlead::cli

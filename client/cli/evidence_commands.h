@@ -1,0 +1,44 @@
+// Logs as evidence: fetching checkpoints, logs, receipts and consistency proofs from a node, and verifying such files without one.
+//
+// Files are as api/evidence.h and api/log_file.h say. Verifying needs no configuration, no node and no network: the roster and the root's
+// public key are all that is believed.
+//
+// Thread safety: one thread. Ownership: borrows all arguments.
+
+#ifndef FAIRLEAD_CLIENT_CLI_EVIDENCE_COMMANDS_H_
+#define FAIRLEAD_CLIENT_CLI_EVIDENCE_COMMANDS_H_
+
+#include <absl/status/status.h>
+
+#include <string>
+
+#include "client/cli/session.h"
+
+namespace fairlead::cli {
+
+struct LogArguments {
+  std::string subject;         // a log; for a receipt an entry or a record
+  std::string old_checkpoint;  // file
+  std::string file;            // written whole or not at all; empty: standard output (a checkpoint only)
+  bool payload = false;        // of a receipt
+};
+absl::Status RunLogCheckpoint(Session& session, const LogArguments& arguments);
+absl::Status RunLogExport(Session& session, const LogArguments& arguments);
+absl::Status RunLogReceipt(Session& session, const LogArguments& arguments);
+absl::Status RunLogConsistency(Session& session, const LogArguments& arguments);
+
+struct VerifyArguments {
+  std::string roster_file;
+  std::string root_key_file;  // holds the vkey
+  std::string file;
+  std::string old_checkpoint;  // file
+};
+// DATA_LOSS when the evidence does not hold.
+absl::Status RunVerifyCheckpoint(Session& session, const VerifyArguments& arguments);
+absl::Status RunVerifyLog(Session& session, const VerifyArguments& arguments);
+absl::Status RunVerifyReceipt(Session& session, const VerifyArguments& arguments);
+absl::Status RunVerifyConsistency(Session& session, const VerifyArguments& arguments);
+
+}  // namespace fairlead::cli
+
+#endif  // FAIRLEAD_CLIENT_CLI_EVIDENCE_COMMANDS_H_

@@ -1,0 +1,81 @@
+#include "server/offline.h"
+
+#include <absl/time/clock.h>
+#include <fmt/format.h>
+#include <stdlib.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+
+#include "server/node/fsck.h"
+#include "storage/backup.h"
+#include "storage/rocksdb_store.h"
+
+namespace fairlead {
+namespace {
+
+int Fail(int code, const absl::Status& status) {
+  fmt::print(stderr, "fairlead-node: {}\n", std::string(status.message()));
+  return code;
+}
+
+// A folder that is removed.
+class ScratchFolder {
+ public:
+  explicit ScratchFolder(const std::string& parent) : path_(parent + "/fairlead-fsck-XXXXXX") {
+    if (mkdtemp(path_.data()) == nullptr) path_.clear();
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  const std::string& path() const { return path_; }  // empty when it could not be made
+
+ private:
+  std::string path_;
+};
+
+}  // namespace
+
+int RunFsck(const Roster& roster, const std::string& data, const std::string& scratch) {
+  // First of all: nothing is made for a store that cannot be had.
+  auto store = storage::OpenRocksDbStoreToRead({.path = data}, storage::Exclusive::kYes);
+  if (!store.ok()) return Fail(kExitStart, store.status());
+  const ScratchFolder folder(scratch);
+  if (folder.path().empty()) return Fail(kExitStart, absl::NotFoundError(fmt::format("{}: no folder can be made in it", scratch)));
+  auto copy = storage::OpenRocksDbStore({.path = folder.path()});
+  if (!copy.ok()) return Fail(kExitStart, copy.status());
+  node::FsckOptions options;
+  options.roster = &roster;
+  options.registry = &records::TheRegistry();
+  options.now = absl::Now();
+  options.on_finding = [](const node::Finding& finding) { fmt::print("{}\n", node::ToString(finding)); };
+  auto report = node::Fsck(**store, copy->get(), options);
+  if (!report.ok()) return Fail(kExitStart, report.status());
+  fmt::print("{} entries ({} withheld), {}: ", report->entries, report->withheld,
+             report->folded ? fmt::format("{} records", report->records) : "not folded");
+  if (report->findings == 0) {
+    fmt::print("clean\n");
+    return 0;
+  }
+  fmt::print("{} found\n", report->findings);
+  return kExitDamaged;
+}
+
+int RunRestore(const NodeConfig& config, const std::string& id) {
+  if (config.backups.empty()) return Fail(kExitConfiguration, absl::InvalidArgumentError("backups: is not set in the configuration"));
+  auto folder = storage::BackupFolder::Attach(config.backups);
+  if (!folder.ok()) return Fail(kExitStart, folder.status());
+  const std::string name = id.starts_with("backups/") ? id.substr(id.find('/') + 1) : id;
+  if (absl::Status restored = (*folder)->Restore(name, config.network, config.site, config.data); !restored.ok()) {
+    return Fail(kExitStart, restored);
+  }
+  fmt::print("backups/{} restored to {}\n", name, config.data);
+  return 0;
+}
+
+}  // namespace fairlead

@@ -1,0 +1,41 @@
+// LogService: checkpoints, entries and proofs of the logs held here, for those who verify them elsewhere.
+//
+// Thread safety: any thread. Ownership: borrows the node.
+
+#ifndef FAIRLEAD_SERVER_RPC_LOG_SERVICE_H_
+#define FAIRLEAD_SERVER_RPC_LOG_SERVICE_H_
+
+#include <absl/status/statusor.h>
+
+#include <string>
+
+#include "fairlead/v1/log_service.pb.h"
+#include "server/node/node.h"
+#include "server/rpc/dispatcher.h"
+
+namespace fairlead::rpc {
+
+class LogService {
+ public:
+  explicit LogService(const node::Node* node) : node_(node) {}
+
+  void Register(Dispatcher* dispatcher);
+
+ private:
+  absl::StatusOr<v1::ListLogEntriesResponse> ListLogEntries(const v1::ListLogEntriesRequest& request) const;
+  absl::StatusOr<v1::Receipt> GetReceipt(const v1::GetReceiptRequest& request) const;
+  absl::StatusOr<v1::ConsistencyProof> GetConsistencyProof(const v1::GetConsistencyProofRequest& request) const;
+
+  // `{site}/{epoch}/{stream}` or `{site}`.
+  absl::StatusOr<const RosterLog*> FindLog(const std::string& name) const;
+  absl::StatusOr<v1::Checkpoint> CheckpointOf(const RosterLog& log) const;
+  absl::StatusOr<Dot> SubjectOf(const v1::GetReceiptRequest& request) const;
+  // REQUIRES: the entry is applied here.
+  absl::Status Fill(Dot dot, v1::LogEntry* out) const;
+
+  const node::Node* const node_;
+};
+
+}  // namespace fairlead::rpc
+
+#endif  // FAIRLEAD_SERVER_RPC_LOG_SERVICE_H_
