@@ -70,7 +70,8 @@ class Witness {
   std::optional<std::string> CheckpointNote(LogId log) const;
   absl::Status TakeCosignature(LogId log, const std::string& note);
   std::vector<replication::HeldCosignature> CosignaturesAfter(uint64_t version) const;
-  // Cosigns the complete checkpoints that are due. True when something new is there to send.
+  // Cosigns the complete checkpoints that are due, keeps that with one synced write, and only then gives it out. True when something new is
+  // there to send. One thread at a time.
   bool CosignDue();
   void Quarantine(LogId log, const std::string& reason);
   bool Quarantined(LogId log) const;
