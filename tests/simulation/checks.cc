@@ -53,7 +53,7 @@ void Checks::OnStart(Site& site, bool restored) {
   Reader& reader = readers_[site.id];
   if (restored) {
     reader = {};
-    std::erase_if(said_, [&site](const auto& said) { return said.first.first == site.id; });
+    ForgetLost(site);
   } else if (site.node->JournalEnd() < reader.position) {
     Fail(site, fmt::format("has {} durable entries after a restart, and had {}", site.node->JournalEnd().value(), reader.position.value()));
     return;
@@ -61,7 +61,7 @@ void Checks::OnStart(Site& site, bool restored) {
   // Nothing that was said may have become untrue.
   for (const auto& [key, root] : roots_) {
     const auto& [log, size] = key;
-    if (log != site.log || restored) continue;
+    if (log != site.log || restored_.contains(site.id)) continue;
     if (site.node->Applied().Get(log) < Seq(size)) {
       return Fail(site, fmt::format("has signed a checkpoint of size {} and holds {}", size, site.node->Applied().Get(log).value()));
     }
@@ -70,12 +70,28 @@ void Checks::OnStart(Site& site, bool restored) {
   }
   for (const auto& [key, said] : said_) {
     const auto& [signer, log] = key;
-    if (signer != site.id || restored || site.node->Applied().Get(log) >= Seq(said.size_max)) continue;
+    if (signer != site.id || restored_.contains(site.id) || site.node->Applied().Get(log) >= Seq(said.size_max)) continue;
     return Fail(
         site, fmt::format("has cosigned log {} up to {} and holds {}", log.value(), said.size_max, site.node->Applied().Get(log).value()));
   }
   FollowJournal(site, /*catching_up=*/true);
   CheckStore(site);
+}
+
+void Checks::ForgetLost(Site& site) {
+  restored_.insert(site.id);
+  std::erase_if(said_, [&site](const auto& said) { return said.first.first == site.id; });
+  uint64_t known = site.node->Applied().Get(site.log).value();
+  for (const auto& other : world_.sites()) {
+    if (other->node == nullptr || other.get() == &site) continue;
+    known = std::max(known, other->node->Logs()[site.log.value() - 1].known_size.value());
+    known = std::max(known, readers_[other->id].applied.Get(site.log).value());
+  }
+  std::erase_if(roots_, [&](const auto& root) { return root.first.first == site.log && root.first.second > known; });
+  for (auto it = entries_.lower_bound({site.log, Seq(known)}); it != entries_.end() && it->first.log == site.log;) {
+    lost_.insert(it->second.request_id);
+    it = entries_.erase(it);
+  }
 }
 
 void Checks::OnCommit(Site& site) { FollowJournal(site, /*catching_up=*/false); }
@@ -96,12 +112,13 @@ void Checks::FollowJournal(Site& site, bool catching_up) {
     if (!catching_up && dot.log != site.log && header->time > bound) {
       return Fail(site, fmt::format("entry {} of the future was applied", Show(dot)));
     }
-    const auto& first = entries_.try_emplace(dot, Entry{headers->at(0), *header}).first->second;
+    Entry& first = entries_.try_emplace(dot, Entry{headers->at(0), *header, ""}).first->second;
     if (first.header_bytes != headers->at(0)) return Fail(site, fmt::format("there are two entries {}", Show(dot)));
     if (payload->has_value()) {
       if (Sha256(**payload) != header->payload_digest) return Fail(site, fmt::format("the payload of entry {} is not its own", Show(dot)));
       auto decoded = DecodePayload(**payload);
       if (!decoded.ok()) return Fail(site, fmt::format("the payload of entry {} is malformed", Show(dot)));
+      first.request_id = decoded->request_id;
       for (size_t i = 0; i < decoded->mutations.size(); ++i) {
         for (const ValueId& id : Cited(decoded->mutations[i])) {
           if (!reader.mutations.contains(id.mutation)) {
@@ -154,6 +171,7 @@ void Checks::OnCosignature(Site& from, LogId log, const std::string& note) {
     if (signature.name != verifier.name()) continue;
     const uint64_t time_s = fairlead::Reader(signature.bytes).U64();
     const uint64_t size = note::ParseCheckpoint(parsed->text)->size;
+    if (restored_.contains(from.id)) continue;  // its peers may have told it what it has vouched for before
     if (Seq(size) > from.node->Applied().Get(log)) {
       return Fail(from, fmt::format("cosigns log {} up to {} and holds {}", log.value(), size, from.node->Applied().Get(log).value()));
     }
@@ -357,7 +375,8 @@ void Checks::Final(const Clients& clients) {
     auto found = requests.find(id);
     if (found == requests.end()) {
       // One that changes nothing is answered and not written.
-      if (request.acknowledged && !request.written.empty()) world_.Fail(fmt::format("request {} was acknowledged and is lost", id));
+      if (request.acknowledged && !request.written.empty() && !lost_.contains(id))
+        world_.Fail(fmt::format("request {} was acknowledged and is lost", id));
       continue;
     }
     if (request.open == 0) world_.Fail(fmt::format("request {} was refused and is there", id));

@@ -34,6 +34,7 @@ class Checks : public Watcher {
   struct Entry {
     std::string header_bytes;
     Header header;
+    std::string request_id;  // empty while no site with the payload has shown it
   };
   // A site's journal, followed item by item.
   struct Reader {
@@ -53,6 +54,8 @@ class Checks : public Watcher {
   void CheckStore(Site& site);
   void CheckTree(Site& site, const RosterLog& log, const std::vector<std::string>& headers);
   void CheckDerived(Site& site, const std::map<std::string, std::string>& states);
+  // What a site has lost for good when it is restored from an old copy: entries, and statements about them, that nobody else has.
+  void ForgetLost(Site& site);
   void OnCosignature(Site& from, LogId log, const std::string& note);
   void OnCheckpoint(Site& from, LogId log, const std::string& note);
   void Fail(const Site& site, const std::string& what) { world_.Fail(site.name + ": " + what); }
@@ -62,6 +65,8 @@ class Checks : public Watcher {
   std::map<Dot, Entry> entries_;
   std::map<std::pair<LogId, uint64_t>, Digest> roots_;  // signed and shown by the log's own site
   std::map<std::pair<SiteId, LogId>, Said> said_;
+  std::set<std::string> lost_;  // requests that only a restored site had
+  std::set<SiteId> restored_;
   int64_t conflicts_ = 0;
 };
 

@@ -62,6 +62,7 @@ Clients::Clients(World* world, Random random) : world_(*world), random_(std::mov
   pause_ = random_.Between(absl::Milliseconds(60), absl::Milliseconds(500));
   thought_max_ = random_.Between(absl::Milliseconds(50), absl::Seconds(5));
   records_max_ = 2 + random_.Below(20);  // few records: many conflicts
+  if (random_.OneIn(12)) bulk_ = 2;
 }
 
 void Clients::Start(absl::Time end) {
@@ -83,6 +84,7 @@ Site* Clients::AnySite() {
 }
 
 void Clients::Act() {
+  if (bulk_ > 0 && random_.OneIn(20)) return CreateMany();
   const uint64_t dice = random_.Below(100);
   if (names_.size() < 4 || (dice < 12 && names_.size() < records_max_)) return random_.OneIn(3) ? CreateCountry() : CreateEngagement();
   if (dice < 25) return Repeat();
@@ -196,6 +198,24 @@ void Clients::CreateEngagement() {
   Submit(std::move(request), site);
 }
 
+// Enough at once to fill a block of the log's tree and more.
+void Clients::CreateMany() {
+  Site* site = AnySite();
+  if (site == nullptr) return;
+  --bulk_;
+  for (int i = 0; i < 270; ++i) {
+    Request request = NewRequest(site, Request::Kind::kCreate, std::string(kReference) + "CreateCountry");
+    request.type = records::TheRegistry().FindByMessage("Country");
+    auto& message = static_cast<v1::CreateCountryRequest&>(*request.message);
+    message.set_country_id(std::string{static_cast<char>('A' + i / 26), static_cast<char>('A' + i % 26)});
+    const std::string name = "countries/" + message.country_id();
+    message.mutable_country()->set_display_name(Text(&request, name));
+    message.mutable_country()->set_region(v1::REGION_CSA);
+    request.basis[name];
+    Submit(std::move(request), site);
+  }
+}
+
 void Clients::Update(const Draft& draft, bool settle) {
   Request request = NewRequest(draft.site, Request::Kind::kUpdate,
                                (draft.type->singular() == "Country" ? kReference : kEngagements) + ("Update" + draft.type->singular()));
@@ -305,6 +325,9 @@ void Clients::Repeat() {
 
 void Clients::Submit(Request request, Site* site) {
   const std::string id = request.id;
+  if (request.message != nullptr && site->plant != nullptr && site->plant->request) {
+    site->plant->request(*site->node, request.message.get());
+  }
   order_.push_back(id);
   requests_.emplace(id, std::move(request));
   Attempt(id, site);
@@ -324,24 +347,22 @@ void Clients::Attempt(const std::string& id, Site* site) {
     rpc::Call call;
     call.method = request.method;
     call.identity = request.identity;
-    std::unique_ptr<Message> message(request.message->New());
-    message->CopyFrom(*request.message);
-    if (site->plant != nullptr && site->plant->request) site->plant->request(*site->node, message.get());
+    if (site->plant != nullptr && site->plant->call) site->plant->call(*site->node, &call);
     auto reply = [answer](const absl::StatusOr<rpc::MessagePtr>& result) {
       answer(result.status(), result.ok() ? (*result)->ShortDebugString() : "");
     };
     switch (request.kind) {
       case Request::Kind::kCreate:
-        site->methods->Create(*request.type, call, *message, reply);
+        site->methods->Create(*request.type, call, *request.message, reply);
         break;
       case Request::Kind::kUpdate:
-        site->methods->Update(*request.type, call, *message, reply);
+        site->methods->Update(*request.type, call, *request.message, reply);
         break;
       case Request::Kind::kWithdraw:
-        site->methods->Withdraw(*request.type, call, *message, reply);
+        site->methods->Withdraw(*request.type, call, *request.message, reply);
         break;
       default:
-        site->methods->Move(*request.type, *request.transition, call, *message, reply);
+        site->methods->Move(*request.type, *request.transition, call, *request.message, reply);
     }
   }
   world_.ScheduleCommit(*site);

@@ -77,6 +77,7 @@ class Clients {
 
   void CreateCountry();
   void CreateEngagement();
+  void CreateMany();
   void Update(const Draft& draft, bool settle);
   void Move(const Draft& draft);
   void Withdraw(const Draft& draft);
@@ -91,6 +92,7 @@ class Clients {
   absl::Duration pause_;  // between acts, on average
   absl::Duration thought_max_;
   size_t records_max_ = 0;
+  int bulk_ = 0;                    // times that very many records are created at once
   std::vector<std::string> names_;  // of records that were asked for
   std::map<std::string, Request> requests_;
   std::vector<std::string> order_;  // of requests

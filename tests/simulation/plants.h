@@ -16,6 +16,7 @@
 #include "fairlead/v1/replication_service.pb.h"
 #include "server/node/node.h"
 #include "server/replication/log_io.h"
+#include "server/rpc/dispatcher.h"
 #include "tests/simulation/disk.h"
 
 namespace fairlead::simulation {
@@ -30,7 +31,9 @@ struct Plant {
 
   Disk::Rewrite disk;
   std::function<void(node::NodeOptions*)> options;
-  // A request before it is served.
+  // A request before it is served, at each attempt: by whom, and what.
+  std::function<void(const node::Node&, rpc::Call*)> call;
+  // A request before its first attempt.
   std::function<void(const node::Node&, google::protobuf::Message*)> request;
   // Entries between the receiver, which has verified them, and the committer.
   std::function<void(const node::Node&, replication::RemoteBatch*)> batch;

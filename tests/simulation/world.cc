@@ -29,6 +29,7 @@ absl::Status Gone() { return absl::UnavailableError("the peer has gone"); }
 
 World::World(Schedule* schedule, Trace* trace, Random random, size_t sites, const Plant* plant)
     : schedule_(*schedule), trace_(*trace), random_(std::move(random)), liar_(random_.Fork()) {
+  cosign_interval_ = random_.Between(absl::Milliseconds(500), absl::Seconds(3));
   delay_max_ = random_.Between(absl::Milliseconds(2), absl::Milliseconds(120));
   receiver_options_.heartbeat_interval = sender_options_.heartbeat_interval = absl::Seconds(1);
   receiver_options_.stall_timeout = sender_options_.stall_timeout = absl::Seconds(4);
@@ -131,7 +132,7 @@ void World::Start(Site& site) {
   node::NodeOptions options{.site = site.name, .roster = *roster_, .log_key = *site.log_key, .mirror_key = *site.mirror_key};
   options.registry = &records::TheRegistry();
   options.clock = &site.clock;
-  options.cosign_interval = absl::Seconds(1);
+  options.cosign_interval = cosign_interval_;
   options.heartbeat_interval = absl::Seconds(8);
   options.random_bytes = [this](size_t n) { return random_.Bytes(n); };
   if (site.plant != nullptr && site.plant->options) site.plant->options(&options);

@@ -170,6 +170,7 @@ class World {
   std::set<std::pair<SiteId, SiteId>> cut_;
   std::map<std::pair<SiteId, SiteId>, absl::Duration> slow_;
   absl::Duration delay_max_;
+  absl::Duration cosign_interval_;
   std::vector<std::string> failures_;
   Liar liar_;
   uint64_t messages_ = 0;
