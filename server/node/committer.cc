@@ -119,7 +119,7 @@ void Committer::Write(WriteRequest request, WriteCallback done) {
     return refuse(FieldError(Reason::kRequestIdExpired, "request_id", "is older than this node remembers; use a new one"));
   }
   LocalWrite write;
-  std::string nonce = RandomBytes(write.payload.nonce.size());
+  std::string nonce = options_.random_bytes(write.payload.nonce.size());
   std::copy(nonce.begin(), nonce.end(), write.payload.nonce.begin());
   write.payload.actor = request.actor;
   write.payload.request_id = request.request_id;

@@ -20,10 +20,11 @@ using storage::Cf;
 namespace {
 
 // Writes the store's identity on first use; refuses a store of another network or site.
-absl::Status Claim(storage::Store* store, const std::string& network, const std::string& site) {
+absl::Status Claim(const NodeOptions& options, storage::Store* store) {
   auto batch = store->NewBatch();
   bool fresh = false;
-  for (const auto& [key, value] : {std::pair(storage::kMetaNetwork, network), std::pair(storage::kMetaSite, site)}) {
+  for (const auto& [key, value] :
+       {std::pair(storage::kMetaNetwork, options.roster.network()), std::pair(storage::kMetaSite, options.site)}) {
     auto held = store->Get(Cf::kMeta, key);
     if (!held.ok()) return held.status();
     if (!held->has_value()) {
@@ -35,7 +36,7 @@ absl::Status Claim(storage::Store* store, const std::string& network, const std:
     }
   }
   if (!fresh) return absl::OkStatus();
-  batch->Put(Cf::kMeta, storage::kMetaJournalInstance, RandomBytes(16));
+  batch->Put(Cf::kMeta, storage::kMetaJournalInstance, options.random_bytes(16));
   return store->Write(batch.get(), storage::Sync::kYes);
 }
 
@@ -63,7 +64,7 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
   if (cosigner->verifier.key().raw() != options.mirror_key.public_raw()) {
     return absl::FailedPreconditionError(fmt::format("the mirror key is not the one the roster names for {}", cosigner->verifier.name()));
   }
-  absl::Status status = Claim(store.get(), options.roster.network(), options.site);
+  absl::Status status = Claim(options, store.get());
   if (!status.ok()) return status;
 
   std::unique_ptr<Node> node(new Node(std::move(options), std::move(store), site->id, log->id));

@@ -50,6 +50,8 @@ struct NodeOptions {
   absl::Duration request_horizon = absl::Hours(24 * 30);  // older request ids are refused
   absl::Duration cosign_interval = absl::Milliseconds(100);
   absl::Duration heartbeat_interval = absl::Seconds(1);  // own as-of statements when idle
+  // Nonces and the journal's instance. Only a simulator, whose runs must repeat, gives another.
+  std::function<std::string(size_t)> random_bytes = RandomBytes;
 };
 
 // What a record must still be when the write is committed.

@@ -310,6 +310,41 @@ TEST_F(NodeTest, CosignaturesSayWhoHoldsWhatAndUntilWhen) {
   EXPECT_EQ(log.as_of, clock_.Now() - absl::Seconds(3));
 }
 
+TEST_F(NodeTest, WhatASiteHasCosignedItCosignsAfterAPowerCut) {
+  Site apac = Open("apac");
+  Site hq = Open("hq");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  Sync(*apac.node, *hq.node);
+  hq.node->Tick();
+  ASSERT_EQ(hq.node->Logs()[0].cosignatures[SiteId(3)].first, Seq(1));
+  ASSERT_TRUE(Name(*apac.node, "KR", "Korea").ok());
+  Sync(*apac.node, *hq.node);
+  clock_.Advance(absl::Seconds(1));
+  hq.node->Tick();
+  ASSERT_EQ(hq.node->Logs()[0].cosignatures[SiteId(3)].first, Seq(2));
+
+  auto found = Open("hq", hq.store->Crash(0));
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->node->Logs()[0].cosignatures[SiteId(3)].first, Seq(2));
+  clock_.Advance(absl::Seconds(10));
+  found->node->Tick();
+  EXPECT_EQ(found->node->Logs()[0].cosignatures[SiteId(3)].first, Seq(2));
+}
+
+TEST_F(NodeTest, ACosignatureThatCannotBeKeptIsNotGivenOut) {
+  Site apac = Open("apac");
+  Site hq = Open("hq");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  Sync(*apac.node, *hq.node);
+  hq.store->set_write_fault([](storage::Sync) { return Error(Reason::kStorageFull, "the disk is full"); });
+  hq.node->Tick();
+  EXPECT_THAT(hq.node->CosignaturesAfter(0), IsEmpty());
+  hq.store->set_write_fault(nullptr);
+  clock_.Advance(absl::Seconds(1));
+  hq.node->Tick();
+  EXPECT_EQ(hq.node->Logs()[0].cosignatures[SiteId(3)].first, Seq(1));
+}
+
 TEST_F(NodeTest, AnEmptyLogIsVouchedForToo) {
   Site apac = Open("apac");
   Site hq = Open("hq");

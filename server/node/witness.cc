@@ -113,8 +113,11 @@ absl::Status Witness::Load(const VersionVector& applied) {
 void Witness::Keep(Cf cf, const std::string& key, const std::string& value, storage::Sync sync) {
   auto batch = store_->NewBatch();
   batch->Put(cf, key, value);
-  absl::Status status = store_->Write(batch.get(), sync);
-  if (!status.ok()) ++unkept_;
+  Note(store_->Write(batch.get(), sync), 1);
+}
+
+void Witness::Note(const absl::Status& status, int64_t statements) {
+  if (!status.ok()) unkept_ += statements;
   if (status.ok() == keeping_) return;
   keeping_ = status.ok();
   if (keeping_) {
@@ -321,9 +324,14 @@ std::vector<replication::HeldCosignature> Witness::CosignaturesAfter(uint64_t ve
 }
 
 bool Witness::CosignDue() {
-  absl::Time now = options_.clock->Now();
+  struct Due {
+    LogId log;
+    Statement statement;
+  };
+  const absl::Time now = options_.clock->Now();
+  const uint64_t time_s = Seconds(now);
   const RosterCosigner* own = options_.roster->FindCosigner(options_.site);
-  bool any = false;
+  std::vector<Due> due;
   for (const RosterLog& roster_log : options_.roster->logs()) {
     std::string bytes;
     uint64_t size = 0;
@@ -336,27 +344,34 @@ bool Witness::CosignDue() {
       if (since < (grown ? options_.cosign_interval : options_.heartbeat_interval)) continue;
       // The origin vouches that its log ends here; it may do so only while its complete checkpoint is all it has.
       if (roster_log.id == options_.own_log && (!own_allowed_ || Seq(log.complete_size) < log.applied)) continue;
+      log.last_cosigned = now;
+      const Statement& held = log.statements[options_.site];
+      if (std::pair(time_s, log.complete_size) <= std::pair(held.time_s, held.size)) continue;
       bytes = log.complete_note;
       size = log.complete_size;
     }
     auto parsed = note::Parse(bytes);
     if (!parsed.ok()) continue;  // verified when it was kept
-    uint64_t time_s = Seconds(now);
     note::AddSignature(&*parsed, note::Cosign(own->verifier.name(), *options_.mirror_key, parsed->text, time_s));
-    std::string cosigned = note::Format(*parsed);
-
-    absl::MutexLock lock(&mu_);
-    LogState& log = logs_[roster_log.id];
-    Statement& held = log.statements[options_.site];
-    log.last_cosigned = now;
-    log.last_cosigned_size = size;
-    if (std::pair(time_s, size) <= std::pair(held.time_s, held.size)) continue;
-    held = {++version_, size, time_s, cosigned};
-    if (roster_log.id == options_.own_log) OriginSaid(log, size, time_s);
-    Keep(Cf::kCosignatures, CosignatureKey(roster_log.id, options_.site), cosigned, storage::Sync::kNo);
-    any = true;
+    due.push_back({roster_log.id, {.size = size, .time_s = time_s, .note = note::Format(*parsed)}});
   }
-  return any;
+  if (due.empty()) return false;
+
+  // Synced before anyone sees them: after a power cut this site must know up to where it has vouched, and vouch for no less.
+  auto batch = store_->NewBatch();
+  for (const Due& each : due) batch->Put(Cf::kCosignatures, CosignatureKey(each.log, options_.site), each.statement.note);
+  const absl::Status kept = store_->Write(batch.get(), storage::Sync::kYes);
+  absl::MutexLock lock(&mu_);
+  Note(kept, static_cast<int64_t>(due.size()));
+  if (!kept.ok()) return false;
+  for (Due& each : due) {
+    LogState& log = logs_[each.log];
+    log.last_cosigned_size = each.statement.size;
+    if (each.log == options_.own_log) OriginSaid(log, each.statement.size, time_s);
+    each.statement.version = ++version_;
+    log.statements[options_.site] = std::move(each.statement);
+  }
+  return true;
 }
 
 void Witness::QuarantineLocked(LogId id, const std::string& reason) {

@@ -72,7 +72,8 @@ class Witness {
   std::optional<std::string> CheckpointNote(LogId log) const;
   absl::Status TakeCosignature(LogId log, const std::string& note);
   std::vector<replication::HeldCosignature> CosignaturesAfter(uint64_t version) const;
-  // Cosigns the complete checkpoints that are due. True when something new is there to send.
+  // Cosigns the complete checkpoints that are due, keeps that with one synced write, and only then gives it out. True when something new is
+  // there to send. One thread at a time.
   bool CosignDue();
   void Quarantine(LogId log, const std::string& reason);
   bool Quarantined(LogId log) const;
@@ -113,6 +114,8 @@ class Witness {
   // Whether `checkpoint`, whose entries are here, has the root that they have; quarantines the log when not. The store's error.
   absl::StatusOr<bool> Agrees(LogId id, const replication::VerifiedCheckpoint& checkpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void QuarantineLocked(LogId id, const std::string& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Counts what the store did not take, and says when that begins and ends.
+  void Note(const absl::Status& status, int64_t statements) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Keep(storage::Cf cf, const std::string& key, const std::string& value, storage::Sync sync) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Options options_;

@@ -191,7 +191,7 @@ TEST_F(WitnessTest, StatementsThatAFullDiskDoesNotTakeAreCounted) {
   store_.set_write_fault([](storage::Sync) { return absl::ResourceExhaustedError("no space"); });
   for (int i = 0; i < 3; ++i) {
     network_.clock().Advance(absl::Seconds(1));
-    EXPECT_TRUE(hq_->CosignDue());
+    EXPECT_FALSE(hq_->CosignDue());
   }
   EXPECT_EQ(hq_->UnkeptStatements(), 3);
   store_.set_write_fault(nullptr);

@@ -1,0 +1,401 @@
+#include "tests/simulation/checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "api/bytes.h"
+#include "api/crypto.h"
+#include "api/note.h"
+#include "server/node/assembly.h"
+#include "server/node/derived.h"
+#include "server/node/lattice_hash.h"
+#include "server/node/materialise.h"
+#include "tests/simulation/reference.h"
+
+namespace fairlead::simulation {
+
+using storage::Cf;
+
+namespace {
+
+// MTH of RFC 6962, section 2.1, as it is written there.
+Digest TreeHash(const std::vector<Digest>& leaves, size_t begin, size_t end) {
+  if (begin == end) return Sha256("");
+  if (end - begin == 1) return leaves[begin];
+  size_t k = 1;
+  while (k * 2 < end - begin) k *= 2;
+  const Digest left = TreeHash(leaves, begin, begin + k);
+  const Digest right = TreeHash(leaves, begin + k, end);
+  return Sha256({std::string_view("\x01", 1), AsView(left), AsView(right)});
+}
+
+std::string Show(Dot dot) { return fmt::format("{}/{}", dot.log.value(), dot.seq.value()); }
+
+std::string Show(const absl::Status& status) { return std::string(status.message()); }
+
+// The values that the mutation says its author had read.
+std::set<ValueId> Cited(const Mutation& mutation) {
+  std::set<ValueId> ids(mutation.seen_seals.begin(), mutation.seen_seals.end());
+  for (const Op& op : mutation.ops) {
+    ids.insert(op.replaces.begin(), op.replaces.end());
+    ids.insert(op.sealed.begin(), op.sealed.end());
+  }
+  return ids;
+}
+
+}  // namespace
+
+Checks::Checks(World* world) : world_(*world) { world_.set_watcher(this); }
+
+void Checks::OnStart(Site& site, bool restored) {
+  Reader& reader = readers_[site.id];
+  if (restored) {
+    reader = {};
+    ForgetLost(site);
+  } else if (site.node->JournalEnd() < reader.position) {
+    Fail(site, fmt::format("has {} durable entries after a restart, and had {}", site.node->JournalEnd().value(), reader.position.value()));
+    return;
+  }
+  // Nothing that was said may have become untrue.
+  for (const auto& [key, root] : roots_) {
+    const auto& [log, size] = key;
+    if (log != site.log || restored_.contains(site.id)) continue;
+    if (site.node->Applied().Get(log) < Seq(size)) {
+      return Fail(site, fmt::format("has signed a checkpoint of size {} and holds {}", size, site.node->Applied().Get(log).value()));
+    }
+    auto held = site.node->RootAt(log, Seq(size));
+    if (!held.ok() || *held != root) return Fail(site, fmt::format("has signed another history of size {}", size));
+  }
+  for (const auto& [key, said] : said_) {
+    const auto& [signer, log] = key;
+    if (signer != site.id || restored_.contains(site.id) || site.node->Applied().Get(log) >= Seq(said.size_max)) continue;
+    return Fail(
+        site, fmt::format("has cosigned log {} up to {} and holds {}", log.value(), said.size_max, site.node->Applied().Get(log).value()));
+  }
+  FollowJournal(site, /*catching_up=*/true);
+  CheckStore(site);
+}
+
+void Checks::ForgetLost(Site& site) {
+  restored_.insert(site.id);
+  std::erase_if(said_, [&site](const auto& said) { return said.first.first == site.id; });
+  uint64_t known = site.node->Applied().Get(site.log).value();
+  for (const auto& other : world_.sites()) {
+    if (other->node == nullptr || other.get() == &site) continue;
+    known = std::max(known, other->node->Logs()[site.log.value() - 1].known_size.value());
+    known = std::max(known, readers_[other->id].applied.Get(site.log).value());
+  }
+  std::erase_if(roots_, [&](const auto& root) { return root.first.first == site.log && root.first.second > known; });
+  for (auto it = entries_.lower_bound({site.log, Seq(known)}); it != entries_.end() && it->first.log == site.log;) {
+    lost_.insert(it->second.request_id);
+    it = entries_.erase(it);
+  }
+}
+
+void Checks::OnCommit(Site& site) { FollowJournal(site, /*catching_up=*/false); }
+
+void Checks::FollowJournal(Site& site, bool catching_up) {
+  Reader& reader = readers_[site.id];
+  auto journal = site.node->ReadJournal(reader.position, site.node->JournalEnd().value() - reader.position.value());
+  if (!journal.ok()) return Fail(site, "the journal cannot be read: " + Show(journal.status()));
+  const Hlc bound = Hlc::FromMillis(static_cast<uint64_t>(absl::ToUnixMillis(site.clock.Now() + absl::Seconds(5))));
+  for (const Dot& dot : *journal) {
+    if (dot.seq != reader.applied.Get(dot.log)) return Fail(site, fmt::format("entry {} is not the next of its log", Show(dot)));
+    auto headers = site.node->ReadHeaders(dot.log, dot.seq, dot.seq + 1);
+    auto payload = site.node->ReadPayload(dot);
+    if (!headers.ok() || !payload.ok()) return Fail(site, fmt::format("entry {} cannot be read", Show(dot)));
+    auto header = DecodeHeader(headers->at(0));
+    if (!header.ok()) return Fail(site, fmt::format("the header of entry {} is malformed", Show(dot)));
+    if (!reader.applied.Covers(header->deps)) return Fail(site, fmt::format("entry {} came before entries it follows", Show(dot)));
+    if (!catching_up && dot.log != site.log && header->time > bound) {
+      return Fail(site, fmt::format("entry {} of the future was applied", Show(dot)));
+    }
+    Entry& first = entries_.try_emplace(dot, Entry{headers->at(0), *header, ""}).first->second;
+    if (first.header_bytes != headers->at(0)) return Fail(site, fmt::format("there are two entries {}", Show(dot)));
+    if (payload->has_value()) {
+      if (Sha256(**payload) != header->payload_digest) return Fail(site, fmt::format("the payload of entry {} is not its own", Show(dot)));
+      auto decoded = DecodePayload(**payload);
+      if (!decoded.ok()) return Fail(site, fmt::format("the payload of entry {} is malformed", Show(dot)));
+      first.request_id = decoded->request_id;
+      for (size_t i = 0; i < decoded->mutations.size(); ++i) {
+        for (const ValueId& id : Cited(decoded->mutations[i])) {
+          if (!reader.mutations.contains(id.mutation)) {
+            return Fail(site, fmt::format("entry {} was shown before a value that its author had read", Show(dot)));
+          }
+        }
+        reader.mutations.insert(MutationIdOf(world_.roster().network(), *decoded, i));
+      }
+    } else if (header->audience.Includes(site.id)) {
+      return Fail(site, fmt::format("entry {} has no payload, though the site is in its audience", Show(dot)));
+    }
+    reader.applied.Set(dot.log, dot.seq + 1);
+    ++reader.position;
+  }
+}
+
+void Checks::OnSend(Site& from, Site& to, const v1::ReplicateResponse& message) {
+  if (message.has_cosignature()) OnCosignature(from, LogId(message.cosignature().log()), message.cosignature().note());
+  for (const v1::HeaderPackage& package : message.entries().packages()) {
+    if (!package.checkpoint().empty()) OnCheckpoint(from, LogId(package.log()), package.checkpoint());
+  }
+  for (const v1::PayloadFrame& payload : message.entries().payloads()) {
+    if (payload.payload().empty()) continue;
+    auto entry = entries_.find({LogId(payload.log()), Seq(payload.seq())});
+    if (entry != entries_.end() && !entry->second.header.audience.Includes(to.id)) {
+      Fail(from, fmt::format("sends the payload of entry {} to {}, which may not have it", Show(entry->first), to.name));
+    }
+  }
+}
+
+void Checks::OnAsk(Site& from, Site&, const v1::ReplicateRequest& message) {
+  if (message.has_cosignature()) OnCosignature(from, LogId(message.cosignature().log()), message.cosignature().note());
+}
+
+void Checks::OnCheckpoint(Site& from, LogId log, const std::string& note) {
+  if (log != from.log) return;
+  auto parsed = note::Parse(note);
+  auto checkpoint = parsed.ok() ? note::ParseCheckpoint(parsed->text) : parsed.status();
+  if (!checkpoint.ok()) return Fail(from, "sends a malformed checkpoint of its log");
+  auto [it, fresh] = roots_.try_emplace({log, checkpoint->size}, checkpoint->root);
+  if (it->second != checkpoint->root) Fail(from, fmt::format("has signed two histories of size {}", checkpoint->size));
+}
+
+void Checks::OnCosignature(Site& from, LogId log, const std::string& note) {
+  OnCheckpoint(from, log, note);
+  auto parsed = note::Parse(note);
+  if (!parsed.ok()) return Fail(from, "sends a malformed cosignature");
+  const note::Verifier& verifier = world_.roster().FindCosigner(from.id)->verifier;
+  for (const note::Signature& signature : parsed->signatures) {
+    if (signature.name != verifier.name()) continue;
+    const uint64_t time_s = fairlead::Reader(signature.bytes).U64();
+    const uint64_t size = note::ParseCheckpoint(parsed->text)->size;
+    if (restored_.contains(from.id)) continue;  // its peers may have told it what it has vouched for before
+    if (Seq(size) > from.node->Applied().Get(log)) {
+      return Fail(from, fmt::format("cosigns log {} up to {} and holds {}", log.value(), size, from.node->Applied().Get(log).value()));
+    }
+    Said& said = said_[{from.id, log}];
+    if (time_s > said.time_s && size < said.size) {
+      return Fail(from, fmt::format("cosigns log {} up to {}, and had cosigned it up to {}", log.value(), size, said.size));
+    }
+    if (time_s >= said.time_s) {
+      said.time_s = time_s;
+      said.size = size;
+    }
+    said.size_max = std::max(said.size_max, size);
+  }
+}
+
+void Checks::CheckTree(Site& site, const RosterLog& log, const std::vector<std::string>& headers) {
+  std::vector<Digest> leaves;
+  for (const std::string& header : headers) leaves.push_back(Sha256({std::string_view("\x00", 1), header}));
+  auto root = site.node->RootAt(log.id, Seq(headers.size()));
+  if (!root.ok() || *root != TreeHash(leaves, 0, leaves.size()))
+    return Fail(site, fmt::format("the tree of log {} is wrong", log.origin()));
+  auto note = site.node->CheckpointNote(log.id);
+  if (!note) return;
+  auto parsed = note::Parse(*note);
+  auto checkpoint = parsed.ok() ? note::ParseCheckpoint(parsed->text) : parsed.status();
+  if (!checkpoint.ok() || !note::Verify(*parsed, log.verifier) || checkpoint->origin != log.origin()) {
+    return Fail(site, fmt::format("the checkpoint of log {} does not verify", log.origin()));
+  }
+  if (checkpoint->size > leaves.size() || checkpoint->root != TreeHash(leaves, 0, checkpoint->size)) {
+    Fail(site, fmt::format("the checkpoint of log {} is not of its entries", log.origin()));
+  }
+}
+
+void Checks::CheckDerived(Site& site, const std::map<std::string, std::string>& states) {
+  std::set<std::string> indexes;
+  std::map<std::string, int64_t> figures;
+  std::map<std::string, std::pair<node::LatticeHash, int64_t>> classes;
+  for (const auto& [name, bytes] : states) {
+    auto state = node::DecodeState(bytes);
+    if (!state.ok()) return Fail(site, fmt::format("the state of {} is malformed", name));
+    if (node::EncodeState(*state) != bytes) return Fail(site, fmt::format("the state of {} is not canonical", name));
+    const records::RecordType* type = records::TheRegistry().FindByNumber(state->type);
+    const node::Derived derived = node::DeriveFrom(*type, world_.roster(), name, *state);
+    indexes.insert(derived.index_keys.begin(), derived.index_keys.end());
+    for (const auto& [key, amount] : derived.figures) figures[key] += amount;
+    const auto record = node::Materialise(*type, name, *state);
+    const auto* audience = rpc::Field(*record, "audience");
+    std::string sites;
+    for (int i = 0; i < record->GetReflection()->FieldSize(*record, audience); ++i) {
+      sites += (i == 0 ? "" : ",") + record->GetReflection()->GetRepeatedString(*record, audience, i);
+    }
+    auto& [hash, count] = classes[sites.empty() ? "*" : sites];
+    std::string element;
+    PutBytes(&element, name);
+    hash.Add(element + bytes);
+    ++count;
+  }
+  std::erase_if(figures, [](const auto& figure) { return figure.second == 0; });
+  const auto held_figures = site.node->Aggregates("");
+  if (std::map<std::string, int64_t>(held_figures.begin(), held_figures.end()) != figures) {
+    return Fail(site, "the figures are not the sums of what the records contribute");
+  }
+  std::set<std::string> held_indexes;
+  auto it = site.node->store().Iterate(Cf::kIndexes, {}, {});
+  for (it->SeekToFirst(); it->Valid(); it->Next()) held_indexes.emplace(it->key());
+  if (held_indexes != indexes) return Fail(site, "the indexes are not those of the records");
+  for (const node::ClassDigestInfo& info : site.node->StateDigests().second) {
+    auto found = classes.find(info.audience);
+    if (found == classes.end() || found->second.first.Sum() != info.digest || found->second.second != info.records) {
+      return Fail(site, fmt::format("the state digest of class {} is not that of its records", info.audience));
+    }
+    classes.erase(found);
+  }
+  if (!classes.empty()) Fail(site, fmt::format("there is no state digest of class {}", classes.begin()->first));
+}
+
+void Checks::CheckStore(Site& site) {
+  const node::Node& node = *site.node;
+  std::map<std::string, ReferenceRecord> records;
+  std::set<Dot> withheld;
+  for (const RosterLog& log : world_.roster().logs()) {
+    const Seq size = node.Applied().Get(log.id);
+    auto headers = node.ReadHeaders(log.id, Seq(0), size);
+    if (!headers.ok()) return Fail(site, fmt::format("log {} cannot be read: {}", log.origin(), Show(headers.status())));
+    CheckTree(site, log, *headers);
+    for (uint64_t seq = 0; seq < size.value(); ++seq) {
+      const Dot dot{log.id, Seq(seq)};
+      const Header header = *DecodeHeader(headers->at(seq));
+      auto bytes = node.ReadPayload(dot);
+      if (!bytes.ok()) return Fail(site, fmt::format("the payload of entry {} cannot be read", Show(dot)));
+      if (!bytes->has_value()) {
+        withheld.insert(dot);
+        continue;
+      }
+      auto payload = DecodePayload(**bytes);
+      if (!payload.ok()) return Fail(site, fmt::format("the payload of entry {} is malformed", Show(dot)));
+      for (size_t i = 0; i < payload->mutations.size(); ++i) {
+        const Mutation& mutation = payload->mutations[i];
+        records[mutation.record].Add(mutation, MutationIdOf(world_.roster().network(), *payload, i), header.time, dot);
+      }
+      auto request = node.store().Get(Cf::kRequests, node::RequestKey(payload->actor, payload->request_id));
+      if (!request.ok() || !request->has_value()) return Fail(site, fmt::format("request {} is forgotten", payload->request_id));
+    }
+  }
+  std::set<Dot> journal;
+  const auto items = node.ReadJournal(Position(0), node.JournalEnd().value());
+  if (!items.ok()) return Fail(site, "the journal cannot be read: " + Show(items.status()));
+  for (const Dot& dot : *items) {
+    if (!journal.insert(dot).second) return Fail(site, fmt::format("entry {} is in the journal twice", Show(dot)));
+  }
+  const VersionVector applied = node.Applied();
+  for (const auto& [log, size] : applied.entries()) {
+    for (uint64_t seq = 0; seq < size.value(); ++seq) {
+      if (!journal.contains({log, Seq(seq)})) return Fail(site, fmt::format("entry {} is not in the journal", Show({log, Seq(seq)})));
+    }
+  }
+  std::set<Dot> opaque;
+  for (const node::OpaqueInfo& info : node.OpaqueEntries(std::nullopt, 1'000'000)) opaque.insert(info.dot);
+  if (opaque != withheld || node.OpaqueCount() != static_cast<int64_t>(opaque.size())) {
+    return Fail(site, fmt::format("{} entries are opaque, {} are withheld", opaque.size(), withheld.size()));
+  }
+  std::map<std::string, std::string> states;
+  auto it = node.store().Iterate(Cf::kRecords, {}, {});
+  for (it->SeekToFirst(); it->Valid(); it->Next()) states.emplace(it->key(), it->value());
+  for (const auto& [name, bytes] : states) {
+    auto record = records.find(name);
+    const std::string wrong = Compare(node, name, record == records.end() ? nullptr : &record->second);
+    if (!wrong.empty()) return Fail(site, fmt::format("{} {}", name, wrong));
+  }
+  for (const auto& [name, record] : records) {
+    if (!states.contains(name)) return Fail(site, fmt::format("{} is not there", name));
+  }
+  CheckDerived(site, states);
+}
+
+void Checks::Final(const Clients& clients) {
+  std::map<std::string, std::pair<std::string, Digest>> digests;  // by class: of which site, and what
+  for (const auto& site : world_.sites()) {
+    CheckStore(*site);
+    for (const RosterLog& log : world_.roster().logs()) {
+      if (site->node->Quarantined(log.id)) Fail(*site, fmt::format("log {} is quarantined, and nobody forked it", log.origin()));
+      auto root = site->node->RootAt(log.id, site->node->Applied().Get(log.id));
+      auto expected = world_.sites()[0]->node->RootAt(log.id, site->node->Applied().Get(log.id));
+      if (!root.ok() || !expected.ok() || *root != *expected) Fail(*site, fmt::format("log {} has another history", log.origin()));
+    }
+    if (std::string reason = site->node->UnwritableReason(); !reason.empty()) Fail(*site, "takes no writes: " + reason);
+    for (const node::ClassDigestInfo& info : site->node->StateDigests().second) {
+      auto [first, fresh] = digests.try_emplace(info.audience, site->name, info.digest);
+      if (first->second.second != info.digest) {
+        Fail(*site, fmt::format("the state of class {} differs from that of {}", info.audience, first->second.first));
+      }
+    }
+  }
+
+  // What the logs say about each request.
+  struct Written {
+    std::set<LogId> logs;
+    std::vector<std::vector<MutationId>> mutations;  // of each entry
+  };
+  std::map<std::string, Written> requests;
+  std::map<std::string, ReferenceRecord> records;
+  for (const auto& site : world_.sites()) {
+    for (uint64_t seq = 0; seq < site->node->Applied().Get(site->log).value(); ++seq) {
+      const Dot dot{site->log, Seq(seq)};
+      auto bytes = site->node->ReadPayload(dot);
+      if (!bytes.ok() || !bytes->has_value()) return Fail(*site, fmt::format("entry {} of its own has no payload", Show(dot)));
+      const Payload payload = *DecodePayload(**bytes);
+      const Header header = *DecodeHeader(site->node->ReadHeaders(dot.log, dot.seq, dot.seq + 1)->at(0));
+      auto request = clients.requests().find(payload.request_id);
+      if (request == clients.requests().end()) return Fail(*site, fmt::format("entry {} is of a request that nobody made", Show(dot)));
+      Written& written = requests[payload.request_id];
+      if (!written.logs.insert(dot.log).second) Fail(*site, fmt::format("its log holds request {} twice", payload.request_id));
+      written.mutations.emplace_back();
+      for (size_t i = 0; i < payload.mutations.size(); ++i) {
+        const Mutation& mutation = payload.mutations[i];
+        const MutationId id = MutationIdOf(world_.roster().network(), payload, i);
+        written.mutations.back().push_back(id);
+        records[mutation.record].Add(mutation, id, header.time, dot);
+        auto basis = request->second.basis.find(mutation.record);
+        if (basis == request->second.basis.end()) {
+          Fail(*site, fmt::format("entry {} writes {}, which its request did not name", Show(dot), mutation.record));
+          continue;
+        }
+        for (const ValueId& cited : Cited(mutation)) {
+          if (!basis->second.all.contains(cited))
+            Fail(*site, fmt::format("entry {} cites a value that its author had not read", Show(dot)));
+        }
+        for (const Op& op : mutation.ops) {
+          for (const ValueId& replaced : op.replaces) {
+            if (basis->second.shown.contains(replaced)) continue;
+            Fail(*site, fmt::format("entry {} removes a value that its author had not read", Show(dot)));
+          }
+        }
+      }
+    }
+  }
+  for (const auto& [name, record] : records) {
+    for (const auto& [number, view] : record.Views()) conflicts_ += view.live.size() + view.pending.size() > 1;
+  }
+  for (const auto& [id, request] : clients.requests()) {
+    auto found = requests.find(id);
+    if (found == requests.end()) {
+      // One that changes nothing is answered and not written.
+      if (request.acknowledged && !request.written.empty() && !lost_.contains(id))
+        world_.Fail(fmt::format("request {} was acknowledged and is lost", id));
+      continue;
+    }
+    if (request.open == 0) world_.Fail(fmt::format("request {} was refused and is there", id));
+    const std::vector<MutationId>& mutations = found->second.mutations.front();
+    for (const auto& others : found->second.mutations) {
+      if (others != mutations) world_.Fail(fmt::format("request {} is there with two meanings", id));
+    }
+    for (const auto& [record, text] : request.written) {
+      int values = 0;
+      for (const auto& [number, field] : records[record].fields()) {
+        for (const auto& [value_id, value] : field.values) {
+          // Others who settle a conflict may write the same again.
+          const bool own = std::find(mutations.begin(), mutations.end(), value_id.mutation) != mutations.end();
+          values += own && value.bytes.find(text) != std::string::npos;
+        }
+      }
+      if (values != 1) world_.Fail(fmt::format("what request {} wrote in {} is there {} times", id, record, values));
+    }
+  }
+}
+
+}  // namespace fairlead::simulation

@@ -1,0 +1,75 @@
+// The promises that a simulation holds the product to: at every step, at every start of a site, and when all is healed.
+//
+// Thread safety: none. Ownership: borrows world and clients.
+
+#ifndef FAIRLEAD_TESTS_SIMULATION_CHECKS_H_
+#define FAIRLEAD_TESTS_SIMULATION_CHECKS_H_
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/simulation/clients.h"
+#include "tests/simulation/world.h"
+
+namespace fairlead::simulation {
+
+class Checks : public Watcher {
+ public:
+  explicit Checks(World* world);
+
+  void OnStart(Site& site, bool restored) override;
+  void OnCommit(Site& site) override;
+  void OnSend(Site& from, Site& to, const v1::ReplicateResponse& message) override;
+  void OnAsk(Site& from, Site& to, const v1::ReplicateRequest& message) override;
+
+  // After healing: REQUIRES: the world has converged.
+  void Final(const Clients& clients);
+  int64_t conflicts() const { return conflicts_; }
+
+ private:
+  // An entry as first seen anywhere.
+  struct Entry {
+    std::string header_bytes;
+    Header header;
+    std::string request_id;  // empty while no site with the payload has shown it
+  };
+  // A site's journal, followed item by item.
+  struct Reader {
+    Position position;
+    VersionVector applied;
+    std::set<MutationId> mutations;
+  };
+  // What a site has let others see of what it signs.
+  struct Said {
+    uint64_t time_s = 0;
+    uint64_t size = 0;      // of the statement of time_s
+    uint64_t size_max = 0;  // of any
+  };
+
+  void FollowJournal(Site& site, bool catching_up);
+  // The whole store against its entries: trees, notes, records, indexes, figures, digests, opaque entries, request ids.
+  void CheckStore(Site& site);
+  void CheckTree(Site& site, const RosterLog& log, const std::vector<std::string>& headers);
+  void CheckDerived(Site& site, const std::map<std::string, std::string>& states);
+  // What a site has lost for good when it is restored from an old copy: entries, and statements about them, that nobody else has.
+  void ForgetLost(Site& site);
+  void OnCosignature(Site& from, LogId log, const std::string& note);
+  void OnCheckpoint(Site& from, LogId log, const std::string& note);
+  void Fail(const Site& site, const std::string& what) { world_.Fail(site.name + ": " + what); }
+
+  World& world_;
+  std::map<SiteId, Reader> readers_;
+  std::map<Dot, Entry> entries_;
+  std::map<std::pair<LogId, uint64_t>, Digest> roots_;  // signed and shown by the log's own site
+  std::map<std::pair<SiteId, LogId>, Said> said_;
+  std::set<std::string> lost_;  // requests that only a restored site had
+  std::set<SiteId> restored_;
+  int64_t conflicts_ = 0;
+};
+
+}  // namespace fairlead::simulation
+
+#endif  // FAIRLEAD_TESTS_SIMULATION_CHECKS_H_

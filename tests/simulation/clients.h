@@ -1,0 +1,106 @@
+// Random clients, and the ledger of what they asked for, what they had read and what they were told.
+//
+// They call the write methods that the RPC layer serves (validation, etags, request ids), create, edit several fields, move lifecycles,
+// settle conflicts with what they have read, write two records at once, withdraw, and repeat requests at the same or another site, whether
+// or not they were answered.
+//
+// Thread safety: none. Ownership: borrows the world.
+
+#ifndef FAIRLEAD_TESTS_SIMULATION_CLIENTS_H_
+#define FAIRLEAD_TESTS_SIMULATION_CLIENTS_H_
+
+#include <google/protobuf/message.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "server/records/record_type.h"
+#include "server/rpc/record_access.h"
+#include "tests/simulation/random.h"
+#include "tests/simulation/world.h"
+
+namespace fairlead::simulation {
+
+// What the author of a request had read of one record.
+struct Basis {
+  std::set<ValueId> shown;  // live and pending values
+  std::set<ValueId> all;    // every value that the state tells of, and its seals
+};
+
+// One call, as it is repeated.
+struct Request {
+  enum class Kind { kCreate, kUpdate, kWithdraw, kMove, kPair };
+  Kind kind = Kind::kUpdate;
+  std::string id;
+  rpc::Identity identity;
+  std::string method;
+  const records::RecordType* type = nullptr;
+  const records::Transition* transition = nullptr;
+  std::shared_ptr<google::protobuf::Message> message;  // null for kPair
+  node::WriteRequest pair;
+  std::map<std::string, Basis> basis;                        // by record; none for what is created
+  std::vector<std::pair<std::string, std::string>> written;  // record and a text that no other request writes
+  int attempts = 0;
+  bool acknowledged = false;
+  int open = 0;  // attempts not refused: acknowledged, never answered, or answered with an error that leaves their outcome open
+};
+
+class Clients {
+ public:
+  Clients(World* world, Random random);
+  // Until `end` they act; afterwards they only take answers.
+  void Start(absl::Time end);
+  const std::map<std::string, Request>& requests() const { return requests_; }
+  int64_t acknowledged() const { return acknowledged_; }
+  int64_t refused() const { return refused_; }
+
+ private:
+  // A record that someone has read and will change.
+  struct Draft {
+    Site* site = nullptr;
+    const records::RecordType* type = nullptr;
+    std::string name;
+    rpc::Loaded read;
+  };
+
+  void Wake(absl::Time end);
+  void Act();
+  Site* AnySite();
+  std::optional<Draft> Read(Site* site, std::string_view collection);
+  Request NewRequest(Site* site, Request::Kind kind, const std::string& method);
+  static void Note(const Draft& draft, Request* request);
+  std::string Text(Request* request, const std::string& record);
+
+  void CreateCountry();
+  void CreateEngagement();
+  void CreateMany();
+  void Update(const Draft& draft, bool settle);
+  void Move(const Draft& draft);
+  void Withdraw(const Draft& draft);
+  void Pair();
+  void Repeat();
+  void Submit(Request request, Site* site);
+  void Attempt(const std::string& id, Site* site);
+  void Answer(const std::string& id, bool first, const std::string& site, const absl::Status& status, const std::string& text);
+
+  World& world_;
+  Random random_;
+  absl::Duration pause_;  // between acts, on average
+  absl::Duration thought_max_;
+  size_t records_max_ = 0;
+  int bulk_ = 0;                    // times that very many records are created at once
+  std::vector<std::string> names_;  // of records that were asked for
+  std::map<std::string, Request> requests_;
+  std::vector<std::string> order_;  // of requests
+  uint64_t texts_ = 0;
+  int64_t acknowledged_ = 0;
+  int64_t refused_ = 0;
+};
+
+}  // namespace fairlead::simulation
+
+#endif  // FAIRLEAD_TESTS_SIMULATION_CLIENTS_H_

@@ -1,0 +1,229 @@
+#include "tests/simulation/plants.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "api/bytes.h"
+#include "api/crypto.h"
+#include "api/entry.h"
+#include "server/node/fold.h"
+#include "server/rpc/record_access.h"
+#include "storage/schema.h"
+
+namespace fairlead::simulation {
+
+using storage::Cf;
+using storage::Sync;
+
+namespace {
+
+// The states of records in a write, changed by `change`.
+template <class Fn>
+Disk::Rewrite StatesChangedBy(Fn change) {
+  return [change](std::vector<Change>* changes, Sync*) {
+    for (Change& each : *changes) {
+      if (each.cf != Cf::kRecords || !each.value) continue;
+      auto state = node::DecodeState(*each.value);
+      if (!state.ok()) continue;
+      change(&*state);
+      each.value = node::EncodeState(*state);
+    }
+  };
+}
+
+void ForgetChanges(std::vector<Change>* changes, Cf cf, bool deletions_only) {
+  std::erase_if(*changes, [=](const Change& change) { return change.cf == cf && (!deletions_only || !change.value); });
+}
+
+std::vector<Plant> MakePlants() {
+  std::vector<Plant> plants;
+  auto add = [&plants](std::string_view name, std::string_view rule) -> Plant& {
+    Plant& plant = plants.emplace_back();
+    plant.name = name;
+    plant.rule = rule;
+    return plant;
+  };
+
+  add("accepts-future", "18: one fast clock decides every conflict for as long as it is ahead").options = [](node::NodeOptions* options) {
+    options->future_bound = absl::Hours(1);
+  };
+
+  // No hook is needed while rule 7 is in force in part. Once the write licence is, this plant has to give a restored site one.
+  add("trusts-a-clone", "7: a site restored from an old copy forks its own log").restores = true;
+  plants.back().seeds_max = 40;
+
+  add("request-ids-forgotten", "9: a request repeated at the same site is there twice").disk = [](std::vector<Change>* changes, Sync*) {
+    ForgetChanges(changes, Cf::kRequests, false);
+  };
+
+  Plant& by_site = add("requests-by-site", "9: a request that is repeated across a broken link is there twice");
+  by_site.everywhere = true;
+  by_site.call = [](const node::Node& node, rpc::Call* call) {
+    // The name of a created engagement follows from its author.
+    if (!call->method.ends_with("CreateEngagement")) call->identity.path = "gateway/" + node.options().site;
+  };
+
+  add("etag-refreshed", "8: an edit removes values that its author never saw").request = [](const node::Node& node,
+                                                                                            google::protobuf::Message* request) {
+    google::protobuf::Message* record = request;
+    std::vector<const google::protobuf::FieldDescriptor*> fields;
+    request->GetReflection()->ListFields(*request, &fields);
+    for (const auto* field : fields) {
+      if (field->message_type() != nullptr && field->message_type()->FindFieldByName("etag") != nullptr && !field->is_repeated()) {
+        record = request->GetReflection()->MutableMessage(request, field);
+      }
+    }
+    const auto* etag = rpc::Field(*record, "etag");
+    if (etag == nullptr || rpc::Field(*record, "name") == nullptr) return;
+    auto state = node.GetState(node.store(), rpc::GetString(*record, "name"));
+    if (state.ok() && state->has_value()) record->GetReflection()->SetString(record, etag, node::EtagOf(**state));
+  };
+  plants.back().everywhere = true;
+
+  add("last-writer-wins", "8: of two values one is dropped in silence").disk = StatesChangedBy([](node::RecordState* state) {
+    const auto views = node::ViewOf(*state);
+    for (const auto& [number, view] : views) {
+      if (view.kind != MergeKind::kRegister) continue;
+      for (size_t i = 1; i < view.live.size(); ++i) state->fields[number].values.erase(view.live[i].first);
+    }
+  });
+
+  add("seals-ignored", "10: an edit made elsewhere changes a closed report").disk =
+      StatesChangedBy([](node::RecordState* state) { state->seals.clear(); });
+  plants.back().seeds_max = 60;
+
+  add("torn-batch", "5, 26: records change without the entries that changed them").disk = [](std::vector<Change>* changes, Sync* sync) {
+    // The records go with some later write.
+    if (*sync == Sync::kYes)
+      *sync = std::any_of(changes->begin(), changes->end(), [](const Change& c) { return c.cf == Cf::kRecords; }) ? Sync::kNo : Sync::kYes;
+  };
+
+  add("never-syncs", "19: a power cut takes entries that were acknowledged and signed").disk = [](std::vector<Change>*, Sync* sync) {
+    *sync = Sync::kNo;
+  };
+
+  add("index-orphans", "16: an index keeps what the record has left").disk = [](std::vector<Change>* changes, Sync*) {
+    ForgetChanges(changes, Cf::kIndexes, true);
+  };
+
+  add("figures-drift", "16: a counter differs after a crash").disk = [](std::vector<Change>* changes, Sync*) {
+    ForgetChanges(changes, Cf::kAggregates, true);
+  };
+
+  add("digest-drift", "17: two nodes differ and their digests do not say so").disk = [](std::vector<Change>* changes, Sync*) {
+    std::erase_if(*changes,
+                  [](const Change& change) { return change.cf == Cf::kMeta && change.key.starts_with(storage::kMetaDigestPrefix); });
+  };
+
+  add("journal-out-of-order", "4, 26: an answer is sent on before its question").disk = [](std::vector<Change>* changes, Sync*) {
+    std::vector<Change*> items;
+    for (Change& change : *changes) {
+      if (change.cf == Cf::kJournal) items.push_back(&change);
+    }
+    for (size_t i = 0; i + 1 < items.size(); ++i) {
+      auto log_of = [](const Change* item) { return item->value->substr(0, sizeof(uint32_t)); };
+      if (log_of(items[i]) != log_of(items[i + 1])) return std::swap(items[i]->value, items[i + 1]->value);
+    }
+  };
+
+  add("deps-ignored", "4: an entry is applied before those it follows").batch = [](const node::Node&, replication::RemoteBatch* batch) {
+    // Log by log, as if nothing followed from anything.
+    std::stable_sort(batch->entries.begin(), batch->entries.end(), [](const auto& a, const auto& b) { return a.dot.log > b.dot.log; });
+    for (replication::VerifiedEntry& entry : batch->entries) entry.header.deps = {};
+  };
+
+  add("payload-not-checked", "3: a relay changes what an entry says").batch = [](const node::Node&, replication::RemoteBatch* batch) {
+    for (replication::VerifiedEntry& entry : batch->entries) {
+      if (!entry.payload || entry.dot.seq.value() % 5 != 4) continue;
+      auto payload = DecodePayload(*entry.payload);
+      if (!payload.ok() || payload->mutations.empty() || payload->mutations[0].ops.empty()) continue;
+      payload->actor = "officer/apac/nobody";
+      entry.payload = EncodePayload(*payload);
+    }
+  };
+
+  add("payload-dropped", "13: an entry that is due is left out and not missed").batch = [](const node::Node&,
+                                                                                           replication::RemoteBatch* batch) {
+    for (replication::VerifiedEntry& entry : batch->entries) {
+      if (entry.dot.seq.value() % 5 == 4) entry.payload.reset();
+    }
+  };
+
+  add("stalls-on-withheld", "13: one entry that is not for this site stops all that come after it").batch =
+      [](const node::Node&, replication::RemoteBatch* batch) {
+        auto withheld = std::find_if(batch->entries.begin(), batch->entries.end(), [](const auto& entry) { return !entry.payload; });
+        batch->entries.erase(withheld, batch->entries.end());
+      };
+  plants.back().everywhere = true;
+  plants.back().seeds_max = 40;
+
+  add("entries-renumbered", "2: an entry stands where another belongs").batch = [](const node::Node& node,
+                                                                                   replication::RemoteBatch* batch) {
+    // Skips one entry and closes the gap.
+    for (size_t i = 0; i + 1 < batch->entries.size(); ++i) {
+      replication::VerifiedEntry& entry = batch->entries[i];
+      const replication::VerifiedEntry& next = batch->entries[i + 1];
+      if (entry.dot.log != next.dot.log || entry.dot.seq < node.Applied().Get(entry.dot.log)) continue;
+      entry.header_bytes = next.header_bytes;
+      entry.header = next.header;
+      entry.payload = next.payload;
+      return;
+    }
+  };
+
+  add("audience-ignored", "27: a payload leaves for a site outside its audience").response = [](const node::Node& node, SiteId,
+                                                                                                v1::ReplicateResponse* response) {
+    if (!response->has_entries()) return true;
+    for (v1::PayloadFrame& payload : *response->mutable_entries()->mutable_payloads()) {
+      if (!payload.withheld()) continue;
+      auto bytes = node.ReadPayload({LogId(payload.log()), Seq(payload.seq())});
+      if (!bytes.ok() || !bytes->has_value()) continue;
+      payload.set_payload(**bytes);
+      payload.set_withheld(false);
+    }
+    return true;
+  };
+  plants.back().everywhere = true;
+  plants.back().seeds_max = 40;
+
+  add("headers-rewritten", "11: a relay writes entries in its own way, and their signatures are lost").response =
+      [](const node::Node&, SiteId, v1::ReplicateResponse* response) {
+        if (!response->has_entries()) return true;
+        for (v1::HeaderPackage& package : *response->mutable_entries()->mutable_packages()) {
+          for (std::string& header : *package.mutable_headers()) header.push_back('\0');
+        }
+        return true;
+      };
+
+  add("checkpoints-held-back", "23: a relay keeps the checkpoint that its receiver needs").response = [](const node::Node&, SiteId,
+                                                                                                         v1::ReplicateResponse* response) {
+    if (!response->has_entries()) return true;
+    for (const v1::HeaderPackage& package : response->entries().packages()) {
+      if (package.first() > 0 && !package.checkpoint().empty()) return false;
+    }
+    return true;
+  };
+
+  add("credit-withheld", "23: a receiver waits for a package that its credit does not admit").ask =
+      [](const node::Node& node, v1::ReplicateRequest* request) { return !request->has_credit() || node.JournalEnd() < Position(3); };
+
+  add("cosigns-on-receipt", "20: what was counted as replicated is lost").cosigns_on_receipt = true;
+
+  return plants;
+}
+
+}  // namespace
+
+const std::vector<Plant>& Plants() {
+  static const std::vector<Plant>* const kPlants = new std::vector<Plant>(MakePlants());
+  return *kPlants;
+}
+
+const Plant* FindPlant(std::string_view name) {
+  for (const Plant& plant : Plants()) {
+    if (plant.name == name) return &plant;
+  }
+  return nullptr;
+}
+
+}  // namespace fairlead::simulation

@@ -1,0 +1,73 @@
+#include "tests/simulation/simulation.h"
+
+#include <fmt/format.h>
+
+#include "tests/simulation/checks.h"
+#include "tests/simulation/clients.h"
+#include "tests/simulation/random.h"
+#include "tests/simulation/schedule.h"
+#include "tests/simulation/weather.h"
+#include "tests/simulation/world.h"
+
+namespace fairlead::simulation {
+
+namespace {
+
+constexpr absl::Duration kHealingMax = absl::Seconds(90);
+// After this long nothing that was cut or slowed is still on its way.
+constexpr absl::Duration kSettling = absl::Seconds(6);
+
+}  // namespace
+
+Result Simulate(const Options& options) {
+  Random random(options.seed);
+  Schedule schedule;
+  Trace trace(&schedule, options.print_trace);
+  const size_t sites = options.sites > 0 ? static_cast<size_t>(options.sites) : 3 + random.Below(5);
+  World world(&schedule, &trace, random.Fork(), sites, options.plant);
+  Checks checks(&world);
+  Clients clients(&world, random.Fork());
+  Weather weather(&world, random.Fork(), options.restores || (options.plant != nullptr && options.plant->restores));
+
+  const absl::Time end = schedule.now() + options.length;
+  auto run_until = [&](absl::Time time) {
+    while (world.failures().empty() && schedule.Step(time)) {
+    }
+  };
+  for (const auto& site : world.sites()) world.Start(*site);
+  clients.Start(end);
+  weather.Start(end);
+  run_until(end);
+  if (world.failures().empty()) weather.Heal();
+  const absl::Time settled = schedule.now() + kSettling;
+  const absl::Time late = schedule.now() + kHealingMax;
+  bool converged = false;
+  while (world.failures().empty() && !converged && schedule.now() < late) {
+    run_until(schedule.now() + absl::Milliseconds(500));
+    converged = schedule.now() >= settled && world.Converged();
+  }
+  if (world.failures().empty() && !converged) {
+    world.Fail(fmt::format("{} s after healing the sites do not agree: {}", absl::ToInt64Seconds(kHealingMax), world.Describe()));
+  }
+  if (world.failures().empty()) checks.Final(clients);
+
+  Result result;
+  result.seed = options.seed;
+  result.failures = world.failures();
+  result.sites = static_cast<int>(sites);
+  result.faults = weather.faults();
+  result.requests = static_cast<int64_t>(clients.requests().size());
+  result.acknowledged = clients.acknowledged();
+  result.refused = clients.refused();
+  result.conflicts = checks.conflicts();
+  result.messages = world.messages();
+  for (const auto& site : world.sites()) {
+    if (site->node != nullptr) result.entries = std::max<int64_t>(result.entries, static_cast<int64_t>(site->node->JournalEnd().value()));
+  }
+  trace.Add("{} entries, {} acknowledged, {} refused, {} conflicts", result.entries, result.acknowledged, result.refused, result.conflicts);
+  result.trace_hash = trace.hash();
+  result.trace_tail = trace.tail();
+  return result;
+}
+
+}  // namespace fairlead::simulation

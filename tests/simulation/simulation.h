@@ -1,0 +1,69 @@
+// One simulated run of a network of Fairlead sites, from one seed.
+//
+// Fault model. These are legal, and whatever combination of them happens, the promises that checks.h looks at must hold:
+//
+//   network  A message takes 0.2 to 120 ms, or seconds on a slow path; it is never changed, and within one direction of one connection
+//            never reordered or lost. Across connections anything may overtake anything. A connection may end at any moment with what is
+//            in flight, and each end learns it in its own time or never; so a site may hold several connections of one peer. A path may
+//            be cut in one direction or both, for one pair, between two groups, or around one site, without either end being told.
+//   process  May end at any moment, also in the midst of any write, and comes back later. Its machine may or may not tell its peers.
+//   disk     Keeps every synced batch, and of the later ones a prefix, in order. A disk may be full for a while: writes fail and leave
+//            nothing. A sync may fail: the store then takes no more writes until its process is started again, and what the failed
+//            batch wrote may or may not be found then. Bytes that were synced do not change.
+//   clock    Up to 1 s off; may jump up to 15 s either way, and is set right later. Clocks that run the streams' timers do not jump.
+//   relay    A site's transport may lie (liar.h): change, drop, replay and invent anything that needs no key of others. Its own node is
+//            honest, so that all of its entries are due everywhere once it is mended. It is started again when it is mended.
+//   store    Restored from an old copy: only with Options::restores. Rule 7 of api/PROTOCOL.md is in force in part: a node whose peers
+//            are all out of reach cannot know that it was restored.
+//   people   Up to four officers of each site call any site, repeat any call anywhere, and may never get the answer. An audience leaves
+//            out only sites that no entry needs to pass through: fetching a due payload from a peer other than the one that sent its
+//            header is still to come (rule 13).
+//   healing  In the end all paths carry, clocks are right within 1 s, disks have room, every site runs and nobody lies. All sites then
+//            hold all entries within 90 s.
+//
+// Not in the model: two processes of one site at once, keys in wrong hands, damaged synced bytes.
+//
+// Thread safety: Simulate may be called from several threads. Ownership: values.
+
+#ifndef FAIRLEAD_TESTS_SIMULATION_SIMULATION_H_
+#define FAIRLEAD_TESTS_SIMULATION_SIMULATION_H_
+
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/plants.h"
+
+namespace fairlead::simulation {
+
+struct Options {
+  uint64_t seed = 1;
+  int sites = 0;                              // 0: 3 to 7, by the seed
+  absl::Duration length = absl::Seconds(20);  // of the time in which faults happen and clients write
+  bool restores = false;
+  const Plant* plant = nullptr;
+  bool print_trace = false;
+};
+
+struct Result {
+  uint64_t seed = 0;
+  std::vector<std::string> failures;  // broken promises; empty: none
+  std::vector<std::string> trace_tail;
+  uint64_t trace_hash = 0;
+  int sites = 0;
+  int64_t faults = 0;
+  int64_t requests = 0;
+  int64_t acknowledged = 0;
+  int64_t refused = 0;
+  int64_t entries = 0;
+  int64_t conflicts = 0;  // unresolved at the end
+  uint64_t messages = 0;
+};
+
+Result Simulate(const Options& options);
+
+}  // namespace fairlead::simulation
+
+#endif  // FAIRLEAD_TESTS_SIMULATION_SIMULATION_H_

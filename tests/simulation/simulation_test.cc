@@ -1,0 +1,81 @@
+// The simulator itself: a seed is a run, and the bugs that are planted are found.
+
+#include "tests/simulation/simulation.h"
+
+#include <absl/synchronization/mutex.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace fairlead::simulation {
+namespace {
+
+class SimulationTest : public ::testing::Test {
+ protected:
+  SimulationTest() {
+    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+    spdlog::set_level(spdlog::level::off);
+  }
+};
+
+TEST_F(SimulationTest, ASeedGivesOneTrace) {
+  for (const uint64_t seed : {3, 4, 5}) {
+    const Result first = Simulate({.seed = seed});
+    const Result second = Simulate({.seed = seed});
+    EXPECT_EQ(first.trace_hash, second.trace_hash) << "seed " << seed;
+    EXPECT_EQ(first.trace_tail, second.trace_tail);
+    EXPECT_GT(first.entries, 0);
+    EXPECT_NE(first.trace_hash, Simulate({.seed = seed + 100}).trace_hash);
+  }
+}
+
+TEST_F(SimulationTest, RunsDoSomething) {
+  int64_t faults = 0, acknowledged = 0, refused = 0, conflicts = 0;
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    const Result result = Simulate({.seed = seed});
+    EXPECT_TRUE(result.failures.empty()) << "seed " << seed << ": " << result.failures.front();
+    faults += result.faults;
+    acknowledged += result.acknowledged;
+    refused += result.refused;
+    conflicts += result.conflicts;
+  }
+  EXPECT_GT(faults, 20);
+  EXPECT_GT(acknowledged, 200);
+  EXPECT_GT(refused, 20);
+  EXPECT_GT(conflicts, 10);
+}
+
+// Each plant breaks one rule; the simulator finds it within the seeds that the plant states, and finds nothing without it.
+class PlantTest : public SimulationTest, public ::testing::WithParamInterface<std::string> {};
+
+TEST_P(PlantTest, IsFound) {
+  const Plant* plant = FindPlant(GetParam());
+  ASSERT_NE(plant, nullptr);
+  for (uint64_t seed = 1; seed <= static_cast<uint64_t>(plant->seeds_max); ++seed) {
+    const Result result = Simulate({.seed = seed, .plant = plant});
+    if (result.failures.empty()) continue;
+    RecordProperty("seed", std::to_string(seed));
+    fmt::print("{} (rule {}): seed {}: {}\n", plant->name, plant->rule, seed, result.failures.front());
+    return;
+  }
+  FAIL() << plant->name << " was not found in " << plant->seeds_max << " seeds; rule " << plant->rule;
+}
+
+std::vector<std::string> PlantNames() {
+  std::vector<std::string> names;
+  for (const Plant& plant : Plants()) names.emplace_back(plant.name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Plants, PlantTest, ::testing::ValuesIn(PlantNames()), [](const auto& info) {
+  std::string name = info.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace fairlead::simulation
