@@ -145,7 +145,8 @@ void Weather::Heal() {
   for (const auto& site : world_.sites()) {
     site->disk.Mend();
     site->clock.offset = random_.Between(-absl::Seconds(1), absl::Seconds(1));
-    if (site->disk.failed() || std::exchange(site->lying, false)) world_.Stop(*site, /*silent=*/false);
+    const bool lied = std::exchange(site->lying, false);
+    if (lied || site->disk.failed()) world_.Stop(*site, /*silent=*/false);
     world_.Start(*site);
   }
 }
