@@ -130,8 +130,10 @@ void Weather::Strike(Fault fault) {
         copies_[site.id] = site.disk.Copy();
         break;
       }
-      trace.Add("fault: {} is restored from an old copy", site.name);
-      world_.Restore(site, *copy->second);
+      const bool lost = random_.OneIn(4);
+      trace.Add("fault: {} {}", site.name, lost ? "has a new disk" : "is restored from an old copy");
+      const storage::MemoryStore empty;
+      world_.Restore(site, lost ? empty : *copy->second);
       Later(absl::Seconds(3), [this, &site] { world_.Start(site); });
       break;
     }
