@@ -23,6 +23,8 @@ struct LinkInfo {
   uint64_t entries_behind = 0;             // held by the peer, as it last said, and not applied here
   uint64_t entries_received = 0;           // over all streams of the link, new here or not
   uint64_t bytes_received = 0;             // likewise
+  // The journal position kept for this peer led past entries that later ones follow: the next stream begins at the start of the journal.
+  bool position_doubted = false;
   absl::Status last_error;
   std::optional<absl::Time> last_error_time;
 };

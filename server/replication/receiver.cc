@@ -485,6 +485,7 @@ absl::Status Receiver::TakeResult(const ApplyResult& result, absl::Time now) {
   if (result.status.ok()) {
     if (!entries.empty()) return Error(Reason::kInternal, "a batch was reported applied in part and without a cause");
     blocked_.reset();
+    info_.position_doubted = false;  // the sink has kept another with the batch
     FinishBatchIfEmpty();
     return absl::OkStatus();
   }
@@ -548,7 +549,11 @@ absl::Status Receiver::OnTick(absl::Time now) {
                   now);
   }
   if (absl::Status status = RefreshApplied(now); !status.ok()) return Settle(status, now);
-  if (absl::Status status = CheckBlocked(now); !status.ok()) return Settle(status, now);
+  if (absl::Status status = CheckBlocked(now); !status.ok()) {
+    // What is missing may lie before the position that this stream was resumed at: the peer, or one that lied in its place, gave it.
+    info_.position_doubted = true;
+    return Settle(status, now);
+  }
   if (now - last_ping_ >= options_.heartbeat_interval) {
     last_ping_ = now;
     ping_due_ = true;
@@ -591,7 +596,7 @@ absl::StatusOr<bool> Receiver::Pump(absl::Time now, v1::ReplicateRequest* out) {
     hello->set_network(source_->roster().network());
     hello->set_protocol_version(kProtocolVersion);
     if (absl::Status status = PutStates(hello->mutable_logs()); !status.ok()) return Settle(status, now);
-    if (auto resume = sink_->ResumePosition(info_.peer)) {
+    if (auto resume = sink_->ResumePosition(info_.peer); resume && !info_.position_doubted) {
       hello->set_journal_instance(resume->first);
       hello->set_journal_position(resume->second.value());
     }

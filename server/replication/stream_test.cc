@@ -1028,6 +1028,36 @@ TEST_F(StreamTest, AnotherJournalInstanceOrALostTailStartsFromTheBeginning) {
   EXPECT_EQ(b_.Size(kLogA), Seq(310));
 }
 
+TEST_F(StreamTest, APositionThatLeavesOutWhatEntriesFollowIsNotUsedTwice) {
+  b_.AppendAlone("b");
+  b_.Sign();
+  FakeStream* stream = world_.Add(&b_, &c_);
+  stream->tamper_down = [](v1::ReplicateResponse* response) {
+    if (response->has_entries()) response->mutable_entries()->set_journal_position(4);
+    return true;
+  };
+  world_.Settle();
+  ASSERT_EQ(c_.ResumePosition("b")->second, Position(4));
+  stream->Drop();
+  stream->tamper_down = nullptr;
+
+  Write(&a_, 3);
+  world_.Add(&a_, &b_);
+  world_.Settle();
+  world_.streams.pop_back();
+  Write(&b_, 2);  // they follow a's entries, which lie before the position
+  stream->Connect();
+  world_.Advance(absl::Seconds(31));
+  EXPECT_FALSE(stream->up());
+  EXPECT_EQ(ReasonOf(stream->receiver_status), "PEER_PROTOCOL");
+  EXPECT_EQ(c_.Size(kLogA), Seq(0));
+  stream->Connect();
+  world_.Settle();
+  ExpectSame(b_, c_);
+  EXPECT_EQ(c_.ResumePosition("b")->second, Position(6));
+  EXPECT_FALSE(stream->receiver().info().position_doubted);
+}
+
 TEST_F(StreamTest, AQuarantinedLogIsNeitherTakenNorSent) {
   for (int i = 0; i < 5; ++i) a_.AppendAlone("x");
   a_.Sign();

@@ -74,7 +74,11 @@ int Main(int argc, char** argv) {
     options.print_trace = false;
   }
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  if (!options.print_trace) spdlog::set_level(spdlog::level::off);
+  if (options.print_trace) {
+    spdlog::set_pattern("           log: %v");
+  } else {
+    spdlog::set_level(spdlog::level::off);
+  }
 
   std::mutex mu;
   Result total;

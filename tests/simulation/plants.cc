@@ -92,6 +92,26 @@ std::vector<Plant> MakePlants() {
       StatesChangedBy([](node::RecordState* state) { state->seals.clear(); });
   plants.back().seeds_max = 60;
 
+  add("state-by-clock", "10: a fast clock opens a closed report again").disk = StatesChangedBy([](node::RecordState* state) {
+    for (const auto& [number, view] : node::ViewOf(*state)) {
+      if (view.kind != MergeKind::kState) continue;
+      auto newest = std::max_element(view.live.begin(), view.live.end(),
+                                     [](const auto& a, const auto& b) { return a.second->time < b.second->time; });
+      const std::vector<std::pair<ValueId, const node::FieldValue*>> live = view.live;
+      const ValueId kept = newest == view.live.end() ? ValueId() : newest->first;
+      for (const auto& [id, value] : live) {
+        if (id != kept) state->fields[number].values.erase(id);
+      }
+    }
+  });
+  plants.back().seeds_max = 60;
+
+  add("half-an-entry", "5: of two records that one request writes, one changes").disk = [](std::vector<Change>* changes, Sync*) {
+    auto is_record = [](const Change& change) { return change.cf == Cf::kRecords; };
+    if (std::count_if(changes->begin(), changes->end(), is_record) > 1)
+      changes->erase(std::find_if(changes->begin(), changes->end(), is_record));
+  };
+
   add("torn-batch", "5, 26: records change without the entries that changed them").disk = [](std::vector<Change>* changes, Sync* sync) {
     // The records go with some later write.
     if (*sync == Sync::kYes)

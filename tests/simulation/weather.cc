@@ -130,8 +130,10 @@ void Weather::Strike(Fault fault) {
         copies_[site.id] = site.disk.Copy();
         break;
       }
-      trace.Add("fault: {} is restored from an old copy", site.name);
-      world_.Restore(site, *copy->second);
+      const bool lost = random_.OneIn(4);
+      trace.Add("fault: {} {}", site.name, lost ? "has a new disk" : "is restored from an old copy");
+      const storage::MemoryStore empty;
+      world_.Restore(site, lost ? empty : *copy->second);
       Later(absl::Seconds(3), [this, &site] { world_.Start(site); });
       break;
     }
@@ -145,7 +147,8 @@ void Weather::Heal() {
   for (const auto& site : world_.sites()) {
     site->disk.Mend();
     site->clock.offset = random_.Between(-absl::Seconds(1), absl::Seconds(1));
-    if (site->disk.failed() || std::exchange(site->lying, false)) world_.Stop(*site, /*silent=*/false);
+    const bool lied = std::exchange(site->lying, false);
+    if (lied || site->disk.failed()) world_.Stop(*site, /*silent=*/false);
     world_.Start(*site);
   }
 }

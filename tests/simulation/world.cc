@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "api/errors.h"
 #include "api/note.h"
 #include "server/records/types.h"
 
@@ -137,7 +138,8 @@ void World::Start(Site& site) {
   options.random_bytes = [this](size_t n) { return random_.Bytes(n); };
   if (site.plant != nullptr && site.plant->options) site.plant->options(&options);
   auto node = node::Node::Open(std::move(options), site.disk.Open());
-  if (site.disk.cut()) {  // in the midst of opening
+  // A disk that fails in the midst of opening: somebody tries again.
+  if (site.disk.cut() || site.disk.failed() || ReasonOf(node.status()) == ReasonName(Reason::kStorageFull)) {
     if (node.ok()) node->reset();
     site.disk.PowerCycle();
     return schedule_.After(random_.Between(absl::Milliseconds(100), absl::Seconds(3)), [this, &site] { Start(site); });
