@@ -62,7 +62,7 @@ Clients::Clients(World* world, Random random) : world_(*world), random_(std::mov
   pause_ = random_.Between(absl::Milliseconds(60), absl::Milliseconds(500));
   thought_max_ = random_.Between(absl::Milliseconds(50), absl::Seconds(5));
   records_max_ = 2 + random_.Below(20);  // few records: many conflicts
-  if (random_.OneIn(12)) bulk_ = 2;
+  if (random_.OneIn(25)) bulk_ = 1;
 }
 
 void Clients::Start(absl::Time end) {
@@ -231,7 +231,9 @@ void Clients::Update(const Draft& draft, bool settle) {
     for (int i = 0; i < reflection->FieldSize(*draft.read.message, conflicts); ++i) {
       fields.insert(static_cast<const v1::FieldConflict&>(reflection->GetRepeatedMessage(*draft.read.message, conflicts, i)).field());
     }
+    // Methods of their own move these.
     fields.erase("state");
+    fields.erase("withdrawn");
   }
   const bool settles = !fields.empty();
   if (!settles) {

@@ -13,7 +13,8 @@
 //   clock    Up to 1 s off; may jump up to 15 s either way, and is set right later. Clocks that run the streams' timers do not jump.
 //   relay    A site's transport may lie (liar.h): change, drop, replay and invent anything that needs no key of others. Its own node is
 //            honest, so that all of its entries are due everywhere once it is mended. It is started again when it is mended.
-//   store    Restored from an old copy, or empty after a loss of the disk: only with Options::restores. Rule 7 of api/PROTOCOL.md is in force in part: a node whose peers
+//   store    Restored from an old copy, or empty after a loss of the disk: only with Options::restores. Rule 7 of api/PROTOCOL.md is in
+//   force in part: a node whose peers
 //            are all out of reach cannot know that it was restored.
 //   people   Up to four officers of each site call any site, repeat any call anywhere, and may never get the answer. An audience leaves
 //            out only sites that no entry needs to pass through: fetching a due payload from a peer other than the one that sent its

@@ -30,7 +30,7 @@ absl::Status Gone() { return absl::UnavailableError("the peer has gone"); }
 
 World::World(Schedule* schedule, Trace* trace, Random random, size_t sites, const Plant* plant)
     : schedule_(*schedule), trace_(*trace), random_(std::move(random)), liar_(random_.Fork()) {
-  cosign_interval_ = random_.Between(absl::Milliseconds(500), absl::Seconds(3));
+  cosign_interval_ = random_.Between(absl::Seconds(1), absl::Seconds(5));
   delay_max_ = random_.Between(absl::Milliseconds(2), absl::Milliseconds(120));
   receiver_options_.heartbeat_interval = sender_options_.heartbeat_interval = absl::Seconds(1);
   receiver_options_.stall_timeout = sender_options_.stall_timeout = absl::Seconds(4);
@@ -134,7 +134,7 @@ void World::Start(Site& site) {
   options.registry = &records::TheRegistry();
   options.clock = &site.clock;
   options.cosign_interval = cosign_interval_;
-  options.heartbeat_interval = absl::Seconds(8);
+  options.heartbeat_interval = absl::Seconds(15);
   options.random_bytes = [this](size_t n) { return random_.Bytes(n); };
   if (site.plant != nullptr && site.plant->options) site.plant->options(&options);
   auto node = node::Node::Open(std::move(options), site.disk.Open());
