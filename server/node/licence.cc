@@ -122,7 +122,8 @@ absl::StatusOr<std::unique_ptr<LicenceKeeper>> LicenceKeeper::Open(Options optio
 
   absl::MutexLock lock(&keeper->mu_);
   keeper->cause_ = cause;
-  if (cause.empty()) {
+  keeper->entitled_ = cause.empty();
+  if (keeper->entitled_) {
     absl::Status taken = keeper->Take(held);
     if (!taken.ok()) keeper->cause_ = std::string(taken.message());
   }
@@ -183,13 +184,17 @@ bool LicenceKeeper::PeerHolds(const std::string& peer, Seq size, Seq held) {
   return true;
 }
 
-void LicenceKeeper::Renew(Seq held) {
+bool LicenceKeeper::Renew(Seq held) {
   absl::MutexLock lock(&mu_);
-  if (!licensed_ || held == size_ || options_.clock->Now() - taken_ < options_.renew_interval) return;
+  const bool due = licensed_ ? held != size_ && options_.clock->Now() - taken_ >= options_.renew_interval
+                             : entitled_ && options_.clock->Now() - taken_ >= options_.retry_interval;
+  if (!due) return false;
+  const bool brings = !licensed_;
   absl::Status status = Take(held);
-  if (status.ok()) return;
+  if (status.ok()) return brings;
   taken_ = options_.clock->Now();  // not at once again
-  spdlog::warn("the licence could not be renewed: {}", std::string(status.message()));
+  if (licensed_) spdlog::warn("the licence could not be renewed: {}", std::string(status.message()));
+  return false;
 }
 
 }  // namespace fairlead::node

@@ -52,6 +52,7 @@ class LicenceKeeper {
     std::vector<std::string> peers;  // sites that must be heard before a store without licence gets one
     const Clock* clock = nullptr;
     absl::Duration renew_interval = absl::Minutes(1);
+    absl::Duration retry_interval = absl::Seconds(1);  // after a failure to take it at the start
   };
 
   // `held`: entries of the log in the store. An error is the store's.
@@ -61,8 +62,9 @@ class LicenceKeeper {
   std::string Missing() const;
   // `peer` has shown that it holds `size` entries of the log; this store holds `held`. True when that brought the licence.
   bool PeerHolds(const std::string& peer, Seq size, Seq held);
-  // Gives a licensed store a new id when the log has grown and the interval has passed.
-  void Renew(Seq held);
+  // Gives a licensed store a new id when the log has grown and the interval has passed. True when that brought the licence, which a full
+  // disk had kept the store from taking at its start.
+  bool Renew(Seq held);
 
  private:
   LicenceKeeper(Options options, storage::Store* store) : options_(std::move(options)), store_(store) {}
@@ -74,8 +76,9 @@ class LicenceKeeper {
   storage::Store* const store_;
   mutable absl::Mutex mu_;
   bool licensed_ ABSL_GUARDED_BY(mu_) = false;
-  std::string id_ ABSL_GUARDED_BY(mu_);  // in the store; empty when none
-  Seq size_ ABSL_GUARDED_BY(mu_);        // of the last taking
+  bool entitled_ ABSL_GUARDED_BY(mu_) = false;  // by what store and file said at the start
+  std::string id_ ABSL_GUARDED_BY(mu_);         // in the store; empty when none
+  Seq size_ ABSL_GUARDED_BY(mu_);               // of the last taking
   absl::Time taken_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   std::string cause_ ABSL_GUARDED_BY(mu_);                                  // why there was none at the start
   std::map<std::string, std::optional<Seq>> awaited_ ABSL_GUARDED_BY(mu_);  // peers, and what each was last seen to hold

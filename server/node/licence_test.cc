@@ -126,6 +126,22 @@ TEST_F(LicenceTest, ACrashWhileItIsTakenLosesNothing) {
   }
 }
 
+// The disk was full at the start and has room again: no peer is needed.
+TEST_F(LicenceTest, AFullDiskAtTheStartIsNoLoss) {
+  Open(&store_, Seq(0));
+  store_.set_write_fault([](storage::Sync) { return absl::ResourceExhaustedError("no space"); });
+  auto keeper = Open(&store_, Seq(3));
+  EXPECT_THAT(keeper->Missing(), HasSubstr("no space"));
+  clock_.Advance(absl::Seconds(2));
+  EXPECT_FALSE(keeper->Renew(Seq(3)));
+  store_.set_write_fault(nullptr);
+  EXPECT_FALSE(keeper->Renew(Seq(3))) << "not at once again";
+  clock_.Advance(absl::Seconds(2));
+  EXPECT_TRUE(keeper->Renew(Seq(3)));
+  EXPECT_EQ(keeper->Missing(), "");
+  EXPECT_EQ(InFile().size, Seq(3));
+}
+
 // --- How it comes back -------------------------------------------------------------------------------------------------------------------
 
 TEST_F(LicenceTest, ComesWhenEveryPeersWordIsCovered) {

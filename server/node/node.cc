@@ -118,9 +118,7 @@ std::vector<Dot> Node::WantedPayloads(std::optional<Dot> after, size_t max) cons
 absl::Status Node::TakePayload(Dot dot, std::string payload) { return committer_->TakePayload(dot, std::move(payload)); }
 
 void Node::PeerHolds(const std::string& peer, Seq size) {
-  if (licence_ == nullptr || !licence_->PeerHolds(peer, size, Applied().Get(own_log_))) return;
-  witness_->AllowOwn();
-  if (absl::Status status = SignTail(); !status.ok()) spdlog::error("the log could not be signed: {}", std::string(status.message()));
+  if (licence_ != nullptr && licence_->PeerHolds(peer, size, Applied().Get(own_log_))) BeginSigning();
 }
 
 void Node::Write(WriteRequest request, WriteCallback done) { committer_->Write(std::move(request), std::move(done)); }
@@ -140,7 +138,12 @@ std::string Node::UnwritableReason() const { return committer_->UnwritableReason
 
 void Node::Tick() {
   witness_->CosignDue();
-  if (licence_ != nullptr) licence_->Renew(Applied().Get(own_log_));
+  if (licence_ != nullptr && licence_->Renew(Applied().Get(own_log_))) BeginSigning();
+}
+
+void Node::BeginSigning() {
+  witness_->AllowOwn();
+  if (absl::Status status = SignTail(); !status.ok()) spdlog::error("the log could not be signed: {}", std::string(status.message()));
 }
 
 absl::StatusOr<std::optional<RecordState>> Node::GetState(const storage::View& view, std::string_view record) const {

@@ -189,6 +189,8 @@ class Node : public replication::LogSource, public replication::EntrySink {
   Node(NodeOptions options, std::unique_ptr<storage::Store> store, SiteId site, LogId own_log);
   // Signs this site's log as far as it goes, unless it is known to go further.
   absl::Status SignTail();
+  // The licence has come.
+  void BeginSigning();
 
   const NodeOptions options_;
   const std::unique_ptr<storage::Store> store_;

@@ -81,14 +81,17 @@ void Checks::OnStart(Site& site, bool restored) {
 void Checks::ForgetLost(Site& site) {
   restored_.insert(site.id);
   std::erase_if(said_, [&site](const auto& said) { return said.first.first == site.id; });
-  uint64_t known = site.node->Applied().Get(site.log).value();
+  uint64_t held = site.node->Applied().Get(site.log).value();
+  uint64_t known = held;
   for (const auto& other : world_.sites()) {
-    if (other->node == nullptr || other.get() == &site) continue;
-    known = std::max(known, other->node->Logs()[site.log.value() - 1].known_size.value());
-    known = std::max(known, readers_[other->id].applied.Get(site.log).value());
+    if (other.get() == &site) continue;
+    held = std::max(held, readers_[other->id].applied.Get(site.log).value());
+    if (other->node != nullptr) known = std::max(known, other->node->Logs()[site.log.value() - 1].known_size.value());
   }
+  known = std::max(known, held);
+  if (known > held) bereft_.insert(site.id);
   std::erase_if(roots_, [&](const auto& root) { return root.first.first == site.log && root.first.second > known; });
-  for (auto it = entries_.lower_bound({site.log, Seq(known)}); it != entries_.end() && it->first.log == site.log;) {
+  for (auto it = entries_.lower_bound({site.log, Seq(held)}); it != entries_.end() && it->first.log == site.log;) {
     lost_.insert(it->second.request_id);
     it = entries_.erase(it);
   }
@@ -317,7 +320,9 @@ void Checks::Final(const Clients& clients) {
       auto expected = world_.sites()[0]->node->RootAt(log.id, site->node->Applied().Get(log.id));
       if (!root.ok() || !expected.ok() || *root != *expected) Fail(*site, fmt::format("log {} has another history", log.origin()));
     }
-    if (std::string reason = site->node->UnwritableReason(); !reason.empty()) Fail(*site, "takes no writes: " + reason);
+    if (std::string reason = site->node->UnwritableReason(); reason.empty() == bereft_.contains(site->id)) {
+      Fail(*site, reason.empty() ? "writes on where it has signed what is lost" : "takes no writes: " + reason);
+    }
     for (const node::ClassDigestInfo& info : site->node->StateDigests().second) {
       auto [first, fresh] = digests.try_emplace(info.audience, site->name, info.digest);
       if (first->second.second != info.digest) {

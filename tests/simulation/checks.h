@@ -67,6 +67,8 @@ class Checks : public Watcher {
   std::map<std::pair<SiteId, LogId>, Said> said_;
   std::set<std::string> lost_;  // requests that only a restored site had
   std::set<SiteId> restored_;
+  // Restored, and others know checkpoints of its log beyond all entries that are left: it may not write again but in a new epoch.
+  std::set<SiteId> bereft_;
   int64_t conflicts_ = 0;
 };
 

@@ -116,6 +116,10 @@ std::shared_ptr<const MemoryStore> Disk::Copy() const { return memory_->Crash(me
 
 void Disk::Restore(const MemoryStore& copy) {
   memory_ = copy.Crash(copy.unsynced());
+  // As `fairlead-node restore` does.
+  const std::unique_ptr<storage::Batch> batch = memory_->NewBatch();
+  batch->Delete(storage::Cf::kMeta, storage::kMetaLicence);
+  memory_->Write(batch.get(), Sync::kYes).IgnoreError();  // a memory store without faults takes it
   image_.reset();
   unconfirmed_.clear();
   failed_ = false;

@@ -1,6 +1,6 @@
 // fairlead-sim: runs simulated networks from seeds and says which promises they broke.
 //
-//   fairlead-sim [--seeds N] [--first S] [--seed S] [--nodes K] [--seconds S] [--jobs J] [--plant NAME] [--restores] [--trace]
+//   fairlead-sim [--seeds N] [--first S] [--seed S] [--nodes K] [--seconds S] [--jobs J] [--plant NAME] [--trace]
 //
 // Exits with 1 when a seed failed, and prints for each what broke, the end of its trace and the command that repeats it.
 
@@ -27,7 +27,6 @@ std::string Command(const Options& options) {
   if (options.sites > 0) command += fmt::format(" --nodes {}", options.sites);
   if (options.length != Options().length) command += fmt::format(" --seconds {}", absl::ToDoubleSeconds(options.length));
   if (options.plant != nullptr) command += fmt::format(" --plant {}", options.plant->name);
-  if (options.restores) command += " --restores";
   return command;
 }
 
@@ -56,7 +55,6 @@ int Main(int argc, char** argv) {
   app.add_option("--seconds", seconds, "Simulated time with faults")->check(CLI::Range(1.0, 3600.0))->capture_default_str();
   app.add_option("--jobs", jobs, "Simulations at once")->check(CLI::Range(1, 256))->capture_default_str();
   app.add_option("--plant", plant, "With a planted bug; README.md lists them");
-  app.add_flag("--restores", options.restores, "Also restore stores from old copies");
   app.add_flag("--trace", options.print_trace, "Print everything that happens (with --seed)");
   CLI11_PARSE(app, argc, argv);
   options.length = absl::Seconds(seconds);

@@ -48,9 +48,11 @@ std::vector<Plant> MakePlants() {
     options->future_bound = absl::Hours(1);
   };
 
-  // No hook is needed while rule 7 is in force in part. Once the write licence is, this plant has to give a restored site one.
-  add("trusts-a-clone", "7: a site restored from an old copy forks its own log").restores = true;
-  plants.back().seeds_max = 40;
+  add("trusts-a-clone", "7: a site restored from an old copy forks its own log").options = [](node::NodeOptions* options) {
+    options->licence = nullptr;
+  };
+  plants.back().everywhere = true;
+  plants.back().seeds_max = 60;
 
   add("request-ids-forgotten", "9: a request repeated at the same site is there twice").disk = [](std::vector<Change>* changes, Sync*) {
     ForgetChanges(changes, Cf::kRequests, false);

@@ -13,12 +13,11 @@
 //   clock    Up to 1 s off; may jump up to 15 s either way, and is set right later. Clocks that run the streams' timers do not jump.
 //   relay    A site's transport may lie (liar.h): change, drop, replay and invent anything that needs no key of others. Its own node is
 //            honest, so that all of its entries are due everywhere once it is mended. It is started again when it is mended.
-//   store    Restored from an old copy, or empty after a loss of the disk: only with Options::restores. Rule 7 of api/PROTOCOL.md is in
-//   force in part: a node whose peers
-//            are all out of reach cannot know that it was restored.
+//   store    One site a run is restored from an old copy, as by `fairlead-node restore`, or finds its disk empty. What only it had is lost,
+//            acknowledged or not; nothing else is. Two sites may not, for what one held of the other's log both have forgotten, and none
+//            in a run with a lying relay, which could hide what it alone holds (rule 7, limits).
 //   people   Up to four officers of each site call any site, repeat any call anywhere, and may never get the answer. An audience leaves
-//            out only sites that no entry needs to pass through: fetching a due payload from a peer other than the one that sent its
-//            header is still to come (rule 13).
+//            out only sites that no entry needs to pass through, so that each payload comes with its header (rule 13).
 //   healing  In the end all paths carry, clocks are right within 1 s, disks have room, every site runs and nobody lies. All sites then
 //            hold all entries within 90 s.
 //
@@ -43,7 +42,6 @@ struct Options {
   uint64_t seed = 1;
   int sites = 0;                              // 0: 3 to 7, by the seed
   absl::Duration length = absl::Seconds(20);  // of the time in which faults happen and clients write
-  bool restores = false;
   const Plant* plant = nullptr;
   bool print_trace = false;
 };

@@ -1,16 +1,18 @@
 #include "tests/simulation/weather.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace fairlead::simulation {
 
-Weather::Weather(World* world, Random random, bool restores) : world_(*world), random_(std::move(random)) {
+Weather::Weather(World* world, Random random) : world_(*world), random_(std::move(random)) {
   // A run with few kinds of faults goes deeper into each.
   const uint64_t share = 1 + random_.Below(4);
-  for (int kind = 0; kind < static_cast<int>(Fault::kRestore); ++kind) {
+  for (int kind = 0; kind <= static_cast<int>(Fault::kRestore); ++kind) {
     if (random_.OneIn(share)) kinds_.push_back(static_cast<Fault>(kind));
   }
-  if (restores) kinds_.insert(kinds_.end(), 2, Fault::kRestore);
+  // A peer that hides what it alone holds of a forgotten log cannot be told from one that holds nothing.
+  if (std::count(kinds_.begin(), kinds_.end(), Fault::kLiar) > 0) std::erase(kinds_, random_.OneIn(2) ? Fault::kLiar : Fault::kRestore);
   pause_ = random_.Between(absl::Milliseconds(300), absl::Seconds(4));
 }
 
@@ -130,6 +132,7 @@ void Weather::Strike(Fault fault) {
         copies_[site.id] = site.disk.Copy();
         break;
       }
+      if (std::exchange(restored_, true)) break;
       const bool lost = random_.OneIn(4);
       trace.Add("fault: {} {}", site.name, lost ? "has a new disk" : "is restored from an old copy");
       const storage::MemoryStore empty;

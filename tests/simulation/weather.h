@@ -16,7 +16,7 @@ namespace fairlead::simulation {
 
 class Weather {
  public:
-  Weather(World* world, Random random, bool restores);
+  Weather(World* world, Random random);
   // Faults until `end`.
   void Start(absl::Time end);
   // Ends every fault and starts every site.
@@ -52,6 +52,7 @@ class Weather {
   absl::Duration pause_;
   bool healed_ = false;
   int64_t faults_ = 0;
+  bool restored_ = false;  // one site a run: two that have both forgotten cannot remind each other
   std::map<SiteId, std::shared_ptr<const storage::MemoryStore>> copies_;
 };
 

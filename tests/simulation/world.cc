@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "api/errors.h"
+#include "api/licence.h"
 #include "api/note.h"
 #include "server/records/types.h"
 
@@ -25,6 +26,22 @@ uint64_t HashOf(std::string_view bytes) {
 
 // A connection that its machine or the network has ended.
 absl::Status Gone() { return absl::UnavailableError("the peer has gone"); }
+
+// Lies outside the disk: it survives what happens there.
+class MemoryLicence : public node::LicenceFile {
+ public:
+  explicit MemoryLicence(const std::string& origin)
+      : text_(FormatLicence({.origin = origin, .unused_until = absl::FromUnixSeconds(1'000'000'000'000), .id = "", .size = {}})) {}
+  std::string name() const override { return "licence"; }
+  absl::StatusOr<std::optional<std::string>> Read() const override { return text_; }
+  absl::Status Replace(const std::string& text) override {
+    text_ = text;
+    return absl::OkStatus();
+  }
+
+ private:
+  std::string text_;
+};
 
 }  // namespace
 
@@ -74,6 +91,7 @@ void World::MakeRoster(size_t count) {
     site->mirror_key = *SigningKey::FromSeed(random_.Bytes(32));
     site->clock.offset = random_.Between(-absl::Seconds(1), absl::Seconds(1));
     const std::string prefix = std::string(kNetwork) + "/" + site->name;
+    site->licence = std::make_unique<MemoryLicence>(prefix + "/1/main");
     sites.push_back({site->id, site->name});
     logs.push_back({site->log, site->id, site->name, 1, "main",
                     note::Verifier::Make(prefix + "/1/main", note::kEd25519, *VerifyKey::FromRaw(site->log_key->public_raw()))});
@@ -135,6 +153,8 @@ void World::Start(Site& site) {
   options.clock = &site.clock;
   options.cosign_interval = cosign_interval_;
   options.heartbeat_interval = absl::Seconds(15);
+  options.licence = site.licence.get();
+  for (const auto& link : site.links) options.peers.push_back(link->from->name);
   options.random_bytes = [this](size_t n) { return random_.Bytes(n); };
   if (site.plant != nullptr && site.plant->options) site.plant->options(&options);
   auto node = node::Node::Open(std::move(options), site.disk.Open());

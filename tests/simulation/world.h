@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/node/licence.h"
 #include "server/node/node.h"
 #include "server/replication/backoff.h"
 #include "server/replication/receiver.h"
@@ -57,6 +58,7 @@ struct Site {
   LogId log;
   std::optional<SigningKey> log_key, mirror_key;
   Disk disk;
+  std::unique_ptr<node::LicenceFile> licence;
   SiteClock clock;
   std::vector<std::unique_ptr<Link>> links;
   const Plant* plant = nullptr;  // null: an honest site
