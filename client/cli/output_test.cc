@@ -114,7 +114,7 @@ TEST(OutputTest, ExitCodeOfEveryReason) {
       {absl::StatusCode::kAlreadyExists, 5},    {absl::StatusCode::kAborted, 5},           {absl::StatusCode::kFailedPrecondition, 5},
       {absl::StatusCode::kUnauthenticated, 6},  {absl::StatusCode::kPermissionDenied, 6},  {absl::StatusCode::kUnavailable, 7},
       {absl::StatusCode::kDeadlineExceeded, 7}, {absl::StatusCode::kResourceExhausted, 7}, {absl::StatusCode::kInternal, 1},
-      {absl::StatusCode::kDataLoss, 1},         {absl::StatusCode::kUnimplemented, 1}};
+      {absl::StatusCode::kDataLoss, 8},         {absl::StatusCode::kUnimplemented, 1}};
   for (const Reason reason : AllReasons()) {
     const auto it = expected.find(ReasonCode(reason));
     ASSERT_NE(it, expected.end()) << ReasonName(reason);

@@ -7,7 +7,11 @@
 #include <fstream>
 #include <sstream>
 
+#include "api/bytes.h"
 #include "api/errors.h"
+#include "api/evidence.h"
+#include "api/merkle.h"
+#include "api/test_log.h"
 #include "client/cli/network_commands.h"
 #include "client/test_node.h"
 
@@ -122,6 +126,51 @@ TEST_F(RunTest, WrongUsageIsCode2) {
     EXPECT_EQ(result.code, 2) << testing::PrintToString(arguments) << result.err;
     EXPECT_THAT(result.err, StartsWith("fairlead: ")) << testing::PrintToString(arguments);
   }
+  EXPECT_EQ(apac_.calls(), 0);
+}
+
+TEST_F(RunTest, EvidenceIsVerifiedWithoutConfigurationOrNode) {
+  TestLog log;
+  log.AddMany(3);
+  evidence::Receipt receipt = log.Receipt(1);
+  receipt.payload.reset();
+  const std::string roster = File("roster.note", log.roster_note);
+  const std::string root = File("root.vkey", log.root.ToVkey() + "\n");
+  const auto verify = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"verify", "--config", "/nowhere/config.toml"});
+    arguments.insert(arguments.end(), {"--roster", roster, "--root-key", root});
+    return Do(arguments);
+  };
+  const std::string checkpoint = File("checkpoint", log.Checkpoint(3));
+  Result result = verify({"checkpoint", checkpoint});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(result.out, "log          test.example/apac/1/main\nsize         3\nroot         " + Base64Encode(AsView(log.RootAt(3))) +
+                            "\ncosigned     hq at 2027-01-15T08:00:00Z\n");
+  result = verify({"receipt", File("receipt", evidence::FormatReceipt(receipt)), "--json"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(nlohmann::json::parse(result.out)["sequence"], 1);
+  EXPECT_EQ(nlohmann::json::parse(result.out)["time"], "2027-01-15T08:00:00.001Z");
+  const std::string proof =
+      File("proof", evidence::FormatConsistency({2, *merkle::ConsistencyProof(2, 3, log.Subtrees()), log.Checkpoint(3)}));
+  result = verify({"consistency", File("old", log.Checkpoint(2)), proof});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("continues    size 2\n"));
+
+  // What does not hold is 8 and says where; what is no evidence is 3; what cannot be read is wrong usage.
+  result = verify({"consistency", File("other", log.Sign(note::CheckpointText({TestLog::kOrigin, 2, log.RootAt(1)}))), proof});
+  EXPECT_EQ(result.code, 8);
+  EXPECT_THAT(result.err, StartsWith("fairlead: " + proof + ": the tree of test.example/apac/1/main of size 2 is not shown"));
+  result = verify({"checkpoint", File("forged", log.Sign(note::CheckpointText({TestLog::kOrigin, 3, log.RootAt(3)})) + "x")});
+  EXPECT_EQ(result.code, 3);
+  result = verify({"checkpoint", "/nowhere/checkpoint"});
+  EXPECT_EQ(result.code, 2);
+  // A roster of another root.
+  File("root.vkey", TestLog().root.ToVkey());
+  result = verify({"checkpoint", checkpoint});
+  EXPECT_NE(result.code, 0);
+  EXPECT_THAT(result.err, StartsWith("fairlead: " + roster + ": "));
+  EXPECT_EQ(Do({"verify", "checkpoint", checkpoint}).code, 2);  // the roster must be named
   EXPECT_EQ(apac_.calls(), 0);
 }
 

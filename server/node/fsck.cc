@@ -89,7 +89,10 @@ class Checker {
     if (family == Cf::kHeaders || family == Cf::kPayloads || family == Cf::kJournal || family == Cf::kLogs) inputs_whole_ = false;
     if (options_.on_finding) options_.on_finding({family, key, rule});
   }
-  void ReportUnreadable(Cf family, const absl::Status& status) { Report(family, "-", std::string(status.message())); }
+  // Of what follows such a place nothing is said: whether it is there cannot be known.
+  void ReportUnreadable(Cf family, const absl::Status& status, const std::string& after = "") {
+    Report(family, after.empty() ? "-" : "after " + after, std::string(status.message()));
+  }
 
   std::string Name(LogId id) const {
     const RosterLog* log = roster_.FindLog(id);
@@ -150,9 +153,8 @@ class Checker {
     for (auto& [id, check] : logs_) NoteSizes(id, &check);
     CheckHeaders();
     for (auto& [id, check] : logs_) {
-      if (check.next < check.size) {
-        MissHeaders(id, &check, check.size);
-      }
+      if (check.next < check.size && headers_read_) MissHeaders(id, &check, check.size);
+      if (check.next < check.size) check.whole = false;
       CheckTree(id, check);
       CheckNotes(id, check);
     }
@@ -185,6 +187,7 @@ class Checker {
     auto headers = store_.Iterate(Cf::kHeaders, {}, {});
     auto payloads = store_.Iterate(Cf::kPayloads, {}, {});
     payloads->SeekToFirst();
+    std::string last;  // the header read last
     const auto stray_payload = [&] { Report(Cf::kPayloads, PayloadName(payloads->key()), "belongs to no header"); };
     for (headers->SeekToFirst(); headers->Valid(); headers->Next()) {
       while (payloads->Valid() && payloads->key() < headers->key()) {
@@ -198,12 +201,17 @@ class Checker {
       if (log == logs_.end() || dot->seq.value() >= log->second.size) {
         Report(Cf::kHeaders, dot ? Name(*dot) : Printable(headers->key()), "is beyond what `logs` says there is");
       } else {
-        CheckEntry(*dot, headers->value(), has_payload ? std::optional(payloads->value()) : std::nullopt, &log->second);
+        CheckEntry(*dot, headers->value(), has_payload ? std::optional(payloads->value()) : std::nullopt, payloads->status().ok(),
+                   &log->second);
+        last = Name(*dot);
       }
       if (has_payload) payloads->Next();
     }
-    for (; payloads->Valid(); payloads->Next()) stray_payload();
-    if (!headers->status().ok()) ReportUnreadable(Cf::kHeaders, headers->status());
+    for (; payloads->Valid() && headers->status().ok(); payloads->Next()) stray_payload();
+    if (!headers->status().ok()) {
+      ReportUnreadable(Cf::kHeaders, headers->status(), last);
+      headers_read_ = false;
+    }
     if (!payloads->status().ok()) ReportUnreadable(Cf::kPayloads, payloads->status());
   }
   std::string PayloadName(std::string_view key) const {
@@ -211,7 +219,8 @@ class Checker {
     return dot ? Name(*dot) : Printable(key);
   }
 
-  void CheckEntry(Dot dot, std::string_view header_bytes, std::optional<std::string_view> payload, LogCheck* check) {
+  // `payloads_read`: that `payload` is absent is known.
+  void CheckEntry(Dot dot, std::string_view header_bytes, std::optional<std::string_view> payload, bool payloads_read, LogCheck* check) {
     if (dot.seq.value() > check->next) MissHeaders(dot.log, check, dot.seq.value());
     check->next = dot.seq.value() + 1;
     ++report_.entries;
@@ -228,6 +237,7 @@ class Checker {
       if (Sha256(*payload) != header->payload_digest) Report(Cf::kPayloads, Name(dot), "does not have the digest that its header states");
       return;
     }
+    if (!payloads_read) return;
     const std::optional<std::string> opaque = Get(Cf::kOpaque, storage::DotKey(dot));
     const std::string_view cause = opaque ? Reader(*opaque).Bytes() : std::string_view();
     if (cause == kCauseWithheld || cause == kCausePending) {
@@ -360,7 +370,7 @@ class Checker {
         Report(Cf::kJournal, name, fmt::format("is entry {}, before one that it follows", Name(*dot)));
       }
     }
-    if (!it->status().ok()) ReportUnreadable(Cf::kJournal, it->status());
+    if (!it->status().ok()) return ReportUnreadable(Cf::kJournal, it->status(), next == 0 ? "" : std::to_string(next - 1));
     for (const auto& [id, check] : logs_) {
       if (applied.Get(id).value() != check.size) {
         Report(Cf::kJournal, Name(id), fmt::format("has {} entries of it; `logs` says {}", applied.Get(id).value(), check.size));
@@ -442,7 +452,9 @@ class Checker {
     auto folded = scratch_->Iterate(family, {}, {});
     held->SeekToFirst();
     folded->SeekToFirst();
+    std::string last;  // the key read last
     while (held->Valid() || folded->Valid()) {
+      if (!held->status().ok()) break;
       const bool only_held = !folded->Valid() || (held->Valid() && held->key() < folded->key());
       const bool only_folded = !held->Valid() || (folded->Valid() && folded->key() < held->key());
       const std::string key(only_folded ? folded->key() : held->key());
@@ -454,10 +466,13 @@ class Checker {
         Report(family, KeyText(family, key), "is not what the entries fold to");
       }
       if (family == Cf::kRecords && !only_folded) ++report_.records;
-      if (!only_folded) held->Next();
+      if (!only_folded) {
+        last = key;
+        held->Next();
+      }
       if (!only_held) folded->Next();
     }
-    if (!held->status().ok()) ReportUnreadable(family, held->status());
+    if (!held->status().ok()) ReportUnreadable(family, held->status(), KeyText(family, last));
   }
 
   // What does not follow from the entries alone. `value` is that of the side that has the key when the other lacks it.
@@ -483,6 +498,7 @@ class Checker {
   std::map<LogId, LogCheck> logs_;
   uint64_t journal_end_ = 0;
   bool inputs_whole_ = true;
+  bool headers_read_ = true;  // to their end
   FsckReport report_;
 };
 

@@ -297,6 +297,62 @@ TEST_F(FsckTest, ALinkThatIsNoPositionIsNamed) {
   EXPECT_THAT(Findings(), ElementsAre("links hq: is no instance and position"));
 }
 
+// A family of which nothing can be read beyond one key, as where a block of a file is damaged.
+class CutIterator : public storage::Iterator {
+ public:
+  CutIterator(std::unique_ptr<storage::Iterator> it, std::string last) : it_(std::move(it)), last_(std::move(last)) {}
+  void SeekToFirst() override { it_->SeekToFirst(); }
+  void SeekToLast() override { it_->SeekToLast(); }
+  void Seek(std::string_view key) override { it_->Seek(key); }
+  void Next() override { it_->Next(); }
+  void Prev() override { it_->Prev(); }
+  bool Valid() const override { return it_->Valid() && it_->key() <= last_; }
+  std::string_view key() const override { return it_->key(); }
+  std::string_view value() const override { return it_->value(); }
+  absl::Status status() const override {
+    return it_->Valid() && it_->key() > last_ ? absl::DataLossError("checksum mismatch") : absl::OkStatus();
+  }
+
+ private:
+  const std::unique_ptr<storage::Iterator> it_;
+  const std::string last_;
+};
+
+class CutView : public storage::View {
+ public:
+  CutView(const storage::View* view, Cf family, std::string last) : view_(view), family_(family), last_(std::move(last)) {}
+  absl::StatusOr<std::optional<std::string>> Get(Cf cf, std::string_view key) const override { return view_->Get(cf, key); }
+  std::unique_ptr<storage::Iterator> Iterate(Cf cf, std::string_view lower, std::string_view upper) const override {
+    auto it = view_->Iterate(cf, lower, upper);
+    if (cf != family_) return it;
+    return std::make_unique<CutIterator>(std::move(it), last_);
+  }
+
+ private:
+  const storage::View* const view_;
+  const Cf family_;
+  const std::string last_;
+};
+
+TEST_F(FsckTest, OfWhatCannotBeReadNothingIsSaidBeyondThat) {
+  const auto findings = [&](Cf family, const std::string& last) {
+    const CutView view(store_, family, last);
+    std::vector<std::string> found;
+    storage::MemoryStore scratch;
+    FsckOptions options;
+    options.roster = &roster_;
+    options.registry = &records::TheRegistry();
+    options.now = clock_.now;
+    options.on_finding = [&found](const Finding& finding) { found.push_back(ToString(finding)); };
+    EXPECT_TRUE(Fsck(view, &scratch, options).ok());
+    return found;
+  };
+  EXPECT_THAT(findings(Cf::kRecords, "countries/AU"), ElementsAre("records after countries/AU: checksum mismatch"));
+  EXPECT_THAT(findings(Cf::kHeaders, storage::DotKey(own_)), ElementsAre("headers after apac/1/main/3: checksum mismatch"));
+  EXPECT_THAT(findings(Cf::kPayloads, storage::DotKey(own_)), ElementsAre("payloads -: checksum mismatch"));
+  EXPECT_THAT(findings(Cf::kJournal, storage::JournalKey(Position(4))), ElementsAre("journal after 4: checksum mismatch"));
+}
+
 TEST_F(FsckTest, AStoreOfAnotherNetworkIsRefused) {
   Put(Cf::kMeta, std::string(storage::kMetaNetwork), "other.example");
   storage::MemoryStore scratch;

@@ -245,9 +245,10 @@ TEST_F(Evidence, FsckNamesTheFamilyOfADamagedFile) {
   ASSERT_NO_FATAL_FAILURE(FlipByte(largest, largest, 100));
   const Ended damaged = Node("fsck", "apac");
   EXPECT_EQ(damaged.exit.code, kExitDamaged) << damaged.output;
-  EXPECT_THAT(damaged.output,
-              AllOf(testing::ContainsRegex("(headers|payloads|records|revisions|requests|derived|indexes) -: .*checksum mismatch"),
-                    HasSubstr(largest.filename().string()), HasSubstr("found\n")));
+  EXPECT_THAT(
+      damaged.output,
+      AllOf(testing::ContainsRegex("(headers|payloads|records|revisions|requests|derived|indexes) (-|after .*): .*checksum mismatch"),
+            HasSubstr(largest.filename().string()), HasSubstr("found\n")));
 }
 
 }  // namespace
