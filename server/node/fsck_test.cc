@@ -340,9 +340,9 @@ TEST_F(FsckTest, OfWhatCannotBeReadNothingIsSaidBeyondThat) {
     std::vector<std::string> found;
     storage::MemoryStore scratch;
     FsckOptions options;
-    options.roster = &roster_;
+    options.roster = &network_.roster();
     options.registry = &records::TheRegistry();
-    options.now = clock_.now;
+    options.now = clock_.Now();
     options.on_finding = [&found](const Finding& finding) { found.push_back(ToString(finding)); };
     EXPECT_TRUE(Fsck(view, &scratch, options).ok());
     return found;
