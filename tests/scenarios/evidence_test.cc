@@ -224,6 +224,10 @@ TEST_F(Evidence, ABackupMadeUnderLoadIsRestoredAndRecoversTheRest) {
   ASSERT_TRUE(Ok(tally));
   EXPECT_EQ(tally->found, writers.acknowledged().size());
   EXPECT_EQ(tally->duplicated, 0u);
+  ASSERT_TRUE(Eventually([&] {
+    const auto status = cluster().Status("apac");
+    return status.ok() && status->writable();
+  })) << "every peer has been heard";
   EXPECT_TRUE(Ok(Create(cluster().Officer("apac"), EngagementAt("apac", "After the restoration"))));
   EXPECT_TRUE(Succeeded(Fairlead("hq/analyst/desk", "apac", {"backup", "delete", id})));
   EXPECT_FALSE(fs::exists(backups[0]));
