@@ -52,7 +52,8 @@ std::vector<Plant> MakePlants() {
     options->licence = nullptr;
   };
   plants.back().everywhere = true;
-  plants.back().seeds_max = 60;
+  plants.back().restores = true;
+  plants.back().seeds_max = 40;
 
   add("request-ids-forgotten", "9: a request repeated at the same site is there twice").disk = [](std::vector<Change>* changes, Sync*) {
     ForgetChanges(changes, Cf::kRequests, false);

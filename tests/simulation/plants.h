@@ -27,6 +27,7 @@ struct Plant {
   std::string_view rule;    // of api/PROTOCOL.md, and what breaks it
   int seeds_max = 20;       // the simulator finds it within so many
   bool everywhere = false;  // at every site; otherwise at one, drawn by the seed
+  bool restores = false;    // shows only where a site is restored
 
   Disk::Rewrite disk;
   std::function<void(node::NodeOptions*)> options;

@@ -27,7 +27,7 @@ Result Simulate(const Options& options) {
   World world(&schedule, &trace, random.Fork(), sites, options.plant);
   Checks checks(&world);
   Clients clients(&world, random.Fork());
-  Weather weather(&world, random.Fork());
+  Weather weather(&world, random.Fork(), options.plant != nullptr && options.plant->restores);
 
   const absl::Time end = schedule.now() + options.length;
   auto run_until = [&](absl::Time time) {

@@ -5,14 +5,19 @@
 
 namespace fairlead::simulation {
 
-Weather::Weather(World* world, Random random) : world_(*world), random_(std::move(random)) {
+Weather::Weather(World* world, Random random, bool restores) : world_(*world), random_(std::move(random)) {
   // A run with few kinds of faults goes deeper into each.
   const uint64_t share = 1 + random_.Below(4);
   for (int kind = 0; kind <= static_cast<int>(Fault::kRestore); ++kind) {
     if (random_.OneIn(share)) kinds_.push_back(static_cast<Fault>(kind));
   }
   // A peer that hides what it alone holds of a forgotten log cannot be told from one that holds nothing.
-  if (std::count(kinds_.begin(), kinds_.end(), Fault::kLiar) > 0) std::erase(kinds_, random_.OneIn(2) ? Fault::kLiar : Fault::kRestore);
+  if (restores) {
+    std::erase(kinds_, Fault::kLiar);
+    kinds_.insert(kinds_.end(), 3, Fault::kRestore);
+  } else if (std::count(kinds_.begin(), kinds_.end(), Fault::kLiar) > 0) {
+    std::erase(kinds_, random_.OneIn(2) ? Fault::kLiar : Fault::kRestore);
+  }
   pause_ = random_.Between(absl::Milliseconds(300), absl::Seconds(4));
 }
 

@@ -16,7 +16,8 @@ namespace fairlead::simulation {
 
 class Weather {
  public:
-  Weather(World* world, Random random);
+  // `restores`: the run has a restored site if it can.
+  Weather(World* world, Random random, bool restores);
   // Faults until `end`.
   void Start(absl::Time end);
   // Ends every fault and starts every site.
