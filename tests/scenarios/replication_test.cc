@@ -160,6 +160,7 @@ TEST_F(Replication, ACutSiteWorksOnAndNothingIsLost) {
   ASSERT_NO_FATAL_FAILURE(SeedCountries());
   for (const char* peer : {"eame", "csa", "hq"})
     ASSERT_TRUE(Eventually([&] { return Connected("apac", peer) && Connected(peer, "apac"); }));
+  ASSERT_TRUE(Eventually([&] { return Connected("hq", "eame"); }));
 
   cluster().SetLinks("apac", LinkState::kCut);
   for (const char* peer : {"eame", "csa", "hq"}) {
