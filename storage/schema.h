@@ -68,6 +68,7 @@ inline constexpr std::string_view kMetaNetwork = "network";                   //
 inline constexpr std::string_view kMetaSite = "site";                         // the site's name
 inline constexpr std::string_view kMetaJournalInstance = "journal_instance";  // 16 random bytes
 inline constexpr std::string_view kMetaHlc = "hlc";                           // u64, the latest time written or applied
+inline constexpr std::string_view kMetaDerived = "derived";                   // u32 version of what derived, indexes and aggregates hold
 inline constexpr std::string_view kMetaQuarantinePrefix = "quarantine/";      // + log:u32: why no more of the log is taken
 inline constexpr std::string_view kMetaDigestPrefix = "digest/";              // + audience class: records:u64, then 2,048 bytes of LtHash
 

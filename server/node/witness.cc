@@ -264,10 +264,10 @@ std::vector<replication::HeldCosignature> Witness::CosignaturesAfter(uint64_t ve
   return out;
 }
 
-bool Witness::CosignDue() {
+std::vector<LogId> Witness::CosignDue() {
   absl::Time now = options_.clock->Now();
   const RosterCosigner* own = options_.roster->FindCosigner(options_.site);
-  bool any = false;
+  std::vector<LogId> cosigned_logs;
   for (const RosterLog& roster_log : options_.roster->logs()) {
     std::string bytes;
     uint64_t size = 0;
@@ -298,9 +298,18 @@ bool Witness::CosignDue() {
     held = {++version_, size, time_s, cosigned};
     if (roster_log.id == options_.own_log) OriginSaid(log, size, time_s);
     Keep(Cf::kCosignatures, CosignatureKey(roster_log.id, options_.site), cosigned);
-    any = true;
+    cosigned_logs.push_back(roster_log.id);
   }
-  return any;
+  return cosigned_logs;
+}
+
+std::map<SiteId, Seq> Witness::Cosigned(LogId id) const {
+  std::map<SiteId, Seq> sizes;
+  absl::MutexLock lock(&mu_);
+  auto it = logs_.find(id);
+  if (it == logs_.end()) return sizes;
+  for (const auto& [site, statement] : it->second.statements) sizes[site] = Seq(statement.size);
+  return sizes;
 }
 
 void Witness::QuarantineLocked(LogId id, const std::string& reason) {

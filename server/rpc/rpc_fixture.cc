@@ -44,8 +44,11 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   consistency_ = std::make_unique<Consistency>(node_.get(), &sealer_);
   dispatcher_ =
       std::make_unique<Dispatcher>(DispatcherOptions{.network = kTestNetwork, .authorize = Authorize, .consistency = consistency_.get()});
-  standard_methods_ = std::make_unique<StandardMethods>(node_.get(), &sealer_);
+  durability_ = std::make_unique<Durability>(node_.get());
+  standard_methods_ = std::make_unique<StandardMethods>(node_.get(), &sealer_, durability_.get());
   standard_methods_->Register(dispatcher_.get());
+  conflict_methods_ = std::make_unique<ConflictMethods>(node_.get(), &sealer_, &standard_methods_->writes());
+  conflict_methods_->Register(dispatcher_.get());
   record_service_ = std::make_unique<RecordService>(node_.get(), &sealer_, heartbeat);
   record_service_->Register(dispatcher_.get());
   node_service_ = std::make_unique<NodeService>(node_.get(), &sealer_, NodeServiceOptions{.version = "test", .start_time = clock->Now()});
@@ -65,6 +68,7 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
 
 TestSite::~TestSite() {
   replicator_->Stop();
+  durability_->Close();
   server_->Shutdown(absl::ZeroDuration());
   record_service_.reset();
   consistency_.reset();
@@ -88,12 +92,26 @@ void TestSite::Receive(const TestSite& from) {
     if (entry.header.audience.Includes(node_->site())) entry.payload = *from.node().ReadPayload(dot);
     batch.entries.push_back(std::move(entry));
   }
+  for (const RosterLog& log : from.node().roster().logs()) {
+    const std::optional<std::string> note = from.node().CheckpointNote(log.id);
+    if (!note) continue;
+    const auto checkpoint = note::ParseCheckpoint(note::Parse(*note)->text);
+    batch.checkpoints.push_back({log.id, Seq(checkpoint->size), checkpoint->root, *note});
+  }
   absl::Notification done;
   node_->ApplyRemote(std::move(batch), [&done](const replication::ApplyResult& result) {
     EXPECT_TRUE(result.status.ok()) << result.status;
     done.Notify();
   });
   ASSERT_TRUE(done.WaitForNotificationWithTimeout(kPatience));
+}
+
+void TestSite::HearCosignatures(TestSite& from) {
+  from.node().Tick();
+  for (const replication::HeldCosignature& held : from.node().CosignaturesAfter(0)) {
+    const absl::Status taken = node_->TakeCosignature(held.log, held.note);
+    EXPECT_TRUE(taken.ok()) << taken;
+  }
 }
 
 v1::Country SiteTest::MakeCountry(const Client& caller, const std::string& code, const std::string& display_name, v1::Region region) {
