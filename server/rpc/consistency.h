@@ -39,6 +39,8 @@ class Consistency {
   uint64_t Await(std::string_view token, absl::Time deadline, std::function<void(absl::Status)> done);
   // Nobody waits for that answer any more: `done` is let go, uncalled unless it is being called.
   void Leave(uint64_t wait);
+  // Calls that wait.
+  size_t waiting() const { return waiting_.size(); }
 
  private:
   node::Node* const node_;

@@ -60,6 +60,8 @@ class Durability {
   void Leave(uint64_t wait);
   // Answers all who wait, and all who come later, with what is known: the node shuts down.
   void Close();
+  // Calls that wait.
+  size_t waiting() const { return waiting_.size(); }
 
  private:
   using Cosigned = std::map<LogId, std::map<SiteId, Seq>>;
