@@ -229,7 +229,6 @@ TEST_F(ConnectionTest, WatchResumesAfterTheLastEvent) {
 }
 
 TEST_F(ConnectionTest, AWatchPresentsTheNewestToken) {
-  apac_.feed = {{}};
   const auto client = MakeClient();
   ASSERT_TRUE(client->Call<Port>(kGetPort, Get("ports/JPYOK")).ok());
   fairlead::v1::WatchRecordsResponse event;
