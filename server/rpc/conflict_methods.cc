@@ -197,6 +197,12 @@ absl::StatusOr<Scan> PlanScan(const node::Node& node, const v1::ListConflictsReq
   return scan;
 }
 
+// The conflict of `field` among those of a record; end() when there is none.
+using Conflicts = std::map<uint32_t, node::FieldView>;
+Conflicts::const_iterator FindConflict(const Conflicts& conflicts, const FieldDescriptor* field) {
+  return field == nullptr ? conflicts.end() : conflicts.find(static_cast<uint32_t>(field->number()));
+}
+
 bool HasSite(const v1::Conflict& conflict, const std::string& site) {
   return std::any_of(conflict.values().begin(), conflict.values().end(),
                      [&site](const v1::ConflictValue& value) { return value.site() == site; });
@@ -269,8 +275,8 @@ absl::StatusOr<v1::ListConflictsResponse> ConflictMethods::List(const Call& call
     if (!loaded->has_value()) continue;
     const bool withdrawn = IsWithdrawn(*(*loaded)->message);
     if (withdrawn && !request.show_withdrawn()) continue;
-    const auto conflicts = node::ConflictsOf(*path->type, (*loaded)->state);
-    const auto found = conflicts.find(static_cast<uint32_t>(Field(*(*loaded)->message, path->field)->number()));
+    const Conflicts conflicts = node::ConflictsOf(*path->type, (*loaded)->state);
+    const auto found = FindConflict(conflicts, Field(*(*loaded)->message, path->field));
     if (found == conflicts.end()) continue;
     absl::StatusOr<v1::Conflict> conflict = narrator.Tell(*path->type, path->record, (*loaded)->state, found->first, found->second);
     if (!conflict.ok()) return conflict.status();
@@ -290,9 +296,8 @@ absl::StatusOr<v1::Conflict> ConflictMethods::Get(const v1::GetConflictRequest& 
   const absl::StatusOr<std::optional<Loaded>> loaded = Load(*node_, *view, *path->type, path->record);
   if (!loaded.ok()) return loaded.status();
   if (!loaded->has_value()) return NoSuchConflict(request.name());
-  const auto conflicts = node::ConflictsOf(*path->type, (*loaded)->state);
-  const FieldDescriptor* field = Field(*(*loaded)->message, path->field);
-  const auto found = field == nullptr ? conflicts.end() : conflicts.find(static_cast<uint32_t>(field->number()));
+  const Conflicts conflicts = node::ConflictsOf(*path->type, (*loaded)->state);
+  const auto found = FindConflict(conflicts, Field(*(*loaded)->message, path->field));
   if (found == conflicts.end()) return NoSuchConflict(request.name());
   absl::StatusOr<v1::Conflict> conflict = Narrator(*node_).Tell(*path->type, path->record, (*loaded)->state, found->first, found->second);
   if (conflict.ok()) conflict->set_withdrawn(IsWithdrawn(*(*loaded)->message));
@@ -318,8 +323,8 @@ absl::StatusOr<WriteMethods::Plan> ConflictMethods::PlanResolve(const records::R
   const FieldDescriptor* field = Field(*read->message, field_name);
   if (field == nullptr) return NoSuchConflict(request.name());
   const auto number = static_cast<uint32_t>(field->number());
-  const auto conflicts = node::ConflictsOf(type, read->state);
-  const auto conflict = conflicts.find(number);
+  const Conflicts conflicts = node::ConflictsOf(type, read->state);
+  const auto conflict = FindConflict(conflicts, field);
   if (conflict == conflicts.end() || node::FieldEtag(conflict->second) != request.etag()) return Changed(request.name());
 
   Mutation mutation;
@@ -349,7 +354,7 @@ absl::StatusOr<WriteMethods::Plan> ConflictMethods::PlanResolve(const records::R
   node::RecordState outcome = read->state;
   MutationId nobody;
   nobody.fill(0xff);
-  node::Fold(mutation, nobody, Hlc(UINT64_MAX), {node_->own_log(), Seq(0)}, &outcome);
+  node::Fold(mutation, nobody, Hlc(node::SpanOf(read->state).last_time.raw() + 1), {node_->own_log(), Seq(0)}, &outcome);
   MessagePtr next = node::Materialise(type, record, outcome);
   if (!google::protobuf::util::MessageDifferencer().CompareWithFields(*next, *read->message, {field}, {field})) {
     const absl::Status valid = CheckRecord(*node_, type, *next, read->message.get(), StoreReader(*node_, *view));

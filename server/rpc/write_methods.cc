@@ -336,6 +336,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
 
   // Has to be held by other sites before the answer: of each audience, the longest head of the log.
   void Hold(const Holding& written) {
+    if (written.size == Seq(0)) return;
     for (Holding& held : holdings_) {
       if (held.log != written.log || held.audience != written.audience) continue;
       held.size = std::max(held.size, written.size);
