@@ -18,7 +18,8 @@ ptrdiff_t ThreadCount() { return std::distance(std::filesystem::directory_iterat
 
 // What ErrorInfo says beside the reason.
 std::map<std::string, std::string> MetadataOf(const absl::Status& status) {
-  for (const auto& detail : ToProto(status).details()) {
+  const google::rpc::Status wire = ToProto(status);
+  for (const auto& detail : wire.details()) {
     google::rpc::ErrorInfo info;
     if (detail.UnpackTo(&info)) return {info.metadata().begin(), info.metadata().end()};
   }
