@@ -1,6 +1,7 @@
 #include "server/node/derived.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "api/bytes.h"
 #include "api/errors.h"
@@ -145,8 +146,9 @@ absl::Status RebuildDerived(const records::Registry& registry, const Roster& ros
   }
 
   std::map<std::string, int64_t> figures;
+  size_t records = 0;
   auto it = store->Iterate(Cf::kRecords, {}, {});
-  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+  for (it->SeekToFirst(); it->Valid(); it->Next(), ++records) {
     const std::string name(it->key());
     const auto state = DecodeState(it->value());
     if (!state.ok()) return Error(Reason::kStoreDamaged, fmt::format("the state of {} is damaged", name));
@@ -160,6 +162,7 @@ absl::Status RebuildDerived(const records::Registry& registry, const Roster& ros
     batch->Clear();
   }
   if (!it->status().ok()) return it->status();
+  if (records > 0) spdlog::info("indexes and figures of {} records are derived anew, as version {}", records, kDerivedVersion);
   for (const auto& [key, value] : figures) {
     if (value == 0) continue;
     std::string bytes;

@@ -71,7 +71,6 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
   auto derived = StoredDerivedVersion(*store);
   if (!derived.ok()) return derived.status();
   if (*derived != kDerivedVersion) {
-    spdlog::info("deriving indexes and figures of version {}", kDerivedVersion);
     if (status = RebuildDerived(*options.registry, options.roster, store.get()); !status.ok()) return status;
   }
 

@@ -313,7 +313,9 @@ TEST_F(ConflictMethodsTest, ConcurrentLifecycleMovesAreAConflict) {
   v1::CancelEngagementRequest cancel;
   cancel.set_name(draft.name());
   cancel.set_etag(draft.etag());
-  ASSERT_TRUE(abroad_.Call<v1::Engagement>("EngagementService/CancelEngagement", cancel).ok());
+  cancel.set_reason("The port is closed.");
+  const auto cancelled = abroad_.Call<v1::Engagement>("EngagementService/CancelEngagement", cancel);
+  ASSERT_TRUE(cancelled.ok()) << cancelled.status();
   Exchange();
   const auto conflict = Get(officer_, draft.name() + "/conflicts/state");
   ASSERT_TRUE(conflict.ok()) << conflict.status();

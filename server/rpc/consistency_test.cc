@@ -132,9 +132,10 @@ TEST_F(ConsistencyTest, EveryMethodWaitsForTheTokenItIsGiven) {
   for (const std::string& method : eame_.dispatcher().Methods()) {
     SCOPED_TRACE(method);
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Milliseconds(100)));
+    const bool watches = method == "fairlead.v1.RecordService/WatchRecords";
+    context.set_deadline(absl::ToChronoTime(absl::Now() + (watches ? absl::Seconds(2) : absl::Milliseconds(100))));
     context.AddMetadata(kConsistencyMetadata, ahead);
-    if (method == "fairlead.v1.RecordService/WatchRecords") {
+    if (watches) {
       const auto stub = v1::RecordService::NewStub(abroad.channel());
       const auto reader = stub->WatchRecords(&context, {});
       v1::WatchRecordsResponse event;
@@ -148,7 +149,8 @@ TEST_F(ConsistencyTest, EveryMethodWaitsForTheTokenItIsGiven) {
     const absl::Status status =
         abroad.Call<google::protobuf::Empty>(method.substr(std::string("fairlead.v1.").size()), google::protobuf::Empty(), &context)
             .status();
-    EXPECT_THAT(status, FailsWith("CONSISTENCY_TIMEOUT"));
+    // On a busy machine the caller's own clock may be the first to tell. One that did not wait would refuse the empty request, or answer it.
+    EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
   }
   EXPECT_GE(reads, 22);
 }

@@ -2,6 +2,7 @@
 
 #include <grpcpp/create_channel.h>
 
+#include <thread>
 #include <utility>
 
 #include "api/note.h"
@@ -26,6 +27,22 @@ std::shared_ptr<grpc::ChannelCredentials> CallerCredentials(const CredentialFile
   }
   return grpc::SslCredentials(options);
 }
+
+namespace {
+
+// A batch is signed after its writes are answered, and a checkpoint complete after its entries are applied: waits for `size` entries of the
+// log to be under a checkpoint that the node offers.
+void AwaitCheckpoint(const node::Node& node, LogId log, Seq size) {
+  const absl::Time deadline = absl::Now() + kPatience;
+  while (absl::Now() < deadline) {
+    const std::optional<std::string> note = node.CheckpointNote(log);
+    if (note && Seq(note::ParseCheckpoint(note::Parse(*note)->text)->size) >= size) return;
+    std::this_thread::yield();
+  }
+  ADD_FAILURE() << "no checkpoint of log " << log.value() << " covers " << size.value() << " entries";
+}
+
+}  // namespace
 
 TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat) : sealer_(TestCerts::Get().token_key()) {
   TestCerts& certs = TestCerts::Get();
@@ -76,6 +93,7 @@ TestSite::~TestSite() {
 }
 
 void TestSite::Receive(const TestSite& from) {
+  AwaitCheckpoint(from.node(), from.node().own_log(), from.node().Applied().Get(from.node().own_log()));
   replication::RemoteBatch batch;
   batch.peer = from.node().options().site;
   batch.journal_instance = from.node().JournalInstance();
@@ -98,12 +116,14 @@ void TestSite::Receive(const TestSite& from) {
     const auto checkpoint = note::ParseCheckpoint(note::Parse(*note)->text);
     batch.checkpoints.push_back({log.id, Seq(checkpoint->size), checkpoint->root, *note});
   }
+  const std::vector<replication::VerifiedCheckpoint> checkpoints = batch.checkpoints;
   absl::Notification done;
   node_->ApplyRemote(std::move(batch), [&done](const replication::ApplyResult& result) {
     EXPECT_TRUE(result.status.ok()) << result.status;
     done.Notify();
   });
   ASSERT_TRUE(done.WaitForNotificationWithTimeout(kPatience));
+  for (const replication::VerifiedCheckpoint& checkpoint : checkpoints) AwaitCheckpoint(*node_, checkpoint.log, checkpoint.size);
 }
 
 void TestSite::HearCosignatures(TestSite& from) {
