@@ -48,6 +48,7 @@ enum class Reason {
   kMethodUnknown,       // UNIMPLEMENTED: METHOD_UNKNOWN
   kResumeTokenForeign,  // OUT_OF_RANGE: RESUME_TOKEN_FOREIGN
   kConsistencyTimeout,  // DEADLINE_EXCEEDED: CONSISTENCY_TIMEOUT
+  kReplicationTimeout,  // DEADLINE_EXCEEDED: REPLICATION_TIMEOUT
   kPeerProtocol,        // FAILED_PRECONDITION: PEER_PROTOCOL
   kLogForked,           // DATA_LOSS: LOG_FORKED
   kSignatureInvalid,    // DATA_LOSS: SIGNATURE_INVALID

@@ -28,6 +28,7 @@ using google::protobuf::Message;
 using google::protobuf::MethodDescriptor;
 
 constexpr char kTokenMetadata[] = "fairlead-token";
+constexpr char kDurabilityMetadata[] = "fairlead-durability";
 // A page of 1,000 records with long notes is larger than gRPC's default of 4 MiB.
 constexpr int kReceiveBytesMax = 64 << 20;
 // Finds a dead link under a silent watch. Just above five minutes: a gRPC server takes more frequent pings for abuse.
@@ -42,6 +43,11 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, const char* option
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
+}
+
+// Whether the method writes records: it takes a request id, or imports.
+bool Writes(const MethodDescriptor& method) {
+  return method.input_type()->FindFieldByName("request_id") != nullptr || method.name().rfind("Import", 0) == 0;
 }
 
 // Waits for `duration`; false when stopped before.
@@ -147,12 +153,18 @@ absl::StatusOr<std::vector<size_t>> Client::Route(const CallOptions& call) const
   return route;
 }
 
-absl::Status Client::Attempt(size_t node, const std::string& path, const Message& request, Message* response, absl::Time deadline,
-                             const CallOptions& call) {
+void Client::Prepare(const CallOptions& call, bool writes, grpc::ClientContext* context) const {
+  const std::string presented = call.token.has_value() ? *call.token : token();
+  if (!presented.empty()) context->AddMetadata(kTokenMetadata, presented);
+  if (writes && !options_.durability.empty()) context->AddMetadata(kDurabilityMetadata, options_.durability);
+}
+
+absl::Status Client::Attempt(size_t node, const MethodDescriptor& method, const Message& request, Message* response, absl::Time deadline,
+                             const CallOptions& call, std::string* durability) {
+  const std::string path = fmt::format("/{}/{}", method.service()->full_name(), method.name());
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(deadline));
-  const std::string presented = call.token.has_value() ? *call.token : token();
-  if (!presented.empty()) context.AddMetadata(kTokenMetadata, presented);
+  Prepare(call, Writes(method), &context);
   grpc::Status status;
   absl::Notification done;
   grpc::TemplatedGenericStub<Message, Message> stub(channels_[node]);
@@ -164,8 +176,9 @@ absl::Status Client::Attempt(size_t node, const std::string& path, const Message
     std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
     done.WaitForNotification();
   }
+  const auto& trailing = context.GetServerTrailingMetadata();
+  if (auto it = trailing.find(kDurabilityMetadata); it != trailing.end()) durability->assign(it->second.data(), it->second.size());
   if (!call.token.has_value()) {
-    const auto& trailing = context.GetServerTrailingMetadata();
     if (auto it = trailing.find(kTokenMetadata); it != trailing.end()) {
       absl::MutexLock lock(&mutex_);
       token_.assign(it->second.data(), it->second.size());
@@ -180,7 +193,6 @@ absl::Status Client::Call(const MethodDescriptor& method, const Message& request
   absl::StatusOr<std::vector<size_t>> route = Route(call);
   if (!route.ok()) return route.status();
   const absl::Time deadline = absl::Now() + (call.timeout == absl::ZeroDuration() ? options_.timeout : call.timeout);
-  const std::string path = fmt::format("/{}/{}", method.service()->full_name(), method.name());
   const bool idempotent = IsIdempotent(method);
 
   std::unique_ptr<Message> identified;
@@ -200,8 +212,11 @@ absl::Status Client::Call(const MethodDescriptor& method, const Message& request
     const size_t node = (*route)[hop % route->size()];
     const absl::Time now = absl::Now();
     const absl::Time attempt_deadline = has_other && idempotent ? std::min(deadline, now + options_.attempt_timeout) : deadline;
-    absl::Status status = Attempt(node, path, *sent, response, attempt_deadline, call);
-    if (answer != nullptr) *answer = {options_.nodes[node].site, options_.nodes[node].address, attempt};
+    std::string durability;
+    absl::Status status = Attempt(node, method, *sent, response, attempt_deadline, call, &durability);
+    if (answer != nullptr) *answer = {options_.nodes[node].site, options_.nodes[node].address, attempt, std::move(durability)};
+    // Another attempt in the moment that is left would know less.
+    if (ReasonOf(status) == ReasonName(Reason::kReplicationTimeout) && attempt_deadline == deadline) return status;
     if (call.stop.stop_requested() && !status.ok()) return absl::CancelledError("interrupted");
     const NextStep step = StepAfter(status, idempotent, has_other);
     if (step == NextStep::kStop) return status;
@@ -223,10 +238,11 @@ absl::Status Client::Watch(fairlead::v1::WatchRecordsRequest request,
   absl::StatusOr<std::vector<size_t>> route = Route(call);
   if (!route.ok()) return route.status();
   const size_t node = route->front();  // a resume token belongs to one node's journal
-  if (answer != nullptr) *answer = {options_.nodes[node].site, options_.nodes[node].address, 1};
+  if (answer != nullptr) *answer = {options_.nodes[node].site, options_.nodes[node].address, 1, ""};
   auto stub = fairlead::v1::RecordService::NewStub(channels_[node]);
   for (int attempt = 1;; ++attempt) {
     grpc::ClientContext context;
+    Prepare(call, /*writes=*/false, &context);
     std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
     std::unique_ptr<grpc::ClientReader<fairlead::v1::WatchRecordsResponse>> reader = stub->WatchRecords(&context, request);
     fairlead::v1::WatchRecordsResponse event;

@@ -3,7 +3,7 @@
 // Every call has a deadline. Calls that may be repeated safely (retry.h) are repeated with backoff until the deadline; a write gets one
 // request id for all its attempts, so that it has one effect at any site. A call goes to another site only when failover is on. The
 // client presents the consistency token of its newest reply with every call: calls made one after the other read their own writes,
-// whichever node answers.
+// whichever node answers. A call that writes says how durable its answer shall be.
 //
 // Thread safety: all methods may be called from any thread. Ownership: owns its channels.
 
@@ -17,6 +17,7 @@
 #include <absl/time/time.h>
 #include <google/protobuf/message.h>
 #include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
 
 #include <functional>
 #include <memory>
@@ -47,6 +48,7 @@ struct ClientOptions {
   bool failover = false;                              // ask the other nodes, in order, when that one does not answer
   absl::Duration timeout = absl::Seconds(30);         // of a call with its retries
   absl::Duration attempt_timeout = absl::Seconds(5);  // of one attempt, where another node can be asked instead
+  std::string durability;  // of calls that write: `local`, or `replicated:2` to be answered once 2 other sites hold it; empty is `local`
   RetryOptions retry;
 };
 
@@ -62,6 +64,7 @@ struct Answer {
   std::string site;
   std::string address;
   int attempts = 0;
+  std::string durability;  // what the node said of it: `replicated:2 eame,hq`; empty for `local`
 };
 
 // Lets gRPC negotiate TLS 1.3 only: it has no public setting for the lowest version, but with ECDSA certificates this one RSA suite leaves
@@ -107,8 +110,10 @@ class Client {
   static const google::protobuf::MethodDescriptor& Method(const std::string& full_name);
   // The nodes to ask, in order.
   absl::StatusOr<std::vector<size_t>> Route(const CallOptions& call) const;
-  absl::Status Attempt(size_t node, const std::string& path, const google::protobuf::Message& request, google::protobuf::Message* response,
-                       absl::Time deadline, const CallOptions& call);
+  // Presents the token and the wish for durability.
+  void Prepare(const CallOptions& call, bool writes, grpc::ClientContext* context) const;
+  absl::Status Attempt(size_t node, const google::protobuf::MethodDescriptor& method, const google::protobuf::Message& request,
+                       google::protobuf::Message* response, absl::Time deadline, const CallOptions& call, std::string* durability);
   double Jitter();
 
   const ClientOptions options_;

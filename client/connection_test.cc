@@ -228,6 +228,49 @@ TEST_F(ConnectionTest, WatchResumesAfterTheLastEvent) {
   EXPECT_EQ(watches[2].resume_token(), "t2");
 }
 
+TEST_F(ConnectionTest, AWatchPresentsTheNewestToken) {
+  const auto client = MakeClient();
+  ASSERT_TRUE(client->Call<Port>(kGetPort, Get("ports/JPYOK")).ok());
+  fairlead::v1::WatchRecordsResponse event;
+  event.set_collection("ports");
+  apac_.feed = {{event}};
+  ASSERT_TRUE(client
+                  ->Watch(
+                      {}, [](const auto&) { return false; }, [](const absl::Status&) {}, {})
+                  .ok());
+  EXPECT_THAT(apac_.tokens(), ElementsAre("", "apac:1"));
+}
+
+TEST_F(ConnectionTest, OnlyCallsThatWriteAskForDurabilityAndSayWhoHoldsIt) {
+  options_.durability = "replicated:1";
+  const auto client = MakeClient();
+  Answer answer;
+  ASSERT_TRUE(client->Call<Port>(kGetPort, Get("ports/JPYOK"), {}, &answer).ok());
+  EXPECT_EQ(answer.durability, "");
+  fairlead::v1::CreatePortRequest create;
+  create.set_port_id("JPTYO");
+  create.mutable_port()->set_display_name("Tokyo");
+  ASSERT_TRUE(client->Call<Port>(kCreatePort, create, {}, &answer).ok());
+  EXPECT_EQ(answer.durability, "replicated:1 eame");
+  EXPECT_THAT(apac_.durabilities(), ElementsAre("", "replicated:1"));
+}
+
+TEST_F(ConnectionTest, AReplicationTimeoutIsWaitedForAgainAtItsNodeWithOneRequestId) {
+  options_.failover = true;
+  options_.durability = "replicated:1";
+  apac_.FailNext({ToGrpc(Error(Reason::kReplicationTimeout, "held by none"))});
+  fairlead::v1::CreatePortRequest create;
+  create.set_port_id("JPTYO");
+  create.mutable_port()->set_display_name("Tokyo");
+  Answer answer;
+  ASSERT_TRUE(MakeClient()->Call<Port>(kCreatePort, create, {}, &answer).ok());
+  EXPECT_EQ(answer.site, "apac");
+  EXPECT_EQ(answer.attempts, 2);
+  EXPECT_EQ(hq_.calls(), 0);
+  ASSERT_EQ(apac_.request_ids().size(), 2u);
+  EXPECT_EQ(apac_.request_ids()[0], apac_.request_ids()[1]);
+}
+
 TEST_F(ConnectionTest, OptionsAreChecked) {
   EXPECT_FALSE(Client::Validate({}).ok());
   options_.site = "csa";

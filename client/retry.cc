@@ -28,6 +28,8 @@ NextStep StepAfter(const absl::Status& status, bool idempotent, bool has_other_n
     case absl::StatusCode::kResourceExhausted:
       return reason == ReasonName(Reason::kOverloaded) ? NextStep::kSameNode : NextStep::kStop;
     case absl::StatusCode::kDeadlineExceeded:
+      // It is written there: asked again, that node waits on, and another one might write it a second time.
+      if (reason == ReasonName(Reason::kReplicationTimeout)) return has_other_node ? NextStep::kSameNode : NextStep::kStop;
       return has_other_node ? NextStep::kOtherNode : NextStep::kStop;
     default:
       return NextStep::kStop;

@@ -46,6 +46,9 @@ TEST(RetryTest, WhatPassesIsRetriedAndWhatLastsIsNot) {
   EXPECT_EQ(StepAfter(Error(Reason::kStorageFull, ""), true, true), NextStep::kStop);
   EXPECT_EQ(StepAfter(absl::DeadlineExceededError(""), true, true), NextStep::kOtherNode);
   EXPECT_EQ(StepAfter(absl::DeadlineExceededError(""), true, false), NextStep::kStop);
+  // It is written at that node: it waits there again, and only there.
+  EXPECT_EQ(StepAfter(Error(Reason::kReplicationTimeout, ""), true, true), NextStep::kSameNode);
+  EXPECT_EQ(StepAfter(Error(Reason::kReplicationTimeout, ""), true, false), NextStep::kStop);
   EXPECT_EQ(StepAfter(absl::OkStatus(), true, true), NextStep::kStop);
 }
 

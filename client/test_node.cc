@@ -136,6 +136,9 @@ class TestNode::Records final : public RecordService::Service {
     {
       std::lock_guard lock(node_.mutex_);
       node_.watches_.push_back(*request);
+      const auto token = context->client_metadata().find("fairlead-token");
+      node_.tokens_.emplace_back(token == context->client_metadata().end() ? std::string()
+                                                                           : std::string(token->second.data(), token->second.size()));
       if (!node_.feed.empty()) {
         events = node_.feed.front();
         node_.feed.pop_front();
@@ -146,6 +149,38 @@ class TestNode::Records final : public RecordService::Service {
     if (!last) return {grpc::StatusCode::UNAVAILABLE, "the link broke"};
     std::unique_lock lock(node_.mutex_);
     while (!node_.ending_ && !context->IsCancelled()) node_.ended_.wait_for(lock, std::chrono::milliseconds(5));
+    return grpc::Status::OK;
+  }
+  grpc::Status ListConflicts(grpc::ServerContext* context, const ListConflictsRequest* request, ListConflictsResponse* response) override {
+    if (grpc::Status status = node_.Enter(context); !status.ok()) return status;
+    std::lock_guard lock(node_.mutex_);
+    node_.conflict_lists_.push_back(*request);
+    response->set_next_page_token(Page(*request, node_.conflicts, [&](const Conflict& conflict) {
+      *response->add_conflicts() = conflict;
+      return true;
+    }));
+    return grpc::Status::OK;
+  }
+  grpc::Status GetConflict(grpc::ServerContext* context, const GetConflictRequest* request, Conflict* response) override {
+    if (grpc::Status status = node_.Enter(context); !status.ok()) return status;
+    std::lock_guard lock(node_.mutex_);
+    const auto it = node_.conflicts.find(request->name());
+    if (it == node_.conflicts.end()) return NotFound(request->name());
+    *response = it->second;
+    return grpc::Status::OK;
+  }
+  grpc::Status ResolveConflict(grpc::ServerContext* context, const ResolveConflictRequest* request,
+                               ResolveConflictResponse* response) override {
+    if (grpc::Status status = node_.Enter(context, request->request_id()); !status.ok()) return status;
+    std::lock_guard lock(node_.mutex_);
+    node_.resolutions_.push_back(*request);
+    const auto it = node_.conflicts.find(request->name());
+    if (it == node_.conflicts.end() || it->second.etag() != request->etag()) return Stale();
+    Port port;
+    port.set_name(it->second.record());
+    port.set_display_name("settled");
+    response->mutable_record()->PackFrom(port);
+    node_.conflicts.erase(it);
     return grpc::Status::OK;
   }
   grpc::Status ListRevisions(grpc::ServerContext* context, const ListRevisionsRequest* request, ListRevisionsResponse* response) override {
@@ -240,6 +275,18 @@ std::map<std::string, Engagement> TestNode::engagements() const {
   std::lock_guard lock(mutex_);
   return engagements_;
 }
+std::vector<ListConflictsRequest> TestNode::conflict_lists() const {
+  std::lock_guard lock(mutex_);
+  return conflict_lists_;
+}
+std::vector<ResolveConflictRequest> TestNode::resolutions() const {
+  std::lock_guard lock(mutex_);
+  return resolutions_;
+}
+std::vector<std::string> TestNode::durabilities() const {
+  std::lock_guard lock(mutex_);
+  return durabilities_;
+}
 std::vector<WatchRecordsRequest> TestNode::watches() const {
   std::lock_guard lock(mutex_);
   return watches_;
@@ -260,6 +307,10 @@ grpc::Status TestNode::Enter(grpc::ServerContext* context, const std::string& re
   const auto token = context->client_metadata().find("fairlead-token");
   tokens_.emplace_back(token == context->client_metadata().end() ? std::string() : std::string(token->second.data(), token->second.size()));
   request_ids_.push_back(request_id);
+  const auto wish = context->client_metadata().find("fairlead-durability");
+  durabilities_.emplace_back(wish == context->client_metadata().end() ? std::string()
+                                                                      : std::string(wish->second.data(), wish->second.size()));
+  if (!durabilities_.back().empty()) context->AddTrailingMetadata("fairlead-durability", durabilities_.back() + " eame");
   context->AddTrailingMetadata("fairlead-token", site_ + ":" + std::to_string(calls_));
   if (failures_.empty()) return grpc::Status::OK;
   grpc::Status failure = failures_.front();

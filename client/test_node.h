@@ -53,6 +53,12 @@ class TestNode final : public fairlead::v1::ReferenceService::Service {
   // Each stream of the feed gives one of these lists and then ends with UNAVAILABLE; after the last it stays open.
   std::deque<std::vector<fairlead::v1::WatchRecordsResponse>> feed;
   std::vector<fairlead::v1::WatchRecordsRequest> watches() const;
+  // By name; a resolution takes its conflict away. Set before the first call.
+  std::map<std::string, fairlead::v1::Conflict> conflicts;
+  std::vector<fairlead::v1::ListConflictsRequest> conflict_lists() const;
+  std::vector<fairlead::v1::ResolveConflictRequest> resolutions() const;
+  // The durability that calls asked for, in order; a call that asked for any is told that eame holds it.
+  std::vector<std::string> durabilities() const;
 
   grpc::Status GetPort(grpc::ServerContext*, const fairlead::v1::GetPortRequest*, fairlead::v1::Port*) override;
   grpc::Status ListPorts(grpc::ServerContext*, const fairlead::v1::ListPortsRequest*, fairlead::v1::ListPortsResponse*) override;
@@ -93,6 +99,9 @@ class TestNode final : public fairlead::v1::ReferenceService::Service {
   std::map<std::string, fairlead::v1::Country> countries_;
   std::map<std::string, fairlead::v1::Engagement> engagements_;
   std::vector<fairlead::v1::WatchRecordsRequest> watches_;
+  std::vector<fairlead::v1::ListConflictsRequest> conflict_lists_;
+  std::vector<fairlead::v1::ResolveConflictRequest> resolutions_;
+  std::vector<std::string> durabilities_;
   std::unique_ptr<Engagements> engagement_service_;
   std::unique_ptr<Records> record_service_;
   std::unique_ptr<Nodes> node_service_;

@@ -25,9 +25,11 @@
 #include "server/records/record_type.h"
 #include "server/replication/grpc_link.h"
 #include "server/rpc/backup_methods.h"
+#include "server/rpc/conflict_methods.h"
 #include "server/rpc/consistency.h"
 #include "server/rpc/credentials.h"
 #include "server/rpc/dispatcher.h"
+#include "server/rpc/durability.h"
 #include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
 #include "server/rpc/policy.h"
@@ -188,8 +190,11 @@ int Serve(const NodeConfig& config) {
                               .unary_in_flight_max = config.limits.in_flight_max,
                               .streams_max = config.limits.streams_max,
                               .on_finish = [&metrics](const rpc::CallSummary& summary) { metrics.CallFinished(summary); }});
-  rpc::StandardMethods standard_methods(&node, &sealer);
+  rpc::Durability durability(&node);
+  rpc::StandardMethods standard_methods(&node, &sealer, &durability);
   standard_methods.Register(&dispatcher);
+  rpc::ConflictMethods conflict_methods(&node, &sealer, &standard_methods.writes());
+  conflict_methods.Register(&dispatcher);
   auto record_service = std::make_unique<rpc::RecordService>(&node, &sealer);
   record_service->Register(&dispatcher);
   auto certificate_expiry = [files, network = config.network, at_start = certificate->not_after] {
@@ -235,6 +240,7 @@ int Serve(const NodeConfig& config) {
 
   spdlog::info("draining");
   replicator.Stop();
+  durability.Close();
   (*server)->Shutdown(absl::Seconds(config.limits.drain_seconds));
   backup_methods.Stop();
   metrics.Stop();

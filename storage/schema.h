@@ -69,6 +69,7 @@ inline constexpr std::string_view kMetaSite = "site";                         //
 inline constexpr std::string_view kMetaJournalInstance = "journal_instance";  // 16 random bytes
 inline constexpr std::string_view kMetaHlc = "hlc";                           // u64, the latest time written or applied
 inline constexpr std::string_view kMetaLicence = "licence";                   // origin:bytes id:bytes next:bytes (server/node/licence.h)
+inline constexpr std::string_view kMetaDerived = "derived";                   // u32 version of what derived, indexes and aggregates hold
 inline constexpr std::string_view kMetaWantedPrefix = "wanted/";          // + log:u32 seq:u64 of an entry whose payload is due here; empty
 inline constexpr std::string_view kMetaQuarantinePrefix = "quarantine/";  // + log:u32: why no more of the log is taken
 inline constexpr std::string_view kMetaDigestPrefix = "digest/";          // + audience class: records:u64, then 2,048 bytes of LtHash

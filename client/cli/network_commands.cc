@@ -286,13 +286,14 @@ absl::Status RunWatch(Session& session, const WatchArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   fairlead::v1::WatchRecordsRequest request;
   for (const std::string& collection : arguments.collections) request.add_collections(collection);
+  request.set_parent(arguments.record);
   request.set_snapshot(arguments.snapshot);
   request.set_resume_token(arguments.resume);
   client::CallOptions call;
   call.stop = session.environment().stop;
   std::string resume = arguments.resume;
   int64_t seen = 0;
-  client::Answer answer{session.client().options().site, "", 1};
+  client::Answer answer{session.client().options().site, "", 1, ""};
   for (const client::NodeAddress& node : session.client().options().nodes) {
     if (node.site == answer.site) answer.address = node.address;
   }

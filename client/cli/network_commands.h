@@ -24,6 +24,7 @@ absl::Status RunOpaque(Session& session, int64_t limit);
 
 struct WatchArguments {
   std::vector<std::string> collections;
+  std::string record;  // only this one and those beneath it; empty: all
   bool snapshot = false;
   std::string resume;
   int64_t count = 0;  // end after so many records; 0: never

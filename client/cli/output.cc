@@ -40,13 +40,6 @@ std::string Cut(const std::string& text, size_t width) {
   return text.substr(0, at) + kEllipsis;
 }
 
-std::string Printable(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  return text;
-}
-
 std::string DateText(const google::type::Date& date) {
   if (date.month() == 0) return fmt::format("{:04}", date.year());
   if (date.day() == 0) return fmt::format("{:04}-{:02}", date.year(), date.month());
@@ -97,6 +90,13 @@ std::string ValueText(const Message& message, const FieldDescriptor& field, int 
 }
 
 }  // namespace
+
+std::string Printable(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return text;
+}
 
 const char kExitCodesHelp[] =
     "Exit codes: 0 done; 1 internal error; 2 wrong usage or configuration; 3 invalid argument or refused rows; 4 not found;\n"

@@ -52,6 +52,9 @@ struct Table {
   void Print(std::ostream& out, int width) const;
 };
 
+// With spaces for control characters.
+std::string Printable(std::string text);
+
 // One field as a cell: enums short, references without their collection, lists with commas. Empty for what is unset.
 std::string CellText(const google::protobuf::Message& message, const google::protobuf::FieldDescriptor& field);
 // Records as a table of the resource's columns.

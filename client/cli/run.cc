@@ -13,6 +13,7 @@
 #include "client/cli/backup_commands.h"
 #include "client/cli/comments.h"
 #include "client/cli/completion.h"
+#include "client/cli/conflict_commands.h"
 #include "client/cli/evidence_commands.h"
 #include "client/cli/flags.h"
 #include "client/cli/import_commands.h"
@@ -88,6 +89,7 @@ class CommandLine {
     app_.fallthrough();
     AddGlobals();
     for (const Resource& resource : Resources()) AddResource(resource);
+    AddConflicts();
     AddNetwork();
     AddLog();
     AddVerify();
@@ -142,6 +144,11 @@ class CommandLine {
         ->type_name("SITE");
     app_.add_option("--address", globals_.address, "Where that node is, instead of the configured address.")->type_name("HOST:PORT");
     app_.add_option("--timeout", globals_.timeout, "How long a call may take with its retries, such as 30s.")->type_name("DURATION");
+    CLI::Option* durability =
+        app_.add_option("--durability", globals_.durability,
+                        "When a write is answered: local, once it is on the node's disk, or replicated:K, once K other sites hold it too.")
+            ->type_name("local|replicated:K");
+    choices_[durability] = {"local", "replicated:1", "replicated:2", "replicated:3"};
     app_.add_flag("--failover", globals_.failover, "Ask the other sites when that one does not answer.");
     app_.add_flag("--json", globals_.json, "Print one JSON document (watch: one a line); errors as JSON on stderr.");
     app_.add_flag("-q,--quiet", globals_.quiet, "Do not say which node answered.");
@@ -251,6 +258,52 @@ class CommandLine {
     AddImportFlags(command, arguments);
   }
 
+  void AddConflicts() {
+    CLI::App* conflicts =
+        AddCommand(&app_, "conflicts", "Fields that hold more than one value, and amendments that a lock has kept out.", nullptr);
+    conflicts->require_subcommand(1);
+    CLI::App* list = AddCommand(conflicts, "list", "Lists them, by collection and name.",
+                                [this](Session& s) { return RunConflictList(s, conflict_list_); });
+    list->add_option("RECORD", conflict_list_.record, "Only those of this record, such as countries/JP.")->type_name("");
+    CLI::Option* collection =
+        list->add_option("--collection", conflict_list_.collection, "Only those of this collection.")->type_name("NAME");
+    for (const Resource& resource : Resources()) choices_[collection].push_back(resource.collection);
+    list->add_option("--written-at", conflict_list_.written_at, "Only those in which this site wrote one of the values.")
+        ->type_name("SITE");
+    list->add_flag("--show-withdrawn", conflict_list_.show_withdrawn, "Those of withdrawn records too.");
+    conflict_list_.limit = kLimitDefault;
+    list->add_option("--limit", conflict_list_.limit, fmt::format("At most so many; {} by default, 0 for all.", kLimitDefault))
+        ->type_name("NUMBER")
+        ->check(CLI::NonNegativeNumber);
+    list->add_option("--page-token", conflict_list_.page_token, "Continue there; everything else as before.")->type_name("TOKEN");
+
+    CLI::App* show = AddCommand(conflicts, "show", "Shows one: every value, who wrote it, where, when, and what they had read.",
+                                [this](Session& s) { return RunConflictShow(s, conflict_); });
+    show->add_option("NAME", conflict_.name, "The conflict, such as countries/JP/conflicts/display_name.")->required()->type_name("");
+
+    CLI::App* resolve = AddCommand(conflicts, "resolve", "Settles one. Refused when it has changed since it was read.",
+                                   [this](Session& s) { return RunConflictResolve(s, conflict_); });
+    resolve->add_option("NAME", conflict_.name, "The conflict, such as countries/JP/conflicts/display_name.")->required()->type_name("");
+    resolve
+        ->add_option("--keep", conflict_.keep, "The value with this id, or this beginning of an id; of a set, each amendment to take in.")
+        ->type_name("ID")
+        ->expected(1)
+        ->take_all();
+    resolve->add_flag("--keep-shown", conflict_.keep_shown, "What the record shows; amendments are dropped.");
+    resolve->add_flag("--accept", conflict_.accept, "The amendment; of a set, all of them.");
+    resolve->add_option("--value", conflict_.values, "A new value, typed as for update. Of a set, once for each element.")
+        ->type_name("VALUE")
+        ->expected(1)
+        ->take_all();
+    resolve->add_flag("--clear", conflict_.clear, "No value.");
+    resolve->add_option("--etag", conflict_.etag, "Refuse unless the conflict is still at this etag; read just before otherwise.")
+        ->type_name("ETAG");
+    resolve
+        ->add_option("--request-id", conflict_.request_id,
+                     "A UUID version 7: the same call with the same id has one effect. A new one by default.")
+        ->type_name("UUID");
+  }
+
   void AddNetwork() {
     AddCommand(&app_, "overview", "The figures of the whole network, as the node knows them.", RunOverview);
     CLI::App* status =
@@ -267,6 +320,7 @@ class CommandLine {
     CLI::App* watch =
         AddCommand(&app_, "watch", "Follows the records that change at the node.", [this](Session& s) { return RunWatch(s, watch_); });
     watch->add_option("COLLECTION", watch_.collections, "Only these, such as ports; all by default.")->type_name("");
+    watch->add_option("--record", watch_.record, "Only this record and those beneath it, such as engagements/E.")->type_name("NAME");
     watch->add_flag("--snapshot", watch_.snapshot, "Send every record first.");
     watch->add_option("--resume", watch_.resume, "Continue after this token.")->type_name("TOKEN");
     watch->add_option("--count", watch_.count, "End after so many records.")->type_name("NUMBER")->check(CLI::PositiveNumber);
@@ -389,6 +443,8 @@ class CommandLine {
   VerifyArguments verify_;
   std::string backup_;
   std::string request_id_;
+  ConflictListArguments conflict_list_;
+  ConflictArguments conflict_;
   bool all_sites_ = false;
   int64_t opaque_limit_ = kLimitDefault;
   std::string shell_;

@@ -22,6 +22,14 @@ absl::Status Session::Open() {
     if (!timeout.ok()) return UsageError("--timeout: " + std::string(timeout.status().message()));
     options.timeout = *timeout;
   }
+  if (!flags_.durability.empty()) {
+    constexpr std::string_view kReplicated = "replicated:";
+    const std::string_view typed = flags_.durability;
+    const bool replicated = typed.starts_with(kReplicated) && typed.size() > kReplicated.size() && typed[kReplicated.size()] != '0' &&
+                            typed.find_first_not_of("0123456789", kReplicated.size()) == std::string_view::npos;
+    if (typed != "local" && !replicated) return UsageError("--durability: local, or replicated:K with K from 1");
+    options.durability = flags_.durability;
+  }
   if (!flags_.address.empty()) {
     const auto node =
         std::find_if(options.nodes.begin(), options.nodes.end(), [&](const client::NodeAddress& n) { return n.site == options.site; });
@@ -45,6 +53,7 @@ absl::Status Session::Call(const google::protobuf::MethodDescriptor& method, con
   client::Answer answer;
   absl::Status status = client_->Call(method, request, response, call, &answer);
   if (answer.attempts > 0) NoteNode(answer);
+  if (!answer.durability.empty() && !flags_.json && !flags_.quiet) err() << fmt::format("durable: {}\n", answer.durability);
   return status;
 }
 

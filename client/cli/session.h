@@ -37,6 +37,7 @@ struct GlobalFlags {
   std::string site;
   std::string address;
   std::string timeout;
+  std::string durability;
   bool failover = false;
   bool json = false;
   bool quiet = false;

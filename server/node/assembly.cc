@@ -6,6 +6,7 @@
 
 #include "api/bytes.h"
 #include "api/errors.h"
+#include "server/node/conflicts.h"
 #include "server/node/derived.h"
 #include "server/node/log_book.h"
 
@@ -264,6 +265,11 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
       continue;
     }
     if (!state) return Error(Reason::kRecordNotFound, fmt::format("there is no {}", expectation.record), {{"name", expectation.record}});
+    if (expectation.field != 0) {
+      if (FieldEtagOf(*state, expectation.field) == expectation.etag) continue;
+      return Error(Reason::kEtagMismatch, fmt::format("the conflict in {} has changed since it was read", expectation.record),
+                   {{"name", expectation.record}});
+    }
     std::string etag = (*record)->changed ? EtagOf(*state) : EtagOfBytes((*record)->stored);
     if (etag != expectation.etag) {
       return Error(Reason::kEtagMismatch, fmt::format("{} has changed since it was read", expectation.record),
@@ -288,6 +294,11 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
   }
   auto audience = AudienceOf(*states);
   if (!audience.ok()) return audience.status();
+  const size_t replicas_max = ReplicaSites(options_.roster, *audience, committer_.site_).size();
+  if (request.replicas > 0 && static_cast<size_t>(request.replicas) > replicas_max) {
+    return FieldError(Reason::kFieldInvalid, kDurabilityField,
+                      fmt::format("asks for {} other sites; the entry is for {}", request.replicas, replicas_max));
+  }
   header.deps = committed_.applied;
   header.deps.Set(header.log, Seq(0));
   header.audience = *std::move(audience);

@@ -1,13 +1,20 @@
 #include "server/node/derived.h"
 
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
 #include "api/bytes.h"
+#include "api/errors.h"
+#include "server/node/conflicts.h"
 #include "server/node/materialise.h"
+#include "storage/schema.h"
 
 namespace fairlead::node {
 namespace {
 
 constexpr const char* kWithdrawn = "withdrawn";
-constexpr const char* kConflicts = "conflicts";
+
+constexpr size_t kRebuildBatchBytes = 4 << 20;
 
 // Index keys separate their parts by a zero byte.
 std::string WithoutZeros(std::string text) {
@@ -18,7 +25,40 @@ std::string WithoutZeros(std::string text) {
 uint64_t ZigZag(int64_t v) { return (static_cast<uint64_t>(v) << 1) ^ static_cast<uint64_t>(v >> 63); }
 int64_t UnZigZag(uint64_t v) { return static_cast<int64_t>(v >> 1) ^ -static_cast<int64_t>(v & 1); }
 
+std::string SiteOf(const Roster& roster, Dot dot) {
+  const RosterLog* log = roster.FindLog(dot.log);
+  return log == nullptr ? "" : log->site_name;
+}
+
+void IndexConflict(const records::RecordType& type, const Roster& roster, const std::string& name, uint32_t field, const FieldView& view,
+                   Derived* derived) {
+  const auto* descriptor = type.prototype->GetDescriptor()->FindFieldByNumber(static_cast<int>(field));
+  const std::string conflict = ConflictName(name, descriptor->name());
+  derived->index_keys.insert(IndexKey(kConflictsByCollection, type.collection(), "", conflict));
+  for (const auto* ids : {&view.live, &view.pending, &view.pending_removals}) {
+    for (const auto& [id, value] : *ids) {
+      derived->index_keys.insert(IndexKey(kConflictsBySite, SiteOf(roster, value->dot), type.collection(), conflict));
+    }
+  }
+}
+
+// Deletes every key of the family.
+absl::Status Empty(storage::Cf cf, storage::Store* store) {
+  auto it = store->Iterate(cf, {}, {});
+  auto batch = store->NewBatch();
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    batch->Delete(cf, it->key());
+    if (batch->bytes() < kRebuildBatchBytes) continue;
+    if (absl::Status status = store->Write(batch.get(), storage::Sync::kNo); !status.ok()) return status;
+    batch->Clear();
+  }
+  if (!it->status().ok()) return it->status();
+  return store->Write(batch.get(), storage::Sync::kNo);
+}
+
 }  // namespace
+
+std::string ConflictName(std::string_view record, std::string_view field) { return fmt::format("{}/conflicts/{}", record, field); }
 
 std::string IndexPrefix(uint16_t index, std::string_view value) {
   std::string key;
@@ -45,15 +85,15 @@ Derived DeriveFrom(const records::RecordType& type, const Roster& roster, const 
       derived.index_keys.insert(IndexKey(index.number, WithoutZeros(value), sort, name));
     }
   }
+  const std::map<uint32_t, FieldView> conflicts = ConflictsOf(type, state);
+  for (const auto& [field, view] : conflicts) IndexConflict(type, roster, name, field, view, &derived);
   const auto* descriptor = record->GetDescriptor();
   const auto* reflection = record->GetReflection();
   if (reflection->GetBool(*record, descriptor->FindFieldByName(kWithdrawn))) return derived;
 
-  const RosterLog* log = roster.FindLog(SpanOf(state).first.log);
-  std::string site = log == nullptr ? "" : log->site_name;
+  const std::string site = SiteOf(roster, SpanOf(state).first);
   derived.figures[std::string(kRecordsFigure) + site] += 1;
-  int conflicts = reflection->FieldSize(*record, descriptor->FindFieldByName(kConflicts));
-  if (conflicts > 0) derived.figures[std::string(kConflictsFigure) + site] += conflicts;
+  if (!conflicts.empty()) derived.figures[std::string(kConflictsFigure) + site] += static_cast<int64_t>(conflicts.size());
   if (type.contribute) {
     for (const records::Contribution& c : type.contribute(*record)) derived.figures[c.key] += c.amount;
   }
@@ -82,6 +122,57 @@ absl::StatusOr<Derived> DecodeDerived(std::string_view bytes) {
   }
   if (!in.Done()) return absl::DataLossError("a record's derived entries are damaged");
   return derived;
+}
+
+absl::StatusOr<uint32_t> StoredDerivedVersion(const storage::Store& store) {
+  auto held = store.Get(storage::Cf::kMeta, storage::kMetaDerived);
+  if (!held.ok()) return held.status();
+  if (!held->has_value()) return 0;
+  Reader in(**held);
+  const uint32_t version = in.U32();
+  if (!in.Done()) return Error(Reason::kStoreDamaged, "the version of what is derived is damaged");
+  return version;
+}
+
+absl::Status RebuildDerived(const records::Registry& registry, const Roster& roster, storage::Store* store) {
+  using storage::Cf;
+  // Until the end there is no version: a run that is cut off begins again.
+  auto batch = store->NewBatch();
+  batch->Delete(Cf::kMeta, storage::kMetaDerived);
+  if (absl::Status status = store->Write(batch.get(), storage::Sync::kYes); !status.ok()) return status;
+  batch->Clear();
+  for (Cf cf : {Cf::kIndexes, Cf::kDerived, Cf::kAggregates}) {
+    if (absl::Status status = Empty(cf, store); !status.ok()) return status;
+  }
+
+  std::map<std::string, int64_t> figures;
+  size_t records = 0;
+  auto it = store->Iterate(Cf::kRecords, {}, {});
+  for (it->SeekToFirst(); it->Valid(); it->Next(), ++records) {
+    const std::string name(it->key());
+    const auto state = DecodeState(it->value());
+    if (!state.ok()) return Error(Reason::kStoreDamaged, fmt::format("the state of {} is damaged", name));
+    Derived derived;
+    if (const records::RecordType* type = registry.FindByNumber(state->type)) derived = DeriveFrom(*type, roster, name, *state);
+    for (const std::string& key : derived.index_keys) batch->Put(Cf::kIndexes, key, {});
+    for (const auto& [key, amount] : derived.figures) figures[key] += amount;
+    batch->Put(Cf::kDerived, name, EncodeDerived(derived));
+    if (batch->bytes() < kRebuildBatchBytes) continue;
+    if (absl::Status status = store->Write(batch.get(), storage::Sync::kNo); !status.ok()) return status;
+    batch->Clear();
+  }
+  if (!it->status().ok()) return it->status();
+  if (records > 0) spdlog::info("indexes and figures of {} records are derived anew, as version {}", records, kDerivedVersion);
+  for (const auto& [key, value] : figures) {
+    if (value == 0) continue;
+    std::string bytes;
+    PutU64(&bytes, static_cast<uint64_t>(value));
+    batch->Put(Cf::kAggregates, key, bytes);
+  }
+  std::string version;
+  PutU32(&version, kDerivedVersion);
+  batch->Put(Cf::kMeta, storage::kMetaDerived, version);
+  return store->Write(batch.get(), storage::Sync::kYes);
 }
 
 }  // namespace fairlead::node

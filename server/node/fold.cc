@@ -356,10 +356,12 @@ std::map<uint32_t, FieldView> ViewOf(const RecordState& state) {
     FieldView view;
     view.kind = field.kind;
     for (const auto& [id, value] : field.values) {
-      if (!value.has_bytes || dead.contains(id)) continue;
+      if (dead.contains(id)) continue;
+      if (!value.adds && standing.Pending(field.kind, id, value)) view.pending_removals.emplace_back(id, &value);
+      if (!value.has_bytes) continue;
       (standing.Pending(field.kind, id, value) ? view.pending : view.live).emplace_back(id, &value);
     }
-    if (view.live.empty() && view.pending.empty()) continue;
+    if (view.live.empty() && view.pending.empty() && view.pending_removals.empty()) continue;
     auto shown_before = [&view](const auto& a, const auto& b) {
       if (view.kind == MergeKind::kState) {
         uint64_t rank_a = RankOf(a.second->bytes);
@@ -371,6 +373,7 @@ std::map<uint32_t, FieldView> ViewOf(const RecordState& state) {
     };
     std::sort(view.live.begin(), view.live.end(), shown_before);
     std::sort(view.pending.begin(), view.pending.end(), shown_before);
+    std::sort(view.pending_removals.begin(), view.pending_removals.end(), shown_before);
     views.emplace(number, std::move(view));
   }
   return views;

@@ -87,9 +87,11 @@ struct FieldView {
   MergeKind kind = MergeKind::kRegister;
   std::vector<std::pair<ValueId, const FieldValue*>> live;
   std::vector<std::pair<ValueId, const FieldValue*>> pending;
+  // Pending ops that add nothing: they ask that elements of a set be removed.
+  std::vector<std::pair<ValueId, const FieldValue*>> pending_removals;
 };
 
-// The fields of a record, by number; fields with neither live nor pending values are left out. Views point into `state`.
+// The fields of a record, by number; those with nothing live or pending are left out. Views point into `state`.
 std::map<uint32_t, FieldView> ViewOf(const RecordState& state);
 
 // Every value a lock seals: those of registers and sets that nothing has replaced (api/PROTOCOL.md, rule 10).

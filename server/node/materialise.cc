@@ -16,6 +16,7 @@
 #include "api/bytes.h"
 #include "fairlead/v1/common.pb.h"
 #include "fairlead/v1/options.pb.h"
+#include "server/node/conflicts.h"
 
 namespace fairlead::node {
 
@@ -142,25 +143,6 @@ void AddValue(const FieldDescriptor* field, const std::string& bytes, Message* m
   }
 }
 
-// Values whose bytes differ from those before, in the order of the views: live ones, then pending ones.
-std::vector<const FieldValue*> DistinctOthers(const FieldView& view) {
-  std::vector<const FieldValue*> others;
-  std::set<std::string_view> seen;
-  // Every live element of a set is shown; of the other kinds the first one is.
-  size_t shown = view.kind == MergeKind::kSet ? view.live.size() : std::min<size_t>(1, view.live.size());
-  for (size_t i = 0; i < shown; ++i) seen.insert(view.live[i].second->bytes);
-  for (size_t i = shown; i < view.live.size(); ++i) {
-    if (seen.insert(view.live[i].second->bytes).second) others.push_back(view.live[i].second);
-  }
-  for (const auto& [id, value] : view.pending) {
-    if (seen.insert(value->bytes).second) others.push_back(value);
-  }
-  return others;
-}
-
-// Whether people are asked to choose between values of this kind.
-bool HasConflicts(MergeKind kind) { return kind == MergeKind::kRegister || kind == MergeKind::kSet || kind == MergeKind::kState; }
-
 void ShowField(const FieldDescriptor* field, const FieldView& view, Message* message) {
   if (view.live.empty()) return;
   switch (view.kind) {
@@ -225,17 +207,19 @@ class FieldWriter {
     if (view == nullptr) return;
     live_ = view->live;
     pending_ = view->pending;
+    removals_ = view->pending_removals;
   }
 
   // One value in place of all that was read. Null, and no op, when it is already the only one.
   Op* WriteSingle(const std::string& bytes, bool is_default) {
     if (live_.empty() && pending_.empty() && is_default) return nullptr;
-    bool settled = pending_.empty() && !live_.empty();
+    bool settled = pending_.empty() && removals_.empty() && !live_.empty();
     for (const auto& [id, value] : live_) settled = settled && value->bytes == bytes;
     return settled ? nullptr : Append(bytes, Read());
   }
 
-  // Exactly `elements`: what is wanted and not live is added; what was read and is not wanted, and what was pending, is replaced.
+  // Exactly `elements`: what is wanted and not live is added; what was read and is not wanted, and what was pending, is replaced, whether
+  // it would add or remove.
   void WriteSet(const std::set<std::string>& elements) {
     struct Ids {
       std::vector<ValueId> live;
@@ -252,6 +236,9 @@ class FieldWriter {
       if (!wanted) replaces.insert(replaces.end(), ids.live.begin(), ids.live.end());
       if (adds || !replaces.empty()) Append(adds ? std::optional(element) : std::nullopt, std::move(replaces));
     }
+    std::vector<ValueId> removals;
+    for (const auto& [id, value] : removals_) removals.push_back(id);
+    if (!removals.empty()) Append(std::nullopt, std::move(removals));
   }
 
   // `bytes`, or nothing, in place of all that was read.
@@ -262,6 +249,7 @@ class FieldWriter {
     std::vector<ValueId> ids;
     for (const auto& [id, value] : live_) ids.push_back(id);
     for (const auto& [id, value] : pending_) ids.push_back(id);
+    for (const auto& [id, value] : removals_) ids.push_back(id);
     return ids;
   }
 
@@ -280,6 +268,7 @@ class FieldWriter {
   Mutation* mutation_;
   std::vector<std::pair<ValueId, const FieldValue*>> live_;
   std::vector<std::pair<ValueId, const FieldValue*>> pending_;
+  std::vector<std::pair<ValueId, const FieldValue*>> removals_;
 };
 
 // The elements of a set, each in the wire form of a single occurrence. The registry admits strings, messages and enums.
@@ -334,12 +323,12 @@ std::unique_ptr<Message> Materialise(const records::RecordType& type, const std:
     const FieldDescriptor* field = descriptor->FindFieldByNumber(static_cast<int>(number));
     if (field == nullptr || KindOf(field) != view.kind) continue;
     ShowField(field, view, message.get());
-    if (!HasConflicts(view.kind)) continue;
-    std::vector<const FieldValue*> others = DistinctOthers(view);
-    if (others.empty()) continue;
+  }
+  for (const auto& [number, view] : ConflictsOf(type, state)) {
+    const FieldDescriptor* field = descriptor->FindFieldByNumber(static_cast<int>(number));
     auto* conflict = static_cast<v1::FieldConflict*>(reflection->AddMessage(message.get(), conflicts));
     conflict->set_field(field->name());
-    for (const FieldValue* other : others) conflict->add_other_values(ValueJson(type, field, other->bytes));
+    for (const FieldValue* other : DistinctOthers(view)) conflict->add_other_values(ValueJson(type, field, other->bytes));
   }
   ShowDefaultMarking(message.get());
   reflection->SetString(message.get(), descriptor->FindFieldByNumber(kName), name);

@@ -22,8 +22,7 @@ namespace fairlead::node {
 inline constexpr std::string_view kNobody = "nobody";
 
 // The record as it is shown: winners of registers and states, unions of sets, maxima and intersections; name, etag, create_time,
-// update_time and conflicts computed. A field is in conflict when it holds values beside those shown: other live values of a register or
-// state with different bytes, most recent first, then the pending values of a register or set. A marking that was never set is OFFICIAL.
+// update_time and conflicts (conflicts.h) computed. A marking that was never set is OFFICIAL.
 std::unique_ptr<google::protobuf::Message> Materialise(const records::RecordType& type, const std::string& name, const RecordState& state);
 
 // One value of a field (the bytes of an op, api/entry.h) as JSON, as conflicts and revisions show it; one element of a set.
@@ -32,7 +31,7 @@ std::string ValueJson(const records::RecordType& type, const google::protobuf::F
 
 // The mutation that makes the fields `fields` of the record be as in `next`, by an author who had read `read` (null: there was none).
 // Replaces what the author had read, live and pending; fields that do not change give no op; no ops: nothing to write. A field in
-// conflict changes even when `next` holds the value that is shown: naming it settles it. A register that is cleared is written as the
+// conflict changes even when `next` holds what is shown: naming it settles it. A register that is cleared is written as the
 // empty value, so that a concurrent edit shows as a conflict. A state op carries its rank; a state that locks seals every live register
 // and set value. The author of a sealed record has seen its seals. Equal arguments give equal mutations, at every site.
 // REQUIRES: `fields` are fields of `next` with a merge kind; a state among them is a value of its enum.

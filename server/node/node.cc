@@ -9,6 +9,7 @@
 #include "api/errors.h"
 #include "server/node/commit_log.h"
 #include "server/node/committer.h"
+#include "server/node/derived.h"
 #include "server/node/licence.h"
 #include "server/node/log_book.h"
 #include "server/node/witness.h"
@@ -66,6 +67,12 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
   }
   absl::Status status = Claim(options, store.get());
   if (!status.ok()) return status;
+
+  auto derived = StoredDerivedVersion(*store);
+  if (!derived.ok()) return derived.status();
+  if (*derived != kDerivedVersion) {
+    if (status = RebuildDerived(*options.registry, options.roster, store.get()); !status.ok()) return status;
+  }
 
   std::unique_ptr<Node> node(new Node(std::move(options), std::move(store), site->id, log->id));
   storage::Store* s = node->store_.get();
@@ -137,13 +144,49 @@ void Node::StopCompletions() { committer_->StopCompletions(); }
 std::string Node::UnwritableReason() const { return committer_->UnwritableReason(); }
 
 void Node::Tick() {
-  witness_->CosignDue();
+  for (LogId log : witness_->CosignDue()) TellCosigned(log);
   if (licence_ != nullptr && licence_->Renew(Applied().Get(own_log_))) BeginSigning();
 }
 
 void Node::BeginSigning() {
   witness_->AllowOwn();
   if (absl::Status status = SignTail(); !status.ok()) spdlog::error("the log could not be signed: {}", std::string(status.message()));
+}
+
+void Node::TellCosigned(LogId log) {
+  absl::MutexLock lock(&listeners_mu_);
+  for (const auto& [id, listener] : cosignature_listeners_) listener(log);
+}
+
+std::map<SiteId, Seq> Node::Cosigned(LogId log) const { return witness_->Cosigned(log); }
+
+uint64_t Node::AddCosignatureListener(std::function<void(LogId)> listener) {
+  absl::MutexLock lock(&listeners_mu_);
+  const uint64_t id = next_listener_++;
+  cosignature_listeners_.emplace(id, std::move(listener));
+  return id;
+}
+
+void Node::RemoveCosignatureListener(uint64_t id) {
+  absl::MutexLock lock(&listeners_mu_);
+  cosignature_listeners_.erase(id);
+}
+
+absl::StatusOr<Audience> Node::AudienceOf(Dot dot) const {
+  if (dot.seq >= Applied().Get(dot.log)) return absl::NotFoundError("the entry is not applied here");
+  auto headers = LogBook(*store_).Headers(dot.log, dot.seq, dot.seq + 1);
+  if (!headers.ok()) return headers.status();
+  auto header = DecodeHeader(headers->front());
+  if (!header.ok()) return Error(Reason::kStoreDamaged, fmt::format("entry {} of log {} is damaged", dot.seq.value(), dot.log.value()));
+  return std::move(header->audience);
+}
+
+std::vector<SiteId> ReplicaSites(const Roster& roster, const Audience& audience, SiteId origin) {
+  std::vector<SiteId> sites;
+  for (const RosterCosigner& cosigner : roster.cosigners()) {
+    if (cosigner.site != origin && audience.Includes(cosigner.site)) sites.push_back(cosigner.site);
+  }
+  return sites;
 }
 
 absl::StatusOr<std::optional<RecordState>> Node::GetState(const storage::View& view, std::string_view record) const {
@@ -238,7 +281,11 @@ void Node::ApplyRemote(replication::RemoteBatch batch, std::function<void(replic
   committer_->ApplyRemote(std::move(batch), std::move(done));
 }
 
-absl::Status Node::TakeCosignature(LogId log, const std::string& note) { return witness_->TakeCosignature(log, note); }
+absl::Status Node::TakeCosignature(LogId log, const std::string& note) {
+  absl::Status status = witness_->TakeCosignature(log, note);
+  if (status.ok()) TellCosigned(log);
+  return status;
+}
 
 void Node::ReportFork(LogId log, const std::string& checkpoint_note, const std::string& how) {
   // Only the log's own signature on another history of what is held makes a log suspect: else any peer could stop any log.

@@ -8,8 +8,10 @@
 #ifndef FAIRLEAD_SERVER_NODE_NODE_H_
 #define FAIRLEAD_SERVER_NODE_NODE_H_
 
+#include <absl/base/thread_annotations.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
 #include <google/protobuf/message.h>
 
@@ -54,10 +56,14 @@ struct NodeOptions {
   std::function<std::string(size_t)> random_bytes = RandomBytes;
 };
 
-// What a record must still be when the write is committed.
+// What an error names when WriteRequest::replicas is more than can be.
+inline constexpr char kDurabilityField[] = "fairlead-durability";
+
+// What a record, or one field of it, must still be when the write is committed.
 struct Expectation {
   std::string record;
-  std::string etag;  // empty: the record must not exist
+  std::string etag;    // empty: the record must not exist
+  uint32_t field = 0;  // not 0: `etag` is this field's (FieldEtag), and the others may have changed
 };
 
 // One request that writes. Its mutations take effect together.
@@ -68,6 +74,7 @@ struct WriteRequest {
   std::string method;
   std::vector<Mutation> mutations;
   std::vector<Expectation> expectations;
+  int replicas = 0;  // refused when fewer sites than this, beside the own one, are in the entry's audience
 };
 
 struct WriteResult {
@@ -98,6 +105,9 @@ struct ClassDigestInfo {
   int64_t records = 0;
 };
 
+// The sites of `audience`, other than `origin`, that have a cosigner: those whose word REPLICATED can wait for.
+std::vector<SiteId> ReplicaSites(const Roster& roster, const Audience& audience, SiteId origin);
+
 class Committer;
 class CommitLog;
 class LicenceKeeper;
@@ -117,8 +127,8 @@ class Node : public replication::LogSource, public replication::EntrySink {
   ~Node() override;
 
   // --- Writing -----------------------------------------------------------------------------------------------------------------
-  // `done` is called once, from RunCompletions. Errors: ETAG_MISMATCH, RECORD_EXISTS, REQUEST_ID_REUSED, REQUEST_ID_EXPIRED, OVERLOADED,
-  // STORAGE_FULL, STORAGE_FAILED, NODE_READ_ONLY, SHUTTING_DOWN.
+  // `done` is called once, from RunCompletions. Errors: FIELD_INVALID, ETAG_MISMATCH, RECORD_EXISTS, REQUEST_ID_REUSED, REQUEST_ID_EXPIRED,
+  // OVERLOADED, STORAGE_FULL, STORAGE_FAILED, NODE_READ_ONLY, SHUTTING_DOWN.
   void Write(WriteRequest request, WriteCallback done);
   // Where an earlier call with this request id was committed; nullopt when it was not. REQUEST_ID_REUSED when the digests differ.
   absl::StatusOr<std::optional<Dot>> FindRequest(std::string_view actor, std::string_view request_id,
@@ -148,6 +158,13 @@ class Node : public replication::LogSource, public replication::EntrySink {
   // a running call to end.
   uint64_t AddJournalListener(std::function<void(Position)> listener);
   void RemoveJournalListener(uint64_t id);
+  // What each site says, by a cosignature that verified, it holds durably of the log: payloads due to it included.
+  std::map<SiteId, Seq> Cosigned(LogId log) const;
+  // Called after every change of what Cosigned says of the log, from any thread. RemoveCosignatureListener waits for a running call to end.
+  uint64_t AddCosignatureListener(std::function<void(LogId)> listener);
+  void RemoveCosignatureListener(uint64_t id);
+  // Whom the entry is for. NOT_FOUND when this node has not applied it.
+  absl::StatusOr<Audience> AudienceOf(Dot dot) const;
   // The figure `key` of the aggregates.
   int64_t Aggregate(std::string_view key) const;
   // Figures whose key starts with `prefix`, in key order.
@@ -161,6 +178,7 @@ class Node : public replication::LogSource, public replication::EntrySink {
   // How many checkpoints and cosignatures the store would not take since the start: they are signed or sent again.
   int64_t UnkeptStatements() const;
   const NodeOptions& options() const { return options_; }
+  LogId own_log() const { return own_log_; }
   const records::Registry& registry() const { return *options_.registry; }
 
   // --- replication::LogSource and EntrySink ------------------------------------------------------------------------------------
@@ -186,6 +204,8 @@ class Node : public replication::LogSource, public replication::EntrySink {
   void PeerHolds(const std::string& peer, Seq size) override;
 
  private:
+  void TellCosigned(LogId log);
+
   Node(NodeOptions options, std::unique_ptr<storage::Store> store, SiteId site, LogId own_log);
   // Signs this site's log as far as it goes, unless it is known to go further.
   absl::Status SignTail();
@@ -196,6 +216,9 @@ class Node : public replication::LogSource, public replication::EntrySink {
   const std::unique_ptr<storage::Store> store_;
   const SiteId site_;
   const LogId own_log_;
+  absl::Mutex listeners_mu_;
+  std::map<uint64_t, std::function<void(LogId)>> cosignature_listeners_ ABSL_GUARDED_BY(listeners_mu_);
+  uint64_t next_listener_ ABSL_GUARDED_BY(listeners_mu_) = 1;
   std::unique_ptr<Witness> witness_;
   std::unique_ptr<LicenceKeeper> licence_;  // null when options_.licence is
   std::unique_ptr<CommitLog> commit_log_;

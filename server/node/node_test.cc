@@ -3,12 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <random>
 
 #include "api/bytes.h"
 #include "api/errors.h"
 #include "api/merkle.h"
+#include "fairlead/v1/engagement.pb.h"
 #include "fairlead/v1/reference.pb.h"
+#include "server/node/conflicts.h"
 #include "server/node/derived.h"
 #include "server/node/lattice_hash.h"
 #include "server/node/materialise.h"
@@ -719,6 +722,264 @@ TEST_F(NodeTest, DerivedDataEqualsARecount) {
     auto figures = node->Aggregates("");
     EXPECT_EQ((std::map<std::string, int64_t>(figures.begin(), figures.end())), recount.figures);
   }
+}
+
+using Dump = std::map<std::string, std::string>;
+
+// Folded and derived families, by family and key.
+Dump FoldedOf(const storage::Store& store) {
+  Dump dump;
+  for (storage::Cf cf : {storage::Cf::kRecords, storage::Cf::kIndexes, storage::Cf::kDerived, storage::Cf::kAggregates}) {
+    auto it = store.Iterate(cf, {}, {});
+    for (it->SeekToFirst(); it->Valid(); it->Next()) {
+      dump[std::string(storage::kCfNames[static_cast<size_t>(cf)]) + "/" + std::string(it->key())] = std::string(it->value());
+    }
+  }
+  return dump;
+}
+
+class ConflictIndexTest : public NodeTest {
+ protected:
+  // Conflicts by the index, as "site collection name" and "collection name".
+  static std::set<std::string> Indexed(const storage::Store& store) {
+    std::set<std::string> keys;
+    for (uint16_t index : {kConflictsByCollection, kConflictsBySite}) {
+      std::string prefix;
+      PutU16(&prefix, index);
+      auto it = store.Iterate(storage::Cf::kIndexes, prefix, storage::PrefixEnd(prefix));
+      for (it->SeekToFirst(); it->Valid(); it->Next()) {
+        std::string key(it->key().substr(prefix.size()));
+        std::replace(key.begin(), key.end(), '\0', ' ');
+        keys.insert(key);
+      }
+    }
+    return keys;
+  }
+
+  // A mutation of an engagement by someone who has read what the node holds: an edit, a move, a close.
+  WriteRequest RandomEdit(Node& node, std::mt19937* random) {
+    const auto below = [random](uint32_t n) { return (*random)() % n; };
+    const records::RecordType& type = *records::TheRegistry().FindByMessage("Engagement");
+    const std::string name = "engagements/e" + std::to_string(below(3));
+    auto state = node.GetState(node.store(), name);
+    EXPECT_TRUE(state.ok());
+    v1::Engagement next;
+    if (state->has_value()) next = static_cast<const v1::Engagement&>(*Materialise(type, name, **state));
+    std::vector<std::string> fields;
+    switch (below(5)) {
+      case 0:
+        next.set_title("title " + std::to_string(below(4)));
+        fields = {"title"};
+        break;
+      case 1:
+        next.set_notes("notes " + std::to_string(below(4)));
+        fields = {"notes", "title"};
+        break;
+      case 2:
+        if (next.countries_size() > 0 && below(2) == 0) {
+          next.mutable_countries()->RemoveLast();
+        } else {
+          next.add_countries("countries/" + std::string(1, static_cast<char>('A' + below(5))) + "X");
+        }
+        fields = {"countries"};
+        break;
+      case 3:
+        next.set_state(static_cast<v1::EngagementState>(1 + below(9)));
+        fields = {"state"};
+        break;
+      default:
+        next.set_withdrawn(below(4) == 0);
+        fields = {"withdrawn"};
+    }
+    std::vector<const google::protobuf::FieldDescriptor*> descriptors;
+    for (const std::string& field : fields) descriptors.push_back(next.GetDescriptor()->FindFieldByName(field));
+    WriteRequest request;
+    request.actor = "officer/apac/watch";
+    request.request_id = RequestId();
+    request.method = "fairlead.v1.EngagementService/UpdateEngagement";
+    request.mutations = {MutationFor(type, name, state->has_value() ? &**state : nullptr, next, descriptors)};
+    request.expectations = {{name, state->has_value() ? EtagOf(**state) : ""}};
+    return request;
+  }
+};
+
+TEST_F(ConflictIndexTest, HoldsEachFieldInConflictUnderItsCollectionAndTheSitesThatWrote) {
+  Site apac = Open("apac");
+  Site eame = Open("eame");
+  Site hq = Open("hq");
+  ASSERT_TRUE(Name(*hq.node, "JP", "Japan").ok());
+  Sync(*hq.node, *apac.node);
+  Sync(*hq.node, *eame.node);
+  ASSERT_TRUE(Name(*apac.node, "JP", "of apac").ok());
+  ASSERT_TRUE(Name(*eame.node, "JP", "of eame").ok());
+  EXPECT_THAT(Indexed(*apac.store), IsEmpty());
+  Sync(*apac.node, *hq.node);
+  EXPECT_THAT(Indexed(*hq.store), IsEmpty());
+  Sync(*eame.node, *hq.node);
+  const std::string name = "countries/JP/conflicts/display_name";
+  EXPECT_THAT(Indexed(*hq.store), ElementsAre("apac countries " + name, "countries  " + name, "eame countries " + name));
+  EXPECT_EQ(hq.node->Aggregate(std::string(kConflictsFigure) + "hq"), 1);
+
+  ASSERT_TRUE(Name(*hq.node, "JP", "settled").ok());
+  EXPECT_THAT(Indexed(*hq.store), IsEmpty());
+  EXPECT_EQ(hq.node->Aggregate(std::string(kConflictsFigure) + "hq"), 0);
+}
+
+TEST_F(ConflictIndexTest, EveryCausalOrderGivesTheSameBytes) {
+  size_t conflicts_seen = 0;
+  for (uint32_t seed = 1; seed <= 12; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    Site apac = Open("apac");
+    Site eame = Open("eame");
+    Site hq = Open("hq");
+    const std::vector<Node*> nodes = {apac.node.get(), eame.node.get(), hq.node.get()};
+    for (int i = 0; i < 80; ++i) {
+      clock_.Advance(absl::Milliseconds(random() % 3));
+      Node& node = *nodes[random() % 3];
+      if (random() % 5 == 0) {
+        Node& from = *nodes[random() % 3];
+        if (&from != &node) Sync(from, node);
+        continue;
+      }
+      WriteRequest request = RandomEdit(node, &random);
+      if (request.mutations[0].ops.empty()) continue;
+      ASSERT_TRUE(Write(node, std::move(request)).ok());
+    }
+    Sync(*apac.node, *hq.node);
+    Sync(*eame.node, *hq.node);
+    const Dump expected = FoldedOf(*hq.store);
+    conflicts_seen += Indexed(*hq.store).size();
+
+    // All entries, one by one, in an order that keeps causes before effects.
+    const Site nobody = Open("apac");
+    std::map<LogId, std::deque<replication::VerifiedEntry>> logs;
+    for (replication::VerifiedEntry& entry : Missing(*hq.node, *nobody.node).entries) logs[entry.dot.log].push_back(std::move(entry));
+    for (int order = 0; order < 4; ++order) {
+      auto left = logs;
+      Site fresh = Open("apac");
+      for (size_t waiting = left.size(); waiting > 0;) {
+        auto log = std::next(left.begin(), static_cast<ptrdiff_t>(random() % left.size()));
+        if (log->second.empty() || !fresh.node->Applied().Covers(log->second.front().header.deps)) continue;
+        replication::RemoteBatch batch;
+        batch.peer = "hq";
+        batch.entries.push_back(log->second.front());
+        log->second.pop_front();
+        const replication::ApplyResult applied = Apply(*fresh.node, std::move(batch));
+        ASSERT_TRUE(applied.status.ok()) << applied.status;
+        if (log->second.empty()) --waiting;
+      }
+      ASSERT_EQ(fresh.node->Applied(), hq.node->Applied());
+      ASSERT_EQ(FoldedOf(*fresh.store), expected);
+      ASSERT_EQ(Digests(*fresh.node), Digests(*hq.node));
+    }
+
+    // And so does deriving all of it anew.
+    ASSERT_TRUE(RebuildDerived(records::TheRegistry(), roster_, hq.store).ok());
+    ASSERT_EQ(FoldedOf(*hq.store), expected);
+  }
+  EXPECT_GT(conflicts_seen, 50u);
+}
+
+TEST_F(ConflictIndexTest, AStoreOfAnotherVersionOrCutOffWhileDerivingIsDerivedAnew) {
+  Site apac = Open("apac");
+  Site hq = Open("hq");
+  ASSERT_TRUE(Name(*apac.node, "JP", "of apac").ok());
+  ASSERT_TRUE(Name(*hq.node, "JP", "of hq").ok());
+  ASSERT_TRUE(Name(*hq.node, "KR", "Korea").ok());
+  Sync(*apac.node, *hq.node);
+  const Dump expected = FoldedOf(*hq.store);
+  ASSERT_THAT(Indexed(*hq.store), SizeIs(3));
+  const auto figures = hq.node->Aggregates("");
+
+  // As an older program left it: no version, no index of conflicts, and a key that nothing accounts for.
+  auto batch = hq.store->NewBatch();
+  batch->Delete(storage::Cf::kMeta, storage::kMetaDerived);
+  std::string prefix;
+  PutU16(&prefix, kConflictsByCollection);
+  auto it = hq.store->Iterate(storage::Cf::kIndexes, prefix, {});
+  for (it->SeekToFirst(); it->Valid(); it->Next()) batch->Delete(storage::Cf::kIndexes, it->key());
+  batch->Put(storage::Cf::kIndexes, "orphan", "");
+  batch->Put(storage::Cf::kAggregates, "records/nowhere", std::string(8, '\1'));
+  ASSERT_TRUE(hq.store->Write(batch.get(), storage::Sync::kYes).ok());
+  it.reset();
+
+  // The first attempt is cut off before its end.
+  std::unique_ptr<storage::MemoryStore> cut = hq.store->Crash(0);
+  int writes = 0;
+  cut->set_write_fault([&writes](storage::Sync sync) {
+    return sync == storage::Sync::kYes && ++writes == 2 ? absl::UnavailableError("power") : absl::OkStatus();
+  });
+  ASSERT_FALSE(RebuildDerived(records::TheRegistry(), roster_, cut.get()).ok());
+  cut->set_write_fault(nullptr);
+  ASSERT_EQ(*StoredDerivedVersion(*cut), 0u);
+  auto reopened = Open("hq", cut->Crash(1));
+  ASSERT_TRUE(reopened.ok()) << reopened.status();
+  EXPECT_EQ(FoldedOf(*reopened->store), expected);
+  EXPECT_EQ(reopened->node->Aggregates(""), figures);
+  EXPECT_EQ(*StoredDerivedVersion(*reopened->store), kDerivedVersion);
+}
+
+TEST_F(NodeTest, AWriteThatDependsOnOneFieldIsNotHeldUpByAnother) {
+  Site apac = Open("apac");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  const uint32_t display_name = static_cast<uint32_t>(v1::Country::kDisplayNameFieldNumber);
+  const auto etag = [&] { return FieldEtagOf(**apac.node->GetState(apac.node->store(), "countries/JP"), display_name); };
+  WriteRequest stale = Naming(*apac.node, "JP", "stale", RequestId());
+  stale.expectations = {{"countries/JP", etag(), display_name}};
+  WriteRequest good = stale;
+  good.request_id = RequestId();
+
+  // Another field changes: the record's etag is another one, the field's is not.
+  v1::Country country = Country(*apac.node, "JP");
+  country.set_alpha3("JPN");
+  WriteRequest other = Naming(*apac.node, "JP", "Japan", RequestId());
+  auto state = apac.node->GetState(apac.node->store(), "countries/JP");
+  other.mutations = {MutationFor(*records::TheRegistry().FindByMessage("Country"), "countries/JP", &**state, country,
+                                 {country.GetDescriptor()->FindFieldByName("alpha3")})};
+  ASSERT_TRUE(Write(*apac.node, std::move(other)).ok());
+  ASSERT_TRUE(Write(*apac.node, std::move(good)).ok());
+  EXPECT_EQ(Country(*apac.node, "JP").display_name(), "stale");
+  EXPECT_EQ(Country(*apac.node, "JP").alpha3(), "JPN");
+  const auto refused = Write(*apac.node, std::move(stale));
+  EXPECT_EQ(ReasonOf(refused.status()), "ETAG_MISMATCH");
+}
+
+TEST_F(NodeTest, MoreReplicasThanTheAudienceHasAreRefusedBeforeAnythingIsWritten) {
+  Site apac = Open("apac");
+  WriteRequest request = Naming(*apac.node, "JP", "Japan", RequestId());
+  request.replicas = 3;
+  const auto refused = Write(*apac.node, request);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(FieldOf(refused.status()), "fairlead-durability");
+  EXPECT_EQ(apac.node->JournalEnd(), Position(0));
+  request.replicas = 2;
+  const auto written = Write(*apac.node, request);
+  ASSERT_TRUE(written.ok()) << written.status();
+  EXPECT_TRUE(apac.node->AudienceOf(written->dot)->all);
+  EXPECT_EQ(apac.node->AudienceOf({LogId(1), Seq(1)}).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(NodeTest, CosignaturesAreToldToThoseWhoListen) {
+  Site apac = Open("apac");
+  Site hq = Open("hq");
+  std::vector<LogId> told;
+  const uint64_t listener = apac.node->AddCosignatureListener([&told](LogId log) { told.push_back(log); });
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  Sync(*apac.node, *hq.node);
+  hq.node->Tick();
+  EXPECT_THAT(told, IsEmpty());
+  for (const replication::HeldCosignature& held : hq.node->CosignaturesAfter(0)) {
+    ASSERT_TRUE(apac.node->TakeCosignature(held.log, held.note).ok());
+  }
+  EXPECT_THAT(told, testing::Contains(LogId(1)));
+  const auto cosigned = apac.node->Cosigned(LogId(1));
+  EXPECT_EQ(cosigned.at(hq.node->site()), Seq(1));
+  apac.node->RemoveCosignatureListener(listener);
+  told.clear();
+  clock_.Advance(absl::Seconds(2));
+  apac.node->Tick();
+  EXPECT_THAT(told, IsEmpty());
 }
 
 }  // namespace

@@ -323,7 +323,7 @@ std::vector<replication::HeldCosignature> Witness::CosignaturesAfter(uint64_t ve
   return out;
 }
 
-bool Witness::CosignDue() {
+std::vector<LogId> Witness::CosignDue() {
   struct Due {
     LogId log;
     Statement statement;
@@ -355,7 +355,7 @@ bool Witness::CosignDue() {
     note::AddSignature(&*parsed, note::Cosign(own->verifier.name(), *options_.mirror_key, parsed->text, time_s));
     due.push_back({roster_log.id, {.size = size, .time_s = time_s, .note = note::Format(*parsed)}});
   }
-  if (due.empty()) return false;
+  if (due.empty()) return {};
 
   // Synced before anyone sees them: after a power cut this site must know up to where it has vouched, and vouch for no less.
   auto batch = store_->NewBatch();
@@ -363,15 +363,26 @@ bool Witness::CosignDue() {
   const absl::Status kept = store_->Write(batch.get(), storage::Sync::kYes);
   absl::MutexLock lock(&mu_);
   Note(kept, static_cast<int64_t>(due.size()));
-  if (!kept.ok()) return false;
+  if (!kept.ok()) return {};
+  std::vector<LogId> cosigned;
   for (Due& each : due) {
     LogState& log = logs_[each.log];
     log.last_cosigned_size = each.statement.size;
     if (each.log == options_.own_log) OriginSaid(log, each.statement.size, time_s);
     each.statement.version = ++version_;
     log.statements[options_.site] = std::move(each.statement);
+    cosigned.push_back(each.log);
   }
-  return true;
+  return cosigned;
+}
+
+std::map<SiteId, Seq> Witness::Cosigned(LogId id) const {
+  std::map<SiteId, Seq> sizes;
+  absl::MutexLock lock(&mu_);
+  auto it = logs_.find(id);
+  if (it == logs_.end()) return sizes;
+  for (const auto& [site, statement] : it->second.statements) sizes[site] = Seq(statement.size);
+  return sizes;
 }
 
 void Witness::QuarantineLocked(LogId id, const std::string& reason) {

@@ -72,9 +72,11 @@ class Witness {
   std::optional<std::string> CheckpointNote(LogId log) const;
   absl::Status TakeCosignature(LogId log, const std::string& note);
   std::vector<replication::HeldCosignature> CosignaturesAfter(uint64_t version) const;
-  // Cosigns the complete checkpoints that are due, keeps that with one synced write, and only then gives it out. True when something new is
-  // there to send. One thread at a time.
-  bool CosignDue();
+  // Cosigns the complete checkpoints that are due, keeps that with one synced write, and only then gives it out. The logs of which
+  // something new is there to send. One thread at a time.
+  std::vector<LogId> CosignDue();
+  // The size each site has cosigned last.
+  std::map<SiteId, Seq> Cosigned(LogId log) const;
   void Quarantine(LogId log, const std::string& reason);
   bool Quarantined(LogId log) const;
   LogView View(LogId log) const;

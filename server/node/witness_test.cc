@@ -148,7 +148,7 @@ TEST_F(WitnessTest, WhatAPeerAddsToANoteIsNotKept) {
   hq_->Offer(offered);
   hq_->Advanced(kApac, Seq(2), {});
   EXPECT_EQ(hq_->CheckpointNote(kApac), Checkpoint(2).note);
-  ASSERT_TRUE(hq_->CosignDue());
+  ASSERT_FALSE(hq_->CosignDue().empty());
   EXPECT_EQ(hq_->View(kApac).cosignatures[SiteId(3)].first, Seq(2));
 
   VersionVector applied;
@@ -191,12 +191,12 @@ TEST_F(WitnessTest, StatementsThatAFullDiskDoesNotTakeAreCounted) {
   store_.set_write_fault([](storage::Sync) { return absl::ResourceExhaustedError("no space"); });
   for (int i = 0; i < 3; ++i) {
     network_.clock().Advance(absl::Seconds(1));
-    EXPECT_FALSE(hq_->CosignDue());
+    EXPECT_TRUE(hq_->CosignDue().empty());
   }
   EXPECT_EQ(hq_->UnkeptStatements(), 3);
   store_.set_write_fault(nullptr);
   network_.clock().Advance(absl::Seconds(1));
-  EXPECT_TRUE(hq_->CosignDue());
+  EXPECT_FALSE(hq_->CosignDue().empty());
   EXPECT_EQ(hq_->UnkeptStatements(), 3);
 }
 

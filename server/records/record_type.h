@@ -30,9 +30,12 @@ class RecordReader {
   virtual std::unique_ptr<google::protobuf::Message> Find(std::string_view name) const = 0;
 };
 
+// Index numbers from here on are the node's own, for indexes over records of every type.
+inline constexpr uint16_t kSharedIndexes = 0xff00;
+
 // An ordered index that serves one filter field of the List method.
 struct Index {
-  uint16_t number = 0;  // permanent, unique over all types
+  uint16_t number = 0;  // permanent, unique over all types, below kSharedIndexes
   std::string filter;   // the name of the filter field in the List request, such as "country"; "parent" serves the parent
   // The values the record is listed under: enums by their number in decimal.
   std::function<std::vector<std::string>(const google::protobuf::Message&)> values;

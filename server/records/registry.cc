@@ -177,6 +177,7 @@ void CheckIndexes(const RecordType& type, std::map<uint16_t, std::string>* taken
   std::set<std::string> filters;
   for (const Index& index : type.indexes) {
     if (index.number == 0 || !index.values) Die("{}.{}: an index needs a number and values", type.singular(), index.filter);
+    if (index.number >= kSharedIndexes) Die("{}.{}: index number {} is reserved", type.singular(), index.filter, index.number);
     auto [other, fresh] = taken->emplace(index.number, type.singular() + "." + index.filter);
     if (!fresh) Die("{}.{}: index number {} is that of {}", type.singular(), index.filter, index.number, other->second);
     if (index.filter.empty() || !filters.insert(index.filter).second) {

@@ -8,20 +8,18 @@
 #ifndef FAIRLEAD_SERVER_RPC_CONSISTENCY_H_
 #define FAIRLEAD_SERVER_RPC_CONSISTENCY_H_
 
-#include <absl/base/thread_annotations.h>
 #include <absl/status/status.h>
-#include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
 
+#include <cstdint>
 #include <functional>
-#include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 
 #include "api/ids.h"
 #include "server/node/node.h"
 #include "server/rpc/tokens.h"
+#include "server/rpc/waiting_room.h"
 
 namespace fairlead::rpc {
 
@@ -36,20 +34,19 @@ class Consistency {
 
   // What this node has applied by now.
   std::string Token() const;
-  // Calls `done` once, perhaps before it returns: OK when what the token names is applied here, CONSISTENCY_TIMEOUT shortly before
-  // `deadline` (so that the answer still arrives), FIELD_INVALID when the token was not made by this network.
-  void Await(std::string_view token, absl::Time deadline, std::function<void(absl::Status)> done);
+  // Calls `done` once, perhaps before it returns (then the result is 0): OK when what the token names is applied here, CONSISTENCY_TIMEOUT
+  // shortly before `deadline` (so that the answer still arrives), FIELD_INVALID when the token was not made by this network.
+  uint64_t Await(std::string_view token, absl::Time deadline, std::function<void(absl::Status)> done);
+  // Nobody waits for that answer any more: `done` is let go, uncalled unless it is being called.
+  void Leave(uint64_t wait);
+  // Calls that wait.
+  size_t waiting() const { return waiting_.size(); }
 
  private:
-  struct Waiter;
-  void OnJournal();
-  void OnAlarm(const std::shared_ptr<Waiter>& waiter);
-
   node::Node* const node_;
   const Sealer* const sealer_;
   uint64_t listener_ = 0;
-  absl::Mutex mu_;
-  std::set<std::shared_ptr<Waiter>> waiters_ ABSL_GUARDED_BY(mu_);
+  WaitingRoom<VersionVector> waiting_;
 };
 
 }  // namespace fairlead::rpc

@@ -1,5 +1,7 @@
 #include "server/rpc/consistency.h"
 
+#include <google/protobuf/empty.pb.h>
+
 #include <optional>
 
 #include "server/rpc/rpc_fixture.h"
@@ -120,6 +122,80 @@ TEST_F(ConsistencyTest, ACallerReadsItsOwnWriteAtAnotherSite) {
   grpc::ClientContext forging;
   forging.AddMetadata(kConsistencyMetadata, "forged");
   EXPECT_THAT(abroad.Call<v1::Country>("ReferenceService/GetCountry", get, &forging), FailsWith("FIELD_INVALID", "fairlead-token"));
+}
+
+TEST_F(ConsistencyTest, EveryMethodWaitsForTheTokenItIsGiven) {
+  MakeCountry("JP", "Japan");
+  const std::string ahead = apac_.consistency().Token();
+  const Client abroad = eame_.As("officer/eame/watch");
+  const Client headquarters = eame_.As("hq/analyst/desk");
+  int reads = 0;
+  for (const std::string& method : eame_.dispatcher().Methods()) {
+    SCOPED_TRACE(method);
+    grpc::ClientContext context;
+    const bool watches = method == "fairlead.v1.RecordService/WatchRecords";
+    context.set_deadline(absl::ToChronoTime(absl::Now() + (watches ? absl::Seconds(2) : absl::Milliseconds(100))));
+    context.AddMetadata(kConsistencyMetadata, ahead);
+    if (watches) {
+      const auto stub = v1::RecordService::NewStub(abroad.channel());
+      const auto reader = stub->WatchRecords(&context, {});
+      v1::WatchRecordsResponse event;
+      EXPECT_FALSE(reader->Read(&event));
+      EXPECT_THAT(FromGrpc(reader->Finish()), FailsWith("CONSISTENCY_TIMEOUT"));
+      ++reads;
+      continue;
+    }
+    const std::string name = method.substr(method.find('/') + 1);
+    if (name.starts_with("Get") || name.starts_with("List")) ++reads;
+    const Client& caller = name == "DeleteBackup" ? headquarters : abroad;
+    const absl::Status status =
+        caller.Call<google::protobuf::Empty>(method.substr(std::string("fairlead.v1.").size()), google::protobuf::Empty(), &context)
+            .status();
+    // On a busy machine the caller's own clock may be the first to tell. One that did not wait would refuse the empty request, or answer
+    // it.
+    EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
+  }
+  EXPECT_GE(reads, 22);
+}
+
+TEST_F(ConsistencyTest, AWatchBeginsOnceTheNodeHasWhatItsTokenNames) {
+  const Client abroad = eame_.As("officer/eame/watch");
+  MakeCountry("JP", "Japan");
+  grpc::ClientContext context;
+  context.AddMetadata(kConsistencyMetadata, apac_.consistency().Token());
+  v1::WatchRecordsRequest request;
+  request.set_snapshot(true);
+  const auto stub = v1::RecordService::NewStub(abroad.channel());
+  const auto reader = stub->WatchRecords(&context, request);
+  const absl::Time deadline = absl::Now() + kPatience;
+  while (eame_.consistency().waiting() == 0 && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(1));
+  eame_.Receive(apac_);
+  // Without the wait a heartbeat would come first: there was nothing.
+  v1::WatchRecordsResponse event;
+  ASSERT_TRUE(reader->Read(&event));
+  EXPECT_EQ(event.collection(), "countries");
+  EXPECT_TRUE(event.snapshot());
+  context.TryCancel();
+  reader->Finish();
+}
+
+// A watch has no deadline: the wait of one that was cancelled used to stay for as long as the node ran.
+TEST_F(ConsistencyTest, AWatchThatIsGivenUpWhileItWaitsLeavesNothingBehind) {
+  const Client abroad = eame_.As("officer/eame/watch");
+  MakeCountry("JP", "Japan");
+  const auto stub = v1::RecordService::NewStub(abroad.channel());
+  const absl::Time deadline = absl::Now() + kPatience;
+  {
+    grpc::ClientContext context;
+    context.AddMetadata(kConsistencyMetadata, apac_.consistency().Token());
+    const auto reader = stub->WatchRecords(&context, {});
+    while (eame_.consistency().waiting() == 0 && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(1));
+    ASSERT_EQ(eame_.consistency().waiting(), 1u);
+    context.TryCancel();
+    EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+  while (eame_.consistency().waiting() > 0 && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_EQ(eame_.consistency().waiting(), 0u);
 }
 
 TEST_F(ConsistencyTest, WaitsAreAnsweredWhenTheNodeGoes) {

@@ -12,6 +12,7 @@
 
 #include "api/errors.h"
 #include "server/rpc/consistency.h"
+#include "server/rpc/durability.h"
 
 namespace fairlead::rpc {
 namespace {
@@ -32,6 +33,27 @@ const google::protobuf::MethodDescriptor* FindMethod(std::string_view method) {
 absl::Status ShuttingDown() { return Error(Reason::kShuttingDown, "the node is shutting down"); }
 
 }  // namespace
+
+void Call::OnEnd(std::function<void()> fn) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (!ended_) {
+      on_end_.push_back(std::move(fn));
+      return;
+    }
+  }
+  fn();
+}
+
+void Call::End() {
+  std::vector<std::function<void()>> fns;
+  {
+    absl::MutexLock lock(&mu_);
+    ended_ = true;
+    fns.swap(on_end_);
+  }
+  for (const std::function<void()>& fn : fns) fn();
+}
 
 // One call on the wire. Alive until gRPC is done with it and nobody can answer it any more.
 class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::enable_shared_from_this<Dispatcher::Reactor> {
@@ -72,10 +94,18 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     const grpc::Status parsed =
         grpc::GenericDeserialize<grpc::ProtoBufferReader, google::protobuf::Message>(&request_bytes_, request_.get());
     if (!parsed.ok()) return End(Error(Reason::kMessageMalformed, "the request is not a valid " + request_->GetTypeName()));
+    if (const auto wish = context_->client_metadata().find(kDurabilityMetadata); wish != context_->client_metadata().end()) {
+      const absl::StatusOr<int> replicas = ParseDurability({wish->second.data(), wish->second.size()});
+      if (!replicas.ok()) return End(replicas.status());
+      call_->replicas = *replicas;
+    }
+    Consistency* const consistency = owner_->options_.consistency;
     const auto token = context_->client_metadata().find(kConsistencyMetadata);
-    if (owner_->options_.consistency == nullptr || token == context_->client_metadata().end()) return Run(absl::OkStatus());
-    owner_->options_.consistency->Await(std::string_view(token->second.data(), token->second.size()), call_->deadline,
-                                        [self = self_](absl::Status waited) { self->Run(waited); });
+    if (consistency == nullptr || token == context_->client_metadata().end()) return Run(absl::OkStatus());
+    const uint64_t wait = consistency->Await(std::string_view(token->second.data(), token->second.size()), call_->deadline,
+                                             [self = self_](absl::Status waited) { self->Run(waited); });
+    // A watch has no deadline: without this, one that is given up while it waits would be kept for ever.
+    if (wait != 0) call_->OnEnd([consistency, wait] { consistency->Leave(wait); });
   }
 
   void OnWriteDone(bool ok) override {
@@ -106,6 +136,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
 
   void OnDone() override {
     alarm_.Cancel();
+    call_->End();
     if (streams_counted_) {
       {
         absl::MutexLock lock(&owner_->mu_);
@@ -201,6 +232,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     if (!Claim(grpc::StatusCode::OK)) return;
     response_bytes_.Swap(&bytes);
     AddToken();
+    if (!call_->durability.empty()) context_->AddTrailingMetadata(kDurabilityMetadata, call_->durability);
     StartWriteAndFinish(&response_bytes_, grpc::WriteOptions(), grpc::Status::OK);
   }
 

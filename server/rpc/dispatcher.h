@@ -2,8 +2,8 @@
 //
 // A table leads from a method's full name to its handler; requests are parsed with the generated descriptors, so that a new record type
 // needs no code here. For each call, in this order: identity, policy, the limits on what is in flight, one message of bounded size, its
-// parse, the caller's consistency token, the handler. Every call is bounded in time: by the caller's deadline or else by a default one.
-// Every error carries google.rpc.ErrorInfo, and every reply the consistency token of what it has seen.
+// parse, the caller's wish for durability and its consistency token, the handler. Every call is bounded in time: by the caller's deadline
+// or else by a default one. Every error carries google.rpc.ErrorInfo, and every reply the consistency token of what it has seen.
 //
 // Thread safety: Handle* before the server starts, by one thread; after that any thread. Handlers run on gRPC's threads and may answer
 // later from any thread. Ownership: borrows `Options::consistency`; outlives the server it is registered with.
@@ -38,16 +38,26 @@ class Consistency;
 using MessagePtr = std::unique_ptr<google::protobuf::Message>;
 
 // One call, as its handler sees it.
-struct Call {
+class Call {
+ public:
   std::string method;  // "fairlead.v1.ReferenceService/GetPort"
   Identity identity;
   absl::Time deadline;
+  int replicas = 0;        // how many other sites shall hold what it writes (durability.h)
+  std::string durability;  // trailing metadata of that name; set by the handler before it answers
   // The caller has gone or its time is up: nobody waits for the reply.
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+  // Calls `fn` once the call has ended, however; at once when it has. Any thread.
+  void OnEnd(std::function<void()> fn);
 
  private:
   friend class Dispatcher;
+  void End();
+
   std::atomic<bool> cancelled_{false};
+  absl::Mutex mu_;
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;
+  std::vector<std::function<void()>> on_end_ ABSL_GUARDED_BY(mu_);
 };
 
 // Called once. A reply that comes after the call has ended is dropped.

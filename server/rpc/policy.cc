@@ -43,6 +43,9 @@ const std::vector<PolicyRule>& PolicyRules() {
       {"EngagementService/ReopenFollowUp", kStaff},
 
       {"RecordService/ListRevisions", kReaders},
+      {"RecordService/ListConflicts", kReaders},
+      {"RecordService/GetConflict", kReaders},
+      {"RecordService/ResolveConflict", kStaff},
       {"RecordService/WatchRecords", kReaders},
 
       {"OverviewService/GetOverview", kReaders},

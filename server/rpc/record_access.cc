@@ -44,6 +44,15 @@ absl::StatusOr<Loaded> LoadExisting(const node::Node& node, const storage::View&
 
 absl::Status NotFound(const std::string& name) { return Error(Reason::kRecordNotFound, "there is no such record", {{"name", name}}); }
 
+absl::StatusOr<std::optional<Payload>> ReadEntry(const node::Node& node, Dot dot) {
+  absl::StatusOr<std::optional<std::string>> bytes = node.ReadPayload(dot);
+  if (!bytes.ok()) return bytes.status();
+  if (!bytes->has_value()) return std::nullopt;
+  absl::StatusOr<Payload> payload = DecodePayload(**bytes);
+  if (!payload.ok()) return std::nullopt;
+  return *std::move(payload);
+}
+
 MessagePtr StoreReader::Find(std::string_view name) const {
   const records::RecordType* type = node_.registry().FindByName(name);
   if (type == nullptr) return nullptr;

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/entry.h"
 #include "server/node/node.h"
 #include "server/records/record_type.h"
 #include "server/rpc/dispatcher.h"
@@ -38,6 +39,9 @@ absl::StatusOr<std::optional<Loaded>> Load(const node::Node& node, const storage
 absl::StatusOr<Loaded> LoadExisting(const node::Node& node, const storage::View& view, const records::RecordType& type,
                                     const std::string& name);
 absl::Status NotFound(const std::string& name);
+
+// The payload of an entry; nullopt when this node does not hold it, or does not understand it: then it has changed no record.
+absl::StatusOr<std::optional<Payload>> ReadEntry(const node::Node& node, Dot dot);
 
 // Records as validators look them up, at one moment.
 class StoreReader : public records::RecordReader {

@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "api/bytes.h"
-#include "api/entry.h"
 #include "api/errors.h"
 #include "server/node/materialise.h"
 #include "server/rpc/read_methods.h"
@@ -28,17 +27,7 @@ constexpr size_t kJournalBatch = 256;        // entries read at once
 constexpr size_t kPendingRecordsMax = 4096;  // records of those entries, unless one entry has more
 constexpr int kBatchesPerEvent = 16;         // without a match, before the reader is given a heartbeat and its new position
 constexpr int kSnapshotKeysPerEvent = 4096;
-
-// nullopt when this node does not hold the payload.
-absl::StatusOr<std::optional<Payload>> ReadEntry(const node::Node& node, Dot dot) {
-  absl::StatusOr<std::optional<std::string>> bytes = node.ReadPayload(dot);
-  if (!bytes.ok()) return bytes.status();
-  if (!bytes->has_value()) return std::nullopt;
-  absl::StatusOr<Payload> payload = DecodePayload(**bytes);
-  // An entry that is not understood is opaque: it has changed no record.
-  if (!payload.ok()) return std::nullopt;
-  return *std::move(payload);
-}
+constexpr size_t kAsleepSlack = 64;
 
 // Where a watch stands.
 //
@@ -64,12 +53,13 @@ std::string EncodePosition(const std::string& instance, const WatchPosition& at)
 // looks for the next event: one of them at a time.
 class RecordService::Watch : public Source, public std::enable_shared_from_this<RecordService::Watch> {
  public:
-  Watch(RecordService* service, std::set<std::string> collections, WatchPosition start)
+  Watch(RecordService* service, std::set<std::string> collections, std::string parent, WatchPosition start)
       : service_(service),
         node_(service->node_),
         sealer_(service->sealer_),
         heartbeat_(service->heartbeat_),
         collections_(std::move(collections)),
+        parent_(std::move(parent)),
         instance_(node_->JournalInstance()),
         at_(std::move(start)),
         last_sent_(absl::Now()) {}
@@ -94,7 +84,7 @@ class RecordService::Watch : public Source, public std::enable_shared_from_this<
     if (alarm_) alarm_->Cancel();
   }
 
-  // The journal has grown.
+  // The journal has grown. Called once after each time the watch has gone to sleep.
   void Wake() {
     absl::MutexLock lock(&mu_);
     if (waiting_) alarm_->Cancel();
@@ -113,6 +103,7 @@ class RecordService::Watch : public Source, public std::enable_shared_from_this<
     absl::MutexLock lock(&mu_);
     if (cancelled_) return;
     waiting_ = true;
+    service_->Sleeps(weak_from_this());
     alarm_ = std::make_unique<grpc::Alarm>();
     alarm_->Set(absl::ToChronoTime(last_sent_ + heartbeat_), [weak = weak_from_this()](bool expired) {
       if (auto self = weak.lock()) self->OnAlarm(expired);
@@ -152,7 +143,8 @@ class RecordService::Watch : public Source, public std::enable_shared_from_this<
 
   bool Wanted(std::string_view name) const {
     const records::RecordType* type = node_->registry().FindByName(name);
-    return type != nullptr && (collections_.empty() || collections_.contains(type->collection()));
+    if (type == nullptr || (!collections_.empty() && !collections_.contains(type->collection()))) return false;
+    return parent_.empty() || name == parent_ || (name.starts_with(parent_) && name[parent_.size()] == '/');
   }
 
   // The record as it is now; null when there is none, as when its entry is opaque.
@@ -196,7 +188,8 @@ class RecordService::Watch : public Source, public std::enable_shared_from_this<
   absl::StatusOr<MessagePtr> NextOfSnapshot() {
     // Reads the store as it is, not a snapshot that a slow reader would keep alive: what changes meanwhile is in the journal after
     // at_.journal.
-    const std::unique_ptr<storage::Iterator> it = node_->store().Iterate(storage::Cf::kRecords, at_.key.empty() ? "" : at_.key + '\0', "");
+    const std::unique_ptr<storage::Iterator> it = node_->store().Iterate(storage::Cf::kRecords, at_.key.empty() ? parent_ : at_.key + '\0',
+                                                                         parent_.empty() ? "" : storage::PrefixEnd(parent_));
     int budget = kSnapshotKeysPerEvent;
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
       at_.key = std::string(it->key());
@@ -248,6 +241,7 @@ class RecordService::Watch : public Source, public std::enable_shared_from_this<
   const Sealer* const sealer_;
   const absl::Duration heartbeat_;
   const std::set<std::string> collections_;
+  const std::string parent_;  // empty: all
   const std::string instance_;
   // Touched by whoever looks for the next event.
   WatchPosition at_;
@@ -265,16 +259,27 @@ class RecordService::Watch : public Source, public std::enable_shared_from_this<
 RecordService::RecordService(node::Node* node, const Sealer* sealer, absl::Duration heartbeat)
     : node_(node), sealer_(sealer), heartbeat_(heartbeat) {
   listener_ = node_->AddJournalListener([this](Position) {
-    // Held until the lock is gone: a watch that ends here takes it.
-    std::vector<std::shared_ptr<Watch>> watches;
+    std::vector<std::weak_ptr<Watch>> asleep;
     {
       absl::MutexLock lock(&mu_);
-      for (const std::weak_ptr<Watch>& weak : watches_) watches.push_back(weak.lock());
+      asleep.swap(asleep_);
     }
-    for (const std::shared_ptr<Watch>& watch : watches) {
-      if (watch) watch->Wake();
+    for (const std::weak_ptr<Watch>& weak : asleep) {
+      if (const std::shared_ptr<Watch> watch = weak.lock()) watch->Wake();
     }
   });
+}
+
+void RecordService::Sleeps(std::weak_ptr<Watch> watch) {
+  absl::MutexLock lock(&mu_);
+  asleep_.push_back(std::move(watch));
+  // Without commits nobody wakes them, but heartbeats and callers that go leave what they had put here.
+  if (asleep_.size() <= 2 * static_cast<size_t>(open_) + kAsleepSlack) return;
+  std::erase_if(asleep_, [](const std::weak_ptr<Watch>& other) { return other.expired(); });
+  const auto before = [](const std::weak_ptr<Watch>& a, const std::weak_ptr<Watch>& b) { return a.owner_before(b); };
+  const auto same = [](const std::weak_ptr<Watch>& a, const std::weak_ptr<Watch>& b) { return !a.owner_before(b) && !b.owner_before(a); };
+  std::sort(asleep_.begin(), asleep_.end(), before);
+  asleep_.erase(std::unique(asleep_.begin(), asleep_.end(), same), asleep_.end());
 }
 
 RecordService::~RecordService() {
@@ -301,6 +306,9 @@ absl::StatusOr<std::shared_ptr<Source>> RecordService::WatchRecords(const v1::Wa
       return FieldError(Reason::kFieldInvalid, "collections", "there is no collection '" + collection + "'");
     }
   }
+  if (!request.parent().empty() && node_->registry().FindByName(request.parent()) == nullptr) {
+    return FieldError(Reason::kFieldInvalid, "parent", "is not the name of a record");
+  }
   WatchPosition start{node_->JournalEnd(), request.snapshot(), ""};
   if (!request.resume_token().empty()) {
     const std::optional<std::string> content = sealer_->Open(kResumePurpose, request.resume_token());
@@ -316,10 +324,7 @@ absl::StatusOr<std::shared_ptr<Source>> RecordService::WatchRecords(const v1::Wa
   }
   absl::MutexLock lock(&mu_);
   ++open_;
-  auto watch = std::make_shared<Watch>(this, std::move(collections), std::move(start));
-  std::erase_if(watches_, [](const std::weak_ptr<Watch>& other) { return other.expired(); });
-  watches_.push_back(watch);
-  return watch;
+  return std::make_shared<Watch>(this, std::move(collections), request.parent(), std::move(start));
 }
 
 absl::StatusOr<v1::ListRevisionsResponse> RecordService::ListRevisions(const Call& call, const v1::ListRevisionsRequest& request) const {

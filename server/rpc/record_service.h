@@ -38,6 +38,8 @@ class RecordService {
 
   absl::StatusOr<v1::ListRevisionsResponse> ListRevisions(const Call& call, const v1::ListRevisionsRequest& request) const;
   absl::StatusOr<std::shared_ptr<Source>> WatchRecords(const v1::WatchRecordsRequest& request);
+  // The watch has sent all there is, and is to be woken by the next commit. Watches that are busy cost a commit nothing.
+  void Sleeps(std::weak_ptr<Watch> watch);
 
   node::Node* const node_;
   const Sealer* const sealer_;
@@ -45,7 +47,7 @@ class RecordService {
   uint64_t listener_ = 0;
   absl::Mutex mu_;
   int open_ ABSL_GUARDED_BY(mu_) = 0;
-  std::vector<std::weak_ptr<Watch>> watches_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::weak_ptr<Watch>> asleep_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace fairlead::rpc

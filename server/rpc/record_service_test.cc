@@ -293,6 +293,87 @@ TEST_F(RecordServiceTest, OnlyTheCollectionsAskedForAreSent) {
   EXPECT_THAT(Feed(officer_, request).End(), FailsWith("FIELD_INVALID", "collections"));
 }
 
+TEST_F(RecordServiceTest, OnlyTheRecordAskedForAndThoseBeneathItAreSent) {
+  MakeCountry("JP", "Japan");
+  const v1::Engagement one = MakeEngagement("One");
+  const v1::Engagement other = MakeEngagement("Other");
+  const auto observe = [&](const v1::Engagement& engagement) {
+    v1::CreateObservationRequest request;
+    request.set_parent(engagement.name());
+    request.mutable_observation()->set_text("Gate unattended");
+    request.mutable_observation()->set_isps_reference("ISPS A/16.3");
+    request.mutable_observation()->set_severity(v1::SEVERITY_MINOR);
+    request.mutable_observation()->set_country("countries/JP");
+    const auto observed = officer_.Call<v1::Observation>("EngagementService/CreateObservation", request);
+    EXPECT_TRUE(observed.ok()) << observed.status();
+    return observed.value_or(v1::Observation()).name();
+  };
+  const std::string before = observe(one);
+  observe(other);
+  v1::WatchRecordsRequest request = WithSnapshot();
+  request.set_parent(one.name());
+  Feed feed(officer_, request);
+  EXPECT_EQ(feed.Next().collection(), "engagements");
+  v1::Observation sent;
+  ASSERT_TRUE(feed.Next().record().UnpackTo(&sent));
+  EXPECT_EQ(sent.name(), before);
+  feed.Heartbeat();
+  observe(other);
+  Move<v1::ProposeEngagementRequest>("ProposeEngagement", other);
+  const std::string after = observe(one);
+  const Event event = feed.Next();
+  ASSERT_TRUE(event.record().UnpackTo(&sent));
+  EXPECT_EQ(sent.name(), after);
+
+  request.set_parent("islands/1");
+  EXPECT_THAT(Feed(officer_, request).End(), FailsWith("FIELD_INVALID", "parent"));
+}
+
+// Nothing is kept for a reader who does not read: what it would have been sent meanwhile, and is superseded, never comes.
+TEST_F(RecordServiceTest, ASlowReaderMissesOnlyWhatIsSuperseded) {
+  constexpr int kUpdates = 400;
+  constexpr size_t kNoteBytes = 15'000;
+  MakeCountry("JP", "Japan");
+  v1::Engagement engagement = MakeEngagement("Visit");
+  // Windows that do not grow: a few messages fill what is between the two ends.
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  const Client slow(Dial(apac_.port(), CallerCredentials(TestCerts::Get().Of("officer/apac/watch")), arguments));
+  Feed feed(slow, {});
+  feed.Heartbeat();
+  std::string last;
+  for (int i = 0; i < kUpdates; ++i) {
+    v1::UpdateEngagementRequest request;
+    request.mutable_engagement()->set_name(engagement.name());
+    request.mutable_engagement()->set_etag(engagement.etag());
+    last = std::to_string(i) + std::string(kNoteBytes, 'n');
+    request.mutable_engagement()->set_notes(last);
+    request.mutable_update_mask()->add_paths("notes");
+    const auto updated = officer_.Call<v1::Engagement>("EngagementService/UpdateEngagement", request);
+    ASSERT_TRUE(updated.ok()) << updated.status();
+    engagement = *updated;
+  }
+  int events = 0;
+  v1::Engagement sent;
+  while (sent.notes() != last) {
+    ASSERT_TRUE(feed.Next().record().UnpackTo(&sent));
+    ASSERT_LE(++events, kUpdates);
+  }
+  EXPECT_LT(events, kUpdates / 4);
+}
+
+TEST_F(RecordServiceTest, ManyWatchersAllHearEachChange) {
+  constexpr int kWatchers = 100;
+  MakeCountry("JP", "Japan");
+  std::vector<std::unique_ptr<Feed>> feeds;
+  for (int i = 0; i < kWatchers; ++i) feeds.push_back(std::make_unique<Feed>(officer_, v1::WatchRecordsRequest()));
+  for (const auto& feed : feeds) feed->Heartbeat();
+  for (const char* code : {"KR", "AU"}) {
+    MakeCountry(code, "new");
+    for (const auto& feed : feeds) EXPECT_EQ(Shown(feed->Next()), std::string(code) + " new");
+  }
+}
+
 TEST_F(RecordServiceTest, ADrainEndsTheWatch) {
   Feed feed(officer_, {});
   feed.Heartbeat();

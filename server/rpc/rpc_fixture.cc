@@ -2,6 +2,7 @@
 
 #include <grpcpp/create_channel.h>
 
+#include <thread>
 #include <utility>
 
 #include "api/note.h"
@@ -27,6 +28,23 @@ std::shared_ptr<grpc::ChannelCredentials> CallerCredentials(const CredentialFile
   return grpc::SslCredentials(options);
 }
 
+namespace {
+
+// A batch is signed after its writes are answered, and a checkpoint complete after its entries are applied: waits for `size` entries of the
+// log to be under a checkpoint that the node offers.
+void AwaitCheckpoint(const node::Node& node, LogId log, Seq size) {
+  if (size == Seq(0)) return;
+  const absl::Time deadline = absl::Now() + kPatience;
+  while (absl::Now() < deadline) {
+    const std::optional<std::string> note = node.CheckpointNote(log);
+    if (note && Seq(note::ParseCheckpoint(note::Parse(*note)->text)->size) >= size) return;
+    std::this_thread::yield();
+  }
+  ADD_FAILURE() << "no checkpoint of log " << log.value() << " covers " << size.value() << " entries";
+}
+
+}  // namespace
+
 TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat, std::unique_ptr<storage::Store> store,
                    storage::BackupFolder* backups)
     : sealer_(TestCerts::Get().token_key()) {
@@ -47,8 +65,11 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   consistency_ = std::make_unique<Consistency>(node_.get(), &sealer_);
   dispatcher_ =
       std::make_unique<Dispatcher>(DispatcherOptions{.network = kTestNetwork, .authorize = Authorize, .consistency = consistency_.get()});
-  standard_methods_ = std::make_unique<StandardMethods>(node_.get(), &sealer_);
+  durability_ = std::make_unique<Durability>(node_.get());
+  standard_methods_ = std::make_unique<StandardMethods>(node_.get(), &sealer_, durability_.get());
   standard_methods_->Register(dispatcher_.get());
+  conflict_methods_ = std::make_unique<ConflictMethods>(node_.get(), &sealer_, &standard_methods_->writes());
+  conflict_methods_->Register(dispatcher_.get());
   record_service_ = std::make_unique<RecordService>(node_.get(), &sealer_, heartbeat);
   record_service_->Register(dispatcher_.get());
   node_service_ = std::make_unique<NodeService>(node_.get(), &sealer_, NodeServiceOptions{.version = "test", .start_time = clock->Now()});
@@ -72,6 +93,7 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
 
 TestSite::~TestSite() {
   replicator_->Stop();
+  durability_->Close();
   server_->Shutdown(absl::ZeroDuration());
   record_service_.reset();
   consistency_.reset();
@@ -79,12 +101,24 @@ TestSite::~TestSite() {
 }
 
 void TestSite::Receive(const TestSite& from) {
+  AwaitCheckpoint(from.node(), from.node().own_log(), from.node().Applied().Get(from.node().own_log()));
+  replication::RemoteBatch batch = node::Missing(from.node(), *node_);
+  const std::vector<replication::VerifiedCheckpoint> checkpoints = batch.checkpoints;
   absl::Notification done;
-  node_->ApplyRemote(node::Missing(from.node(), *node_), [&done](const replication::ApplyResult& result) {
+  node_->ApplyRemote(std::move(batch), [&done](const replication::ApplyResult& result) {
     EXPECT_TRUE(result.status.ok()) << result.status;
     done.Notify();
   });
   ASSERT_TRUE(done.WaitForNotificationWithTimeout(kPatience));
+  for (const replication::VerifiedCheckpoint& checkpoint : checkpoints) AwaitCheckpoint(*node_, checkpoint.log, checkpoint.size);
+}
+
+void TestSite::HearCosignatures(TestSite& from) {
+  from.node().Tick();
+  for (const replication::HeldCosignature& held : from.node().CosignaturesAfter(0)) {
+    const absl::Status taken = node_->TakeCosignature(held.log, held.note);
+    EXPECT_TRUE(taken.ok()) << taken;
+  }
 }
 
 v1::Country SiteTest::MakeCountry(const Client& caller, const std::string& code, const std::string& display_name, v1::Region region) {

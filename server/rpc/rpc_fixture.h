@@ -30,7 +30,9 @@
 #include "server/node/runner.h"
 #include "server/replication/grpc_link.h"
 #include "server/rpc/backup_methods.h"
+#include "server/rpc/conflict_methods.h"
 #include "server/rpc/consistency.h"
+#include "server/rpc/durability.h"
 #include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
 #include "server/rpc/record_service.h"
@@ -113,6 +115,7 @@ class TestSite {
   const node::Node& node() const { return *node_; }
   Dispatcher& dispatcher() { return *dispatcher_; }
   Consistency& consistency() { return *consistency_; }
+  Durability& durability() { return *durability_; }
   const Sealer& sealer() const { return sealer_; }
   int port() const { return server_->port(); }
   // A caller with the identity's certificate.
@@ -120,6 +123,8 @@ class TestSite {
 
   // Brings what `from` holds and this site lacks, as replication would.
   void Receive(const TestSite& from);
+  // Brings the site's newest cosignature of each log.
+  void HearCosignatures(TestSite& from);
 
  private:
   const Sealer sealer_;
@@ -128,7 +133,9 @@ class TestSite {
   std::unique_ptr<replication::Replicator> replicator_;
   std::unique_ptr<Consistency> consistency_;
   std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<Durability> durability_;
   std::unique_ptr<StandardMethods> standard_methods_;
+  std::unique_ptr<ConflictMethods> conflict_methods_;
   std::unique_ptr<RecordService> record_service_;
   std::unique_ptr<NodeService> node_service_;
   std::unique_ptr<LogService> log_service_;

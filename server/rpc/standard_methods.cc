@@ -69,10 +69,10 @@ bool StandardMethods::RegisterOne(const records::RecordType& type, const MethodD
     dispatcher->Handle(full_name, AtOnce([this, &type](const Call&, const Message& request) { return reads_.Get(type, request); }));
     return true;
   }
-  using Write = void (WriteMethods::*)(const records::RecordType&, const Call&, const Message&, Reply) const;
+  using Write = void (WriteMethods::*)(const records::RecordType&, const std::shared_ptr<Call>&, const Message&, Reply) const;
   const auto serve = [&](Write write) {
     dispatcher->Handle(full_name, [this, &type, write](const std::shared_ptr<Call>& call, const Message& request, Reply reply) {
-      (writes_.*write)(type, *call, request, std::move(reply));
+      (writes_.*write)(type, call, request, std::move(reply));
     });
     return true;
   };
@@ -82,7 +82,7 @@ bool StandardMethods::RegisterOne(const records::RecordType& type, const MethodD
   for (const records::Transition& transition : type.transitions) {
     if (name != transition.method) continue;
     dispatcher->Handle(full_name, [this, &type, &transition](const std::shared_ptr<Call>& call, const Message& request, Reply reply) {
-      writes_.Move(type, transition, *call, request, std::move(reply));
+      writes_.Move(type, transition, call, request, std::move(reply));
     });
     return true;
   }

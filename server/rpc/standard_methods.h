@@ -1,7 +1,7 @@
 // Serves the standard methods and lifecycle methods of every registered record type, found by name in the linked services.
 //
 // For a type `Port`: GetPort, ListPorts (the reply's one repeated field is of the type), CreatePort, UpdatePort, WithdrawPort, ImportPorts
-// (the request's one repeated field is) and each of its transitions. Thread safety: any thread. Ownership: borrows the node.
+// (the request's one repeated field is) and each of its transitions. Thread safety: any thread. Ownership: borrows all it is given.
 
 #ifndef FAIRLEAD_SERVER_RPC_STANDARD_METHODS_H_
 #define FAIRLEAD_SERVER_RPC_STANDARD_METHODS_H_
@@ -16,11 +16,14 @@ namespace fairlead::rpc {
 
 class StandardMethods {
  public:
-  StandardMethods(node::Node* node, const Sealer* sealer) : node_(node), reads_(node, sealer), writes_(node) {}
+  StandardMethods(node::Node* node, const Sealer* sealer, Durability* durability)
+      : node_(node), reads_(node, sealer), writes_(node, durability) {}
 
   // Registers them all. This object must outlive the dispatcher's server. The process ends with a message when a method of a registered
   // type cannot be served: a filter without an index, a transition without a method.
   void Register(Dispatcher* dispatcher) const;
+
+  const WriteMethods& writes() const { return writes_; }
 
  private:
   bool RegisterOne(const records::RecordType& type, const google::protobuf::MethodDescriptor& method, Dispatcher* dispatcher) const;

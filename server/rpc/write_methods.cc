@@ -3,6 +3,8 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 #include <absl/time/clock.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <google/protobuf/field_mask.pb.h>
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/message_differencer.h>
@@ -18,6 +20,7 @@
 #include "fairlead/v1/common.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
 #include "server/node/materialise.h"
+#include "server/rpc/wire_forms.h"
 
 namespace fairlead::rpc {
 
@@ -85,23 +88,6 @@ Fields SetFields(const records::RecordType& type, const Message& record) {
     if (IsSet(record, field)) fields.push_back(field);
   }
   return fields;
-}
-
-// The rules of every type, then the type's own.
-absl::Status CheckRecord(const node::Node& node, const records::RecordType& type, const Message& next, const Message* previous,
-                         const records::RecordReader& reader) {
-  const FieldDescriptor* audience = Field(next, "audience");
-  bool own = false;
-  const int sites = next.GetReflection()->FieldSize(next, audience);
-  for (int i = 0; i < sites; ++i) {
-    const std::string site = next.GetReflection()->GetRepeatedString(next, audience, i);
-    if (node.roster().FindSite(site) == nullptr) {
-      return FieldError(Reason::kFieldInvalid, "audience", "names a site that the network does not have");
-    }
-    own = own || site == node.options().site;
-  }
-  if (sites > 0 && !own) return FieldError(Reason::kFieldInvalid, "audience", "must hold the site that writes");
-  return type.validate(next, previous, reader);
 }
 
 absl::Status CheckId(const records::RecordType& type, const std::string& id, const std::string& field) {
@@ -184,6 +170,38 @@ MessagePtr Clone(const Message& message) {
   return copy;
 }
 
+Audience AudienceOf(const Roster& roster, const Message& record) {
+  const FieldDescriptor* field = Field(record, "audience");
+  Audience audience;
+  for (int i = 0; i < record.GetReflection()->FieldSize(record, field); ++i) {
+    audience.all = false;
+    if (const RosterSite* site = roster.FindSite(record.GetReflection()->GetRepeatedString(record, field, i)))
+      audience.sites.push_back(site->id);
+  }
+  std::sort(audience.sites.begin(), audience.sites.end());
+  return audience;
+}
+
+// All that this site has written by now, for the sites of a record that a request found as it wants it.
+Holding EverythingWritten(const node::Node& node, const Message& record) {
+  return {node.own_log(), node.Applied().Get(node.own_log()), AudienceOf(node.roster(), record)};
+}
+
+// What `report` comes to: OK, with the call's trailing metadata, or an error that says who holds what was written.
+absl::Status Held(const Durability::Report& report, std::map<std::string, std::string> metadata, Call* call) {
+  const std::string sites = fmt::format("{}", fmt::join(report.sites, ","));
+  if (report.reached) {
+    call->durability = fmt::format("replicated:{} {}", call->replicas, sites);
+    return absl::OkStatus();
+  }
+  metadata["sites"] = sites;
+  metadata["replicas"] = std::to_string(call->replicas);
+  const std::string known =
+      fmt::format("it is written here, and {} of {} other sites are known to hold it{}{}: the same request waits again",
+                  report.sites.size(), call->replicas, sites.empty() ? "" : ": ", sites);
+  return Error(report.closing ? Reason::kShuttingDown : Reason::kReplicationTimeout, known, metadata);
+}
+
 // --- Import ------------------------------------------------------------------------------------------------------------------------
 
 // One call of an import method. A round plans every record that is still to be done against one snapshot, writes the changes in chunks and
@@ -191,10 +209,11 @@ MessagePtr Clone(const Message& message) {
 class ImportRun : public std::enable_shared_from_this<ImportRun> {
  public:
   // `running` is held for as long as the run may touch the node.
-  ImportRun(node::Node* node, const records::RecordType& type, std::shared_ptr<Call> call, const Message& request, Reply reply,
-            std::shared_ptr<void> running)
+  ImportRun(node::Node* node, Durability* durability, const records::RecordType& type, std::shared_ptr<Call> call, const Message& request,
+            Reply reply, std::shared_ptr<void> running)
       : running_(std::move(running)),
         node_(node),
+        durability_(durability),
         type_(type),
         call_(std::move(call)),
         request_(Clone(request)),
@@ -276,6 +295,14 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
           refusals_[i] = change.status();
           continue;
         }
+        if (call_->replicas > 0) {
+          const Holding written = EverythingWritten(*node_, *change->next);
+          if (absl::Status possible = durability_->Check({written}, call_->replicas); !possible.ok()) {
+            refusals_[i] = possible;
+            continue;
+          }
+          if (change->mutation.ops.empty()) Hold(written);
+        }
         if (change->mutation.ops.empty()) {
           ++unchanged_;
           continue;
@@ -302,16 +329,32 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
       outstanding_ = full.size();
     }
     for (Chunk& chunk : full) {
-      node_->Write(std::move(chunk.write),
-                   [self = shared_from_this(), rows = std::move(chunk.rows)](const absl::StatusOr<node::WriteResult>& result) {
-                     self->OnWritten(rows, result.status());
-                   });
+      node_->Write(std::move(chunk.write), [self = shared_from_this(), rows = std::move(chunk.rows)](
+                                               const absl::StatusOr<node::WriteResult>& result) { self->OnWritten(rows, result); });
     }
   }
 
-  void OnWritten(const std::vector<Row>& rows, const absl::Status& status) {
+  // Has to be held by other sites before the answer: of each audience, the longest head of the log.
+  void Hold(const Holding& written) {
+    if (written.size == Seq(0)) return;
+    for (Holding& held : holdings_) {
+      if (held.log != written.log || held.audience != written.audience) continue;
+      held.size = std::max(held.size, written.size);
+      return;
+    }
+    holdings_.push_back(written);
+  }
+
+  void OnWritten(const std::vector<Row>& rows, const absl::StatusOr<node::WriteResult>& result) {
+    absl::Status status = result.status();
+    absl::StatusOr<Audience> audience;
+    if (result.ok() && call_->replicas > 0) {
+      audience = node_->AudienceOf(result->dot);
+      status = audience.status();
+    }
     {
       absl::MutexLock lock(&mu_);
+      if (audience.ok()) Hold({result->dot.log, result->dot.seq + 1, *audience});
       const bool lost_race = absl::IsAborted(status) || absl::IsAlreadyExists(status);
       for (const Row& row : rows) {
         if (status.ok()) {
@@ -341,6 +384,16 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
 
   void Finish() {
     if (!error_.ok()) return reply_(error_);
+    if (holdings_.empty()) return Answer();
+    const uint64_t wait =
+        durability_->Await(holdings_, call_->replicas, call_->deadline, [self = shared_from_this()](const Durability::Report& report) {
+          const absl::Status held = Held(report, {}, self->call_.get());
+          held.ok() ? self->Answer() : self->reply_(held);
+        });
+    if (wait != 0) call_->OnEnd([durability = durability_, wait] { durability->Leave(wait); });
+  }
+
+  void Answer() {
     auto response = std::make_unique<v1::ImportResponse>();
     response->set_created(created_);
     response->set_updated(updated_);
@@ -355,6 +408,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
 
   const std::shared_ptr<void> running_;
   node::Node* const node_;
+  Durability* const durability_;
   const records::RecordType& type_;
   const std::shared_ptr<Call> call_;
   const MessagePtr request_;
@@ -369,6 +423,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   int rounds_ = kImportRounds;
   std::vector<int> pending_;
   std::map<int, absl::Status> refusals_;
+  std::vector<Holding> holdings_;
   absl::Status error_;
   std::unique_ptr<grpc::Alarm> hop_;
   std::shared_ptr<ImportRun> self_;
@@ -376,21 +431,40 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
 
 }  // namespace
 
+absl::Status CheckRecord(const node::Node& node, const records::RecordType& type, const Message& next, const Message* previous,
+                         const records::RecordReader& reader) {
+  const FieldDescriptor* audience = Field(next, "audience");
+  bool own = false;
+  const int sites = next.GetReflection()->FieldSize(next, audience);
+  for (int i = 0; i < sites; ++i) {
+    const std::string site = next.GetReflection()->GetRepeatedString(next, audience, i);
+    if (node.roster().FindSite(site) == nullptr) {
+      return FieldError(Reason::kFieldInvalid, "audience", "names a site that the network does not have");
+    }
+    own = own || site == node.options().site;
+  }
+  if (sites > 0 && !own) return FieldError(Reason::kFieldInvalid, "audience", "must hold the site that writes");
+  return type.validate(next, previous, reader);
+}
+
 absl::StatusOr<WriteMethods::Plan> WriteMethods::Begin(const Call& call, const Message& request) const {
   Plan plan;
   plan.write.actor = call.identity.path;
   plan.write.method = call.method;
   plan.write.request_digest = RequestDigest(call.method, request, {"request_id"});
   plan.write.request_id = GetString(request, "request_id");
+  plan.write.replicas = call.replicas;
   if (plan.write.request_id.empty()) {
+    plan.validate_only = GetBool(request, "validate_only");
     plan.write.request_id = NewRequestId(static_cast<uint64_t>(absl::ToUnixMillis(node_->options().clock->Now())));
     return plan;
   }
   if (RequestIdMillis(plan.write.request_id) < 0) return FieldError(Reason::kFieldInvalid, "request_id", "must be a UUID of version 7");
-  if (GetBool(request, "validate_only")) return plan;
+  plan.validate_only = GetBool(request, "validate_only");
+  if (plan.validate_only) return plan;
   const absl::StatusOr<std::optional<Dot>> found = node_->FindRequest(plan.write.actor, plan.write.request_id, plan.write.request_digest);
   if (!found.ok()) return found.status();
-  plan.replay = found->has_value();
+  plan.replay = *found;
   return plan;
 }
 
@@ -562,36 +636,63 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanMove(const records::RecordT
   return plan;
 }
 
-void WriteMethods::Finish(const records::RecordType& type, absl::StatusOr<Plan> plan, Reply reply) const {
+void WriteMethods::AnswerWhenHeld(const std::shared_ptr<Call>& call, const std::string& name, Holding holding, MessagePtr answer,
+                                  Reply reply) const {
+  if (absl::Status possible = durability_->Check({holding}, call->replicas); !possible.ok()) return reply(possible);
+  std::map<std::string, std::string> metadata = {{"name", name},
+                                                 {"entry", EntryName(node_->roster(), {holding.log, Seq(holding.size.value() - 1)})}};
+  // Shared, because a function must be copyable.
+  auto answered = std::make_shared<MessagePtr>(std::move(answer));
+  const uint64_t wait = durability_->Await({std::move(holding)}, call->replicas, call->deadline,
+                                           [call, answered, metadata, reply = std::move(reply)](const Durability::Report& report) {
+                                             if (absl::Status held = Held(report, metadata, call.get()); !held.ok()) return reply(held);
+                                             reply(std::move(*answered));
+                                           });
+  if (wait != 0) call->OnEnd([durability = durability_, wait] { durability->Leave(wait); });
+}
+
+void WriteMethods::Finish(const records::RecordType& type, const std::shared_ptr<Call>& call, absl::StatusOr<Plan> plan,
+                          Reply reply) const {
   if (!plan.ok()) return reply(plan.status());
-  if (plan->answer != nullptr) return reply(std::move(plan->answer));
+  if (plan->answer != nullptr) {
+    if (call->replicas == 0 || plan->validate_only) return reply(std::move(plan->answer));
+    Holding written = EverythingWritten(*node_, *plan->answer);
+    if (written.size == Seq(0)) return reply(std::move(plan->answer));
+    return AnswerWhenHeld(call, plan->name, std::move(written), std::move(plan->answer), std::move(reply));
+  }
   const auto as_it_is = [node = node_, &type, name = plan->name]() -> absl::StatusOr<MessagePtr> {
     absl::StatusOr<Loaded> now = LoadExisting(*node, node->store(), type, name);
     if (!now.ok()) return now.status();
     return std::move(now->message);
   };
-  if (plan->replay) return reply(as_it_is());
+  const auto answer = [this, call, name = plan->name, reply](Dot dot, absl::StatusOr<MessagePtr> message) {
+    if (!message.ok() || call->replicas == 0) return reply(std::move(message));
+    absl::StatusOr<Audience> audience = node_->AudienceOf(dot);
+    if (!audience.ok()) return reply(audience.status());
+    AnswerWhenHeld(call, name, {dot.log, dot.seq + 1, *std::move(audience)}, *std::move(message), reply);
+  };
+  if (plan->replay) return answer(*plan->replay, as_it_is());
   node_->Write(std::move(plan->write),
-               [&type, name = plan->name, as_it_is, reply = std::move(reply)](const absl::StatusOr<node::WriteResult>& result) {
+               [&type, name = plan->name, as_it_is, answer, reply = std::move(reply)](const absl::StatusOr<node::WriteResult>& result) {
                  if (!result.ok()) return reply(result.status());
                  const auto state = result->states.find(name);
-                 if (result->replayed || state == result->states.end()) return reply(as_it_is());
-                 reply(node::Materialise(type, name, state->second));
+                 if (result->replayed || state == result->states.end()) return answer(result->dot, as_it_is());
+                 answer(result->dot, node::Materialise(type, name, state->second));
                });
 }
 
-void WriteMethods::Create(const records::RecordType& type, const Call& call, const Message& request, Reply reply) const {
-  Finish(type, PlanCreate(type, call, request), std::move(reply));
+void WriteMethods::Create(const records::RecordType& type, const std::shared_ptr<Call>& call, const Message& request, Reply reply) const {
+  Finish(type, call, PlanCreate(type, *call, request), std::move(reply));
 }
-void WriteMethods::Update(const records::RecordType& type, const Call& call, const Message& request, Reply reply) const {
-  Finish(type, PlanUpdate(type, call, request), std::move(reply));
+void WriteMethods::Update(const records::RecordType& type, const std::shared_ptr<Call>& call, const Message& request, Reply reply) const {
+  Finish(type, call, PlanUpdate(type, *call, request), std::move(reply));
 }
-void WriteMethods::Withdraw(const records::RecordType& type, const Call& call, const Message& request, Reply reply) const {
-  Finish(type, PlanWithdraw(type, call, request), std::move(reply));
+void WriteMethods::Withdraw(const records::RecordType& type, const std::shared_ptr<Call>& call, const Message& request, Reply reply) const {
+  Finish(type, call, PlanWithdraw(type, *call, request), std::move(reply));
 }
-void WriteMethods::Move(const records::RecordType& type, const records::Transition& transition, const Call& call, const Message& request,
-                        Reply reply) const {
-  Finish(type, PlanMove(type, transition, call, request), std::move(reply));
+void WriteMethods::Move(const records::RecordType& type, const records::Transition& transition, const std::shared_ptr<Call>& call,
+                        const Message& request, Reply reply) const {
+  Finish(type, call, PlanMove(type, transition, *call, request), std::move(reply));
 }
 void WriteMethods::Import(const records::RecordType& type, std::shared_ptr<Call> call, const Message& request, Reply reply) const {
   {
@@ -602,7 +703,7 @@ void WriteMethods::Import(const records::RecordType& type, std::shared_ptr<Call>
     absl::MutexLock lock(&mu_);
     --imports_;
   });
-  std::make_shared<ImportRun>(node_, type, std::move(call), request, std::move(reply), std::move(running))->Start();
+  std::make_shared<ImportRun>(node_, durability_, type, std::move(call), request, std::move(reply), std::move(running))->Start();
 }
 
 WriteMethods::~WriteMethods() {

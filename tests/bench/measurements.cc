@@ -45,6 +45,9 @@ constexpr int kImportInFlight = 2;
 constexpr int kPeakInFlight = 128;
 constexpr int kFillInFlight = 512;
 constexpr absl::Duration kWarmUp = absl::Seconds(2);
+constexpr int kWatchersPerChannel = 250;
+constexpr int kChangesPerRound = 5;
+constexpr absl::Duration kWatchersTimeout = absl::Minutes(1);
 constexpr absl::Duration kCatchUpTimeout = absl::Minutes(10);
 
 // Eight, so that there are enough UN/LOCODEs for all rows.
@@ -239,6 +242,84 @@ class Watcher {
   std::thread thread_;
 };
 
+// Many watches, without a thread for each: how many events each was sent, and when the newest.
+class ManyWatchers {
+ public:
+  ManyWatchers() = default;
+  ~ManyWatchers() {
+    for (const auto& watch : watches_) watch->context.TryCancel();
+    absl::MutexLock lock(&mu_);
+    auto none = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return open_ == 0; };
+    mu_.Await(absl::Condition(&none));
+  }
+  ManyWatchers(const ManyWatchers&) = delete;
+  ManyWatchers& operator=(const ManyWatchers&) = delete;
+
+  // Begins with a snapshot, so that it can be seen to have begun.
+  void Open(const std::shared_ptr<grpc::Channel>& channel) {
+    auto watch = std::make_unique<Watch>(this, channel);
+    {
+      absl::MutexLock lock(&mu_);
+      ++open_;
+    }
+    watch->Start();
+    watches_.push_back(std::move(watch));
+  }
+  // Whether every watch has been sent `events`.
+  bool AllHave(int events) const {
+    absl::MutexLock lock(&mu_);
+    return std::all_of(watches_.begin(), watches_.end(), [&](const auto& watch) { return watch->events >= events; });
+  }
+  int open() const {
+    absl::MutexLock lock(&mu_);
+    return open_;
+  }
+  // When each watch was sent its newest event.
+  std::vector<absl::Time> newest() const {
+    absl::MutexLock lock(&mu_);
+    std::vector<absl::Time> times;
+    for (const auto& watch : watches_) times.push_back(watch->newest);
+    return times;
+  }
+
+ private:
+  struct Watch : grpc::ClientReadReactor<v1::WatchRecordsResponse> {
+    Watch(ManyWatchers* owner, const std::shared_ptr<grpc::Channel>& channel) : owner(owner), stub(v1::RecordService::NewStub(channel)) {
+      request.set_snapshot(true);
+    }
+    void Start() {
+      stub->async()->WatchRecords(&context, &request, this);
+      StartRead(&event);
+      StartCall();
+    }
+    void OnReadDone(bool ok) override {
+      if (!ok) return;
+      if (event.has_record()) {
+        absl::MutexLock lock(&owner->mu_);
+        ++events;
+        newest = absl::Now();
+      }
+      StartRead(&event);
+    }
+    void OnDone(const grpc::Status&) override {
+      absl::MutexLock lock(&owner->mu_);
+      --owner->open_;
+    }
+
+    ManyWatchers* const owner;
+    const std::unique_ptr<v1::RecordService::Stub> stub;
+    grpc::ClientContext context;
+    v1::WatchRecordsRequest request;
+    v1::WatchRecordsResponse event;
+    int events = 0;     // guarded by ManyWatchers::mu_
+    absl::Time newest;  // likewise
+  };
+
+  mutable absl::Mutex mu_;
+  int open_ ABSL_GUARDED_BY(mu_) = 0;
+  std::vector<std::unique_ptr<Watch>> watches_;
+};
+
 // Creates at a steady rate, whatever earlier ones take.
 class PacedCreates {
  public:
@@ -406,6 +487,45 @@ absl::StatusOr<Section> MeasureLag(const Settings& settings) {
     if (lag_ms.empty()) return absl::InternalError("nothing was written");
     std::sort(lag_ms.begin(), lag_ms.end());
     section.Add("lag", {rate, peak->rate, Quantile(lag_ms, 0.5), Quantile(lag_ms, 0.99), lag_ms.back()});
+  }
+  return section;
+}
+
+absl::StatusOr<Section> MeasureWatchers(const Settings& settings) {
+  Section section(fmt::format("one create, sent to {} watchers of the same node", settings.watchers),
+                  {"p50 ms", "p99 ms", "last ms", "CPU us/event"});
+  absl::StatusOr<std::unique_ptr<Network>> network = Network::Start({"apac"});
+  if (!network.ok()) return network.status();
+  const Callers& callers = (*network)->callers();
+  ManyWatchers watchers;
+  std::shared_ptr<grpc::Channel> channel;
+  for (int i = 0; i < settings.watchers; ++i) {
+    if (i % kWatchersPerChannel == 0) {
+      absl::StatusOr<std::shared_ptr<grpc::Channel>> opened = (*network)->cluster().Channel("hq/analyst/desk", "apac");
+      if (!opened.ok()) return opened.status();
+      channel = *std::move(opened);
+    }
+    watchers.Open(channel);
+  }
+  int events = static_cast<int>(std::size(kCountries));
+  if (!Eventually([&] { return watchers.AllHave(events); }, kWatchersTimeout)) {
+    return absl::DeadlineExceededError(
+        fmt::format("of {} watches {} are open, and not all have had their snapshot", settings.watchers, watchers.open()));
+  }
+  const std::string request = CreateRequest();
+  for (int round = 0; round < settings.rounds * kChangesPerRound; ++round) {
+    const absl::Duration cpu = ChildrenCpuTime();
+    if (auto created = callers[0]->CallAndWait(kCreate, request); !created.ok()) return created.status();
+    const absl::Time acknowledged = absl::Now();
+    ++events;
+    if (!Eventually([&] { return watchers.AllHave(events); }, kWatchersTimeout)) {
+      return absl::DeadlineExceededError("not every watcher was sent the create");
+    }
+    std::vector<double> lag_ms;
+    for (absl::Time time : watchers.newest()) lag_ms.push_back(std::max(0.0, absl::ToDoubleMilliseconds(time - acknowledged)));
+    std::sort(lag_ms.begin(), lag_ms.end());
+    const double cpu_us = absl::ToDoubleMicroseconds(ChildrenCpuTime() - cpu) / settings.watchers;
+    section.Add("change", {Quantile(lag_ms, 0.5), Quantile(lag_ms, 0.99), lag_ms.back(), cpu_us});
   }
   return section;
 }

@@ -20,6 +20,7 @@ struct Settings {
   absl::Duration duration = absl::Seconds(4);  // of one load
   int64_t rows = 100'000;                      // imported in a round
   int64_t entries = 100'000;                   // caught up with in a round
+  int watchers = 2000;                         // of one node
 };
 
 // Durable creates one by one, beside an empty call over the same connections to the same process.
@@ -28,6 +29,8 @@ absl::StatusOr<Section> MeasureCreates(const Settings& settings);
 absl::StatusOr<Section> MeasureImport(const Settings& settings);
 // From a write's acknowledgement at one node until a watcher at another has it, while the first is at half of what it can do.
 absl::StatusOr<Section> MeasureLag(const Settings& settings);
+// From one write's acknowledgement until many watchers of the same node have been sent it.
+absl::StatusOr<Section> MeasureWatchers(const Settings& settings);
 // An empty node takes, verifies and folds a log from a peer.
 absl::StatusOr<Section> MeasureCatchUp(const Settings& settings);
 

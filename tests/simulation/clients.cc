@@ -346,10 +346,10 @@ void Clients::Attempt(const std::string& id, Site* site) {
   if (request.kind == Request::Kind::kPair) {
     site->node->Write(request.pair, [answer](const absl::StatusOr<node::WriteResult>& result) { answer(result.status(), ""); });
   } else {
-    rpc::Call call;
-    call.method = request.method;
-    call.identity = request.identity;
-    if (site->plant != nullptr && site->plant->call) site->plant->call(*site->node, &call);
+    auto call = std::make_shared<rpc::Call>();
+    call->method = request.method;
+    call->identity = request.identity;
+    if (site->plant != nullptr && site->plant->call) site->plant->call(*site->node, call.get());
     auto reply = [answer](const absl::StatusOr<rpc::MessagePtr>& result) {
       answer(result.status(), result.ok() ? (*result)->ShortDebugString() : "");
     };

@@ -166,7 +166,7 @@ void World::Start(Site& site) {
   }
   if (!node.ok()) return Fail(fmt::format("{} does not start: {}", site.name, std::string(node.status().message())));
   site.node = *std::move(node);
-  site.methods = std::make_unique<rpc::WriteMethods>(site.node.get());
+  site.methods = std::make_unique<rpc::WriteMethods>(site.node.get(), nullptr);  // no client asks for more than LOCAL
   site.commit_due = site.completions_due = site.round_due = false;
   site.node->AddJournalListener([this, &site](Position) { ScheduleRound(site); });
   trace_.Add("{} starts with {} entries", site.name, site.node->JournalEnd().value());
