@@ -52,9 +52,9 @@ TEST(EngagementsTest, ReadsLinesAndCountsThem) {
 
 TEST(EngagementsTest, ALineOfAMillionBracketsIsRefused) {
   const std::string deep(1'000'000, '[');
-  const Parsed<EngagementRow> parsed = ParseEngagements(R"({"site":"hq","key":"a","engagement":{"title":)" + deep +
-                                                        std::string(1'000'000, ']') + "}}\n" +
-                                                        R"({"site":"hq","key":"b","engagement":{"title":"T","countries":["countries/JP"]}})");
+  const Parsed<EngagementRow> parsed =
+      ParseEngagements(R"({"site":"hq","key":"a","engagement":{"title":)" + deep + std::string(1'000'000, ']') + "}}\n" +
+                       R"({"site":"hq","key":"b","engagement":{"title":"T","countries":["countries/JP"]}})");
   EXPECT_EQ(parsed.read, 2);
   ASSERT_EQ(parsed.refusals.size(), 1u);
   EXPECT_EQ(parsed.refusals[0], (Refusal{1, "", kMalformed, "not a JSON object"}));

@@ -180,9 +180,8 @@ TEST(WorldPortIndexTest, TakesRowsWithACode) {
 }
 
 TEST(SeaPortsTest, AFileOfAMillionBracketsIsRefused) {
-  const auto parsed = ParseSeaPorts(R"({"JPYOK": {"name": "Yokohama", "coordinates": )" + std::string(1'000'000, '[') +
-                                        std::string(1'000'000, ']') + "}}",
-                                    kRegions);
+  const auto parsed = ParseSeaPorts(
+      R"({"JPYOK": {"name": "Yokohama", "coordinates": )" + std::string(1'000'000, '[') + std::string(1'000'000, ']') + "}}", kRegions);
   EXPECT_EQ(parsed.status().code(), absl::StatusCode::kInvalidArgument);
 }
 

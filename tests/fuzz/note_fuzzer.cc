@@ -35,9 +35,10 @@ void TryNote(std::string_view bytes) {
   auto again = note::Parse(note::Format(*parsed));
   // A note may be as large as it can be already; with the cosignature it is larger.
   if (!again.ok()) return Require(note::Format(*parsed).size() > note::kNoteBytesMax, "a note with one more cosignature parses");
-  const size_t by_cosigner = static_cast<size_t>(
-      std::count_if(again->signatures.begin(), again->signatures.end(),
-                    [&](const note::Signature& s) { return s.name == cosigner.name() && s.key_id == cosigner.key_id(); }));
+  const size_t by_cosigner =
+      static_cast<size_t>(std::count_if(again->signatures.begin(), again->signatures.end(), [&](const note::Signature& s) {
+        return s.name == cosigner.name() && s.key_id == cosigner.key_id();
+      }));
   if (by_cosigner == 1 && !cosigned) Require(note::Verify(*again, cosigner), "a cosignature that was added verifies");
 }
 

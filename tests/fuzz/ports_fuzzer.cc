@@ -30,8 +30,7 @@ void TryPorts(const absl::StatusOr<import::Parsed<Port>>& parsed, PortSource sou
             "a port is of a country that is known");
     Require(names.insert(port.name()).second, "no code stands twice");
     Require(!port.display_name().empty() && import::Trim(port.display_name()) == port.display_name(), "a port has a name, without blanks");
-    Require(import::IsUtf8(port.display_name()) && import::IsUtf8(port.subdivision()) &&
-                import::IsUtf8(port.harbor_size()),
+    Require(import::IsUtf8(port.display_name()) && import::IsUtf8(port.subdivision()) && import::IsUtf8(port.harbor_size()),
             "texts are UTF-8");
     Require(std::abs(port.position().latitude()) <= 90 && std::abs(port.position().longitude()) <= 180, "a position is on the earth");
 

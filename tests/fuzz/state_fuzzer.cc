@@ -1,7 +1,7 @@
 // The fold's own format, and the fold over payloads of others.
 //
-// A state that decodes is written in one way, and can be read like any other. (Stored states are a node's own: nobody sends them.) A payload whose mutations the fold takes gives the same state
-// in any order, twice as well as once.
+// A state that decodes is written in one way, and can be read like any other. (Stored states are a node's own: nobody sends them.) A
+// payload whose mutations the fold takes gives the same state in any order, twice as well as once.
 
 #include <algorithm>
 

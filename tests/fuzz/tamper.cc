@@ -39,8 +39,17 @@ void Collect(Message* message, std::vector<Place>* places) {
 }
 
 uint64_t Number(Script* script, uint64_t old) {
-  constexpr uint64_t kEdges[] = {0, 1, 2, 3, 255, 256, 257, 1 << 20, std::numeric_limits<uint32_t>::max(),
-                                 std::numeric_limits<int64_t>::max(), std::numeric_limits<uint64_t>::max() - 255,
+  constexpr uint64_t kEdges[] = {0,
+                                 1,
+                                 2,
+                                 3,
+                                 255,
+                                 256,
+                                 257,
+                                 1 << 20,
+                                 std::numeric_limits<uint32_t>::max(),
+                                 std::numeric_limits<int64_t>::max(),
+                                 std::numeric_limits<uint64_t>::max() - 255,
                                  std::numeric_limits<uint64_t>::max()};
   switch (script->Below(4)) {
     case 0:
