@@ -26,7 +26,7 @@
 
 namespace fairlead::replication {
 
-// A roster of `sites` ("a", "b", ...), site n (from 1) with log n, and all the private keys.
+// A roster of `sites` ("a", "b", ...), site n (from 1) with log n, and all the private keys, which are always the same.
 struct FakeNetwork {
   explicit FakeNetwork(const std::vector<std::string>& sites);
   Roster roster;
