@@ -47,6 +47,22 @@ void Scenario::SeedCountries() {
   ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
 }
 
+void Scenario::ExpectEachOnceEverywhere(const Acknowledged& acknowledged) {
+  for (const std::string& site : cluster().sites()) {
+    SCOPED_TRACE(site);
+    const auto tally = Count(cluster().Officer(site), acknowledged);
+    ASSERT_TRUE(Ok(tally));
+    std::cout << fmt::format("{}: acknowledged={} found={} lost={} duplicated={}\n", site, tally->acknowledged, tally->found, tally->lost,
+                             tally->duplicated);
+    EXPECT_EQ(tally->found, acknowledged.size());
+    EXPECT_EQ(tally->lost, 0u);
+    EXPECT_EQ(tally->duplicated, 0u);
+    const auto listed = ListEngagements(cluster().Officer(site));
+    ASSERT_TRUE(Ok(listed));
+    EXPECT_THAT(*listed, testing::SizeIs(acknowledged.size()));
+  }
+}
+
 const std::vector<Territory>& Territories() {
   static const auto* const territories = new std::vector<Territory>{{"apac", v1::REGION_APAC, "countries/JP"},
                                                                     {"eame", v1::REGION_EAME, "countries/DE"},
@@ -188,7 +204,7 @@ void Writers::Write(const std::string& prefix) {
   }
 }
 
-absl::StatusOr<Tally> Count(client::Client& client, const std::vector<std::pair<std::string, std::string>>& acknowledged) {
+absl::StatusOr<Tally> Count(client::Client& client, const Acknowledged& acknowledged) {
   const auto listed = ListEngagements(client);
   if (!listed.ok()) return listed.status();
   std::map<std::pair<std::string, std::string>, size_t> by_title;
