@@ -8,8 +8,6 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <map>
-#include <memory>
 
 #include "certs/files.h"
 #include "tests/scenarios/scenario.h"
@@ -45,28 +43,18 @@ TEST_F(Crash, EverySiteKilledInTurnWhileAllWrite) {
   constexpr size_t kWritesBetweenKills = 15;  // at each site
   ASSERT_NO_FATAL_FAILURE(StartCluster());
   ASSERT_NO_FATAL_FAILURE(SeedCountries());
-  std::map<std::string, std::unique_ptr<Writers>> writers;
-  for (const std::string& site : cluster().sites()) writers[site] = std::make_unique<Writers>(&cluster(), site, 1);
-  const auto await_more = [&] {
-    for (const auto& [site, each] : writers) {
-      const size_t wanted = each->acknowledged_count() + kWritesBetweenKills;
-      ASSERT_TRUE(Eventually([&, &one = *each] { return one.acknowledged_count() >= wanted; })) << site << each->acknowledged_count();
-    }
-  };
+  WritersEverywhere writers(&cluster(), 1);
   for (int i = 0; i < kRounds * 4; ++i) {
-    ASSERT_NO_FATAL_FAILURE(await_more());
+    ASSERT_TRUE(writers.EachAcknowledges(kWritesBetweenKills));
     const std::string& victim = cluster().sites()[static_cast<size_t>(i) % 4];
     cluster().Kill(victim);
     ASSERT_TRUE(Ok(cluster().StartNode(victim)));
   }
-  ASSERT_NO_FATAL_FAILURE(await_more());
-  Acknowledged acknowledged;
-  for (const auto& [site, each] : writers) {
-    ASSERT_TRUE(Ok(each->Stop())) << site;
-    acknowledged.insert(acknowledged.end(), each->acknowledged().begin(), each->acknowledged().end());
-  }
-  ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
-  ExpectEachOnceEverywhere(acknowledged);
+  ASSERT_TRUE(writers.EachAcknowledges(kWritesBetweenKills));
+  const auto acknowledged = writers.Stop();
+  ASSERT_TRUE(Ok(acknowledged));
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence({}, 2 * kPatience)));
+  ExpectEachOnceEverywhere(*acknowledged);
 }
 
 TEST_F(Crash, AReplicaKilledWhileItReceivesConverges) {

@@ -63,6 +63,15 @@ void Scenario::ExpectEachOnceEverywhere(const Acknowledged& acknowledged) {
   }
 }
 
+v1::LinkStatus Scenario::LinkOf(const std::string& site, const std::string& peer) {
+  const auto status = cluster().Status(site);
+  if (!status.ok()) return {};
+  for (const v1::LinkStatus& link : status->links()) {
+    if (link.peer() == peer) return link;
+  }
+  return {};
+}
+
 const std::vector<Territory>& Territories() {
   static const auto* const territories = new std::vector<Territory>{{"apac", v1::REGION_APAC, "countries/JP"},
                                                                     {"eame", v1::REGION_EAME, "countries/DE"},
@@ -202,6 +211,36 @@ void Writers::Write(const std::string& prefix) {
     acknowledged_.emplace_back(created->name(), created->title());
     count_.fetch_add(1);
   }
+}
+
+WritersEverywhere::WritersEverywhere(Cluster* cluster, int threads_each) {
+  for (const std::string& site : cluster->sites()) writers_[site] = std::make_unique<Writers>(cluster, site, threads_each);
+}
+
+testing::AssertionResult WritersEverywhere::EachAcknowledges(size_t count, absl::Duration timeout) {
+  std::map<std::string, size_t> wanted;
+  for (const auto& [site, writers] : writers_) wanted[site] = writers->acknowledged_count() + count;
+  std::string waits_for;
+  const auto all = [&] {
+    waits_for.clear();
+    for (const auto& [site, writers] : writers_) {
+      if (writers->acknowledged_count() < wanted[site]) waits_for += " " + site;
+    }
+    return waits_for.empty();
+  };
+  if (Eventually(all, timeout)) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "not acknowledged " << count << " writes:" << waits_for;
+}
+
+absl::StatusOr<Acknowledged> WritersEverywhere::Stop() {
+  Acknowledged acknowledged;
+  absl::Status status;
+  for (const auto& [site, writers] : writers_) {
+    status.Update(writers->Stop());
+    acknowledged.insert(acknowledged.end(), writers->acknowledged().begin(), writers->acknowledged().end());
+  }
+  if (!status.ok()) return status;
+  return acknowledged;
 }
 
 absl::StatusOr<Tally> Count(client::Client& client, const Acknowledged& acknowledged) {

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -48,6 +49,8 @@ class Scenario : public testing::Test {
   void SeedCountries();
   // Every acknowledged engagement is at every site, once; no other is. Prints what it counts.
   void ExpectEachOnceEverywhere(const Acknowledged& acknowledged);
+  // The link over which `site` hears `peer`, as its node tells it; an unset one when it does not answer.
+  v1::LinkStatus LinkOf(const std::string& site, const std::string& peer);
   Cluster& cluster() { return *cluster_; }
 
  private:
@@ -121,6 +124,19 @@ class Writers {
   Acknowledged acknowledged_ ABSL_GUARDED_BY(mu_);
   absl::Status status_ ABSL_GUARDED_BY(mu_);
   std::vector<std::thread> threads_;
+};
+
+// Writers at every site of a cluster.
+class WritersEverywhere {
+ public:
+  WritersEverywhere(Cluster* cluster, int threads_each);
+  // Whether each site has acknowledged `count` more, before the deadline.
+  testing::AssertionResult EachAcknowledges(size_t count, absl::Duration timeout = kPatience);
+  // What all have acknowledged, or the error that ended one early.
+  absl::StatusOr<Acknowledged> Stop();
+
+ private:
+  std::map<std::string, std::unique_ptr<Writers>> writers_;  // by site
 };
 
 // How often each acknowledged engagement is found at one site, by title.
