@@ -59,7 +59,8 @@ int64_t RealNow() {
 
 // What is left of a wait until `deadline` of the shifted clock: the kernel's deadline, at most a slice away.
 struct Slice {
-  explicit Slice(const timespec& deadline) : left(Ns(deadline) - Shift() - RealNow()), until(Spec(RealNow() + std::clamp<int64_t>(left, 0, kSliceNs))) {}
+  explicit Slice(const timespec& deadline)
+      : left(Ns(deadline) - Shift() - RealNow()), until(Spec(RealNow() + std::clamp<int64_t>(left, 0, kSliceNs))) {}
   bool last() const { return left <= kSliceNs; }
   int64_t left;
   timespec until;

@@ -173,8 +173,7 @@ absl::StatusOr<bool> Pump(replication::Sender* sender, absl::Time now, v1::Repli
   return made;
 }
 
-#define FAIRLEAD_APPLY_REMOTE \
-  "_ZN8fairlead4node9Committer11ApplyRemoteENS_11replication11RemoteBatchESt8functionIFvNS2_11ApplyResultEEE"
+#define FAIRLEAD_APPLY_REMOTE "_ZN8fairlead4node9Committer11ApplyRemoteENS_11replication11RemoteBatchESt8functionIFvNS2_11ApplyResultEEE"
 void RealApplyRemote(node::Committer* committer, replication::RemoteBatch batch, ApplyDone done) asm("__real_" FAIRLEAD_APPLY_REMOTE);
 void ApplyRemote(node::Committer* committer, replication::RemoteBatch batch, ApplyDone done) asm("__wrap_" FAIRLEAD_APPLY_REMOTE);
 void ApplyRemote(node::Committer* committer, replication::RemoteBatch batch, ApplyDone done) {

@@ -158,10 +158,11 @@ TEST_F(Clocks, AClockSetBackStopsNothing) {
     }
     return -1;
   };
+  int jump = 0;
   for (const absl::Duration shift : {absl::Hours(1), absl::ZeroDuration(), absl::Minutes(20), absl::ZeroDuration()}) {
     SCOPED_TRACE(absl::FormatDuration(shift));
     ASSERT_NO_FATAL_FAILURE(SetClock("apac", shift));
-    const auto created = CreateAt("hq", "After a jump");
+    const auto created = CreateAt("hq", fmt::format("After jump {}", ++jump));
     ASSERT_TRUE(Ok(created));
     const auto status = cluster().Status("hq");
     ASSERT_TRUE(Ok(status));

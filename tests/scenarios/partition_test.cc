@@ -86,9 +86,7 @@ class Partition : public Scenario {
   void OpenAll() {
     ForEachLink([&](const std::string& receiver, const std::string& peer) { cluster().SetLink(receiver, peer, LinkState::kOpen); });
   }
-  bool Has(const std::string& site, const std::string& name) {
-    return GetEngagement(cluster().Officer(site), name, AtSite(site)).ok();
-  }
+  bool Has(const std::string& site, const std::string& name) { return GetEngagement(cluster().Officer(site), name, AtSite(site)).ok(); }
   void ExpectHealed(WritersEverywhere* writers, Acknowledged others = {}) {
     auto acknowledged = writers->Stop();
     ASSERT_TRUE(Ok(acknowledged));

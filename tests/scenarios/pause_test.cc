@@ -70,7 +70,8 @@ TEST_F(Pause, PausesTooShortToBeNoticedDoNoHarm) {
     const std::string& site = cluster().sites()[static_cast<size_t>(i) % 4];
     const std::string& other = cluster().sites()[static_cast<size_t>(i + 1) % 4];
     cluster().Pause(site);
-    const auto created = Create(cluster().Officer(other), EngagementAt(other, fmt::format("While {} stands still, {}", site, i)), AtSite(other));
+    const auto created =
+        Create(cluster().Officer(other), EngagementAt(other, fmt::format("While {} stands still, {}", site, i)), AtSite(other));
     cluster().Resume(site);
     ASSERT_TRUE(Ok(created));
     marks.emplace_back(created->name(), created->title());

@@ -185,8 +185,7 @@ void Load::ReadOne(Thread* thread) {
                    ->Call<scenarios::v1::Overview>("fairlead.v1.OverviewService.GetOverview", scenarios::v1::GetOverviewRequest(), At(site))
                    .ok();
   } else {
-    answered =
-        scenarios::GetEngagement(*thread->client, thread->records[thread->random() % thread->records.size()].name, At(site)).ok();
+    answered = scenarios::GetEngagement(*thread->client, thread->records[thread->random() % thread->records.size()].name, At(site)).ok();
   }
   absl::MutexLock lock(&mu_);
   counts_.reads += answered ? 1 : 0;

@@ -33,8 +33,8 @@ struct LoadOptions {
 struct Record {
   std::string name;
   std::string title;
-  std::string notes;           // as acknowledged last
-  bool notes_certain = true;   // false: an edit was given up, and may have been made
+  std::string notes;          // as acknowledged last
+  bool notes_certain = true;  // false: an edit was given up, and may have been made
 };
 
 struct LoadCounts {

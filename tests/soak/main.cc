@@ -123,9 +123,10 @@ bool CheckSites(Cluster* cluster, const std::vector<Record>& records, const std:
     }
     std::string quarantined;
     for (const v1::LogStatus& log : status->logs()) quarantined += log.quarantine().empty() ? "" : " " + log.origin();
-    fmt::print("{}: acknowledged={} found={} lost={} duplicated={}  journal {} entries, {:.0f} MB on disk, memory {:.0f} MB (at start {:.0f})\n",
-               site, records.size(), tally->found, tally->lost, tally->duplicated, status->journal_size(), DiskMb(cluster->data_folder(site)),
-               memory.at(site), memory_at_start.at(site));
+    fmt::print(
+        "{}: acknowledged={} found={} lost={} duplicated={}  journal {} entries, {:.0f} MB on disk, memory {:.0f} MB (at start {:.0f})\n",
+        site, records.size(), tally->found, tally->lost, tally->duplicated, status->journal_size(), DiskMb(cluster->data_folder(site)),
+        memory.at(site), memory_at_start.at(site));
     if (!quarantined.empty()) fmt::print("{}: quarantined:{}\n", site, quarantined);
     well = well && tally->lost == 0 && tally->duplicated == 0 && quarantined.empty() && memory.at(site) <= kMemoryMbMax;
   }
@@ -141,7 +142,8 @@ bool CheckStores(Cluster* cluster) {
     }
     const auto fsck = framework::RunToEnd({Cluster::node_binary(), "fsck", "--config", cluster->config_file(site)}, kFsckPatience);
     const bool clean = fsck.ok() && fsck->exit == framework::Exit();
-    fmt::print("{}: fsck: {}", site, fsck.ok() ? fsck->output.substr(fsck->output.rfind('\n', fsck->output.size() - 2) + 1) : fsck.status().ToString() + "\n");
+    fmt::print("{}: fsck: {}", site,
+               fsck.ok() ? fsck->output.substr(fsck->output.rfind('\n', fsck->output.size() - 2) + 1) : fsck.status().ToString() + "\n");
     well = well && clean;
   }
   return well;
@@ -202,7 +204,9 @@ int Main(int argc, char** argv) {
   CLI::App app("A Fairlead network under load and faults, and the count at the end.", "fairlead-soak");
   app.add_option("--minutes", minutes, "How long faults come")->check(CLI::Range(0.1, 100'000.0))->capture_default_str();
   app.add_option("--seed", seed, "Of load and faults")->capture_default_str();
-  app.add_option("--rate", load.calls_per_second, "Calls a second of each client, at most")->check(CLI::Range(0.1, 1000.0))->capture_default_str();
+  app.add_option("--rate", load.calls_per_second, "Calls a second of each client, at most")
+      ->check(CLI::Range(0.1, 1000.0))
+      ->capture_default_str();
   app.add_option("--threads", load.threads_per_site, "Clients of each site")->check(CLI::Range(1, 64))->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   load.seed = seed;

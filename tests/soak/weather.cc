@@ -124,8 +124,8 @@ void Weather::Partition() {
   say_("partition");
   ++counts_["partition"];
   ForEachLink([this](const std::string& receiver, const std::string& peer) {
-    constexpr LinkState kStates[] = {LinkState::kOpen, LinkState::kOpen, LinkState::kCut, LinkState::kCut, LinkState::kStalled,
-                                     LinkState::kOneWay};
+    constexpr LinkState kStates[] = {LinkState::kOpen, LinkState::kOpen,    LinkState::kCut,
+                                     LinkState::kCut,  LinkState::kStalled, LinkState::kOneWay};
     cluster_->SetLink(receiver, peer, kStates[Draw(std::size(kStates))]);
   });
 }
