@@ -329,23 +329,27 @@ std::vector<LogId> Witness::CosignDue() {
     Statement statement;
   };
   const absl::Time now = options_.clock->Now();
-  const uint64_t time_s = Seconds(now);
   const RosterCosigner* own = options_.roster->FindCosigner(options_.site);
   std::vector<Due> due;
   for (const RosterLog& roster_log : options_.roster->logs()) {
     std::string bytes;
     uint64_t size = 0;
+    uint64_t time_s = Seconds(now);
     {
       absl::MutexLock lock(&mu_);
       LogState& log = logs_[roster_log.id];
       if (!log.quarantine.empty() || log.complete_note.empty() || log.complete_size < log.last_cosigned_size) continue;
       absl::Duration since = now - log.last_cosigned;
       const bool grown = log.complete_size > log.last_cosigned_size;
-      if (since < (grown ? options_.cosign_interval : options_.heartbeat_interval)) continue;
+      const bool set_back = since < absl::ZeroDuration();  // the clock was
+      if (!set_back && since < (grown ? options_.cosign_interval : options_.heartbeat_interval)) continue;
       // The origin vouches that its log ends here; it may do so only while its complete checkpoint is all it has.
       if (roster_log.id == options_.own_log && (!own_allowed_ || Seq(log.complete_size) < log.applied)) continue;
       log.last_cosigned = now;
       const Statement& held = log.statements[options_.site];
+      // Peers take no statement that is older than what they have. While the clock catches up with what was said before it was set back,
+      // what is new is said with that time.
+      time_s = std::max(time_s, held.time_s);
       if (std::pair(time_s, log.complete_size) <= std::pair(held.time_s, held.size)) continue;
       bytes = log.complete_note;
       size = log.complete_size;
@@ -368,7 +372,7 @@ std::vector<LogId> Witness::CosignDue() {
   for (Due& each : due) {
     LogState& log = logs_[each.log];
     log.last_cosigned_size = each.statement.size;
-    if (each.log == options_.own_log) OriginSaid(log, each.statement.size, time_s);
+    if (each.log == options_.own_log) OriginSaid(log, each.statement.size, each.statement.time_s);
     each.statement.version = ++version_;
     log.statements[options_.site] = std::move(each.statement);
     cosigned.push_back(each.log);
