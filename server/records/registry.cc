@@ -250,7 +250,7 @@ const RecordType* Registry::FindByCollection(std::string_view collection) const 
 
 const Registry& TheRegistry() {
   static const Registry* const kRegistry = new Registry(
-      {CountryType(), PortType(), PortFacilityType(), LiaisonOfficerType(), EngagementType(), ObservationType(), FollowUpType()});
+      {CountryType(), PortType(), PortFacilityType(), LiaisonOfficerType(), EngagementType(), ObservationType(), FollowUpType(), EntryVoidType()});
   return *kRegistry;
 }
 
