@@ -68,9 +68,9 @@ class Committer::Assembly {
   };
   // What the mutations of a payload come to.
   struct Effect {
-    std::map<std::string, RecordState> states;                // by record; without those that stay as they are
-    std::map<size_t, std::vector<uint16_t>> unauthorised;     // by mutation: its ops that fold to nothing
-    std::set<std::string> made_again;                         // records that were there, and that the payload makes
+    std::map<std::string, RecordState> states;             // by record; without those that stay as they are
+    std::map<size_t, std::vector<uint16_t>> unauthorised;  // by mutation: its ops that fold to nothing
+    std::set<std::string> made_again;                      // records that were there, and that the payload makes
   };
 
   absl::StatusOr<Record*> Load(const std::string& name);
@@ -127,8 +127,8 @@ class Committer::Assembly {
   bool changed_ = false;
   std::map<std::string, Record> records_;
   std::map<std::string, std::optional<std::string>> requests_;  // nullopt: forgotten in this batch
-  std::set<Dot> opaque_;  // made so in this batch
-  std::set<Dot> wanted_;  // likewise
+  std::set<Dot> opaque_;                                        // made so in this batch
+  std::set<Dot> wanted_;                                        // likewise
   std::deque<DecodedPayload> reinstated_;
   std::map<std::string, int64_t> figures_;
   std::map<Dot, const Payload*> payloads_;  // of this batch

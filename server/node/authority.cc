@@ -37,7 +37,8 @@ absl::Status Authority::CheckShape(const Mutation& mutation) const {
   if (type == nullptr) return absl::OkStatus();
   for (const Op& op : mutation.ops) {
     const FieldDescriptor* field = FieldOf(*type, op.field);
-    if (field == nullptr) continue;
+    const bool known_kind = op.kind >= MergeKind::kRegister && op.kind <= MergeKind::kState;
+    if (field == nullptr || !known_kind) continue;
     const int kind = field->options().GetExtension(v1::merge);
     if (kind != static_cast<int>(op.kind)) {
       return absl::InvalidArgumentError(
@@ -59,13 +60,18 @@ bool Authority::IsHeadquarters(SiteId site) const {
   return headquarters != nullptr && headquarters->id == site;
 }
 
-SiteId Authority::HomeOf(std::string_view actor) const {
-  const RosterSite* home = nullptr;
-  if (actor.starts_with(kOfficer)) {
-    const std::string_view rest = actor.substr(kOfficer.size());
-    home = roster_.FindSite(rest.substr(0, rest.find('/')));
-  }
-  return home != nullptr ? home->id : roster_.FindSite(roster_.headquarters())->id;
+const RosterSite* Authority::OfficeOf(std::string_view actor) const {
+  if (!actor.starts_with(kOfficer)) return nullptr;
+  const std::string_view rest = actor.substr(kOfficer.size());
+  return roster_.FindSite(rest.substr(0, rest.find('/')));
+}
+
+bool Authority::IsHome(SiteId site, const std::vector<Maker>& makers) const {
+  if (makers.empty()) return false;
+  if (const RosterSite* office = OfficeOf(makers.front().actor)) return office->id == site;
+  const auto at = [&makers](const auto& matches) { return std::any_of(makers.begin(), makers.end(), matches); };
+  if (at([this](const Maker& maker) { return IsHeadquarters(maker.site); })) return false;
+  return at([site](const Maker& maker) { return maker.site == site; });
 }
 
 std::vector<uint16_t> Authority::Unauthorised(const Payload& payload, const std::vector<MutationId>& ids, size_t index, SiteId site,
@@ -78,14 +84,17 @@ std::vector<uint16_t> Authority::Unauthorised(const Payload& payload, const std:
   const auto may_as_home = [&] {
     const bool makes = Makes(payload, mutation.record);
     const std::vector<Maker> known = makers(mutation.record, makes);
-    const auto of_home = [this](const Maker& maker) { return maker.site == HomeOf(maker.actor) || IsHeadquarters(maker.site); };
+    const auto of_home = [this](const Maker& maker) {
+      const RosterSite* office = OfficeOf(maker.actor);
+      return IsHeadquarters(maker.site) || (office != nullptr && office->id == maker.site);
+    };
     // The same request may be made elsewhere while the home cannot be reached. It does not stand against another that the home has taken.
     if (makes) {
       const bool taken = std::any_of(known.begin(), known.end(), of_home);
-      return !taken || std::any_of(known.begin(), known.end(),
-                                   [&](const Maker& maker) { return maker.mutation == ids[index] && of_home(maker); });
+      return !taken ||
+             std::any_of(known.begin(), known.end(), [&](const Maker& maker) { return maker.mutation == ids[index] && of_home(maker); });
     }
-    return std::any_of(known.begin(), known.end(), [&](const Maker& maker) { return HomeOf(maker.actor) == site; });
+    return IsHome(site, known);
   };
   for (size_t i = 0; i < mutation.ops.size(); ++i) {
     switch (WritersOf(type, mutation.ops[i].field)) {

@@ -3,8 +3,9 @@
 //
 // In a network whose roster names a headquarters, that site writes everything. What a type keeps for a record's home is written by the
 // home alone beside it: the site of the officer whose request made the record. A record's name is a hash over who asked for what (rule 9),
-// so the entry that made it cannot be made up later, and shows the home. Where the entry came in does not make a home: a compromised site
-// could repeat what it has read.
+// so the entry that made it cannot be made up later, and shows the home. Where that entry came in does not matter for an officer's records,
+// for a compromised site could repeat what it has read. The staff of headquarters have no office at a site: what they make at another
+// site's node belongs to that site, and what they make at headquarters to headquarters.
 //
 // Thread safety: immutable; any thread. Ownership: borrows roster and registry.
 
@@ -45,7 +46,10 @@ class Authority {
   // Whether `payload` is what made `record`: the record's name follows from it. Never of natural keys.
   bool Makes(const Payload& payload, const std::string& record) const;
 
-  // The makers known of a record: all of them, or the first that is found. All have one actor, since the name follows from it.
+  // Whether the actor is an officer of a site.
+  bool HasOffice(std::string_view actor) const { return OfficeOf(actor) != nullptr; }
+
+  // The makers known of a record. All have one actor, since the name follows from it; unless `all`, one of an actor with an office will do.
   using MakersOf = std::function<std::vector<Maker>(const std::string& record, bool all)>;
   // The ops of mutation `index` of a payload from `site` that fold to nothing, ascending. `makers` is asked where it matters.
   std::vector<uint16_t> Unauthorised(const Payload& payload, const std::vector<MutationId>& ids, size_t index, SiteId site,
@@ -55,8 +59,8 @@ class Authority {
 
  private:
   bool IsHeadquarters(SiteId site) const;
-  // The site of the officer's office; headquarters for all others.
-  SiteId HomeOf(std::string_view actor) const;
+  const RosterSite* OfficeOf(std::string_view actor) const;
+  bool IsHome(SiteId site, const std::vector<Maker>& makers) const;
 
   const Roster& roster_;
   const records::Registry& registry_;

@@ -66,7 +66,7 @@ class CountingTest : public ::testing::Test {
     EXPECT_TRUE(report->folded);
   }
 
-  TestNetwork network_{{"apac", "eame", "hq"}};
+  TestNetwork network_{{"apac", "eame", "hq", "csa"}};
 };
 
 // --- Rule 6: closing a log ---------------------------------------------------------------------------------------------------------
@@ -160,26 +160,30 @@ TEST_F(CountingTest, SurvivorsAreReissuedAndAreTheSameValues) {
 
 TEST_F(CountingTest, RostersOnlyGoForward) {
   Site apac = network_.Open("apac");
+  Site hq = network_.Open("hq");
   ASSERT_TRUE(Name(*apac.node, "KR", "Korea").ok());
   ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
-  Digest other = RootOf(*apac.node, network_.log("apac"), Seq(1));
-  TestNetwork later = network_;
-  later.CloseLog("apac", Seq(1), other);
-  auto closed = later.Open("apac", apac.store->Crash(99));
+  Sync(*apac.node, *hq.node);
+  const Roster first = network_.roster();
+  const LogId log = network_.log("apac");
+  Digest root = RootOf(*hq.node, log, Seq(1));
+  network_.CloseLog("apac", Seq(1), root);
+  auto closed = network_.Open("hq", hq.store->Crash(99));
   ASSERT_TRUE(closed.ok()) << closed.status();
-  EXPECT_THAT(std::string(network_.Open("apac", closed->store->Crash(99)).status().message()),
+  network_.UseRoster(first);
+  EXPECT_THAT(std::string(network_.Open("hq", closed->store->Crash(99)).status().message()),
               HasSubstr("the roster is of version 1; this store has seen version 2"));
-  // A network that takes a closing back.
-  TestNetwork reopened = network_;
-  reopened.SetHeadquarters("hq");
-  reopened.SetHeadquarters("apac");
-  EXPECT_THAT(std::string(reopened.Open("apac", closed->store->Crash(99)).status().message()),
+  // One that takes the closing back.
+  network_.logs()[0].closing.reset();
+  network_.Sign();
+  EXPECT_THAT(std::string(network_.Open("hq", closed->store->Crash(99)).status().message()),
               HasSubstr("does not close log test.example/apac/1/main at 1"));
-  // Another history than the one held here.
-  other[0] ^= 1;
-  TestNetwork wrong = network_;
-  wrong.CloseLog("apac", Seq(1), other);
-  EXPECT_THAT(std::string(wrong.Open("apac", apac.store->Crash(99)).status().message()), HasSubstr("another history of log"));
+  // One that closes another history than is held here.
+  root[0] ^= 1;
+  network_.logs()[0].closing = LogClosing{Seq(1), root};
+  network_.Sign();
+  EXPECT_THAT(std::string(network_.Open("hq", hq.store->Crash(99)).status().message()),
+              HasSubstr("another history of log test.example/apac/1/main"));
 }
 
 TEST_F(CountingTest, AClosingIsTheSameForAllWheneverTheyLearnOfIt) {
@@ -244,7 +248,7 @@ TEST_F(CountingTest, AClosingIsTheSameForAllWheneverTheyLearnOfIt) {
 class AuthorityTest : public CountingTest {
  protected:
   // eame's node has been taken over: it does not check what it writes.
-  AuthorityTest() : liar_(network_.Open("eame")) {
+  AuthorityTest() : liar_(network_.Open("eame")), forger_(network_.Open("eame")) {
     network_.SetHeadquarters("hq");
     apac_ = network_.Open("apac");
     hq_ = network_.Open("hq");
@@ -264,12 +268,10 @@ class AuthorityTest : public CountingTest {
     v1::Engagement engagement;
     engagement.set_title(title);
     engagement.set_kind(v1::ENGAGEMENT_KIND_PORT_VISIT);
-    const std::string name =
-        "engagements/" + CreatedRecordId(network_.roster().network(), actor, kCreateEngagement, request_id);
-    WriteRequest request = RequestFor(*hq_.node, name, engagement, {"title", "kind"}, request_id);
+    const std::string name = "engagements/" + CreatedRecordId(network_.roster().network(), actor, kCreateEngagement, request_id);
+    WriteRequest request = RequestFor(*forger_.node, name, engagement, {"title", "kind"}, request_id);
     request.actor = actor;
     request.method = kCreateEngagement;
-    request.expectations.clear();
     return request;
   }
   WriteRequest Titling(Node& node, const std::string& title) {
@@ -278,13 +280,29 @@ class AuthorityTest : public CountingTest {
     engagement.set_title(title);
     return RequestFor(node, engagement_, engagement, {"title"}, network_.clock().RequestId());
   }
-  std::string TitleOf(const Node& node) {
+  v1::Engagement EngagementAt(const Node& node) {
     auto state = node.GetState(node.store(), engagement_);
-    if (!state.ok() || !state->has_value()) return "";
-    return static_cast<const v1::Engagement&>(*Materialise(*node.registry().FindByMessage("Engagement"), engagement_, **state)).title();
+    if (!state.ok() || !state->has_value()) return {};
+    return static_cast<const v1::Engagement&>(*Materialise(*node.registry().FindByMessage("Engagement"), engagement_, **state));
+  }
+  // The entries of a log, as a peer gives them; without what they follow, as their author could have said.
+  std::vector<replication::VerifiedEntry> EntriesOf(const Node& node, LogId log, bool follow) {
+    std::vector<replication::VerifiedEntry> out;
+    for (Seq seq(0); seq < node.Applied().Get(log); ++seq) {
+      replication::VerifiedEntry& entry = out.emplace_back();
+      entry.dot = {log, seq};
+      entry.header_bytes = (*node.ReadHeaders(log, seq, seq + 1))[0];
+      entry.header = *DecodeHeader(entry.header_bytes);
+      entry.payload = *node.ReadPayload(entry.dot);
+      if (follow) continue;
+      entry.header.deps = {};
+      entry.header_bytes = EncodeHeader(entry.header);
+    }
+    return out;
   }
 
-  Site liar_;
+  Site liar_;    // holds what apac and hq wrote
+  Site forger_;  // holds nothing
   Site apac_;
   Site hq_;
   WriteRequest making_;
@@ -298,7 +316,7 @@ TEST_F(AuthorityTest, TheOriginRefusesByTheFieldsName) {
   EXPECT_EQ(NameOf(*apac_.node, "JP"), "Japan");
   EXPECT_TRUE(Write(*apac_.node, Titling(*apac_.node, "Longer visit")).ok()) << "the home";
   EXPECT_TRUE(Write(*hq_.node, Titling(*hq_.node, "Longest visit")).ok()) << "headquarters";
-  auto eame = network_.Open("eame");
+  Site eame = network_.Open("eame");
   Sync(*apac_.node, *eame.node);
   const auto foreign = Write(*eame.node, Titling(*eame.node, "Mine"));
   EXPECT_EQ(ReasonOf(foreign.status()), "PERMISSION_DENIED");
@@ -306,6 +324,13 @@ TEST_F(AuthorityTest, TheOriginRefusesByTheFieldsName) {
   EXPECT_THAT(std::string(foreign.status().message()), HasSubstr(engagement_));
   EXPECT_EQ(eame.node->Applied().Get(network_.log("eame")), Seq(0));
   EXPECT_EQ(eame.node->UnauthorisedCount(), 0);
+  // An officer whose own node is down makes a record elsewhere; it belongs to the officer's site.
+  const WriteRequest elsewhere = Making("officer/apac/watch", "Made at eame's");
+  ASSERT_TRUE(Write(*eame.node, elsewhere).ok());
+  engagement_ = elsewhere.mutations[0].record;
+  EXPECT_EQ(ReasonOf(Write(*eame.node, Titling(*eame.node, "Mine")).status()), "PERMISSION_DENIED");
+  Sync(*eame.node, *apac_.node);
+  EXPECT_TRUE(Write(*apac_.node, Titling(*apac_.node, "Apac's")).ok());
 }
 
 TEST_F(AuthorityTest, ACompromisedSiteChangesNothingAndIsNamed) {
@@ -313,12 +338,278 @@ TEST_F(AuthorityTest, ACompromisedSiteChangesNothingAndIsNamed) {
   ASSERT_TRUE(Name(*liar_.node, "JP", "Eame's Japan").ok());
   ASSERT_TRUE(Name(*liar_.node, "ZZ", "A country of eame's").ok());
   ASSERT_TRUE(Write(*liar_.node, Titling(*liar_.node, "Eame's visit")).ok());
-  // The creation as apac's officer sent it, but for what it says.
-  WriteRequest forged = Making("officer/apac/watch", "Never agreed", making_.request_id);
-  ASSERT_EQ(forged.mutations[0].record, engagement_);
-  liar_ = *network_.Open("eame", std::make_unique<storage::MemoryStore>());  // only to have its log below; replaced by crafted entries
-  SUCCEED();
+  for (Site* site : {&hq_, &apac_}) {
+    Sync(*liar_.node, *site->node);
+    EXPECT_EQ(site->node->Applied().Get(network_.log("eame")), Seq(3));
+    EXPECT_EQ(Digests(*site->node), before);
+    EXPECT_EQ(NameOf(*site->node, "JP"), "Japan");
+    EXPECT_FALSE((*site->node->GetState(site->node->store(), "countries/ZZ")).has_value());
+    EXPECT_EQ(EngagementAt(*site->node).title(), "Visit");
+    EXPECT_THAT(EngagementAt(*site->node).conflicts(), IsEmpty());
+    EXPECT_EQ(site->node->OpaqueCount(), 0);
+    EXPECT_EQ(site->node->UnauthorisedCount(), 3);
+    const std::vector<UnauthorisedChange> changes = site->node->UnauthorisedChanges(std::nullopt, 10);
+    ASSERT_THAT(changes, SizeIs(3));
+    EXPECT_EQ(changes[0].dot, (Dot{network_.log("eame"), Seq(0)}));
+    EXPECT_EQ(changes[0].record, "countries/JP");
+    EXPECT_THAT(changes[0].fields, ElementsAre("display_name"));
+    EXPECT_EQ(changes[2].record, engagement_);
+    EXPECT_THAT(changes[2].fields, ElementsAre("title"));
+    EXPECT_THAT(site->node->UnauthorisedChanges(std::pair(changes[1].dot, changes[1].mutation), 10), SizeIs(1));
+    CheckWhole(*site);
+  }
+  // What hangs on what was refused merges as if it had not been.
+  ASSERT_TRUE(Name(*hq_.node, "ZZ", "After all").ok());
+  EXPECT_EQ(NameOf(*hq_.node, "ZZ"), "After all");
+}
+
+TEST_F(AuthorityTest, AMakingThatTheHomeDidNotWriteDoesNotStandAgainstTheHomes) {
+  ASSERT_TRUE(Write(*forger_.node, Making("officer/apac/watch", "Never agreed", making_.request_id)).ok());
+  Site first = network_.Open("hq");
+  Sync(*forger_.node, *first.node);
+  EXPECT_EQ(EngagementAt(*first.node).title(), "Never agreed") << "until the home's is here, it is a failover";
+  Sync(*hq_.node, *first.node);
+  Sync(*forger_.node, *hq_.node);
+  for (Site* site : {&first, &hq_}) {
+    EXPECT_EQ(EngagementAt(*site->node).title(), "Visit");
+    EXPECT_THAT(EngagementAt(*site->node).conflicts(), IsEmpty());
+    EXPECT_EQ(site->node->UnauthorisedCount(), 1);
+    CheckWhole(*site);
+  }
+  EXPECT_EQ(Digests(*first.node), Digests(*hq_.node));
+}
+
+TEST_F(AuthorityTest, ARecordIsOfItsTypeAndItsFieldsOfTheirKind) {
+  const std::vector<std::string> before = Digests(*hq_.node);
+  WriteRequest request = Titling(*liar_.node, "x");
+  request.mutations[0].ops[0].kind = MergeKind::kRestrictMax;
+  request.mutations[0].ops[0].value = "\x01";
+  WriteRequest other = Titling(*liar_.node, "x");
+  other.mutations[0].type = 2;
+  // Written at a node that takes anything, they would be in the log: here by hand.
+  auto entries = EntriesOf(*hq_.node, network_.log("hq"), false);
+  for (uint64_t seq = 0; seq < 2; ++seq) {
+    Payload payload = *DecodePayload(*entries[0].payload);
+    payload.mutations = seq == 0 ? request.mutations : other.mutations;
+    payload.request_id = seq == 0 ? request.request_id : other.request_id;
+    replication::VerifiedEntry entry;
+    entry.payload = EncodePayload(payload);
+    entry.header = entries[0].header;
+    entry.header.log = network_.log("eame");
+    entry.header.seq = Seq(seq);
+    entry.header.payload_digest = Sha256(*entry.payload);
+    entry.header_bytes = EncodeHeader(entry.header);
+    entry.dot = {entry.header.log, entry.header.seq};
+    replication::RemoteBatch batch;
+    batch.peer = "eame";
+    batch.entries = {entry};
+    EXPECT_TRUE(Apply(*hq_.node, batch).status.ok());
+  }
+  const std::vector<OpaqueInfo> opaque = hq_.node->OpaqueEntries(std::nullopt, 10);
+  ASSERT_THAT(opaque, SizeIs(2));
+  EXPECT_EQ(opaque[0].cause, kCauseInvalid);
+  EXPECT_THAT(opaque[0].detail, HasSubstr("merge kind"));
+  EXPECT_EQ(opaque[1].cause, kCauseInvalid);
+  EXPECT_THAT(opaque[1].detail, HasSubstr("is not a name of type 2"));
   EXPECT_EQ(Digests(*hq_.node), before);
+}
+
+TEST_F(AuthorityTest, EveryOrderGivesTheSame) {
+  ASSERT_TRUE(Write(*apac_.node, Titling(*apac_.node, "Longer visit")).ok());
+  ASSERT_TRUE(Name(*liar_.node, "JP", "Eame's Japan").ok());
+  ASSERT_TRUE(Write(*liar_.node, Titling(*liar_.node, "Eame's visit")).ok());
+  ASSERT_TRUE(Write(*liar_.node, Making("officer/eame/desk", "Eame's own")).ok());
+  Sync(*apac_.node, *hq_.node);
+  ASSERT_TRUE(Write(*hq_.node, Titling(*hq_.node, "Longest visit")).ok());
+  // What eame wrote may come before all that it hangs on.
+  const std::map<LogId, std::vector<replication::VerifiedEntry>> logs = {
+      {network_.log("apac"), EntriesOf(*hq_.node, network_.log("apac"), true)},
+      {network_.log("hq"), EntriesOf(*hq_.node, network_.log("hq"), true)},
+      {network_.log("eame"), EntriesOf(*liar_.node, network_.log("eame"), false)}};
+  std::optional<std::vector<std::string>> digests;
+  for (unsigned seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    Site site = network_.Open("csa");
+    size_t left = 0;
+    for (const auto& [log, entries] : logs) left += entries.size();
+    while (left > 0) {
+      auto log = std::next(logs.begin(), std::uniform_int_distribution<int>(0, 2)(random));
+      const uint64_t next = site.node->Applied().Get(log->first).value();
+      if (next == log->second.size()) continue;
+      replication::RemoteBatch batch;
+      batch.peer = "any";
+      batch.entries = {log->second[next]};
+      left -= Apply(*site.node, batch).applied;
+    }
+    EXPECT_EQ(EngagementAt(*site.node).title(), "Longest visit");
+    EXPECT_EQ(NameOf(*site.node, "JP"), "Japan");
+    EXPECT_EQ(site.node->UnauthorisedCount(), 2);
+    if (!digests) digests = Digests(*site.node);
+    EXPECT_EQ(Digests(*site.node), *digests);
+    CheckWhole(site);
+  }
+}
+
+// --- Rule 13: discarding an entry --------------------------------------------------------------------------------------------------
+
+class VoidTest : public CountingTest {
+ protected:
+  VoidTest() {
+    network_.SetHeadquarters("hq");
+    apac_ = network_.Open("apac");
+    hq_ = network_.Open("hq");
+    v1::Port port;
+    for (const char* name : {"Yokohama", "Yokohama-ko"}) {
+      network_.clock().Advance(absl::Milliseconds(1));
+      port.set_display_name(name);
+      EXPECT_TRUE(Write(*apac_.node, RequestFor(*apac_.node, kPort, port, {"display_name"}, network_.clock().RequestId())).ok());
+    }
+  }
+  std::string PortAt(const Node& node) {
+    auto state = node.GetState(node.store(), kPort);
+    if (!state.ok() || !state->has_value()) return "";
+    return static_cast<const v1::Port&>(*Materialise(*node.registry().FindByMessage("Port"), kPort, **state)).display_name();
+  }
+  absl::StatusOr<WriteResult> Discard(Node& node, Dot dot) {
+    network_.clock().Advance(absl::Milliseconds(1));
+    v1::EntryVoid entry_void;
+    entry_void.set_entry("apac/1/" + std::to_string(dot.seq.value()));
+    entry_void.set_reason("made by a faulty program");
+    return Write(node, RequestFor(node, records::VoidRecord(dot), entry_void, {"entry", "reason"}, network_.clock().RequestId()));
+  }
+
+  static constexpr char kPort[] = "ports/JPYOK";
+  const Dot dot_{LogId(1), Seq(1)};
+  Site apac_;
+  Site hq_;
+};
+
+TEST_F(VoidTest, AnOpaqueEntryIsDiscardedEverywhere) {
+  // hq has an older program than apac, say: it does not understand the entry.
+  replication::RemoteBatch batch = Missing(*apac_.node, *hq_.node);
+  Payload later = *DecodePayload(*batch.entries[1].payload);
+  later.mutations[0].ops[0].kind = static_cast<MergeKind>(99);
+  batch.entries[1].payload = EncodePayload(later);
+  batch.checkpoints.clear();
+  ASSERT_TRUE(Apply(*hq_.node, batch).status.ok());
+  ASSERT_EQ(hq_.node->OpaqueCount(), 1);
+  EXPECT_TRUE(*hq_.node->IsOpaque(dot_));
+
+  ASSERT_TRUE(Discard(*hq_.node, dot_).ok());
+  EXPECT_EQ(hq_.node->OpaqueCount(), 0);
+  EXPECT_THAT(hq_.node->OpaqueEntries(std::nullopt, 10), IsEmpty());
+  EXPECT_EQ(PortAt(*hq_.node), "Yokohama");
+  // Where it was understood, it is undone.
+  EXPECT_EQ(PortAt(*apac_.node), "Yokohama-ko");
+  Sync(*hq_.node, *apac_.node);
+  EXPECT_EQ(PortAt(*apac_.node), "Yokohama");
+  EXPECT_EQ(Digests(*apac_.node), Digests(*hq_.node));
+  const std::vector<VoidEntry> voids = apac_.node->VoidEntries(std::nullopt, 10);
+  ASSERT_THAT(voids, SizeIs(1));
+  EXPECT_EQ(voids[0].dot, dot_);
+  EXPECT_TRUE(voids[0].discarded);
+  CheckWhole(apac_);
+  // A restart knows it, and a second discard changes nothing.
+  ASSERT_NO_FATAL_FAILURE(Restart("apac", &apac_));
+  EXPECT_THAT(apac_.node->VoidEntries(std::nullopt, 10), SizeIs(1));
+  ASSERT_TRUE(Discard(*hq_.node, dot_).ok());
+  Sync(*hq_.node, *apac_.node);
+  EXPECT_EQ(PortAt(*apac_.node), "Yokohama");
+  EXPECT_EQ(Digests(*apac_.node), Digests(*hq_.node));
+  CheckWhole(apac_);
+}
+
+TEST_F(VoidTest, ItIsTheSameWhicheverComesFirst) {
+  ASSERT_TRUE(Discard(*hq_.node, dot_).ok());  // of an entry that hq has not seen
+  Site first = network_.Open("eame");
+  Sync(*hq_.node, *first.node);
+  Sync(*apac_.node, *first.node);
+  Site last = network_.Open("eame");
+  Sync(*apac_.node, *last.node);
+  Sync(*hq_.node, *last.node);
+  for (Site* site : {&first, &last}) {
+    EXPECT_EQ(PortAt(*site->node), "Yokohama");
+    EXPECT_EQ(site->node->OpaqueCount(), 0);
+    CheckWhole(*site);
+  }
+  EXPECT_EQ(Digests(*first.node), Digests(*last.node));
+  // A payload that was wanted is wanted no more.
+  Site lacking = network_.Open("eame");
+  replication::RemoteBatch batch = Missing(*apac_.node, *lacking.node);
+  batch.entries[1].payload.reset();
+  ASSERT_TRUE(Apply(*lacking.node, batch).status.ok());
+  EXPECT_THAT(lacking.node->WantedPayloads(std::nullopt, 10), ElementsAre(dot_));
+  Sync(*hq_.node, *lacking.node);
+  EXPECT_THAT(lacking.node->WantedPayloads(std::nullopt, 10), IsEmpty());
+  EXPECT_EQ(lacking.node->OpaqueCount(), 0);
+  EXPECT_EQ(Digests(*lacking.node), Digests(*last.node));
+}
+
+TEST_F(VoidTest, OnlyHeadquartersDiscards) {
+  EXPECT_EQ(ReasonOf(Discard(*apac_.node, dot_).status()), "PERMISSION_DENIED");
+  EXPECT_EQ(PortAt(*apac_.node), "Yokohama-ko");
+}
+
+TEST_F(VoidTest, AClosingTakesADiscardBack) {
+  Sync(*apac_.node, *hq_.node);
+  const Digest root = RootOf(*hq_.node, network_.log("hq"), Seq(0));
+  ASSERT_TRUE(Discard(*hq_.node, dot_).ok());
+  Sync(*hq_.node, *apac_.node);
+  EXPECT_EQ(PortAt(*apac_.node), "Yokohama");
+  network_.CloseLog("hq", Seq(0), root);
+  ASSERT_NO_FATAL_FAILURE(Restart("apac", &apac_));
+  EXPECT_EQ(PortAt(*apac_.node), "Yokohama-ko");
+  EXPECT_FALSE((*apac_.node->GetState(apac_.node->store(), records::VoidRecord(dot_))).has_value());
+  Site fresh = network_.Open("eame");
+  Sync(*apac_.node, *fresh.node);
+  EXPECT_EQ(Digests(*fresh.node), Digests(*apac_.node));
+  CheckWhole(apac_);
+}
+
+TEST(EntryVoidTest, OneNameForOneEntry) {
+  const Dot dot{LogId(3), Seq(17)};
+  EXPECT_EQ(records::VoidRecord(dot), "voids/3-17");
+  EXPECT_EQ(records::VoidedBy("voids/3-17"), dot);
+  for (const char* other :
+       {"voids/03-17", "voids/3-017", "voids/3", "voids/3-", "voids/-17", "voids/3-17-1", "voids/3-17x", "ports/3-17", ""}) {
+    EXPECT_EQ(records::VoidedBy(other), std::nullopt) << other;
+  }
+}
+
+// --- Rule 18: clocks ---------------------------------------------------------------------------------------------------------------
+
+TEST_F(CountingTest, ANodeWhoseClockDisagreesWithMostPeersTakesNoWrites) {
+  Site apac = network_.Open("apac");
+  const auto hear = [&](const std::string& peer, absl::Duration ahead) {
+    apac.node->PeerClock(peer, network_.clock().Now() + ahead, absl::Milliseconds(100));
+  };
+  hear("hq", absl::Minutes(2));
+  EXPECT_TRUE(Name(*apac.node, "JP", "Japan").ok()) << "one peer is no majority";
+  hear("eame", absl::Minutes(2));
+  EXPECT_THAT(apac.node->UnwritableReason(), HasSubstr("disagrees with 2 of 2 peers: eame 1200"));
+  EXPECT_EQ(ReasonOf(Name(*apac.node, "JP", "Nippon").status()), "CLOCK_DISAGREES");
+  EXPECT_EQ(NameOf(*apac.node, "JP"), "Japan");
+  hear("csa", absl::Seconds(1));
+  hear("gulf", absl::ZeroDuration());
+  EXPECT_EQ(apac.node->UnwritableReason(), "") << "two of four are not most";
+  hear("csa", -absl::Minutes(2));
+  EXPECT_THAT(apac.node->ClockDisagreement(), HasSubstr("csa 1199"));
+  EXPECT_THAT(apac.node->ClockDisagreement(), HasSubstr("ms behind"));
+  for (const char* peer : {"hq", "eame", "csa"}) hear(peer, absl::Milliseconds(30));
+  EXPECT_EQ(apac.node->UnwritableReason(), "");
+  EXPECT_TRUE(Name(*apac.node, "JP", "Nippon").ok()) << "the clock agrees again";
+}
+
+TEST(ClockWatchTest, OldAnswersAndSlowLinksSayNothing) {
+  ManualClock clock;
+  ClockWatch watch(&clock, absl::Seconds(5));
+  for (const char* peer : {"a", "b"}) watch.Heard(peer, clock.Now() + absl::Seconds(2), absl::Seconds(20));
+  EXPECT_EQ(watch.Disagreement(), "") << "within half the round trip";
+  for (const char* peer : {"a", "b"}) watch.Heard(peer, clock.Now() + absl::Minutes(1), absl::Seconds(1));
+  EXPECT_NE(watch.Disagreement(), "");
+  clock.Advance(absl::Minutes(2));
+  EXPECT_EQ(watch.Disagreement(), "") << "heard too long ago";
 }
 
 }  // namespace

@@ -383,7 +383,8 @@ class Checker {
   // Whether `applied` has all that the entry follows, as far as it stands.
   bool Follows(const VersionVector& applied, const Header& header) const {
     const auto& deps = header.deps.entries();
-    return std::all_of(deps.begin(), deps.end(), [&](const auto& d) { return applied.Get(d.first) >= roster_.Standing(d.first, d.second); });
+    return std::all_of(deps.begin(), deps.end(),
+                       [&](const auto& d) { return applied.Get(d.first) >= roster_.Standing(d.first, d.second); });
   }
 
   void CheckLinks() {

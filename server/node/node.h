@@ -75,7 +75,7 @@ struct WriteRequest {
   std::vector<Mutation> mutations;
   std::vector<Expectation> expectations;
   bool reissue = false;  // of an entry that is void: the request id may be of any age
-  int replicas = 0;  // refused when fewer sites than this, beside the own one, are in the entry's audience
+  int replicas = 0;      // refused when fewer sites than this, beside the own one, are in the entry's audience
 };
 
 struct WriteResult {

@@ -23,9 +23,15 @@ TestNetwork::TestNetwork(const std::vector<std::string>& sites) {
     const SigningKey& mirror_key = mirror_keys_.emplace(site, SigningKey::Generate()).first->second;
     const std::string prefix = std::string(kNetwork) + "/" + site;
     sites_.push_back({id, site});
-    logs_.push_back({LogId(id.value()), id, site, 1, "main",
-                     note::Verifier::Make(prefix + "/1/main", note::kEd25519, *VerifyKey::FromRaw(log_key.public_raw())), {}});
-    cosigners_.push_back({id, note::Verifier::Make(prefix + "/mirror", note::kCosignatureV1, *VerifyKey::FromRaw(mirror_key.public_raw()))});
+    logs_.push_back({LogId(id.value()),
+                     id,
+                     site,
+                     1,
+                     "main",
+                     note::Verifier::Make(prefix + "/1/main", note::kEd25519, *VerifyKey::FromRaw(log_key.public_raw())),
+                     {}});
+    cosigners_.push_back(
+        {id, note::Verifier::Make(prefix + "/mirror", note::kCosignatureV1, *VerifyKey::FromRaw(mirror_key.public_raw()))});
   }
   Sign();
 }

@@ -50,6 +50,11 @@ class TestNetwork {
 
   // From here on the roster, of the next version, names a headquarters. Nodes that are open go on with the roster they have.
   void SetHeadquarters(const std::string& site);
+  // Puts another roster of this network in its place.
+  void UseRoster(Roster roster) { roster_ = std::move(roster); }
+  // The logs as the next roster names them, and that roster.
+  std::vector<RosterLog>& logs() { return logs_; }
+  void Sign();
   // Likewise closes the site's log at `size`, and begins its next epoch.
   void CloseLog(const std::string& site, Seq size, const Digest& root);
 
@@ -67,8 +72,6 @@ class TestNetwork {
   const SigningKey& mirror_key(const std::string& site) const { return mirror_keys_.at(site); }
 
  private:
-  void Sign();
-
   ManualClock clock_;
   std::map<std::string, SigningKey> log_keys_;
   std::map<std::string, SigningKey> mirror_keys_;

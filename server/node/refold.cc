@@ -87,7 +87,7 @@ std::vector<Maker> Committer::Assembly::MakersOf(const std::string& record, bool
       if (payload->mutations[i].record != record) continue;
       makers.push_back({payload->actor, SiteOf(dot.log), MutationIdOf(options_.roster.network(), *payload, i)});
     }
-    if (!all) break;
+    if (!all && committer_.authority_.HasOffice(payload->actor)) break;
   }
   return makers;
 }

@@ -358,7 +358,8 @@ std::vector<LogId> Witness::CosignDue() {
     {
       absl::MutexLock lock(&mu_);
       LogState& log = logs_[roster_log.id];
-      if (roster_log.closing || !log.quarantine.empty() || log.complete_note.empty() || log.complete_size < log.last_cosigned_size) continue;
+      if (roster_log.closing || !log.quarantine.empty() || log.complete_note.empty() || log.complete_size < log.last_cosigned_size)
+        continue;
       absl::Duration since = now - log.last_cosigned;
       const bool grown = log.complete_size > log.last_cosigned_size;
       if (since >= absl::ZeroDuration() && since < (grown ? options_.cosign_interval : options_.heartbeat_interval)) continue;
