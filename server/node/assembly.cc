@@ -351,14 +351,14 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
   header.deps.Set(header.log, Seq(0));
   header.audience = *std::move(audience);
   header.payload_digest = write.digest;
-  absl::Status status = AppendEntry(dot, time, EncodeHeader(header), &write.payload_bytes);
-  if (!status.ok()) return status;
+  broken_ = AppendEntry(dot, time, EncodeHeader(header), &write.payload_bytes);
+  if (!broken_.ok()) return broken_;
 
   WriteResult result;
   result.dot = dot;
   result.time = time;
   result.states = effect->states;
-  if (status = Adopt(*std::move(effect), write.payload, time, dot); !status.ok()) return status;
+  if (broken_ = Adopt(*std::move(effect), write.payload, time, dot); !broken_.ok()) return broken_;
   RememberRequest(request.actor, request.request_id, request.request_digest, dot);
   return result;
 }

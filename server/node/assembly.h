@@ -47,6 +47,8 @@ class Committer::Assembly {
 
   storage::Batch* batch() { return batch_.get(); }
   bool empty() const { return !changed_; }
+  // Not OK: a write failed half-way by the store's fault, and nothing of the assembly may be used.
+  const absl::Status& broken() const { return broken_; }
   Position journal_start() const { return journal_start_; }
   Committed& committed() { return committed_; }
   std::map<LogId, merkle::Frontier>& frontiers() { return frontiers_; }
@@ -137,6 +139,7 @@ class Committer::Assembly {
   std::map<LogId, merkle::Frontier> frontiers_;
   std::map<LogId, std::set<uint64_t>> waiting_sizes_;
   std::map<LogId, std::map<uint64_t, Digest>> checkpoint_roots_;
+  absl::Status broken_;
 };
 
 // Why an entry is opaque (NodeService.ListOpaqueEntries).

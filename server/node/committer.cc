@@ -315,6 +315,7 @@ bool Committer::CommitOnce() {
   for (size_t i = 0; i < works.size() && status.ok(); ++i) {
     if (auto* write = std::get_if<LocalWrite>(&works[i])) {
       written[i] = assembly.AddLocal(*write);
+      status = assembly.broken();
       continue;
     }
     if (const auto* late = std::get_if<LatePayload>(&works[i])) {
