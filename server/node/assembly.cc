@@ -9,6 +9,7 @@
 #include "server/node/conflicts.h"
 #include "server/node/derived.h"
 #include "server/node/log_book.h"
+#include "server/records/entry_void.h"
 
 namespace fairlead::node {
 
@@ -60,7 +61,8 @@ Committer::Assembly::Assembly(const Committer& committer, Committed committed)
       batch_(committer.store_->NewBatch()),
       committed_(std::move(committed)),
       journal_start_(committed_.journal_end),
-      read_only_(committer.UnwritableReason()) {}
+      read_only_(committer.UnwritableReason()),
+      clock_disagrees_(committer.clock_watch_ == nullptr ? "" : committer.clock_watch_->Disagreement()) {}
 
 absl::StatusOr<Committer::Assembly::Record*> Committer::Assembly::Load(const std::string& name) {
   auto [it, inserted] = records_.try_emplace(name);
@@ -139,13 +141,16 @@ void Committer::Assembly::AppendToJournal(const std::string& dot_key) {
   changed_ = true;
 }
 
-absl::StatusOr<std::map<std::string, RecordState>> Committer::Assembly::Outcome(const Payload& payload, const std::vector<MutationId>& ids,
-                                                                                Hlc time, Dot dot) {
+absl::StatusOr<Committer::Assembly::Effect> Committer::Assembly::Outcome(const Payload& payload, const std::vector<MutationId>& ids,
+                                                                         Hlc time, Dot dot) {
   const std::vector<Mutation>& mutations = payload.mutations;
   auto fetch = [&](const ValueId& id, Dot d) { return d == dot ? ValueIn(payload, id) : FetchValue(id, d); };
-  std::map<std::string, RecordState> states;
+  const auto makers = [this](const std::string& record, bool all) { return MakersOf(record, all); };
+  Effect effect;
+  std::map<std::string, RecordState>& states = effect.states;
   for (size_t i = 0; i < mutations.size(); ++i) {
     const Mutation& mutation = mutations[i];
+    if (absl::Status status = committer_.authority_.CheckShape(mutation); !status.ok()) return status;
     auto it = states.find(mutation.record);
     if (it == states.end()) {
       auto record = Load(mutation.record);
@@ -155,13 +160,22 @@ absl::StatusOr<std::map<std::string, RecordState>> Committer::Assembly::Outcome(
     const bool is_new = it->second.type == 0;
     absl::Status status = CheckFoldable(mutation, is_new ? nullptr : &it->second);
     if (!status.ok()) return status;
-    Fold(mutation, ids[i], time, dot, &it->second, fetch);
+    const std::vector<uint16_t> refused = committer_.authority_.Unauthorised(payload, ids, i, SiteOf(dot.log), makers);
+    if (committer_.authority_.Limits() && committer_.authority_.Makes(payload, mutation.record)) {
+      auto rows = RowsOf(mutation.record);
+      if (!rows.ok()) return rows.status();
+      if (!rows->empty()) effect.made_again.insert(mutation.record);
+    }
+    if (!refused.empty()) effect.unauthorised[i] = refused;
+    if (refused.empty() || refused.size() < mutation.ops.size()) Fold(mutation, ids[i], time, dot, &it->second, fetch, refused);
   }
-  return states;
+  std::erase_if(states, [](const auto& state) { return state.second.type == 0; });
+  return effect;
 }
 
-void Committer::Assembly::Adopt(std::map<std::string, RecordState> states, const Payload& payload, Hlc time, Dot dot) {
-  for (auto& [name, state] : states) {
+absl::Status Committer::Assembly::Adopt(Effect effect, const Payload& payload, Hlc time, Dot dot) {
+  payloads_[dot] = &payload;
+  for (auto& [name, state] : effect.states) {
     Record& record = records_[name];
     record.state = std::move(state);
     record.changed = true;
@@ -174,7 +188,23 @@ void Committer::Assembly::Adopt(std::map<std::string, RecordState> states, const
     std::string index;
     PutVarint(&index, i);
     batch_->Put(Cf::kRevisions, key, index);
+    Rows& rows = rows_[payload.mutations[i].record];
+    rows.added[dot] = time;
+    rows.removed.erase(dot);
   }
+  for (const auto& [index, ops] : effect.unauthorised) {
+    absl::Status status = NoteUnauthorised(dot, index, payload.mutations[index], ops, /*fresh=*/true);
+    if (!status.ok()) return status;
+  }
+  // Whose making counts may be another's now.
+  for (const std::string& name : effect.made_again) {
+    if (absl::Status status = RefoldRecord(name); !status.ok()) return status;
+  }
+  std::set<std::string> names;
+  for (const Mutation& mutation : payload.mutations) {
+    if (mutation.type == records::kEntryVoidType) names.insert(mutation.record);
+  }
+  return FollowVoids(names);
 }
 
 void Committer::Assembly::RememberRequest(const std::string& actor, const std::string& request_id, const std::array<uint8_t, 16>& digest,
@@ -192,6 +222,15 @@ void Committer::Assembly::MakeOpaque(Dot dot, std::string_view cause, std::strin
   PutBytes(&value, detail);
   batch_->Put(Cf::kOpaque, storage::DotKey(dot), value);
   ++committed_.opaque;
+  opaque_.insert(dot);
+}
+
+void Committer::Assembly::MakeOpaqueWithoutPayload(Dot dot, const Audience& audience) {
+  if (!audience.Includes(committer_.site_)) return MakeOpaque(dot, kCauseWithheld, "the payload is not for this site");
+  MakeOpaque(dot, kCausePending, "no peer has given the payload yet");
+  batch_->Put(Cf::kMeta, std::string(storage::kMetaWantedPrefix) + storage::DotKey(dot), {});
+  ++committed_.wanted;
+  wanted_.insert(dot);
 }
 
 absl::StatusOr<Audience> Committer::Assembly::AudienceOf(const std::map<std::string, RecordState>& states) const {
@@ -245,6 +284,7 @@ std::string Committer::Assembly::ClassOf(const RecordState& state) const {
 absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& write) {
   const WriteRequest& request = write.request;
   if (!read_only_.empty()) return Error(Reason::kNodeReadOnly, read_only_);
+  if (!clock_disagrees_.empty()) return Error(Reason::kClockDisagrees, clock_disagrees_);
   std::string key = RequestKey(request.actor, request.request_id);
   auto known = StoredRequest(key);
   if (!known.ok()) return known.status();
@@ -287,12 +327,20 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
   header.seq = committed_.applied.Get(header.log);
   header.time = time;
   Dot dot{header.log, header.seq};
-  auto states = Outcome(write.payload, write.mutation_ids, time, dot);
-  if (!states.ok()) {
-    return states.status().code() == absl::StatusCode::kDataLoss ? states.status()
-                                                                 : Error(Reason::kInternal, std::string(states.status().message()));
+  auto effect = Outcome(write.payload, write.mutation_ids, time, dot);
+  if (!effect.ok()) {
+    return effect.status().code() == absl::StatusCode::kDataLoss ? effect.status()
+                                                                 : Error(Reason::kInternal, std::string(effect.status().message()));
   }
-  auto audience = AudienceOf(*states);
+  if (!effect->unauthorised.empty()) {
+    const auto& [index, ops] = *effect->unauthorised.begin();
+    const Mutation& mutation = write.payload.mutations[index];
+    const std::string field = committer_.authority_.FieldName(mutation.type, mutation.ops[ops.front()].field);
+    return FieldError(Reason::kPermissionDenied, field,
+                      fmt::format("{} of {} is not written at {}: it is for the site it belongs to, or for headquarters", field,
+                                  mutation.record, options_.site));
+  }
+  auto audience = AudienceOf(effect->states);
   if (!audience.ok()) return audience.status();
   const size_t replicas_max = ReplicaSites(options_.roster, *audience, committer_.site_).size();
   if (request.replicas > 0 && static_cast<size_t>(request.replicas) > replicas_max) {
@@ -303,24 +351,22 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
   header.deps.Set(header.log, Seq(0));
   header.audience = *std::move(audience);
   header.payload_digest = write.digest;
-  absl::Status status = AppendEntry(dot, time, EncodeHeader(header), &write.payload_bytes);
-  if (!status.ok()) return status;
+  broken_ = AppendEntry(dot, time, EncodeHeader(header), &write.payload_bytes);
+  if (!broken_.ok()) return broken_;
 
   WriteResult result;
   result.dot = dot;
   result.time = time;
-  result.states = *states;
-  payloads_[dot] = &write.payload;
-  Adopt(*std::move(states), write.payload, time, dot);
+  result.states = effect->states;
+  if (broken_ = Adopt(*std::move(effect), write.payload, time, dot); !broken_.ok()) return broken_;
   RememberRequest(request.actor, request.request_id, request.request_digest, dot);
   return result;
 }
 
 absl::Status Committer::Assembly::FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, Hlc time, Dot dot) {
-  auto states = Outcome(payload, ids, time, dot);
-  if (!states.ok()) return states.status();
-  payloads_[dot] = &payload;
-  Adopt(*std::move(states), payload, time, dot);
+  auto effect = Outcome(payload, ids, time, dot);
+  if (!effect.ok()) return effect.status();
+  if (absl::Status status = Adopt(*std::move(effect), payload, time, dot); !status.ok()) return status;
   RememberRequest(payload.actor, payload.request_id, payload.request_digest, dot);
   return absl::OkStatus();
 }
@@ -328,7 +374,8 @@ absl::Status Committer::Assembly::FoldPayload(const Payload& payload, const std:
 bool Committer::Assembly::Follows(const Header& header) const {
   const auto& deps = header.deps.entries();
   return std::all_of(deps.begin(), deps.end(), [this](const auto& dep) {
-    return committed_.applied.Get(dep.first) >= dep.second || committer_.witness_->Quarantined(dep.first);
+    return committed_.applied.Get(dep.first) >= options_.roster.Standing(dep.first, dep.second) ||
+           committer_.witness_->Quarantined(dep.first);
   });
 }
 
@@ -338,6 +385,10 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
   for (; result.applied < work.batch.entries.size(); ++result.applied) {
     const replication::VerifiedEntry& entry = work.batch.entries[result.applied];
     const Dot dot = entry.dot;
+    if (options_.roster.Voids(dot)) {
+      committed_.last_time = std::max(committed_.last_time, entry.header.time);
+      continue;
+    }
     if (committer_.witness_->Quarantined(dot.log)) continue;
     Seq next = committed_.applied.Get(dot.log);
     if (dot.seq < next) continue;  // came by another link
@@ -359,12 +410,9 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
     result.status = AppendEntry(dot, entry.header.time, entry.header_bytes, entry.payload ? &*entry.payload : nullptr);
     if (!result.status.ok()) return result;
     const std::optional<DecodedPayload>& decoded = work.payloads[result.applied];
-    if (!decoded && entry.header.audience.Includes(committer_.site_)) {
-      MakeOpaque(dot, kCausePending, "no peer has given the payload yet");
-      batch_->Put(Cf::kMeta, std::string(storage::kMetaWantedPrefix) + storage::DotKey(dot), {});
-      ++committed_.wanted;
-    } else if (!decoded) {
-      MakeOpaque(dot, kCauseWithheld, "the payload is not for this site");
+    if (Discarded(dot, decoded && decoded->status.ok() ? &decoded->payload : nullptr)) continue;
+    if (!decoded) {
+      MakeOpaqueWithoutPayload(dot, entry.header.audience);
     } else {
       // This node's store may be at fault, not the entry: then nothing of the batch may be written.
       result.status = FoldOrMakeOpaque(*decoded, entry.header.time, dot);
@@ -430,8 +478,8 @@ absl::Status Committer::Assembly::Finish() {
   std::set<std::string> touched_classes;
   std::map<std::string, int64_t> figure_deltas;
   for (auto& [name, record] : records_) {
-    if (!record.changed) continue;
-    std::string stored = EncodeState(*record.state);
+    if (!record.changed || (record.stored.empty() && !record.state)) continue;
+    std::string stored = record.state ? EncodeState(*record.state) : "";
     Derived before;
     if (!record.stored.empty()) {
       auto old_state = DecodeState(record.stored);
@@ -449,16 +497,19 @@ absl::Status Committer::Assembly::Finish() {
         before = *std::move(decoded);
       }
     }
-    std::string new_class = ClassOf(*record.state);
-    ClassState& state = committed_.classes[new_class];
-    state.hash.Add(DigestElement(name, stored));
-    ++state.records;
-    touched_classes.insert(new_class);
-    batch_->Put(Cf::kRecords, name, stored);
-
     Derived after;
-    if (const records::RecordType* type = options_.registry->FindByNumber(record.state->type)) {
-      after = DeriveFrom(*type, options_.roster, name, *record.state);
+    if (record.state) {
+      std::string new_class = ClassOf(*record.state);
+      ClassState& state = committed_.classes[new_class];
+      state.hash.Add(DigestElement(name, stored));
+      ++state.records;
+      touched_classes.insert(new_class);
+      batch_->Put(Cf::kRecords, name, stored);
+      if (const records::RecordType* type = options_.registry->FindByNumber(record.state->type)) {
+        after = DeriveFrom(*type, options_.roster, name, *record.state);
+      }
+    } else {
+      batch_->Delete(Cf::kRecords, name);  // all that it was has been undone
     }
     for (const std::string& key : before.index_keys) {
       if (!after.index_keys.contains(key)) batch_->Delete(Cf::kIndexes, key);
@@ -468,7 +519,11 @@ absl::Status Committer::Assembly::Finish() {
     }
     for (const auto& [key, amount] : before.figures) figure_deltas[key] -= amount;
     for (const auto& [key, amount] : after.figures) figure_deltas[key] += amount;
-    batch_->Put(Cf::kDerived, name, EncodeDerived(after));
+    if (record.state) {
+      batch_->Put(Cf::kDerived, name, EncodeDerived(after));
+    } else {
+      batch_->Delete(Cf::kDerived, name);
+    }
   }
   for (const auto& [key, delta] : figure_deltas) {
     if (delta == 0) continue;
@@ -488,6 +543,13 @@ absl::Status Committer::Assembly::Finish() {
     PutU64(&bytes, static_cast<uint64_t>(state.records));
     bytes += state.hash.Serialise();
     batch_->Put(Cf::kMeta, std::string(storage::kMetaDigestPrefix) + name, bytes);
+  }
+  for (const auto& [key, value] : unauthorised_) {
+    if (value) {
+      batch_->Put(Cf::kMeta, key, *value);
+    } else {
+      batch_->Delete(Cf::kMeta, key);
+    }
   }
   for (const auto& [log, frontier] : frontiers_) {
     std::string size;

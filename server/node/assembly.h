@@ -11,6 +11,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "api/merkle.h"
+#include "server/node/authority.h"
 #include "server/node/committer.h"
 
 namespace fairlead::node {
@@ -37,11 +39,16 @@ class Committer::Assembly {
   // forgotten.
   absl::StatusOr<std::string> PruneRequests(const std::string& from, uint64_t before_ms);
 
+  // Undoes what the log's entries beyond its closing did, and notes that it is done. REQUIRES: the roster closes the log.
+  absl::Status Close(const RosterLog& log);
+
   // Adds what follows from the folded records: states, digests, indexes, figures, position.
   absl::Status Finish();
 
   storage::Batch* batch() { return batch_.get(); }
   bool empty() const { return !changed_; }
+  // Not OK: a write failed half-way by the store's fault, and nothing of the assembly may be used.
+  const absl::Status& broken() const { return broken_; }
   Position journal_start() const { return journal_start_; }
   Committed& committed() { return committed_; }
   std::map<LogId, merkle::Frontier>& frontiers() { return frontiers_; }
@@ -56,6 +63,17 @@ class Committer::Assembly {
     std::optional<RecordState> state;  // as it is now
     bool changed = false;
   };
+  // The rows of Cf::kRevisions of one record that this batch adds and takes away.
+  struct Rows {
+    std::map<Dot, Hlc> added;
+    std::set<Dot> removed;
+  };
+  // What the mutations of a payload come to.
+  struct Effect {
+    std::map<std::string, RecordState> states;             // by record; without those that stay as they are
+    std::map<size_t, std::vector<uint16_t>> unauthorised;  // by mutation: its ops that fold to nothing
+    std::set<std::string> made_again;                      // records that were there, and that the payload makes
+  };
 
   absl::StatusOr<Record*> Load(const std::string& name);
   absl::StatusOr<std::optional<std::string>> StoredRequest(const std::string& key) const;
@@ -63,13 +81,36 @@ class Committer::Assembly {
   // Adds header and payload to their log, tree and journal.
   absl::Status AppendEntry(Dot dot, Hlc time, const std::string& header, const std::string* payload);
   absl::Status FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, Hlc time, Dot dot);
-  // The states the payload's mutations lead to, by record name; the error says which mutation the fold refuses.
-  absl::StatusOr<std::map<std::string, RecordState>> Outcome(const Payload& payload, const std::vector<MutationId>& ids, Hlc time, Dot dot);
-  void Adopt(std::map<std::string, RecordState> states, const Payload& payload, Hlc time, Dot dot);
+  // What the payload's mutations lead to; the error says which mutation the fold refuses.
+  absl::StatusOr<Effect> Outcome(const Payload& payload, const std::vector<MutationId>& ids, Hlc time, Dot dot);
+  absl::Status Adopt(Effect effect, const Payload& payload, Hlc time, Dot dot);
+
+  // --- What counts, and what does not after all (refold.cc) ---
+  // The entries that hold a mutation of the record, in order of time.
+  absl::StatusOr<std::vector<std::pair<Hlc, Dot>>> RowsOf(const std::string& record) const;
+  std::vector<Maker> MakersOf(const std::string& record, bool all) const;
+  SiteId SiteOf(LogId log) const;
+  std::string NameOf(Dot dot) const;
+  // Of this batch or the store; nullopt when this node does not hold it or cannot read it.
+  std::optional<Payload> PayloadOf(Dot dot) const;
+  // The record from all its mutations, anew.
+  absl::Status RefoldRecord(const std::string& name);
+  // Lists or unlists what folded to nothing of one mutation. `fresh`: nothing is listed of it.
+  absl::Status NoteUnauthorised(Dot dot, size_t index, const Mutation& mutation, const std::vector<uint16_t>& ops, bool fresh);
+  // Takes back what an applied entry did; the names of the records it had changed.
+  absl::StatusOr<std::set<std::string>> Unfold(Dot dot);
+  // Folds an entry that had been discarded.
+  absl::Status Reinstate(Dot dot);
+  // Does what the records of discarded entries among `names` say, as they are now.
+  absl::Status FollowVoids(const std::set<std::string>& names);
+  // Whether the entry was discarded. One that discards others cannot be: no two of them can say so of each other.
+  bool Discarded(Dot dot, const Payload* payload) const;
+
   void RememberRequest(const std::string& actor, const std::string& request_id, const std::array<uint8_t, 16>& digest, Dot dot);
   // Folds an entry's payload, or lists the entry as opaque when it is at fault. The error is this node's.
   absl::Status FoldOrMakeOpaque(const DecodedPayload& decoded, Hlc time, Dot dot);
   void MakeOpaque(Dot dot, std::string_view cause, std::string_view detail);
+  void MakeOpaqueWithoutPayload(Dot dot, const Audience& audience);
   void AppendToJournal(const std::string& dot_key);
   absl::StatusOr<Audience> AudienceOf(const std::map<std::string, RecordState>& states) const;
   std::string ClassOf(const RecordState& state) const;
@@ -83,15 +124,22 @@ class Committer::Assembly {
   std::unique_ptr<storage::Batch> batch_;
   Committed committed_;
   const Position journal_start_;
-  const std::string read_only_;  // why no local write is taken; empty when they are
+  const std::string read_only_;        // why no local write is taken; empty when they are
+  const std::string clock_disagrees_;  // likewise
   bool changed_ = false;
   std::map<std::string, Record> records_;
-  std::map<std::string, std::string> requests_;
+  std::map<std::string, std::optional<std::string>> requests_;  // nullopt: forgotten in this batch
+  std::set<Dot> opaque_;                                        // made so in this batch
+  std::set<Dot> wanted_;                                        // likewise
+  std::deque<DecodedPayload> reinstated_;
   std::map<std::string, int64_t> figures_;
   std::map<Dot, const Payload*> payloads_;  // of this batch
+  std::map<std::string, Rows> rows_;
+  std::map<std::string, std::optional<std::string>> unauthorised_;  // keys of Cf::kMeta as they are now
   std::map<LogId, merkle::Frontier> frontiers_;
   std::map<LogId, std::set<uint64_t>> waiting_sizes_;
   std::map<LogId, std::map<uint64_t, Digest>> checkpoint_roots_;
+  absl::Status broken_;
 };
 
 // Why an entry is opaque (NodeService.ListOpaqueEntries).

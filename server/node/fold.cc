@@ -320,11 +320,13 @@ absl::Status CheckFoldable(const Mutation& mutation, const RecordState* existing
   return absl::OkStatus();
 }
 
-void Fold(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch) {
+void Fold(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch,
+          const std::vector<uint16_t>& ignored) {
   state->type = mutation.type;
   bool settle = !state->seals.empty();
   for (size_t i = 0; i < mutation.ops.size(); ++i) {
     const Op& op = mutation.ops[i];
+    if (std::find(ignored.begin(), ignored.end(), i) != ignored.end()) continue;
     ValueId value_id{id, static_cast<uint16_t>(i)};
     FieldState& field = state->fields[op.field];
     field.kind = op.kind;

@@ -240,7 +240,8 @@ class Checker {
     if (!payloads_read) return;
     const std::optional<std::string> opaque = Get(Cf::kOpaque, storage::DotKey(dot));
     const std::string_view cause = opaque ? Reader(*opaque).Bytes() : std::string_view();
-    if (cause == kCauseWithheld || cause == kCausePending) {
+    if (cause == kCauseWithheld || cause == kCausePending || check->log->Voids(dot.seq) ||
+        Get(Cf::kMeta, std::string(storage::kMetaVoidPrefix) + storage::DotKey(dot))) {
       ++report_.withheld;
     } else {
       Report(Cf::kPayloads, Name(dot), "is missing, and the entry is not listed as withheld");
@@ -366,7 +367,7 @@ class Checker {
         continue;
       }
       const absl::StatusOr<Header> header = DecodeHeader(**bytes);
-      if (header.ok() && !applied.Covers(header->deps)) {
+      if (header.ok() && !Follows(applied, *header)) {
         Report(Cf::kJournal, name, fmt::format("is entry {}, before one that it follows", Name(*dot)));
       }
     }
@@ -377,6 +378,13 @@ class Checker {
       }
     }
     journal_end_ = next;
+  }
+
+  // Whether `applied` has all that the entry follows, as far as it stands.
+  bool Follows(const VersionVector& applied, const Header& header) const {
+    const auto& deps = header.deps.entries();
+    return std::all_of(deps.begin(), deps.end(),
+                       [&](const auto& d) { return applied.Get(d.first) >= roster_.Standing(d.first, d.second); });
   }
 
   void CheckLinks() {
@@ -479,6 +487,7 @@ class Checker {
   bool MayDiffer(Cf family, std::string_view key, std::string_view value) const {
     if (family == Cf::kMeta) {
       if (key == storage::kMetaHlc) return false;
+      if (key.starts_with(storage::kMetaVoidPrefix) || key.starts_with(storage::kMetaUnauthorisedPrefix)) return false;
       if (!key.starts_with(storage::kMetaDigestPrefix)) return true;
       // A class that lost its last record, or had one only within a batch.
       return value.size() == 8 + LatticeHash::kBytes && value.find_first_not_of('\0') == std::string_view::npos;

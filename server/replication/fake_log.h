@@ -70,6 +70,7 @@ class FakeNode : public LogSource, public EntrySink {
 
   const Roster& roster() const override { return network_.roster; }
   SiteId site() const override { return site_; }
+  absl::Time WallTime() const override { return absl::FromUnixMillis(1'800'000'000'000); }
   std::string JournalInstance() const override { return instance_; }
   Position JournalEnd() const override;
   absl::StatusOr<std::vector<Dot>> ReadJournal(Position from, size_t max) const override;
@@ -87,6 +88,7 @@ class FakeNode : public LogSource, public EntrySink {
   std::optional<std::pair<std::string, Position>> ResumePosition(const std::string& peer) const override;
   std::vector<Dot> WantedPayloads(std::optional<Dot> after, size_t max) const override;
   absl::Status TakePayload(Dot dot, std::string payload) override;
+  void PeerClock(const std::string&, absl::Time, absl::Duration) override {}
   void PeerHolds(const std::string& peer, Seq size) override;
   // What `peer` last said that it holds of this site's own log; nullopt when it has not.
   std::optional<Seq> PeerHeld(const std::string& peer) const;
