@@ -355,7 +355,8 @@ Report LoadPorts(Client& client, Parsed<Port> parsed, PortSource source, const R
     call.token = token;
     if (shelf.status = outages.Check(key.first); !shelf.status.ok()) return;
     shelf.status = ListAll<fairlead::v1::ListPortsRequest, fairlead::v1::ListPortsResponse>(
-        client, "fairlead.v1.ReferenceService.ListPorts", std::move(request), call, [&shelf](const fairlead::v1::ListPortsResponse& page) {
+        client, "fairlead.v1.ReferenceService.ListPorts", std::move(request), call,
+        [&shelf = shelf](const fairlead::v1::ListPortsResponse& page) {
           for (const Port& port : page.ports()) shelf.ports[port.name()] = port;
         });
     outages.Note(key.first, shelf.status);
