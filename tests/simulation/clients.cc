@@ -142,6 +142,7 @@ void Clients::Note(const Draft& draft, Request* request) {
   for (const auto& [number, view] : node::ViewOf(draft.read.state)) {
     for (const auto& [id, value] : view.live) basis.shown.insert(id);
     for (const auto& [id, value] : view.pending) basis.shown.insert(id);
+    for (const auto& [id, value] : view.pending_removals) basis.shown.insert(id);
   }
   for (const auto& [number, field] : draft.read.state.fields) {
     for (const auto& [id, value] : field.values) basis.all.insert(id);

@@ -27,7 +27,7 @@ namespace fairlead::simulation {
 
 // What the author of a request had read of one record.
 struct Basis {
-  std::set<ValueId> shown;  // live and pending values
+  std::set<ValueId> shown;  // live and pending values, and pending removals
   std::set<ValueId> all;    // every value that the state tells of, and its seals
 };
 
