@@ -319,6 +319,7 @@ absl::Status Witness::TakeCosignature(LogId id, const std::string& bytes) {
     }
     SetComplete(id, log, checkpoint->size, checkpoint->root, said.note);
   }
+  Know(log, checkpoint->size);  // the log's own signature says so, whatever the cosigner's clock
   // A clock that is ahead makes nothing fresher. Kept, it would also stand in the way of all that its site says once its clock is right.
   if (time_s > bound_s) {
     return invalid(fmt::format("the clock of {} is {} s ahead", cosigner->verifier.name(), time_s - now_s));
