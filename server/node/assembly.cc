@@ -102,7 +102,8 @@ std::optional<std::string> Committer::Assembly::FetchValue(const ValueId& id, Do
   auto here = payloads_.find(dot);
   if (here != payloads_.end()) return ValueIn(*here->second, id);
   auto bytes = LogBook(*committer_.store_).Payload(dot);
-  if (!bytes.ok() || !bytes->has_value()) return std::nullopt;
+  if (!bytes.ok()) return std::nullopt;
+  if (!bytes->has_value()) return KeptValue(id, dot);
   auto payload = DecodePayload(**bytes);
   return payload.ok() ? ValueIn(*payload, id) : std::nullopt;
 }
@@ -116,21 +117,33 @@ std::optional<std::string> Committer::Assembly::ValueIn(const Payload& payload, 
   return std::nullopt;
 }
 
-absl::Status Committer::Assembly::AppendEntry(Dot dot, Hlc time, const std::string& header, const std::string* payload) {
+absl::Status Committer::Assembly::AppendEntry(const Header& header, const std::string& bytes, const std::string* payload) {
+  const Dot dot{header.log, header.seq};
   auto frontier = FrontierOf(dot.log);
   if (!frontier.ok()) return frontier.status();
   std::string key = storage::DotKey(dot);
-  batch_->Put(Cf::kHeaders, key, header);
+  headers_[dot] = header;
+  batch_->Put(Cf::kHeaders, key, bytes);
   if (payload != nullptr) batch_->Put(Cf::kPayloads, key, *payload);
-  (*frontier)->Append(merkle::LeafHash(header), [&](int level, uint64_t index, const Digest& hash) {
+  (*frontier)->Append(merkle::LeafHash(bytes), [&](int level, uint64_t index, const Digest& hash) {
     if (level > 0) batch_->Put(Cf::kTree, storage::TreeKey(dot.log, level, index), AsView(hash));
   });
   uint64_t size = (*frontier)->size();
   if (waiting_sizes_[dot.log].contains(size)) checkpoint_roots_[dot.log][size] = (*frontier)->Root();
   AppendToJournal(key);
   committed_.applied.Set(dot.log, Seq(size));
-  committed_.last_time = std::max(committed_.last_time, time);
+  committed_.last_time = std::max(committed_.last_time, header.time);
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<Header>> Committer::Assembly::HeaderOf(Dot dot) const {
+  if (auto here = headers_.find(dot); here != headers_.end()) return here->second;
+  auto bytes = committer_.store_->Get(Cf::kHeaders, storage::DotKey(dot));
+  if (!bytes.ok()) return bytes.status();
+  if (!bytes->has_value()) return std::nullopt;
+  auto header = DecodeHeader(**bytes);
+  if (!header.ok()) return Error(Reason::kStoreDamaged, fmt::format("entry {} of log {} is damaged", dot.seq.value(), dot.log.value()));
+  return *std::move(header);
 }
 
 void Committer::Assembly::AppendToJournal(const std::string& dot_key) {
@@ -166,15 +179,17 @@ void Committer::Assembly::Adopt(std::map<std::string, RecordState> states, const
     record.state = std::move(state);
     record.changed = true;
   }
-  for (size_t i = 0; i < payload.mutations.size(); ++i) {
-    std::string key = payload.mutations[i].record;
-    PutU8(&key, 0);
-    PutU64(&key, time.raw());
-    key += storage::DotKey(dot);
-    std::string index;
-    PutVarint(&index, i);
-    batch_->Put(Cf::kRevisions, key, index);
-  }
+  for (size_t i = 0; i < payload.mutations.size(); ++i) AddRevision(payload.mutations[i].record, time, dot, i);
+}
+
+void Committer::Assembly::AddRevision(const std::string& record, Hlc time, Dot dot, size_t index) {
+  std::string key = record;
+  PutU8(&key, 0);
+  PutU64(&key, time.raw());
+  key += storage::DotKey(dot);
+  std::string value;
+  PutVarint(&value, index);
+  batch_->Put(Cf::kRevisions, key, value);
 }
 
 void Committer::Assembly::RememberRequest(const std::string& actor, const std::string& request_id, const std::array<uint8_t, 16>& digest,
@@ -191,6 +206,7 @@ void Committer::Assembly::MakeOpaque(Dot dot, std::string_view cause, std::strin
   PutBytes(&value, cause);
   PutBytes(&value, detail);
   batch_->Put(Cf::kOpaque, storage::DotKey(dot), value);
+  opaque_[storage::DotKey(dot)] = true;
   ++committed_.opaque;
 }
 
@@ -287,23 +303,39 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
   header.seq = committed_.applied.Get(header.log);
   header.time = time;
   Dot dot{header.log, header.seq};
-  auto states = Outcome(write.payload, write.mutation_ids, time, dot);
+  header.deps = committed_.applied;
+  header.deps.Set(header.log, Seq(0));
+  std::optional<Erasure> erasure;
+  if (IsErasure(write.payload)) {
+    auto read = ErasureIn(write.payload);
+    if (!read.ok()) return Error(Reason::kInternal, std::string(read.status().message()));
+    // The shape is for those who had the content.
+    auto erased = HeaderOf(read->entry);
+    if (!erased.ok()) return erased.status();
+    if (erased->has_value()) header.audience = (*erased)->audience;
+    erasure = *std::move(read);
+  }
+  auto states = erasure ? ErasedOutcome(*erasure, header) : Outcome(write.payload, write.mutation_ids, time, dot);
   if (!states.ok()) {
     return states.status().code() == absl::StatusCode::kDataLoss ? states.status()
                                                                  : Error(Reason::kInternal, std::string(states.status().message()));
   }
-  auto audience = AudienceOf(*states);
+  if (std::optional<Dot> before = ErasedBefore(write.mutation_ids, *states)) {
+    WriteResult result;  // accepted elsewhere, and erased since
+    result.dot = *before;
+    result.replayed = true;
+    return result;
+  }
+  auto audience = erasure ? absl::StatusOr<Audience>(header.audience) : AudienceOf(*states);
   if (!audience.ok()) return audience.status();
   const size_t replicas_max = ReplicaSites(options_.roster, *audience, committer_.site_).size();
   if (request.replicas > 0 && static_cast<size_t>(request.replicas) > replicas_max) {
     return FieldError(Reason::kFieldInvalid, kDurabilityField,
                       fmt::format("asks for {} other sites; the entry is for {}", request.replicas, replicas_max));
   }
-  header.deps = committed_.applied;
-  header.deps.Set(header.log, Seq(0));
   header.audience = *std::move(audience);
   header.payload_digest = write.digest;
-  absl::Status status = AppendEntry(dot, time, EncodeHeader(header), &write.payload_bytes);
+  absl::Status status = AppendEntry(header, EncodeHeader(header), &write.payload_bytes);
   if (!status.ok()) return status;
 
   WriteResult result;
@@ -312,15 +344,28 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
   result.states = *states;
   payloads_[dot] = &write.payload;
   Adopt(*std::move(states), write.payload, time, dot);
+  if (erasure) {
+    if (status = AdoptErasure(*erasure, dot); !status.ok()) return status;
+  }
   RememberRequest(request.actor, request.request_id, request.request_digest, dot);
   return result;
 }
 
-absl::Status Committer::Assembly::FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, Hlc time, Dot dot) {
-  auto states = Outcome(payload, ids, time, dot);
+absl::Status Committer::Assembly::FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, const Header& header) {
+  const Dot dot{header.log, header.seq};
+  std::optional<Erasure> erasure;
+  if (IsErasure(payload)) {
+    auto read = ErasureIn(payload);
+    if (!read.ok()) return read.status();
+    erasure = *std::move(read);
+  }
+  auto states = erasure ? ErasedOutcome(*erasure, header) : Outcome(payload, ids, header.time, dot);
   if (!states.ok()) return states.status();
   payloads_[dot] = &payload;
-  Adopt(*std::move(states), payload, time, dot);
+  Adopt(*std::move(states), payload, header.time, dot);
+  if (erasure) {
+    if (absl::Status status = AdoptErasure(*erasure, dot); !status.ok()) return status;
+  }
   RememberRequest(payload.actor, payload.request_id, payload.request_digest, dot);
   return absl::OkStatus();
 }
@@ -356,18 +401,19 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
                                                          entry.header.time.millis() - bound.millis()));
       return result;
     }
-    result.status = AppendEntry(dot, entry.header.time, entry.header_bytes, entry.payload ? &*entry.payload : nullptr);
+    result.status = AppendEntry(entry.header, entry.header_bytes, entry.payload ? &*entry.payload : nullptr);
     if (!result.status.ok()) return result;
     const std::optional<DecodedPayload>& decoded = work.payloads[result.applied];
     if (!decoded && entry.header.audience.Includes(committer_.site_)) {
       MakeOpaque(dot, kCausePending, "no peer has given the payload yet");
       batch_->Put(Cf::kMeta, std::string(storage::kMetaWantedPrefix) + storage::DotKey(dot), {});
+      wanted_.insert(storage::DotKey(dot));
       ++committed_.wanted;
     } else if (!decoded) {
       MakeOpaque(dot, kCauseWithheld, "the payload is not for this site");
     } else {
       // This node's store may be at fault, not the entry: then nothing of the batch may be written.
-      result.status = FoldOrMakeOpaque(*decoded, entry.header.time, dot);
+      result.status = FoldOrMakeOpaque(*decoded, entry.header);
       if (!result.status.ok()) return result;
     }
   }
@@ -380,16 +426,41 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
   return result;
 }
 
-absl::Status Committer::Assembly::FoldOrMakeOpaque(const DecodedPayload& decoded, Hlc time, Dot dot) {
-  absl::Status folded = decoded.status.ok() ? FoldPayload(decoded.payload, decoded.mutation_ids, time, dot) : decoded.status;
+absl::Status Committer::Assembly::FoldOrMakeOpaque(const DecodedPayload& decoded, const Header& header) {
+  const Dot dot{header.log, header.seq};
+  absl::Status folded = decoded.status.ok() ? FoldPayload(decoded.payload, decoded.mutation_ids, header) : decoded.status;
   if (folded.ok()) return folded;
   if (folded.code() == absl::StatusCode::kUnimplemented) {
     MakeOpaque(dot, kCauseUnknownKind, std::string(folded.message()));
   } else if (folded.code() == absl::StatusCode::kInvalidArgument || !decoded.status.ok()) {
     MakeOpaque(dot, kCauseInvalid, std::string(folded.message()));
+  } else if (folded.code() == absl::StatusCode::kPermissionDenied) {
+    MakeOpaque(dot, kCauseUnauthorised, std::string(folded.message()));
   } else {
     return folded;
   }
+  return absl::OkStatus();
+}
+
+absl::Status Committer::Assembly::MakeClear(const std::string& key) {
+  auto opaque = opaque_.find(key);
+  bool was = opaque != opaque_.end() && opaque->second;
+  if (opaque == opaque_.end()) {
+    auto stored = committer_.store_->Get(Cf::kOpaque, key);
+    if (!stored.ok()) return stored.status();
+    was = stored->has_value();
+  }
+  if (!was) return absl::OkStatus();
+  opaque_[key] = false;
+  batch_->Delete(Cf::kOpaque, key);
+  --committed_.opaque;
+  const std::string wanted_key = std::string(storage::kMetaWantedPrefix) + key;
+  auto stored = committer_.store_->Get(Cf::kMeta, wanted_key);
+  if (!stored.ok()) return stored.status();
+  if (!stored->has_value() && !wanted_.contains(key)) return absl::OkStatus();
+  wanted_.erase(key);
+  batch_->Delete(Cf::kMeta, wanted_key);
+  --committed_.wanted;
   return absl::OkStatus();
 }
 
@@ -398,21 +469,11 @@ absl::Status Committer::Assembly::AddLate(const LatePayload& late) {
   // Of those in the queue no two are of one entry, so the store tells what this batch began with.
   auto opaque = committer_.store_->Get(Cf::kOpaque, key);
   if (!opaque.ok()) return opaque.status();
-  if (!opaque->has_value() || payloads_.contains(late.dot)) return absl::OkStatus();
-  const std::string wanted_key = std::string(storage::kMetaWantedPrefix) + key;
-  auto wanted = committer_.store_->Get(Cf::kMeta, wanted_key);
-  if (!wanted.ok()) return wanted.status();
-  if (wanted->has_value()) {
-    batch_->Delete(Cf::kMeta, wanted_key);
-    --committed_.wanted;
-  }
+  if (!opaque->has_value() || payloads_.contains(late.dot) || erased_.contains(late.dot)) return absl::OkStatus();
+  if (absl::Status status = MakeClear(key); !status.ok()) return status;
   batch_->Put(Cf::kPayloads, key, late.bytes);
-  batch_->Delete(Cf::kOpaque, key);
-  --committed_.opaque;
-  absl::Status folded = FoldOrMakeOpaque(late.decoded, late.time, late.dot);
-  if (!folded.ok()) return folded;
   AppendToJournal(key);
-  return absl::OkStatus();
+  return FoldOrMakeOpaque(late.decoded, late.header);
 }
 
 absl::StatusOr<std::string> Committer::Assembly::PruneRequests(const std::string& from, uint64_t before_ms) {
@@ -460,13 +521,19 @@ absl::Status Committer::Assembly::Finish() {
     if (const records::RecordType* type = options_.registry->FindByNumber(record.state->type)) {
       after = DeriveFrom(*type, options_.roster, name, *record.state);
     }
+    const auto purged = purged_records_.find(name);
     for (const std::string& key : before.index_keys) {
-      if (!after.index_keys.contains(key)) batch_->Delete(Cf::kIndexes, key);
+      if (after.index_keys.contains(key)) continue;
+      batch_->Delete(Cf::kIndexes, key);
+      if (purged != purged_records_.end()) Purge(Cf::kIndexes, key, purged->second);
     }
     for (const std::string& key : after.index_keys) {
       if (!before.index_keys.contains(key)) batch_->Put(Cf::kIndexes, key, {});
     }
-    for (const auto& [key, amount] : before.figures) figure_deltas[key] -= amount;
+    for (const auto& [key, amount] : before.figures) {
+      if (purged != purged_records_.end() && !after.figures.contains(key)) Purge(Cf::kAggregates, key, purged->second);
+      figure_deltas[key] -= amount;
+    }
     for (const auto& [key, amount] : after.figures) figure_deltas[key] += amount;
     batch_->Put(Cf::kDerived, name, EncodeDerived(after));
   }

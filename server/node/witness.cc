@@ -344,6 +344,7 @@ std::vector<LogId> Witness::CosignDue() {
       if (since < (grown ? options_.cosign_interval : options_.heartbeat_interval)) continue;
       // The origin vouches that its log ends here; it may do so only while its complete checkpoint is all it has.
       if (roster_log.id == options_.own_log && (!own_allowed_ || Seq(log.complete_size) < log.applied)) continue;
+      if (options_.durable && options_.durable(roster_log.id) < Seq(log.complete_size)) continue;
       log.last_cosigned = now;
       const Statement& held = log.statements[options_.site];
       if (std::pair(time_s, log.complete_size) <= std::pair(held.time_s, held.size)) continue;

@@ -42,6 +42,9 @@ class Witness {
     const Clock* clock = nullptr;
     absl::Duration cosign_interval;
     absl::Duration heartbeat_interval;
+    // Entries [0, n) of the log have all of what this site's cosignature says is durable here, and nothing of what it says is gone. Null:
+    // all that are applied.
+    std::function<Seq(LogId)> durable;
   };
   struct LogView {
     std::string checkpoint_note;
