@@ -42,9 +42,11 @@ absl::StatusOr<Erasure> ErasureIn(const Payload& payload) {
     const uint64_t log = in.Varint();
     const uint64_t seq = in.Varint();
     const std::string_view id = in.Fixed(erased.id.size());
+    const uint8_t made = in.U8();
+    if (made == 1) erased.maker = in.Bytes();
     const std::string_view reason = in.Bytes();
     const std::string_view authority = in.Bytes();
-    if (!in.ok() || !known || log > std::numeric_limits<uint32_t>::max()) return Malformed(i, "is not canonical");
+    if (!in.ok() || !known || made > 1 || log > std::numeric_limits<uint32_t>::max()) return Malformed(i, "is not canonical");
     if (reason.size() > kErasureTextBytesMax || authority.size() > kErasureTextBytesMax) return Malformed(i, "gives too long a reason");
     std::copy(id.begin(), id.end(), erased.id.begin());
     auto shape = DecodeMutation(in.Fixed(in.left()));
@@ -81,6 +83,8 @@ std::vector<Mutation> MutationsOf(const Erasure& erasure) {
     PutVarint(&op.value, erasure.entry.log.value());
     PutVarint(&op.value, erasure.entry.seq.value());
     op.value.append(reinterpret_cast<const char*>(erased.id.data()), erased.id.size());
+    PutU8(&op.value, erased.maker ? 1 : 0);
+    if (erased.maker) PutBytes(&op.value, *erased.maker);
     PutBytes(&op.value, first ? erasure.reason : "");
     PutBytes(&op.value, first ? erasure.authority : "");
     op.value += EncodeMutation(erased.shape);

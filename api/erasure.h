@@ -3,7 +3,8 @@
 // An erasure has one mutation for each of the erased entry's, in their order, of the same type and record, with no seals seen and one op:
 // field 0, kind 6, nothing replaced, and the value
 //
-//   erased := 0x01 log:varint seq:varint mutation_id[16] reason:bytes authority:bytes shape
+//   erased := 0x01 log:varint seq:varint mutation_id[16] maker reason:bytes authority:bytes shape
+//   maker  := 0x00 | 0x01 office:bytes    1: the entry's request made the record; the site whose officer asked, empty when no officer did
 //   shape  := mutation (api/entry.h)            as it was, but that values of registers and sets may be empty: those are erased
 //
 // All name one entry. Reason and authority are those of the first mutation, and empty in the others. What an erased value replaced stays
@@ -18,6 +19,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -31,6 +33,7 @@ inline constexpr size_t kErasureTextBytesMax = 1000;  // of reason and of author
 
 struct ErasedMutation {
   MutationId id{};
+  std::optional<std::string> maker;  // of the record, when the entry made it: rule 12 asks for its office
   Mutation shape;
   friend bool operator==(const ErasedMutation&, const ErasedMutation&) = default;
 };

@@ -83,6 +83,7 @@ Erasure Sample() {
   for (uint8_t n : {1, 2}) {
     ErasedMutation& mutation = erasure.mutations.emplace_back();
     mutation.id[0] = n;
+    if (n == 2) mutation.maker = "apac";
     mutation.shape = ShapeOf(Written(), {});
   }
   return erasure;
@@ -116,6 +117,7 @@ TEST(ErasureTest, WhatIsNotCanonicalIsRefused) {
   EXPECT_TRUE(refused([](Payload* p) { p->mutations[0].ops[0].value.pop_back(); }));
   EXPECT_TRUE(refused([](Payload* p) { p->mutations[0].ops[0].value.push_back('\0'); }));
   EXPECT_TRUE(refused([](Payload* p) { p->mutations[0].ops[0].value[0] = 2; }));
+  EXPECT_TRUE(refused([](Payload* p) { p->mutations[0].ops[0].value[20] = 2; })) << "neither made nor not made";
   EXPECT_TRUE(refused([](Payload* p) { p->mutations[0].ops[0].field = 11; }));
   EXPECT_TRUE(refused([](Payload* p) { p->mutations[0].ops[0].replaces = {Id(1, 0)}; }));
   EXPECT_TRUE(refused([](Payload* p) { p->mutations[0].ops.push_back(p->mutations[0].ops[0]); }));

@@ -45,6 +45,7 @@ constexpr std::array kTable = {
     Row{Reason::kStorageFailed, absl::StatusCode::kInternal, "STORAGE_FAILED"},
     Row{Reason::kStoreDamaged, absl::StatusCode::kDataLoss, "STORE_DAMAGED"},
     Row{Reason::kClockDrift, absl::StatusCode::kUnavailable, "CLOCK_DRIFT"},
+    Row{Reason::kClockDisagrees, absl::StatusCode::kUnavailable, "CLOCK_DISAGREES"},
     Row{Reason::kShuttingDown, absl::StatusCode::kUnavailable, "SHUTTING_DOWN"},
     Row{Reason::kOverloaded, absl::StatusCode::kResourceExhausted, "OVERLOADED"},
     Row{Reason::kIdentityMissing, absl::StatusCode::kUnauthenticated, "IDENTITY_MISSING"},

@@ -41,6 +41,7 @@ enum class Reason {
   kStorageFailed,       // INTERNAL: STORAGE_FAILED
   kStoreDamaged,        // DATA_LOSS: STORE_DAMAGED
   kClockDrift,          // UNAVAILABLE: CLOCK_DRIFT
+  kClockDisagrees,      // UNAVAILABLE: CLOCK_DISAGREES
   kShuttingDown,        // UNAVAILABLE: SHUTTING_DOWN
   kOverloaded,          // RESOURCE_EXHAUSTED: OVERLOADED
   kIdentityMissing,     // UNAUTHENTICATED: IDENTITY_MISSING

@@ -7,7 +7,10 @@
 #include <limits>
 #include <set>
 
+#include "api/bytes.h"
+#include "api/crypto.h"
 #include "api/entry.h"
+#include "api/merkle.h"
 
 namespace fairlead {
 namespace {
@@ -83,6 +86,7 @@ absl::StatusOr<Roster> Roster::Open(std::string_view signed_note, const note::Ve
   }
 
   Roster roster;
+  roster.digest_ = Sha256(note->text);
   Lines lines(note->text);
   if (!lines.Is("fairlead", 3) || lines.words()[1] != "roster" || lines.words()[2] != "v1") return lines.Bad("not a roster of version 1");
   lines.Next();
@@ -105,6 +109,12 @@ absl::StatusOr<Roster> Roster::Open(std::string_view signed_note, const note::Ve
     roster.sites_.push_back({SiteId(id), std::string(name)});
   }
 
+  if (lines.Is("headquarters", 2)) {
+    if (roster.FindSite(lines.words()[1]) == nullptr) return lines.Bad("no such site");
+    roster.headquarters_ = lines.words()[1];
+    lines.Next();
+  }
+
   std::set<std::string> origins;
   std::set<std::string> keys = {root.key().raw()};
   for (; lines.Is("log", 6); lines.Next()) {
@@ -122,7 +132,25 @@ absl::StatusOr<Roster> Roster::Open(std::string_view signed_note, const note::Ve
     absl::StatusOr<note::Verifier> verifier = ParseVkey(lines, words[5], origin, note::kEd25519);
     if (!verifier.ok()) return verifier.status();
     if (!keys.insert(verifier->key().raw()).second) return lines.Bad("a key that is listed already");
-    roster.logs_.push_back({LogId(id), site->id, site->name, epoch, std::string(words[4]), *std::move(verifier)});
+    roster.logs_.push_back({LogId(id), site->id, site->name, epoch, std::string(words[4]), *std::move(verifier), {}});
+  }
+
+  std::optional<LogId> last_closed;
+  for (; lines.Is("close", 4); lines.Next()) {
+    uint32_t id = 0;
+    uint64_t size = 0;
+    if (!ParseNumber<uint32_t>(lines.words()[1], 0, &id)) return lines.Bad("no log id");
+    const auto log = std::find_if(roster.logs_.begin(), roster.logs_.end(), [id](const RosterLog& l) { return l.id == LogId(id); });
+    if (log == roster.logs_.end()) return lines.Bad("no such log");
+    if (last_closed && log->id <= *last_closed) return lines.Bad("closings do not ascend");
+    last_closed = log->id;
+    if (!ParseNumber<uint64_t>(lines.words()[2], 0, &size)) return lines.Bad("no size");
+    std::string root;
+    LogClosing closing{Seq(size), {}};
+    if (!Base64Decode(lines.words()[3], &root) || root.size() != closing.root.size()) return lines.Bad("no root");
+    std::copy(root.begin(), root.end(), closing.root.begin());
+    if (size == 0 && closing.root != merkle::EmptyRoot()) return lines.Bad("not the root of an empty log");
+    log->closing = closing;
   }
 
   for (; lines.Is("cosigner", 3); lines.Next()) {
@@ -135,16 +163,21 @@ absl::StatusOr<Roster> Roster::Open(std::string_view signed_note, const note::Ve
     if (!keys.insert(verifier->key().raw()).second) return lines.Bad("a key that is listed already");
     roster.cosigners_.push_back({site->id, *std::move(verifier)});
   }
-  if (!lines.Done()) return lines.Bad("not a site, log or cosigner in its place");
+  if (!lines.Done()) return lines.Bad("not a site, headquarters, log, closing or cosigner in its place");
   return roster;
 }
 
 std::string Roster::Text(std::string_view network, uint64_t version, const std::vector<RosterSite>& sites,
-                         const std::vector<RosterLog>& logs, const std::vector<RosterCosigner>& cosigners) {
+                         const std::vector<RosterLog>& logs, const std::vector<RosterCosigner>& cosigners, std::string_view headquarters) {
   std::string out = fmt::format("{}\nnetwork {}\nversion {}\nfold {}\n", kTitle, network, version, kFoldVersion);
   for (const RosterSite& site : sites) out += fmt::format("site {} {}\n", site.id.value(), site.name);
+  if (!headquarters.empty()) out += fmt::format("headquarters {}\n", headquarters);
   for (const RosterLog& log : logs) {
     out += fmt::format("log {} {} {} {} {}\n", log.id.value(), log.site_name, log.epoch, log.stream, log.verifier.ToVkey());
+  }
+  for (const RosterLog& log : logs) {
+    if (!log.closing) continue;
+    out += fmt::format("close {} {} {}\n", log.id.value(), log.closing->size.value(), Base64Encode(AsView(log.closing->root)));
   }
   for (const RosterCosigner& cosigner : cosigners) {
     const auto site = std::find_if(sites.begin(), sites.end(), [&](const RosterSite& s) { return s.id == cosigner.site; });
@@ -178,7 +211,17 @@ const RosterLog* Roster::CurrentLog(SiteId site, std::string_view stream) const 
   for (const RosterLog& log : logs_) {
     if (log.site == site && log.stream == stream && (current == nullptr || log.epoch > current->epoch)) current = &log;
   }
-  return current;
+  return current == nullptr || current->closing ? nullptr : current;
+}
+
+bool Roster::Voids(Dot dot) const {
+  const RosterLog* log = FindLog(dot.log);
+  return log != nullptr && log->Voids(dot.seq);
+}
+
+Seq Roster::Standing(LogId id, Seq size) const {
+  const RosterLog* log = FindLog(id);
+  return log == nullptr ? size : log->Standing(size);
 }
 
 }  // namespace fairlead

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "api/bytes.h"
+#include "api/crypto.h"
+
 namespace fairlead {
 namespace {
 
@@ -13,7 +16,7 @@ class RosterTest : public testing::Test {
   }
   static RosterLog Log(uint32_t id, uint16_t site, const std::string& name, uint32_t epoch, const std::string& stream, char key) {
     const std::string origin = "liaison.example/" + name + "/" + std::to_string(epoch) + "/" + stream;
-    return {LogId(id), SiteId(site), name, epoch, stream, Verifier(origin, note::kEd25519, Key(key))};
+    return {LogId(id), SiteId(site), name, epoch, stream, Verifier(origin, note::kEd25519, Key(key)), {}};
   }
 
   RosterTest() {
@@ -167,6 +170,42 @@ TEST_F(RosterTest, RulesByLine) {
   }
   // Each case differs from a roster that opens.
   EXPECT_TRUE(OpenText(text_).ok());
+}
+
+TEST_F(RosterTest, ClosingsAndHeadquarters) {
+  Digest root{};
+  root.fill(7);
+  logs_[3].closing = LogClosing{Seq(5), root};  // apac's second epoch
+  const std::string text = Roster::Text("liaison.example", 8, sites_, logs_, cosigners_, "hq");
+  const std::string close_line = "close 10 5 " + Base64Encode(AsView(root)) + "\n";
+  EXPECT_NE(text.find("site 9 hq\nheadquarters hq\nlog 1 "), std::string::npos) << text;
+  EXPECT_NE(text.find(close_line + "cosigner apac "), std::string::npos) << text;
+  const auto roster = Roster::Open(Signed(text), root_);
+  ASSERT_TRUE(roster.ok()) << roster.status();
+  EXPECT_EQ(roster->headquarters(), "hq");
+  EXPECT_EQ(roster->digest(), Sha256(text));
+  EXPECT_EQ(roster->FindLog(LogId(10))->closing, (LogClosing{Seq(5), root}));
+  EXPECT_EQ(roster->FindLog(LogId(1))->closing, std::nullopt);
+  EXPECT_EQ(Roster::Text("liaison.example", 8, roster->sites(), roster->logs(), roster->cosigners(), roster->headquarters()), text);
+  EXPECT_EQ(roster->CurrentLog(SiteId(1), "main"), nullptr) << "closed, and the one before is not the current one again";
+  EXPECT_FALSE(roster->Voids({LogId(10), Seq(4)}));
+  EXPECT_TRUE(roster->Voids({LogId(10), Seq(5)}));
+  EXPECT_FALSE(roster->Voids({LogId(1), Seq(5)}));
+  EXPECT_EQ(roster->Standing(LogId(10), Seq(9)), Seq(5));
+  EXPECT_EQ(roster->Standing(LogId(10), Seq(3)), Seq(3));
+  EXPECT_EQ(roster->Standing(LogId(77), Seq(9)), Seq(9));
+  EXPECT_EQ(Roster::Open(Signed(text_), root_)->headquarters(), "");
+
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string out = text;
+    return out.replace(out.find(from), from.size(), to);
+  };
+  for (const std::string& bad :
+       {with("headquarters hq", "headquarters csa"), with("headquarters hq\n", "headquarters hq\nheadquarters hq\n"),
+        with(close_line, close_line + close_line), with("close 10 ", "close 12 "), with("close 10 5", "close 10 05"),
+        with("close 10 5 ", "close 10 0 "), with(close_line, "close 10 5 AAAA\n"), with(close_line, "close 10 5\n")}) {
+    EXPECT_EQ(OpenText(bad).code(), absl::StatusCode::kInvalidArgument) << bad;
+  }
 }
 
 TEST_F(RosterTest, ANewerFoldVersionOpens) {

@@ -1,11 +1,9 @@
-// A signed log in memory and the roster it belongs to, for tests of evidence.
+// A signed log in memory and the roster it belongs to, for tests of evidence. Its keys are always the same, and so are its bytes.
 //
 // Thread safety: one thread. Ownership: value.
 
 #ifndef FAIRLEAD_API_TEST_LOG_H_
 #define FAIRLEAD_API_TEST_LOG_H_
-
-#include <gtest/gtest.h>
 
 #include <functional>
 #include <map>
@@ -77,8 +75,8 @@ class TestLog {
     return {index, *merkle::InclusionProof(index, headers.size(), Subtrees()), headers[index], payloads[index], Checkpoint(headers.size())};
   }
 
-  SigningKey root_key = SigningKey::Generate(), log_key = SigningKey::Generate(), hq_key = SigningKey::Generate();
-  SigningKey apac_mirror = SigningKey::Generate(), hq_mirror = SigningKey::Generate();
+  SigningKey root_key = Key('r'), log_key = Key('l'), hq_key = Key('h');
+  SigningKey apac_mirror = Key('a'), hq_mirror = Key('m');
   note::Verifier root;
   std::string roster_note;
   Roster roster;
@@ -86,6 +84,8 @@ class TestLog {
   std::vector<std::string> payloads;
 
  private:
+  static SigningKey Key(char seed) { return *SigningKey::FromSeed(std::string(32, seed)); }
+
   merkle::Frontier frontier_;
   std::map<std::pair<int, uint64_t>, Digest> nodes_;
 };

@@ -5,12 +5,14 @@
 #include <absl/time/time.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "api/bytes.h"
 #include "certs/files.h"
 #include "certs/network.h"
 
@@ -30,6 +32,9 @@ struct Arguments {
   int days = 0;  // 0: the profile's lifetime
   bool loopback = false;
   bool replace = false;
+  std::string headquarters;
+  uint64_t size = 0;
+  std::string root;  // base64
 };
 
 std::optional<absl::Duration> Lifetime(const Arguments& arguments) {
@@ -53,7 +58,7 @@ absl::StatusOr<std::string> ReadRequest(const Arguments& arguments) {
 }
 
 absl::Status Init(const Arguments& arguments, absl::Time now, std::ostream* out) {
-  const CreateOptions options{arguments.network, arguments.sites, arguments.loopback};
+  const CreateOptions options{arguments.network, arguments.sites, arguments.loopback, arguments.headquarters};
   if (absl::Status status = Network::Create(arguments.folder, options, now); !status.ok()) return status;
   *out << fmt::format("made network {} with sites {} in {}\n", arguments.network, absl::StrJoin(arguments.sites, ", "), arguments.folder);
   return absl::OkStatus();
@@ -119,6 +124,27 @@ absl::Status BeginEpoch(const Arguments& arguments, absl::Time now, std::ostream
   return absl::OkStatus();
 }
 
+absl::Status CloseLog(const Arguments& arguments, absl::Time now, std::ostream* out) {
+  LogClosing closing{Seq(arguments.size), {}};
+  std::string root;
+  if (!Base64Decode(arguments.root, &root) || root.size() != closing.root.size()) {
+    return absl::InvalidArgumentError("--root: must be 32 bytes in base64, as in the status of a node or in a checkpoint");
+  }
+  std::copy(root.begin(), root.end(), closing.root.begin());
+  absl::StatusOr<Network> network = Network::Open(arguments.folder);
+  if (!network.ok()) return network.status();
+  absl::StatusOr<RosterLog> log = network->CloseLog(arguments.subject, closing, now);
+  if (!log.ok()) return log.status();
+  const fs::path folder = arguments.folder;
+  *out << fmt::format(
+      "{} is closed at {}; {} is the newest log of {}\n"
+      "deliver {} to every node, then restart each; deliver log.key and licence of {} to that node\n"
+      "what was after that, and is to be kept: fairlead void list, fairlead void reissue\n",
+      arguments.subject, arguments.size, log->origin(), log->site_name, (folder / "roster.note").string(),
+      (folder / "node" / log->site_name).string());
+  return absl::OkStatus();
+}
+
 // Says whether the key beside a certificate is the one it names.
 absl::StatusOr<std::string> KeyState(const fs::path& key_path, const Certificate& certificate) {
   absl::StatusOr<std::string> pem = ReadFile(key_path);
@@ -180,6 +206,8 @@ void AddCertsCommands(CLI::App* app, std::ostream* out, absl::Status* result) {
   init->add_option("--network", arguments->network, "The network's name, such as demo.fairlead.example")->required();
   init->add_option("--sites", arguments->sites, "Site names, separated by commas")->required()->delimiter(',');
   init->add_option("--out", arguments->folder, "The network folder to make")->required();
+  init->add_option("--headquarters", arguments->headquarters,
+                   "The site that may write what is kept for headquarters; without it every site may write everything");
   init->add_flag("--loopback", arguments->loopback, "Node certificates also name localhost and 127.0.0.1");
   init->callback([=] { *result = Init(*arguments, absl::Now(), out); });
 
@@ -219,6 +247,14 @@ void AddCertsCommands(CLI::App* app, std::ostream* out, absl::Status* result) {
   epoch->add_option("site", arguments->subject, "The site")->required();
   add_folder(epoch);
   epoch->callback([=] { *result = BeginEpoch(*arguments, absl::Now(), out); });
+
+  CLI::App* close = certs->add_subcommand(
+      "close", "Close a compromised or forked log: what is in it from a size on is void at every site. Cannot be taken back");
+  close->add_option("log", arguments->subject, "The log, SITE/EPOCH/STREAM, such as apac/1/main")->required();
+  close->add_option("--size", arguments->size, "How many of its entries stand")->required();
+  close->add_option("--root", arguments->root, "The root over these, in base64, as a checkpoint of that size has it")->required();
+  add_folder(close);
+  close->callback([=] { *result = CloseLog(*arguments, absl::Now(), out); });
 
   CLI::App* show = certs->add_subcommand("show", "Show what a certificate says, and whether its key is beside it");
   show->add_option("file", arguments->subject, "A certificate (PEM)")->required();

@@ -133,7 +133,8 @@ absl::Status CreateRoster(const fs::path& folder, const CreateOptions& options, 
                     .site_name = site,
                     .epoch = 1,
                     .stream = std::string(kMainStream),
-                    .verifier = note::Verifier::Make(fmt::format("{}/{}/1/{}", network, site, kMainStream), note::kEd25519, *log_public)});
+                    .verifier = note::Verifier::Make(fmt::format("{}/{}/1/{}", network, site, kMainStream), note::kEd25519, *log_public),
+                    .closing = {}});
     cosigners.push_back(
         {.site = id, .verifier = note::Verifier::Make(fmt::format("{}/{}/mirror", network, site), note::kCosignatureV1, *mirror_public)});
 
@@ -151,7 +152,7 @@ absl::Status CreateRoster(const fs::path& folder, const CreateOptions& options, 
   if (!root_public.ok()) return root_public.status();
   const std::string root_name = fmt::format("{}/root", network);
   const note::Verifier root = note::Verifier::Make(root_name, note::kEd25519, *root_public);
-  note::Note roster{Roster::Text(network, 1, sites, logs, cosigners), {}};
+  note::Note roster{Roster::Text(network, 1, sites, logs, cosigners, options.headquarters), {}};
   roster.signatures.push_back(note::Sign(root_name, root_key, roster.text));
   const std::string bytes = note::Format(roster);
   if (absl::StatusOr<Roster> opened = Roster::Open(bytes, root); !opened.ok()) return InFile(folder / "roster.note", opened.status());
@@ -340,9 +341,28 @@ absl::StatusOr<RosterLog> Network::BeginEpoch(std::string_view site_name, absl::
   // Another process may have begun an epoch since this folder was opened.
   absl::StatusOr<Network> fresh = Open(folder_);
   if (!fresh.ok()) return fresh.status();
-  const Roster& roster = fresh->roster();
-  const RosterSite* site = roster.FindSite(site_name);
+  const RosterSite* site = fresh->roster().FindSite(site_name);
   if (site == nullptr) return absl::NotFoundError(fmt::format("the roster has no site \"{}\"", site_name));
+  return NextRoster(fresh->roster(), *site, std::nullopt, {}, now);
+}
+
+absl::StatusOr<RosterLog> Network::CloseLog(std::string_view log_name, const LogClosing& closing, absl::Time now) const {
+  absl::StatusOr<Lock> lock = Lock::Take(folder_ / "ca");
+  if (!lock.ok()) return lock.status();
+  absl::StatusOr<Network> fresh = Open(folder_);
+  if (!fresh.ok()) return fresh.status();
+  for (const RosterLog& log : fresh->roster().logs()) {
+    if (log_name != fmt::format("{}/{}/{}", log.site_name, log.epoch, log.stream)) continue;
+    if (log.closing) {
+      return absl::FailedPreconditionError(fmt::format("{} is closed at {} already", log.origin(), log.closing->size.value()));
+    }
+    return NextRoster(fresh->roster(), *fresh->roster().FindSite(log.site), log.id, closing, now);
+  }
+  return absl::NotFoundError(fmt::format("the roster has no log \"{}\"", log_name));
+}
+
+absl::StatusOr<RosterLog> Network::NextRoster(const Roster& roster, const RosterSite& site, std::optional<LogId> closed,
+                                              const LogClosing& closing, absl::Time now) const {
   const fs::path root_path = folder_ / "root.key";
   absl::StatusOr<std::string> pem = ReadFile(root_path);
   if (!pem.ok()) return pem.status();
@@ -351,22 +371,33 @@ absl::StatusOr<RosterLog> Network::BeginEpoch(std::string_view site_name, absl::
   absl::StatusOr<VerifyKey> root_public = VerifyKey::FromRaw(root_key->public_raw());
   if (!root_public.ok()) return InFile(root_path, root_public.status());
 
-  const SigningKey log_key = SigningKey::Generate();
-  absl::StatusOr<VerifyKey> log_public = VerifyKey::FromRaw(log_key.public_raw());
-  if (!log_public.ok()) return log_public.status();
-  const RosterLog* current = roster.CurrentLog(site->id, kMainStream);
-  const uint32_t epoch = current == nullptr ? 1 : current->epoch + 1;
-  const RosterLog log{
-      .id = LogId(roster.logs().back().id.value() + 1),
-      .site = site->id,
-      .site_name = site->name,
-      .epoch = epoch,
-      .stream = std::string(kMainStream),
-      .verifier = note::Verifier::Make(fmt::format("{}/{}/{}/{}", name(), site->name, epoch, kMainStream), note::kEd25519, *log_public)};
   std::vector<RosterLog> logs = roster.logs();
-  logs.push_back(log);
+  uint32_t epoch = 0;  // the site's newest
+  for (RosterLog& log : logs) {
+    if (log.id == closed) log.closing = closing;
+    if (log.site == site.id && log.stream == kMainStream) epoch = std::max(epoch, log.epoch);
+  }
+  const auto newest = std::find_if(logs.begin(), logs.end(), [&](const RosterLog& log) {
+    return log.site == site.id && log.stream == kMainStream && log.epoch == epoch;
+  });
+  const bool begins = !closed || newest == logs.end() || newest->closing;
+  const SigningKey log_key = SigningKey::Generate();
+  if (begins) {
+    absl::StatusOr<VerifyKey> log_public = VerifyKey::FromRaw(log_key.public_raw());
+    if (!log_public.ok()) return log_public.status();
+    ++epoch;
+    logs.push_back(
+        {.id = LogId(roster.logs().back().id.value() + 1),
+         .site = site.id,
+         .site_name = site.name,
+         .epoch = epoch,
+         .stream = std::string(kMainStream),
+         .verifier = note::Verifier::Make(fmt::format("{}/{}/{}/{}", name(), site.name, epoch, kMainStream), note::kEd25519, *log_public),
+         .closing = {}});
+  }
+  const RosterLog log = begins ? logs.back() : *newest;
   const std::string root_name = fmt::format("{}/root", name());
-  note::Note next{Roster::Text(name(), roster.version() + 1, roster.sites(), logs, roster.cosigners()), {}};
+  note::Note next{Roster::Text(name(), roster.version() + 1, roster.sites(), logs, roster.cosigners(), roster.headquarters()), {}};
   next.signatures.push_back(note::Sign(root_name, *root_key, next.text));
   const std::string bytes = note::Format(next);
   const fs::path roster_path = folder_ / "roster.note";
@@ -374,9 +405,12 @@ absl::StatusOr<RosterLog> Network::BeginEpoch(std::string_view site_name, absl::
     return InFile(roster_path, opened.status());
   }
   // The roster last: until then nothing has begun, and the command can be given again.
-  const fs::path node = NodeFolder(folder_, site->name);
-  absl::Status status = WriteFile(node / "log.key", log_key.ToPem(), Access::kOwnerOnly, IfExists::kReplace);
-  if (status.ok()) status = WriteLicence(node, log.origin(), now, IfExists::kReplace);
+  absl::Status status;
+  if (begins) {
+    const fs::path node = NodeFolder(folder_, site.name);
+    status = WriteFile(node / "log.key", log_key.ToPem(), Access::kOwnerOnly, IfExists::kReplace);
+    if (status.ok()) status = WriteLicence(node, log.origin(), now, IfExists::kReplace);
+  }
   if (status.ok()) status = WriteFile(roster_path, bytes, Access::kEveryoneReads, IfExists::kReplace);
   if (!status.ok()) return status;
   return log;

@@ -43,6 +43,7 @@ struct CreateOptions {
   std::string network;
   std::vector<std::string> sites;  // in the order of their ids in the roster, from 1
   bool loopback = false;           // node certificates also name localhost and 127.0.0.1
+  std::string headquarters;        // one of `sites`, which may write what types keep for it (api/PROTOCOL.md, rule 12); empty: none
 };
 
 struct IssueOptions {
@@ -94,6 +95,10 @@ class Network {
   // the next epoch, with a new key and licence in the site's folder, in the next version of the roster. Every node needs that roster; the
   // old log stays, and ends wherever it ended. Returns the new log. NOT_FOUND for a site that the roster does not name.
   absl::StatusOr<RosterLog> BeginEpoch(std::string_view site, absl::Time now) const;
+  // Closes a log, `{site}/{epoch}/{stream}`, in the next version of the roster: its entries from `closing.size` on are void at every node
+  // that has that roster (api/PROTOCOL.md, rule 6). When it is the site's newest, begins the next epoch too. Cannot be taken back. Returns
+  // the site's newest log. NOT_FOUND for a log that the roster does not name, FAILED_PRECONDITION for one that is closed already.
+  absl::StatusOr<RosterLog> CloseLog(std::string_view log, const LogClosing& closing, absl::Time now) const;
   // All that were ever issued, in order. FAILED_PRECONDITION when the revocation list lacks one that is revoked.
   absl::StatusOr<std::vector<Issued>> List() const;
 
@@ -101,6 +106,10 @@ class Network {
   Network(std::filesystem::path folder, Certificate root, Roster roster)
       : folder_(std::move(folder)), root_(std::move(root)), roster_(std::move(roster)) {}
 
+  // Signs and writes the next version of the roster: with `closing` for the log `closed` when there is one, and, where `site` has no newest
+  // log that is open or none was closed, with its next epoch.
+  absl::StatusOr<RosterLog> NextRoster(const Roster& roster, const RosterSite& site, std::optional<LogId> closed, const LogClosing& closing,
+                                       absl::Time now) const;
   absl::StatusOr<Key> RootKey() const;
   absl::StatusOr<std::vector<Issued>> ReadIndex() const;
   absl::Status WriteIndex(const std::vector<Issued>& index) const;

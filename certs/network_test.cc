@@ -462,6 +462,33 @@ TEST_F(NetworkTest, AnEpochIsANewLogWithItsOwnKeyAndLicence) {
   }
 }
 
+TEST_F(NetworkTest, AClosedLogIsFollowedByItsSitesNextEpoch) {
+  LogClosing closing{Seq(12), {}};
+  closing.root.fill(3);
+  const Network before = Open();
+  const std::string old_key = Read("node/csa/log.key");
+  const LogId closed = before.roster().CurrentLog(before.roster().FindSite("csa")->id, kMainStream)->id;
+  const absl::StatusOr<RosterLog> log = before.CloseLog("csa/1/main", closing, kNow);
+  ASSERT_TRUE(log.ok()) << log.status();
+  EXPECT_EQ(log->origin(), "demo.fairlead.example/csa/2/main");
+  const Network after = Open();
+  EXPECT_EQ(after.roster().version(), 2u);
+  EXPECT_EQ(after.roster().FindLog(closed)->closing, closing);
+  EXPECT_EQ(after.roster().CurrentLog(log->site, kMainStream)->id, log->id);
+  EXPECT_NE(Read("node/csa/log.key"), old_key);
+  // Of an older epoch: the newest goes on.
+  const absl::StatusOr<RosterLog> third = after.BeginEpoch("csa", kNow);
+  ASSERT_TRUE(third.ok()) << third.status();
+  const std::string key = Read("node/csa/log.key");
+  const absl::StatusOr<RosterLog> newest = after.CloseLog("csa/2/main", closing, kNow);
+  ASSERT_TRUE(newest.ok()) << newest.status();
+  EXPECT_EQ(newest->id, third->id);
+  EXPECT_EQ(Read("node/csa/log.key"), key);
+  EXPECT_EQ(after.CloseLog("csa/1/main", closing, kNow).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(after.CloseLog("csa/9/main", closing, kNow).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Open().roster().version(), 4u);
+}
+
 TEST_F(NetworkTest, AnEpochIsForASiteOfTheRoster) {
   const absl::Status status = Open().BeginEpoch("gulf", kNow).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);

@@ -6,8 +6,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <optional>
+#include <sstream>
 #include <system_error>
+#include <type_traits>
 #include <vector>
 
 namespace fairlead::client {
@@ -34,6 +37,9 @@ class Keys {
     if (!value.has_value()) {
       if (status_.ok()) status_ = At(path_, node->source(), fmt::format("{} has the wrong type", key));
       return otherwise;
+    }
+    if constexpr (std::is_same_v<T, std::string>) {
+      if (required && value->empty() && status_.ok()) status_ = At(path_, node->source(), fmt::format("{} is empty", key));
     }
     return *value;
   }
@@ -70,9 +76,17 @@ absl::StatusOr<absl::Duration> ParseTimeout(const std::string& text) {
 absl::StatusOr<Config> ReadConfig(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return absl::NotFoundError(fmt::format("there is no configuration file {}", path));
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in.is_open() || in.bad()) return absl::InvalidArgumentError(fmt::format("{}: cannot be read", path));
+  return ParseConfig(text.str(), path);
+}
+
+absl::StatusOr<Config> ParseConfig(std::string_view text, const std::string& path) {
   toml::table table;
   try {
-    table = toml::parse_file(path);
+    table = toml::parse(text, path);
   } catch (const toml::parse_error& e) {
     return At(path, e.source(), std::string(e.description()));
   }

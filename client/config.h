@@ -21,6 +21,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "client/connection.h"
 
@@ -33,6 +34,8 @@ struct Config {
 
 // INVALID_ARGUMENT names file, line and what is wrong, an unknown key included; NOT_FOUND when there is no such file.
 absl::StatusOr<Config> ReadConfig(const std::string& path);
+// The same from text; `path` is for messages and relative paths.
+absl::StatusOr<Config> ParseConfig(std::string_view text, const std::string& path);
 
 // $FAIRLEAD_CONFIG, else $XDG_CONFIG_HOME/fairlead/config.toml, else ~/.config/fairlead/config.toml. `get` looks up an environment variable
 // and gives an empty string for none.

@@ -65,6 +65,8 @@ TEST_F(ConfigTest, RefusesWithFileAndLine) {
   EXPECT_THAT(Read(head).status().ToString(), EndsWith("no [[node]] is given"));
   EXPECT_THAT(Read(head + "[[node]]\nsite = \"apac\"\n").status().ToString(), EndsWith("config.toml:5: address is missing"));
   EXPECT_THAT(Read(head + "default_site = \"csa\"\n" + kNodes).status().ToString(), EndsWith("no node of site csa is configured"));
+  EXPECT_THAT(Read(std::string("network = \"\"\ncertificate = \"c\"\nkey = \"k\"\nca = \"a\"\n") + kNodes).status().ToString(),
+              EndsWith("config.toml:1: network is empty"));
   EXPECT_THAT(Read("network = \n").status().ToString(), HasSubstr("config.toml:1: "));
   EXPECT_EQ(ReadConfig((folder_ / "none.toml").string()).status().code(), absl::StatusCode::kNotFound);
 }

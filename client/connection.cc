@@ -11,10 +11,8 @@
 #include <grpcpp/support/channel_arguments.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdlib>
 #include <fstream>
-#include <mutex>
 #include <sstream>
 
 #include "api/errors.h"
@@ -52,11 +50,9 @@ bool Writes(const MethodDescriptor& method) {
 
 // Waits for `duration`; false when stopped before.
 bool SleepUnlessStopped(absl::Duration duration, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any wake;
-  std::unique_lock lock(mutex);
-  wake.wait_for(lock, stop, absl::ToChronoNanoseconds(duration), [] { return false; });
-  return !stop.stop_requested();
+  absl::Notification stopped;
+  const std::stop_callback wake(stop, [&stopped] { stopped.Notify(); });
+  return !stopped.WaitForNotificationWithTimeout(duration);
 }
 
 }  // namespace

@@ -38,6 +38,8 @@
 #include "server/rpc/server.h"
 #include "server/rpc/standard_methods.h"
 #include "server/rpc/tokens.h"
+#include "server/rpc/void_methods.h"
+#include "server/rpc/wire_forms.h"
 #include "server/version.h"
 #include "server/view/overview.h"
 #include "storage/backup.h"
@@ -103,6 +105,7 @@ v1::LinkStatus ToProto(const replication::LinkInfo& link) {
   out.set_connected(link.connected);
   if (link.last_contact) SetTime(*link.last_contact, out.mutable_last_contact_time());
   out.mutable_rtt()->set_nanos(static_cast<int32_t>(link.rtt / absl::Nanoseconds(1)));
+  if (link.clock_ahead) rpc::SetDuration(*link.clock_ahead, out.mutable_clock_ahead());
   out.set_entries_behind(static_cast<int64_t>(link.entries_behind));
   out.set_entries_received(static_cast<int64_t>(link.entries_received));
   out.set_bytes_received(static_cast<int64_t>(link.bytes_received));
@@ -212,6 +215,8 @@ int Serve(const NodeConfig& config) {
   node_service.Register(&dispatcher);
   rpc::LogService log_service(&node);
   log_service.Register(&dispatcher);
+  rpc::VoidMethods void_methods(&node, &sealer, &standard_methods.writes());
+  void_methods.Register(&dispatcher);
   rpc::BackupMethods backup_methods(&node, &sealer, backups.get());
   backup_methods.Register(&dispatcher);
   dispatcher.Unary<v1::GetOverviewRequest, v1::Overview>(

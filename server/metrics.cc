@@ -62,6 +62,8 @@ class Metrics::NodeCollector : public prometheus::Collectable {
     FamilyOf age("fairlead_log_oldest_unapplied_seconds",
                  "Age of the oldest entry known to exist that is not applied; grows while blocked.");
     FamilyOf quarantined("fairlead_log_quarantined", "1 when a log is quarantined because it has two histories.");
+    FamilyOf closed("fairlead_log_closed", "1 when the roster has closed a log.");
+    FamilyOf void_entries("fairlead_log_void_entries", "Entries held beyond where the roster closed their log.");
     FamilyOf as_of("fairlead_log_as_of_seconds", "Unix time the figures of a site are true as of, by the site's own statement.");
     for (const node::LogInfo& log : node.Logs()) {
       Labels labels = {{"site", log.log->site_name}, {"log", log.log->origin()}};
@@ -69,17 +71,21 @@ class Metrics::NodeCollector : public prometheus::Collectable {
       behind.Add(labels, static_cast<double>(log.known_size.value() - log.size.value()));
       age.Add(labels, absl::ToDoubleSeconds(log.oldest_unapplied_age));
       quarantined.Add(labels, log.quarantine.empty() ? 0 : 1);
+      closed.Add(labels, log.log->closing ? 1 : 0);
+      void_entries.Add(labels, static_cast<double>(log.void_entries.value()));
       if (log.as_of) as_of.Add(labels, static_cast<double>(absl::ToUnixMillis(*log.as_of)) / 1000);
     }
     FamilyOf connected("fairlead_link_connected", "1 when this node's stream from the peer is up.");
     FamilyOf rtt("fairlead_link_rtt_seconds", "Round trip of the last heartbeat.");
     FamilyOf link_behind("fairlead_link_entries_behind", "Entries the peer holds that are not applied here.");
+    FamilyOf ahead("fairlead_link_clock_ahead_seconds", "How far the peer's clock is ahead of this node's.");
     FamilyOf entries("fairlead_link_entries_received_total", "Entries received, new here or not.", MetricType::Counter);
     FamilyOf bytes("fairlead_link_bytes_received_total", "Bytes received.", MetricType::Counter);
     for (const replication::LinkInfo& link : sources_.links()) {
       Labels labels = {{"peer", link.peer}};
       connected.Add(labels, link.connected ? 1 : 0);
       rtt.Add(labels, absl::ToDoubleSeconds(link.rtt));
+      if (link.clock_ahead) ahead.Add(labels, absl::ToDoubleSeconds(*link.clock_ahead));
       link_behind.Add(labels, static_cast<double>(link.entries_behind));
       entries.Add(labels, static_cast<double>(link.entries_received));
       bytes.Add(labels, static_cast<double>(link.bytes_received));
@@ -88,6 +94,12 @@ class Metrics::NodeCollector : public prometheus::Collectable {
     writable.Add({}, node.UnwritableReason().empty() ? 1 : 0);
     FamilyOf opaque("fairlead_opaque_entries", "Entries this node could not fold.");
     opaque.Add({}, static_cast<double>(node.OpaqueCount()));
+    FamilyOf unauthorised("fairlead_unauthorised_changes", "Changes that their site had no right to make.");
+    unauthorised.Add({}, static_cast<double>(node.UnauthorisedCount()));
+    FamilyOf disagrees("fairlead_clock_disagrees", "1 when this node's clock disagrees with most of its peers'.");
+    disagrees.Add({}, node.ClockDisagreement().empty() ? 0 : 1);
+    FamilyOf roster_version("fairlead_roster_version", "The version of the roster in force.");
+    roster_version.Add({}, static_cast<double>(node.roster().version()));
     FamilyOf unkept("fairlead_statements_unkept_total", "Checkpoints and cosignatures that the store would not take.", MetricType::Counter);
     unkept.Add({}, static_cast<double>(node.UnkeptStatements()));
     FamilyOf journal("fairlead_journal_entries", "Entries in the node's journal.");
@@ -110,8 +122,10 @@ class Metrics::NodeCollector : public prometheus::Collectable {
     failed.Add({}, static_cast<double>(figures.failed));
 
     std::vector<MetricFamily> out;
-    for (FamilyOf* family : {&size,     &behind, &age,    &quarantined, &as_of,  &connected, &rtt,    &link_behind,  &entries, &bytes,
-                             &writable, &opaque, &unkept, &journal,     &expiry, &backups,   &newest, &newest_bytes, &made,    &failed}) {
+    for (FamilyOf* family :
+         {&size,   &behind,       &age,    &quarantined,  &as_of,     &connected,      &rtt,      &link_behind, &entries, &bytes,
+          &closed, &void_entries, &ahead,  &unauthorised, &disagrees, &roster_version, &writable, &opaque,      &unkept,  &journal,
+          &expiry, &backups,      &newest, &newest_bytes, &made,      &failed}) {
       out.push_back(family->Take());
     }
     return out;

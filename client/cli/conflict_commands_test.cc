@@ -85,7 +85,8 @@ class ConflictCommandsTest : public testing::Test {
     return {code, out.str(), err.str()};
   }
   std::vector<std::string> Kept() const {
-    const auto& ids = node_.resolutions().back().keep().value_ids();
+    const fairlead::v1::ResolveConflictRequest resolution = node_.resolutions().back();
+    const auto& ids = resolution.keep().value_ids();
     return {ids.begin(), ids.end()};
   }
 

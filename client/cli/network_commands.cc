@@ -28,15 +28,16 @@ std::string TimeOrNever(bool has, const google::protobuf::Timestamp& time) { ret
 void PrintStatus(const NodeStatus& node, std::ostream& out, int width) {
   out << fmt::format("{}  version {}  started {}  clock {}\n", node.site(), node.version(), TimeText(node.start_time()),
                      TimeText(node.time()));
-  out << fmt::format("writes {}  journal {}  opaque {}  certificate until {}\n\n",
+  out << fmt::format("writes {}  journal {}  opaque {}  unauthorised {}  roster {}  certificate until {}\n\n",
                      node.writable() ? "accepted" : "refused: " + node.unwritable_reason(), node.journal_size(), node.opaque_entries(),
-                     TimeText(node.certificate_expire_time()));
+                     node.unauthorised_changes(), node.roster_version(), TimeText(node.certificate_expire_time()));
   Table logs{{"LOG", "ENTRIES", "CHECKPOINT", "LAG", "COSIGNED", "QUARANTINE"}, {}};
   for (const auto& log : node.logs()) {
     std::vector<std::string> cosigned;
     for (const auto& cosignature : log.cosignatures()) cosigned.push_back(fmt::format("{}:{}", cosignature.site(), cosignature.size()));
     logs.rows.push_back({log.origin(), std::to_string(log.size()), std::to_string(log.checkpoint_size()),
-                         DurationText(log.oldest_unapplied_age()), fmt::format("{}", fmt::join(cosigned, " ")), log.quarantine()});
+                         DurationText(log.oldest_unapplied_age()), fmt::format("{}", fmt::join(cosigned, " ")),
+                         log.closed() ? fmt::format("closed at {}, {} void", log.closed_size(), log.void_entries()) : log.quarantine()});
   }
   logs.Print(out, width);
   out << "\n";

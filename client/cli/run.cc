@@ -21,6 +21,7 @@
 #include "client/cli/network_commands.h"
 #include "client/cli/record_commands.h"
 #include "client/cli/resources.h"
+#include "client/cli/void_commands.h"
 
 namespace fairlead::cli {
 namespace {
@@ -336,11 +337,22 @@ class CommandLine {
         AddCommand(&app_, "digest", "The digest of the node's folded state.", [this](Session& s) { return RunDigest(s, all_sites_); });
     status->add_flag("--all-sites", all_sites_, "Of every configured node.");
     digest->add_flag("--all-sites", all_sites_, "Of every configured node, compared: exit code 0 when equal, 5 when not.");
-    CLI::App* opaque = AddCommand(&app_, "opaque", "The entries that the node could not fold, with the cause.",
-                                  [this](Session& s) { return RunOpaque(s, opaque_limit_); });
+    CLI::App* opaque = AddCommand(&app_, "opaque", "The entries that the node could not fold, with the cause.", nullptr);
+    opaque->callback([this, opaque] {
+      if (opaque->get_subcommands().empty()) chosen_ = [this](Session& s) { return RunOpaque(s, opaque_limit_); };
+    });
     opaque->add_option("--limit", opaque_limit_, fmt::format("At most so many; {} by default, 0 for all.", kLimitDefault))
         ->type_name("NUMBER")
         ->check(CLI::NonNegativeNumber);
+    CLI::App* discard = AddCommand(opaque, "void", "Discards one at every site, for ever; for headquarters.",
+                                   [this](Session& s) { return RunOpaqueVoid(s, void_); });
+    discard->add_option("ENTRY", void_.entries, "The entry, SITE/EPOCH/SEQUENCE.")->required()->expected(1)->type_name("");
+    discard->add_option("--reason", void_.reason, "Why.")->required()->type_name("TEXT");
+    discard
+        ->add_option("--request-id", void_.request_id,
+                     "A UUID version 7: the same call with the same id has one effect. A new one by default.")
+        ->type_name("UUID");
+    AddVoid();
     CLI::App* watch =
         AddCommand(&app_, "watch", "Follows the records that change at the node.", [this](Session& s) { return RunWatch(s, watch_); });
     watch->add_option("COLLECTION", watch_.collections, "Only these, such as ports; all by default.")->type_name("");
@@ -348,6 +360,24 @@ class CommandLine {
     watch->add_flag("--snapshot", watch_.snapshot, "Send every record first.");
     watch->add_option("--resume", watch_.resume, "Continue after this token.")->type_name("TOKEN");
     watch->add_option("--count", watch_.count, "End after so many records.")->type_name("NUMBER")->check(CLI::PositiveNumber);
+  }
+
+  void AddVoid() {
+    void_.limit = kLimitDefault;
+    const auto add_limit = [this](CLI::App* command) {
+      command->add_option("--limit", void_.limit, fmt::format("At most so many; {} by default, 0 for all.", kLimitDefault))
+          ->type_name("NUMBER")
+          ->check(CLI::NonNegativeNumber);
+    };
+    add_limit(AddCommand(&app_, "unauthorised", "The changes that their site had no right to make. They change no record.",
+                         [this](Session& s) { return RunUnauthorised(s, void_); }));
+    CLI::App* voids = AddCommand(&app_, "void", "The entries that count for nothing.", nullptr);
+    voids->require_subcommand(1);
+    add_limit(AddCommand(voids, "list", "Lists them: those of closed logs, and those that were discarded.",
+                         [this](Session& s) { return RunVoidList(s, void_); }));
+    CLI::App* reissue = AddCommand(voids, "reissue", "Writes entries of a closed log anew in the node's own log, as the values they were.",
+                                   [this](Session& s) { return RunVoidReissue(s, void_); });
+    reissue->add_option("ENTRY", void_.entries, "The entries, SITE/EPOCH/SEQUENCE.")->required()->type_name("");
   }
 
   void AddLog() {
@@ -470,6 +500,7 @@ class CommandLine {
   ConflictListArguments conflict_list_;
   ConflictArguments conflict_;
   EraseArguments erase_;
+  VoidArguments void_;
   bool all_sites_ = false;
   int64_t opaque_limit_ = kLimitDefault;
   std::string shell_;

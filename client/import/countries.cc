@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cctype>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "client/import/csv.h"
+#include "client/import/json.h"
 
 namespace fairlead::import {
 namespace {
@@ -74,7 +74,7 @@ absl::StatusOr<RegionTable> ParseRegions(std::string_view text) {
 }
 
 absl::StatusOr<Parsed<Country>> ParseIsoCountries(std::string_view text, const RegionTable& regions) {
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  const nlohmann::json json = ParseJson<nlohmann::json>(text);
   if (!json.is_object() || !json.contains("3166-1") || !json["3166-1"].is_array()) {
     return absl::InvalidArgumentError("not a JSON file of ISO 3166-1 as iso-codes publishes it");
   }

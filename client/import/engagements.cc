@@ -5,10 +5,10 @@
 
 #include <deque>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "client/import/csv.h"
+#include "client/import/json.h"
 
 namespace fairlead::import {
 namespace {
@@ -41,7 +41,7 @@ constexpr Edge kEdges[] = {
 
 // Empty when the line is good; else what is wrong.
 std::string ParseLine(const std::string& line, EngagementRow* row) {
-  const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+  const nlohmann::json json = ParseJson<nlohmann::json>(line);
   if (!json.is_object()) return "not a JSON object";
   for (const auto& [name, value] : json.items()) {
     const bool text = name == "site" || name == "key" || name == "state";

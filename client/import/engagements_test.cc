@@ -50,6 +50,18 @@ TEST(EngagementsTest, ReadsLinesAndCountsThem) {
   EXPECT_EQ(parsed.refusals[4], (Refusal{9, "f", kMalformed, "site is missing"}));
 }
 
+TEST(EngagementsTest, ALineOfAMillionBracketsIsRefused) {
+  const std::string deep(1'000'000, '[');
+  const Parsed<EngagementRow> parsed =
+      ParseEngagements(R"({"site":"hq","key":"a","engagement":{"title":)" + deep + std::string(1'000'000, ']') + "}}\n" +
+                       R"({"site":"hq","key":"b","engagement":{"title":"T","countries":["countries/JP"]}})");
+  EXPECT_EQ(parsed.read, 2);
+  ASSERT_EQ(parsed.refusals.size(), 1u);
+  EXPECT_EQ(parsed.refusals[0], (Refusal{1, "", kMalformed, "not a JSON object"}));
+  ASSERT_EQ(parsed.rows.size(), 1u);
+  EXPECT_EQ(parsed.rows[0].record.key, "b");
+}
+
 TEST(EngagementsTest, FindsTheShortestWay) {
   EXPECT_THAT(*LifecyclePath(ENGAGEMENT_STATE_DRAFT, ENGAGEMENT_STATE_CLOSED),
               ElementsAre("ScheduleEngagement", "StartEngagement", "CompleteEngagement", "ReportEngagement", "CloseEngagement"));

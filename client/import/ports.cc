@@ -6,9 +6,9 @@
 #include <charconv>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "client/import/csv.h"
+#include "client/import/json.h"
 
 namespace fairlead::import {
 namespace {
@@ -316,7 +316,7 @@ absl::StatusOr<Parsed<Port>> ParseWorldPortIndex(std::string_view text, const Re
 }
 
 absl::StatusOr<Parsed<Port>> ParseSeaPorts(std::string_view text, const RegionTable& regions) {
-  const nlohmann::ordered_json json = nlohmann::ordered_json::parse(text, nullptr, false);
+  const nlohmann::ordered_json json = ParseJson<nlohmann::ordered_json>(text);
   if (!json.is_object()) return absl::InvalidArgumentError("not the JSON object of sea-ports");
   const auto text_of = [](const nlohmann::ordered_json& object, const char* key) {
     const auto it = object.find(key);

@@ -179,6 +179,12 @@ TEST(WorldPortIndexTest, TakesRowsWithACode) {
   EXPECT_FALSE(ParseWorldPortIndex("a,b\n1,2\n", kRegions).ok());
 }
 
+TEST(SeaPortsTest, AFileOfAMillionBracketsIsRefused) {
+  const auto parsed = ParseSeaPorts(
+      R"({"JPYOK": {"name": "Yokohama", "coordinates": )" + std::string(1'000'000, '[') + std::string(1'000'000, ']') + "}}", kRegions);
+  EXPECT_EQ(parsed.status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST(SeaPortsTest, TakesPositionsAndFiveDigitCodes) {
   const auto parsed = ParseSeaPorts(R"({
     "JPYOK": {"name": "Yokohama", "country": "Japan", "coordinates": [139.65, 35.45], "unlocs": ["JPYOK"], "code": "58840"},

@@ -9,6 +9,7 @@
 #include "server/node/conflicts.h"
 #include "server/node/derived.h"
 #include "server/node/log_book.h"
+#include "server/records/entry_void.h"
 
 namespace fairlead::node {
 
@@ -60,7 +61,8 @@ Committer::Assembly::Assembly(const Committer& committer, Committed committed)
       batch_(committer.store_->NewBatch()),
       committed_(std::move(committed)),
       journal_start_(committed_.journal_end),
-      read_only_(committer.UnwritableReason()) {}
+      read_only_(committer.UnwritableReason()),
+      clock_disagrees_(committer.clock_watch_ == nullptr ? "" : committer.clock_watch_->Disagreement()) {}
 
 absl::StatusOr<Committer::Assembly::Record*> Committer::Assembly::Load(const std::string& name) {
   auto [it, inserted] = records_.try_emplace(name);
@@ -136,60 +138,88 @@ absl::Status Committer::Assembly::AppendEntry(const Header& header, const std::s
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<Header>> Committer::Assembly::HeaderOf(Dot dot) const {
-  if (auto here = headers_.find(dot); here != headers_.end()) return here->second;
-  auto bytes = committer_.store_->Get(Cf::kHeaders, storage::DotKey(dot));
-  if (!bytes.ok()) return bytes.status();
-  if (!bytes->has_value()) return std::nullopt;
-  auto header = DecodeHeader(**bytes);
-  if (!header.ok()) return Error(Reason::kStoreDamaged, fmt::format("entry {} of log {} is damaged", dot.seq.value(), dot.log.value()));
-  return *std::move(header);
-}
-
 void Committer::Assembly::AppendToJournal(const std::string& dot_key) {
   batch_->Put(Cf::kJournal, storage::JournalKey(committed_.journal_end), dot_key);
   ++committed_.journal_end;
   changed_ = true;
 }
 
-absl::StatusOr<std::map<std::string, RecordState>> Committer::Assembly::Outcome(const Payload& payload, const std::vector<MutationId>& ids,
-                                                                                Hlc time, Dot dot) {
-  const std::vector<Mutation>& mutations = payload.mutations;
-  auto fetch = [&](const ValueId& id, Dot d) { return d == dot ? ValueIn(payload, id) : FetchValue(id, d); };
-  std::map<std::string, RecordState> states;
-  for (size_t i = 0; i < mutations.size(); ++i) {
-    const Mutation& mutation = mutations[i];
+std::vector<Committer::Assembly::Part> Committer::Assembly::PartsOf(const Payload& payload, const std::vector<MutationId>& ids) const {
+  std::vector<Part> parts;
+  for (size_t i = 0; i < payload.mutations.size(); ++i) {
+    Part& part = parts.emplace_back(Part{.index = i, .mutation = &payload.mutations[i], .id = ids[i]});
+    if (committer_.authority_.Limits() && committer_.authority_.NamesMaker(part.mutation->record)) {
+      part.maker = Authority::MakerIn(options_.roster.network(), payload, part.mutation->record);
+    }
+  }
+  return parts;
+}
+
+absl::StatusOr<Committer::Assembly::Effect> Committer::Assembly::Outcome(const std::vector<Part>& parts, bool is_shape, Hlc time, Dot dot) {
+  const auto fetch = [&](const ValueId& id, Dot d) -> std::optional<std::string> {
+    for (const Part& part : parts) {
+      const std::vector<Op>& ops = part.mutation->ops;
+      if (part.id != id.mutation || id.op >= ops.size() || !ops[id.op].has_value || (is_shape && IsErased(ops[id.op]))) continue;
+      return ops[id.op].value;
+    }
+    return d == dot ? std::nullopt : FetchValue(id, d);
+  };
+  Effect effect;
+  std::map<std::string, RecordState>& states = effect.states;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Part& part = parts[i];
+    const Mutation& mutation = *part.mutation;
+    if (absl::Status status = committer_.authority_.CheckShape(mutation); !status.ok()) return status;
     auto it = states.find(mutation.record);
     if (it == states.end()) {
       auto record = Load(mutation.record);
       if (!record.ok()) return record.status();
       it = states.emplace(mutation.record, (*record)->state.value_or(RecordState{})).first;
     }
-    const bool is_new = it->second.type == 0;
-    absl::Status status = CheckFoldable(mutation, is_new ? nullptr : &it->second);
+    const RecordState* existing = it->second.type == 0 ? nullptr : &it->second;
+    absl::Status status;
+    if (is_shape) {
+      Mutation checked = mutation;
+      for (Op& op : checked.ops) op.has_value = op.has_value && !IsErased(op);
+      status = CheckFoldable(checked, existing);
+    } else {
+      status = CheckFoldable(mutation, existing);
+    }
     if (!status.ok()) return status;
-    Fold(mutation, ids[i], time, dot, &it->second, fetch);
+    const std::vector<uint16_t> refused = Refused(part, dot);
+    if (part.maker) {
+      auto rows = RowsOf(mutation.record);
+      if (!rows.ok()) return rows.status();
+      if (!rows->empty()) effect.made_again.insert(mutation.record);
+    }
+    if (!refused.empty()) effect.unauthorised[i] = refused;
+    FoldPart(part, is_shape, time, dot, fetch, refused, &it->second);
   }
-  return states;
+  std::erase_if(states, [](const auto& state) { return state.second.type == 0; });
+  return effect;
 }
 
-void Committer::Assembly::Adopt(std::map<std::string, RecordState> states, const Payload& payload, Hlc time, Dot dot) {
-  for (auto& [name, state] : states) {
+absl::Status Committer::Assembly::Adopt(Effect effect, const std::vector<Part>& parts, Hlc time, Dot dot) {
+  for (auto& [name, state] : effect.states) {
     Record& record = records_[name];
     record.state = std::move(state);
     record.changed = true;
   }
-  for (size_t i = 0; i < payload.mutations.size(); ++i) AddRevision(payload.mutations[i].record, time, dot, i);
-}
-
-void Committer::Assembly::AddRevision(const std::string& record, Hlc time, Dot dot, size_t index) {
-  std::string key = record;
-  PutU8(&key, 0);
-  PutU64(&key, time.raw());
-  key += storage::DotKey(dot);
-  std::string value;
-  PutVarint(&value, index);
-  batch_->Put(Cf::kRevisions, key, value);
+  std::set<std::string> names;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Mutation& mutation = *parts[i].mutation;
+    AddRow(mutation.record, time, dot, parts[i].index);
+    if (mutation.type == records::kEntryVoidType) names.insert(mutation.record);
+    if (!committer_.authority_.Limits()) continue;
+    const auto refused = effect.unauthorised.find(i);
+    absl::Status status = NoteUnauthorised(dot, parts[i], refused == effect.unauthorised.end() ? std::vector<uint16_t>() : refused->second);
+    if (!status.ok()) return status;
+  }
+  // Whose making counts may be another's now.
+  for (const std::string& name : effect.made_again) {
+    if (absl::Status status = RefoldRecord(name); !status.ok()) return status;
+  }
+  return FollowVoids(names);
 }
 
 void Committer::Assembly::RememberRequest(const std::string& actor, const std::string& request_id, const std::array<uint8_t, 16>& digest,
@@ -206,8 +236,45 @@ void Committer::Assembly::MakeOpaque(Dot dot, std::string_view cause, std::strin
   PutBytes(&value, cause);
   PutBytes(&value, detail);
   batch_->Put(Cf::kOpaque, storage::DotKey(dot), value);
-  opaque_[storage::DotKey(dot)] = true;
   ++committed_.opaque;
+  opaque_[dot] = true;
+}
+
+void Committer::Assembly::MakeOpaqueWithoutPayload(Dot dot, const Audience& audience) {
+  if (!audience.Includes(committer_.site_)) return MakeOpaque(dot, kCauseWithheld, "the payload is not for this site");
+  MakeOpaque(dot, kCausePending, "no peer has given the payload yet");
+  batch_->Put(Cf::kMeta, std::string(storage::kMetaWantedPrefix) + storage::DotKey(dot), {});
+  ++committed_.wanted;
+  wanted_[dot] = true;
+}
+
+absl::StatusOr<bool> Committer::Assembly::IsOpaque(Dot dot) const {
+  if (auto here = opaque_.find(dot); here != opaque_.end()) return here->second;
+  auto stored = committer_.store_->Get(Cf::kOpaque, storage::DotKey(dot));
+  if (!stored.ok()) return stored.status();
+  return stored->has_value();
+}
+
+absl::StatusOr<bool> Committer::Assembly::MakeClear(Dot dot) {
+  const absl::StatusOr<bool> was = IsOpaque(dot);
+  if (!was.ok() || !*was) return was;
+  const std::string key = storage::DotKey(dot);
+  opaque_[dot] = false;
+  batch_->Delete(Cf::kOpaque, key);
+  --committed_.opaque;
+  const std::string wanted_key = std::string(storage::kMetaWantedPrefix) + key;
+  auto here = wanted_.find(dot);
+  bool wanted = here != wanted_.end() && here->second;
+  if (here == wanted_.end()) {
+    auto stored = committer_.store_->Get(Cf::kMeta, wanted_key);
+    if (!stored.ok()) return stored.status();
+    wanted = stored->has_value();
+  }
+  if (!wanted) return true;
+  wanted_[dot] = false;
+  batch_->Delete(Cf::kMeta, wanted_key);
+  --committed_.wanted;
+  return true;
 }
 
 absl::StatusOr<Audience> Committer::Assembly::AudienceOf(const std::map<std::string, RecordState>& states) const {
@@ -261,6 +328,7 @@ std::string Committer::Assembly::ClassOf(const RecordState& state) const {
 absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& write) {
   const WriteRequest& request = write.request;
   if (!read_only_.empty()) return Error(Reason::kNodeReadOnly, read_only_);
+  if (!clock_disagrees_.empty()) return Error(Reason::kClockDisagrees, clock_disagrees_);
   std::string key = RequestKey(request.actor, request.request_id);
   auto known = StoredRequest(key);
   if (!known.ok()) return known.status();
@@ -305,28 +373,43 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
   Dot dot{header.log, header.seq};
   header.deps = committed_.applied;
   header.deps.Set(header.log, Seq(0));
-  std::optional<Erasure> erasure;
-  if (IsErasure(write.payload)) {
+  const bool erases = IsErasure(write.payload);
+  const auto own = [](const absl::Status& status) {
+    return status.code() == absl::StatusCode::kDataLoss ? status : Error(Reason::kInternal, std::string(status.message()));
+  };
+  const std::vector<Part> parts = erases ? std::vector<Part>() : PartsOf(write.payload, write.mutation_ids);
+  Erasing erasing;
+  Effect effect;
+  if (erases) {
     auto read = ErasureIn(write.payload);
-    if (!read.ok()) return Error(Reason::kInternal, std::string(read.status().message()));
+    if (!read.ok()) return own(read.status());
     // The shape is for those who had the content.
     auto erased = HeaderOf(read->entry);
     if (!erased.ok()) return erased.status();
     if (erased->has_value()) header.audience = (*erased)->audience;
-    erasure = *std::move(read);
+    auto outcome = ErasedOutcome(write.payload, header);
+    if (!outcome.ok()) return own(outcome.status());
+    erasing = *std::move(outcome);
+  } else {
+    auto outcome = Outcome(parts, /*is_shape=*/false, time, dot);
+    if (!outcome.ok()) return own(outcome.status());
+    effect = *std::move(outcome);
   }
-  auto states = erasure ? ErasedOutcome(*erasure, header) : Outcome(write.payload, write.mutation_ids, time, dot);
-  if (!states.ok()) {
-    return states.status().code() == absl::StatusCode::kDataLoss ? states.status()
-                                                                 : Error(Reason::kInternal, std::string(states.status().message()));
+  if (!effect.unauthorised.empty()) {
+    const auto& [index, ops] = *effect.unauthorised.begin();
+    const Mutation& mutation = write.payload.mutations[index];
+    const std::string field = committer_.authority_.FieldName(mutation.type, mutation.ops[ops.front()].field);
+    return FieldError(Reason::kPermissionDenied, field,
+                      fmt::format("{} of {} is not written at {}: it is for the site it belongs to, or for headquarters", field,
+                                  mutation.record, options_.site));
   }
-  if (std::optional<Dot> before = ErasedBefore(write.mutation_ids, *states)) {
+  if (std::optional<Dot> before = ErasedBefore(write.mutation_ids, effect.states)) {
     WriteResult result;  // accepted elsewhere, and erased since
     result.dot = *before;
     result.replayed = true;
     return result;
   }
-  auto audience = erasure ? absl::StatusOr<Audience>(header.audience) : AudienceOf(*states);
+  auto audience = erases ? absl::StatusOr<Audience>(header.audience) : AudienceOf(effect.states);
   if (!audience.ok()) return audience.status();
   const size_t replicas_max = ReplicaSites(options_.roster, *audience, committer_.site_).size();
   if (request.replicas > 0 && static_cast<size_t>(request.replicas) > replicas_max) {
@@ -335,36 +418,33 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
   }
   header.audience = *std::move(audience);
   header.payload_digest = write.digest;
-  absl::Status status = AppendEntry(header, EncodeHeader(header), &write.payload_bytes);
-  if (!status.ok()) return status;
+  broken_ = AppendEntry(header, EncodeHeader(header), &write.payload_bytes);
+  if (!broken_.ok()) return broken_;
 
   WriteResult result;
   result.dot = dot;
   result.time = time;
-  result.states = *states;
+  result.states = erases ? erasing.effect.states : effect.states;
   payloads_[dot] = &write.payload;
-  Adopt(*std::move(states), write.payload, time, dot);
-  if (erasure) {
-    if (status = AdoptErasure(*erasure, dot); !status.ok()) return status;
-  }
+  broken_ = erases ? AdoptErasure(std::move(erasing), write.payload, header) : Adopt(std::move(effect), parts, time, dot);
+  if (!broken_.ok()) return broken_;
   RememberRequest(request.actor, request.request_id, request.request_digest, dot);
   return result;
 }
 
 absl::Status Committer::Assembly::FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, const Header& header) {
   const Dot dot{header.log, header.seq};
-  std::optional<Erasure> erasure;
   if (IsErasure(payload)) {
-    auto read = ErasureIn(payload);
-    if (!read.ok()) return read.status();
-    erasure = *std::move(read);
-  }
-  auto states = erasure ? ErasedOutcome(*erasure, header) : Outcome(payload, ids, header.time, dot);
-  if (!states.ok()) return states.status();
-  payloads_[dot] = &payload;
-  Adopt(*std::move(states), payload, header.time, dot);
-  if (erasure) {
-    if (absl::Status status = AdoptErasure(*erasure, dot); !status.ok()) return status;
+    auto erasing = ErasedOutcome(payload, header);
+    if (!erasing.ok()) return erasing.status();
+    payloads_[dot] = &payload;
+    if (absl::Status status = AdoptErasure(*std::move(erasing), payload, header); !status.ok()) return status;
+  } else {
+    const std::vector<Part> parts = PartsOf(payload, ids);
+    auto effect = Outcome(parts, /*is_shape=*/false, header.time, dot);
+    if (!effect.ok()) return effect.status();
+    payloads_[dot] = &payload;
+    if (absl::Status status = Adopt(*std::move(effect), parts, header.time, dot); !status.ok()) return status;
   }
   RememberRequest(payload.actor, payload.request_id, payload.request_digest, dot);
   return absl::OkStatus();
@@ -373,7 +453,8 @@ absl::Status Committer::Assembly::FoldPayload(const Payload& payload, const std:
 bool Committer::Assembly::Follows(const Header& header) const {
   const auto& deps = header.deps.entries();
   return std::all_of(deps.begin(), deps.end(), [this](const auto& dep) {
-    return committed_.applied.Get(dep.first) >= dep.second || committer_.witness_->Quarantined(dep.first);
+    return committed_.applied.Get(dep.first) >= options_.roster.Standing(dep.first, dep.second) ||
+           committer_.witness_->Quarantined(dep.first);
   });
 }
 
@@ -383,6 +464,10 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
   for (; result.applied < work.batch.entries.size(); ++result.applied) {
     const replication::VerifiedEntry& entry = work.batch.entries[result.applied];
     const Dot dot = entry.dot;
+    if (options_.roster.Voids(dot)) {
+      committed_.last_time = std::max(committed_.last_time, entry.header.time);
+      continue;
+    }
     if (committer_.witness_->Quarantined(dot.log)) continue;
     Seq next = committed_.applied.Get(dot.log);
     if (dot.seq < next) continue;  // came by another link
@@ -404,13 +489,9 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
     result.status = AppendEntry(entry.header, entry.header_bytes, entry.payload ? &*entry.payload : nullptr);
     if (!result.status.ok()) return result;
     const std::optional<DecodedPayload>& decoded = work.payloads[result.applied];
-    if (!decoded && entry.header.audience.Includes(committer_.site_)) {
-      MakeOpaque(dot, kCausePending, "no peer has given the payload yet");
-      batch_->Put(Cf::kMeta, std::string(storage::kMetaWantedPrefix) + storage::DotKey(dot), {});
-      wanted_.insert(storage::DotKey(dot));
-      ++committed_.wanted;
-    } else if (!decoded) {
-      MakeOpaque(dot, kCauseWithheld, "the payload is not for this site");
+    if (Discarded(dot, decoded && decoded->status.ok() ? &decoded->payload : nullptr)) continue;
+    if (!decoded) {
+      MakeOpaqueWithoutPayload(dot, entry.header.audience);
     } else {
       // This node's store may be at fault, not the entry: then nothing of the batch may be written.
       result.status = FoldOrMakeOpaque(*decoded, entry.header);
@@ -442,35 +523,10 @@ absl::Status Committer::Assembly::FoldOrMakeOpaque(const DecodedPayload& decoded
   return absl::OkStatus();
 }
 
-absl::Status Committer::Assembly::MakeClear(const std::string& key) {
-  auto opaque = opaque_.find(key);
-  bool was = opaque != opaque_.end() && opaque->second;
-  if (opaque == opaque_.end()) {
-    auto stored = committer_.store_->Get(Cf::kOpaque, key);
-    if (!stored.ok()) return stored.status();
-    was = stored->has_value();
-  }
-  if (!was) return absl::OkStatus();
-  opaque_[key] = false;
-  batch_->Delete(Cf::kOpaque, key);
-  --committed_.opaque;
-  const std::string wanted_key = std::string(storage::kMetaWantedPrefix) + key;
-  auto stored = committer_.store_->Get(Cf::kMeta, wanted_key);
-  if (!stored.ok()) return stored.status();
-  if (!stored->has_value() && !wanted_.contains(key)) return absl::OkStatus();
-  wanted_.erase(key);
-  batch_->Delete(Cf::kMeta, wanted_key);
-  --committed_.wanted;
-  return absl::OkStatus();
-}
-
 absl::Status Committer::Assembly::AddLate(const LatePayload& late) {
   const std::string key = storage::DotKey(late.dot);
-  // Of those in the queue no two are of one entry, so the store tells what this batch began with.
-  auto opaque = committer_.store_->Get(Cf::kOpaque, key);
-  if (!opaque.ok()) return opaque.status();
-  if (!opaque->has_value() || payloads_.contains(late.dot) || erased_.contains(late.dot)) return absl::OkStatus();
-  if (absl::Status status = MakeClear(key); !status.ok()) return status;
+  const absl::StatusOr<bool> was = MakeClear(late.dot);  // not when it was erased or discarded while the payload was under way
+  if (!was.ok() || !*was) return was.status();
   batch_->Put(Cf::kPayloads, key, late.bytes);
   AppendToJournal(key);
   return FoldOrMakeOpaque(late.decoded, late.header);
@@ -491,8 +547,8 @@ absl::Status Committer::Assembly::Finish() {
   std::set<std::string> touched_classes;
   std::map<std::string, int64_t> figure_deltas;
   for (auto& [name, record] : records_) {
-    if (!record.changed) continue;
-    std::string stored = EncodeState(*record.state);
+    if (!record.changed || (record.stored.empty() && !record.state)) continue;
+    std::string stored = record.state ? EncodeState(*record.state) : "";
     Derived before;
     if (!record.stored.empty()) {
       auto old_state = DecodeState(record.stored);
@@ -510,16 +566,19 @@ absl::Status Committer::Assembly::Finish() {
         before = *std::move(decoded);
       }
     }
-    std::string new_class = ClassOf(*record.state);
-    ClassState& state = committed_.classes[new_class];
-    state.hash.Add(DigestElement(name, stored));
-    ++state.records;
-    touched_classes.insert(new_class);
-    batch_->Put(Cf::kRecords, name, stored);
-
     Derived after;
-    if (const records::RecordType* type = options_.registry->FindByNumber(record.state->type)) {
-      after = DeriveFrom(*type, options_.roster, name, *record.state);
+    if (record.state) {
+      std::string new_class = ClassOf(*record.state);
+      ClassState& state = committed_.classes[new_class];
+      state.hash.Add(DigestElement(name, stored));
+      ++state.records;
+      touched_classes.insert(new_class);
+      batch_->Put(Cf::kRecords, name, stored);
+      if (const records::RecordType* type = options_.registry->FindByNumber(record.state->type)) {
+        after = DeriveFrom(*type, options_.roster, name, *record.state);
+      }
+    } else {
+      batch_->Delete(Cf::kRecords, name);  // all that it was has been undone
     }
     const auto purged = purged_records_.find(name);
     for (const std::string& key : before.index_keys) {
@@ -535,7 +594,11 @@ absl::Status Committer::Assembly::Finish() {
       figure_deltas[key] -= amount;
     }
     for (const auto& [key, amount] : after.figures) figure_deltas[key] += amount;
-    batch_->Put(Cf::kDerived, name, EncodeDerived(after));
+    if (record.state) {
+      batch_->Put(Cf::kDerived, name, EncodeDerived(after));
+    } else {
+      batch_->Delete(Cf::kDerived, name);
+    }
   }
   for (const auto& [key, delta] : figure_deltas) {
     if (delta == 0) continue;
@@ -555,6 +618,13 @@ absl::Status Committer::Assembly::Finish() {
     PutU64(&bytes, static_cast<uint64_t>(state.records));
     bytes += state.hash.Serialise();
     batch_->Put(Cf::kMeta, std::string(storage::kMetaDigestPrefix) + name, bytes);
+  }
+  for (const auto& [key, value] : unauthorised_) {
+    if (value) {
+      batch_->Put(Cf::kMeta, key, *value);
+    } else {
+      batch_->Delete(Cf::kMeta, key);
+    }
   }
   for (const auto& [log, frontier] : frontiers_) {
     std::string size;

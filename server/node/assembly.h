@@ -11,6 +11,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@
 
 #include "api/erasure.h"
 #include "api/merkle.h"
+#include "server/node/authority.h"
 #include "server/node/committer.h"
 
 namespace fairlead::node {
@@ -38,11 +40,16 @@ class Committer::Assembly {
   // forgotten.
   absl::StatusOr<std::string> PruneRequests(const std::string& from, uint64_t before_ms);
 
+  // Undoes what the log's entries beyond its closing did, and notes that it is done. REQUIRES: the roster closes the log.
+  absl::Status Close(const RosterLog& log);
+
   // Adds what follows from the folded records: states, digests, indexes, figures, position.
   absl::Status Finish();
 
   storage::Batch* batch() { return batch_.get(); }
   bool empty() const { return !changed_; }
+  // Not OK: a write failed half-way by the store's fault, and nothing of the assembly may be used.
+  const absl::Status& broken() const { return broken_; }
   Position journal_start() const { return journal_start_; }
   Committed& committed() { return committed_; }
   std::map<LogId, merkle::Frontier>& frontiers() { return frontiers_; }
@@ -59,6 +66,44 @@ class Committer::Assembly {
     std::optional<RecordState> state;  // as it is now
     bool changed = false;
   };
+  // The rows of Cf::kRevisions of one record that this batch adds and takes away.
+  struct Rows {
+    std::map<Dot, Hlc> added;
+    std::set<Dot> removed;
+  };
+  // One mutation of an entry, as it is folded.
+  struct Part {
+    size_t index = 0;  // in the entry
+    const Mutation* mutation = nullptr;
+    MutationId id{};
+    std::optional<std::string> maker;  // the office, when the entry made the record; not asked for where nothing is kept for anyone
+    int doubt = 0;                     // of that: none, since the name proves it; 1: headquarters says so; 2: another site does
+  };
+  // What an entry says, or what is left of it. Parts point into the rest.
+  struct Content {
+    Content() = default;
+    Content(Content&&) = default;
+    Content& operator=(Content&&) = default;
+    Payload payload;
+    std::vector<Erasure> erasures;  // when it is erased, by these
+    std::optional<Dot> erases;      // when it is an erasure: it folds nothing itself
+    std::vector<Part> parts;
+    bool is_shape() const { return !erasures.empty(); }
+  };
+  // What the parts of an entry come to.
+  struct Effect {
+    std::map<std::string, RecordState> states;             // by record; without those that stay as they are
+    std::map<size_t, std::vector<uint16_t>> unauthorised;  // by part: its ops that fold to nothing
+    std::set<std::string> made_again;                      // records that were there, and that the entry makes
+  };
+  // What an erasure comes to.
+  struct Erasing {
+    std::unique_ptr<Erasure> erasure;
+    std::optional<Header> erased;  // of the entry; nullopt when it is void and not held
+    bool counts = false;           // the entry does: else there is nothing to fold in its place
+    std::vector<Part> parts;
+    Effect effect;
+  };
 
   absl::StatusOr<Record*> Load(const std::string& name);
   absl::StatusOr<std::optional<std::string>> StoredRequest(const std::string& key) const;
@@ -66,31 +111,74 @@ class Committer::Assembly {
   // Adds header and payload to their log, tree and journal.
   absl::Status AppendEntry(const Header& header, const std::string& bytes, const std::string* payload);
   absl::Status FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, const Header& header);
-  // The states the payload's mutations lead to, by record name; the error says which mutation the fold refuses.
-  absl::StatusOr<std::map<std::string, RecordState>> Outcome(const Payload& payload, const std::vector<MutationId>& ids, Hlc time, Dot dot);
-  void Adopt(std::map<std::string, RecordState> states, const Payload& payload, Hlc time, Dot dot);
+  std::vector<Part> PartsOf(const Payload& payload, const std::vector<MutationId>& ids) const;
+  // What an entry's parts lead to; the error says which mutation the fold refuses.
+  absl::StatusOr<Effect> Outcome(const std::vector<Part>& parts, bool is_shape, Hlc time, Dot dot);
+  absl::Status Adopt(Effect effect, const std::vector<Part>& parts, Hlc time, Dot dot);
+
+  // --- What counts, and what does not after all (refold.cc) ---
+  // The entries that hold a mutation of the record, in order of time.
+  absl::StatusOr<std::vector<std::pair<Hlc, Dot>>> RowsOf(const std::string& record) const;
+  void AddRow(const std::string& record, Hlc time, Dot dot, size_t index);
+  void RemoveRow(const std::string& record, Hlc time, Dot dot);
+  std::vector<Maker> MakersOf(const std::string& record, bool all) const;
+  SiteId SiteOf(LogId log) const;
+  std::string NameOf(Dot dot) const;
+  // Of this batch or the store; nullopt when it is not here.
+  absl::StatusOr<std::optional<Header>> HeaderOf(Dot dot) const;
+  // Likewise, of what an entry says. INVALID_ARGUMENT when that is malformed.
+  absl::StatusOr<std::optional<Payload>> PayloadOf(Dot dot) const;
+  // What an entry folds: its payload, or what erasures have left of it. nullopt when there is nothing here that could be folded.
+  absl::StatusOr<std::optional<Content>> ContentOf(Dot dot) const;
+  // The ops of the part that fold to nothing.
+  std::vector<uint16_t> Refused(const Part& part, Dot dot) const;
+  // Folds a part into its record, but for the `refused`.
+  void FoldPart(const Part& part, bool is_shape, Hlc time, Dot dot, const ValueFetcher& fetch, const std::vector<uint16_t>& refused,
+                RecordState* state) const;
+  // The record from all its mutations, anew.
+  absl::Status RefoldRecord(const std::string& name);
+  // Lists or unlists what folded to nothing of one mutation.
+  absl::Status NoteUnauthorised(Dot dot, const Part& part, const std::vector<uint16_t>& ops);
+  // Takes back what an applied entry did; the names of the records it had changed.
+  absl::StatusOr<std::set<std::string>> Unfold(Dot dot);
+  // Takes back that the entry is erased `by` another. The payload is wanted again when no erasure is left: what counts has lost it.
+  absl::Status TakeErasureBack(Dot entry, Dot by, std::set<std::string>* names);
+  // Folds an entry that had been discarded.
+  absl::Status Reinstate(Dot dot);
+  // Does what the records of discarded entries among `names` say, as they are now.
+  absl::Status FollowVoids(const std::set<std::string>& names);
+  // Whether the entry was discarded. One that discards others cannot be: no two of them can say so of each other.
+  bool Discarded(Dot dot, const Payload* payload) const;
+  // Whether an entry of these parts is neither that nor beyond the closing of its log.
+  bool Counts(Dot dot, const std::vector<Part>& parts) const;
+
   void RememberRequest(const std::string& actor, const std::string& request_id, const std::array<uint8_t, 16>& digest, Dot dot);
   // Folds an entry's payload, or lists the entry as opaque when it is at fault. The error is this node's.
   absl::Status FoldOrMakeOpaque(const DecodedPayload& decoded, const Header& header);
   void MakeOpaque(Dot dot, std::string_view cause, std::string_view detail);
-  // Not opaque any more, nor wanted; nothing when it was not.
-  absl::Status MakeClear(const std::string& dot_key);
-  void AddRevision(const std::string& record, Hlc time, Dot dot, size_t index);
-  // Of an entry of this batch or before; nullopt when it is not here.
-  absl::StatusOr<std::optional<Header>> HeaderOf(Dot dot) const;
+  void MakeOpaqueWithoutPayload(Dot dot, const Audience& audience);
+  absl::StatusOr<bool> IsOpaque(Dot dot) const;
+  // Makes it opaque no more, nor wanted. Whether it was.
+  absl::StatusOr<bool> MakeClear(Dot dot);
   void AppendToJournal(const std::string& dot_key);
   absl::StatusOr<Audience> AudienceOf(const std::map<std::string, RecordState>& states) const;
   std::string ClassOf(const RecordState& state) const;
   // Whether what the entry follows is here. A log that is quarantined here brings no more: the others do not wait for it.
   bool Follows(const Header& header) const;
-  // --- Erasures (erasures.cc)
-  // Folds an erasure: its shape, and none of the content. The erasure's own fault: PERMISSION_DENIED when its site may not erase that
-  // entry, INVALID_ARGUMENT, UNIMPLEMENTED.
-  absl::StatusOr<std::map<std::string, RecordState>> ErasedOutcome(const Erasure& erasure, const Header& header);
-  // What the entry said, if that is here.
-  absl::StatusOr<std::optional<Payload>> PayloadOf(Dot dot) const;
+
+  // --- Erasures (erasures.cc) ---
+  // What an erasure comes to: its shape in place of the erased entry's content. The erasure's own fault: PERMISSION_DENIED when its site
+  // may not erase that entry, INVALID_ARGUMENT, UNIMPLEMENTED.
+  absl::StatusOr<Erasing> ErasedOutcome(const Payload& payload, const Header& header);
   // Takes what was erased out of the store.
-  absl::Status AdoptErasure(const Erasure& erasure, Dot by);
+  absl::Status AdoptErasure(Erasing erasing, const Payload& payload, const Header& header);
+  // The parts of what `by` has left. They point into `erasure`.
+  std::vector<Part> PartsOf(const Erasure& erasure, Dot by) const;
+  // The erasures of the entry, ascending.
+  absl::StatusOr<std::vector<Dot>> ErasedBy(Dot entry) const;
+  void ListErasures(Dot entry, std::vector<Dot> by);
+  // Whether the node has folded the erasure `by`, from now on.
+  absl::Status ListErasure(Dot by, bool folded);
   // What is deleted or replaced at `key` has to leave the store's files, for the erasure `by`.
   void Purge(storage::Cf cf, std::string_view key, Dot by);
   // An entry of before that brought the mutations, and was erased; nullopt when there is none.
@@ -106,21 +194,27 @@ class Committer::Assembly {
   std::unique_ptr<storage::Batch> batch_;
   Committed committed_;
   const Position journal_start_;
-  const std::string read_only_;  // why no local write is taken; empty when they are
+  const std::string read_only_;        // why no local write is taken; empty when they are
+  const std::string clock_disagrees_;  // likewise
   bool changed_ = false;
   std::map<std::string, Record> records_;
-  std::map<std::string, std::string> requests_;
+  std::map<std::string, std::optional<std::string>> requests_;  // nullopt: forgotten in this batch
+  std::map<Dot, bool> opaque_;                                  // whether this batch makes it so, or no longer
+  std::map<Dot, bool> wanted_;                                  // likewise
+  std::deque<DecodedPayload> reinstated_;
   std::map<std::string, int64_t> figures_;
-  std::map<Dot, const Payload*> payloads_;     // of this batch
-  std::map<Dot, Header> headers_;              // of this batch
-  std::map<std::string, bool> opaque_;         // by key: whether this batch lists the entry as opaque, or no longer does
-  std::set<std::string> wanted_;               // keys of entries that this batch wants
-  std::map<Dot, std::vector<Dot>> erased_;     // entries that this batch erases, and by which
-  std::set<std::string> purges_;               // keys under kMetaPurgePrefix
+  std::map<Dot, const Payload*> payloads_;  // of this batch
+  std::map<Dot, Header> headers_;           // of this batch
+  std::map<std::string, Rows> rows_;
+  std::map<std::string, std::optional<std::string>> unauthorised_;  // keys of Cf::kMeta as they are now
+  std::map<Dot, std::vector<Dot>> erased_;                          // entries whose erasures change in this batch, as they are now
+  std::map<Dot, bool> erasures_;                                    // erasures that this batch lists, or no longer does
+  std::set<std::string> purges_;                                    // keys under kMetaPurgePrefix
   std::map<std::string, Dot> purged_records_;  // and the erasures for which their contributions have to leave the files
   std::map<LogId, merkle::Frontier> frontiers_;
   std::map<LogId, std::set<uint64_t>> waiting_sizes_;
   std::map<LogId, std::map<uint64_t, Digest>> checkpoint_roots_;
+  absl::Status broken_;
 };
 
 // Why an entry is opaque (NodeService.ListOpaqueEntries).

@@ -50,8 +50,16 @@ absl::Status CheckLimits(const Payload& payload, size_t bytes) {
 }  // namespace
 
 Committer::Committer(const NodeOptions* options, SiteId site, LogId own_log, storage::Store* store, CommitLog* commit_log, Witness* witness,
-                     const LicenceKeeper* licence)
-    : options_(*options), site_(site), own_log_(own_log), store_(store), commit_log_(commit_log), witness_(witness), licence_(licence) {}
+                     const LicenceKeeper* licence, const ClockWatch* clock_watch)
+    : options_(*options),
+      site_(site),
+      own_log_(own_log),
+      store_(store),
+      commit_log_(commit_log),
+      witness_(witness),
+      licence_(licence),
+      clock_watch_(clock_watch),
+      authority_(&options->roster, options->registry) {}
 
 absl::Status Committer::Load() {
   LogBook book(*store_);
@@ -64,7 +72,7 @@ absl::Status Committer::Load() {
   for (const RosterLog& log : options_.roster.logs()) {
     auto size = book.Size(log.id);
     if (!size.ok()) return size.status();
-    committed.applied.Set(log.id, *size);
+    committed.applied.Set(log.id, log.Standing(*size));
     auto frontier = merkle::Frontier::Load(size->value(), book.Subtrees(log.id));
     if (!frontier.ok()) return frontier.status();
     frontiers_.emplace(log.id, *std::move(frontier));
@@ -109,6 +117,16 @@ absl::Status Committer::Load() {
   std::set<std::string> unpurged;
   for (purges->SeekToFirst(); purges->Valid(); purges->Next()) unpurged.emplace(purges->key());
   if (!purges->status().ok()) return purges->status();
+  auto voids = store_->Iterate(Cf::kMeta, storage::kMetaVoidPrefix, storage::PrefixEnd(storage::kMetaVoidPrefix));
+  for (voids->SeekToFirst(); voids->Valid(); voids->Next()) {
+    Reader key(voids->key().substr(storage::kMetaVoidPrefix.size()));
+    const LogId log(key.U32());
+    committed.discarded.insert({log, Seq(key.U64())});
+  }
+  if (!voids->status().ok()) return voids->status();
+  auto refused = store_->Iterate(Cf::kMeta, storage::kMetaUnauthorisedPrefix, storage::PrefixEnd(storage::kMetaUnauthorisedPrefix));
+  for (refused->SeekToFirst(); refused->Valid(); refused->Next()) ++committed.unauthorised;
+  if (!refused->status().ok()) return refused->status();
 
   {
     absl::MutexLock lock(&committed_mu_);
@@ -123,10 +141,10 @@ void Committer::Write(WriteRequest request, WriteCallback done) {
   auto refuse = [&](absl::Status status) { Complete([done, status = std::move(status)] { done(status); }); };
   int64_t millis = RequestIdMillis(request.request_id);
   int64_t now_ms = absl::ToUnixMillis(options_.clock->Now());
-  if (millis < 0 || millis > now_ms + kRequestAheadMsMax) {
+  if (!request.reissue && (millis < 0 || millis > now_ms + kRequestAheadMsMax)) {
     return refuse(FieldError(Reason::kFieldInvalid, "request_id", "must be a UUID version 7 (RFC 9562) of the present"));
   }
-  if (millis < now_ms - absl::ToInt64Milliseconds(options_.request_horizon)) {
+  if (!request.reissue && millis < now_ms - absl::ToInt64Milliseconds(options_.request_horizon)) {
     return refuse(FieldError(Reason::kRequestIdExpired, "request_id", "is older than this node remembers; use a new one"));
   }
   LocalWrite write;
@@ -309,6 +327,7 @@ bool Committer::CommitOnce() {
   for (size_t i = 0; i < works.size() && status.ok(); ++i) {
     if (auto* write = std::get_if<LocalWrite>(&works[i])) {
       written[i] = assembly.AddLocal(*write);
+      status = assembly.broken();
       continue;
     }
     if (const auto* late = std::get_if<LatePayload>(&works[i])) {
@@ -371,18 +390,7 @@ bool Committer::CommitOnce() {
 
   const Position journal_end = assembly.committed().journal_end;
   const Seq own_after = assembly.committed().applied.Get(own_log_);
-  if (!assembly.empty()) {
-    absl::MutexLock lock(&committed_mu_);
-    committed_ = std::move(assembly.committed());
-    purges_.insert(assembly.purges().begin(), assembly.purges().end());
-    for (const auto& [key, value] : assembly.figures()) {
-      if (value == 0) {
-        figures_.erase(key);
-      } else {
-        figures_[key] = value;
-      }
-    }
-  }
+  if (!assembly.empty()) Publish(&assembly);
   // The batch is durable: its callers need not wait for its signature. Peers are told after it.
   for (size_t i = 0; i < works.size(); ++i) {
     if (auto* write = std::get_if<LocalWrite>(&works[i])) {
@@ -413,6 +421,43 @@ bool Committer::CommitOnce() {
     });
   }
   return true;
+}
+
+void Committer::Publish(Assembly* assembly) {
+  absl::MutexLock lock(&committed_mu_);
+  committed_ = std::move(assembly->committed());
+  purges_.insert(assembly->purges().begin(), assembly->purges().end());
+  for (const auto& [key, value] : assembly->figures()) {
+    if (value == 0) {
+      figures_.erase(key);
+    } else {
+      figures_[key] = value;
+    }
+  }
+}
+
+absl::Status Committer::CloseLogs() {
+  std::vector<const RosterLog*> due;
+  for (const RosterLog& log : options_.roster.logs()) {
+    if (!log.closing) continue;
+    auto done = store_->Get(Cf::kMeta, std::string(storage::kMetaClosedPrefix) + storage::LogKey(log.id));
+    if (!done.ok()) return done.status();
+    if (!done->has_value()) due.push_back(&log);
+  }
+  if (due.empty()) return absl::OkStatus();
+  Committed before;
+  {
+    absl::MutexLock lock(&committed_mu_);
+    before = committed_;
+  }
+  Assembly assembly(*this, std::move(before));
+  for (const RosterLog* log : due) {
+    if (absl::Status status = assembly.Close(*log); !status.ok()) return status;
+  }
+  absl::Status status = assembly.Finish();
+  if (status.ok()) status = commit_log_->Append(assembly.journal_start(), assembly.committed().journal_end, assembly.batch());
+  if (status.ok()) Publish(&assembly);
+  return status;
 }
 
 bool Committer::WaitForWork() {
@@ -511,6 +556,16 @@ std::vector<std::pair<std::string, int64_t>> Committer::Figures(std::string_view
   absl::MutexLock lock(&committed_mu_);
   for (auto it = figures_.lower_bound(prefix); it != figures_.end() && it->first.starts_with(prefix); ++it) out.push_back(*it);
   return out;
+}
+
+int64_t Committer::UnauthorisedCount() const {
+  absl::MutexLock lock(&committed_mu_);
+  return committed_.unauthorised;
+}
+
+bool Committer::Discarded(Dot dot) const {
+  absl::MutexLock lock(&committed_mu_);
+  return committed_.discarded.contains(dot);
 }
 
 int64_t Committer::OpaqueCount() const {

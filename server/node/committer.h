@@ -25,6 +25,8 @@
 #include <vector>
 
 #include "api/merkle.h"
+#include "server/node/authority.h"
+#include "server/node/clock_watch.h"
 #include "server/node/commit_log.h"
 #include "server/node/lattice_hash.h"
 #include "server/node/licence.h"
@@ -45,11 +47,13 @@ struct ClassState {
 
 class Committer {
  public:
-  // `licence` may be null: then it is never missing.
+  // `licence` and `clock_watch` may be null: then nothing is missing and no clock is doubted.
   Committer(const NodeOptions* options, SiteId site, LogId own_log, storage::Store* store, CommitLog* commit_log, Witness* witness,
-            const LicenceKeeper* licence);
+            const LicenceKeeper* licence, const ClockWatch* clock_watch = nullptr);
   // Reads what the store holds. DATA_LOSS when it is damaged.
   absl::Status Load();
+  // Undoes, in one write, what is beyond the closings of the roster. REQUIRES: before all other work.
+  absl::Status CloseLogs();
 
   void Write(WriteRequest request, WriteCallback done);
   void ApplyRemote(replication::RemoteBatch batch, std::function<void(replication::ApplyResult)> done);
@@ -84,6 +88,8 @@ class Committer {
   int64_t Figure(std::string_view key) const;
   std::vector<std::pair<std::string, int64_t>> Figures(std::string_view prefix) const;
   int64_t OpaqueCount() const;
+  int64_t UnauthorisedCount() const;
+  bool Discarded(Dot dot) const;
 
  private:
   // A local write, encoded and hashed.
@@ -123,6 +129,8 @@ class Committer {
     int64_t opaque = 0;
     int64_t wanted = 0;
     VersionVector erasures;  // sizes that cover them
+    int64_t unauthorised = 0;
+    std::set<Dot> discarded;
   };
   class Assembly;  // one batch in the making
 
@@ -132,6 +140,8 @@ class Committer {
   size_t CostOf(const Work& work) const;
   void Enqueue(Work work);
   void Complete(std::function<void()> completion);
+  // Makes what `assembly` has written what readers see.
+  void Publish(Assembly* assembly);
 
   const NodeOptions& options_;
   const SiteId site_;
@@ -140,6 +150,8 @@ class Committer {
   CommitLog* const commit_log_;
   Witness* const witness_;
   const LicenceKeeper* const licence_;
+  const ClockWatch* const clock_watch_;
+  const Authority authority_;
   std::string journal_instance_;
   std::map<LogId, merkle::Frontier> frontiers_;   // used by the committing thread only
   absl::Time last_prune_ = absl::InfinitePast();  // likewise

@@ -18,6 +18,7 @@ using storage::Cf;
 
 namespace {
 
+constexpr std::string_view kHqSite = "hq";
 constexpr size_t kPurgeKeysMax = 1024;  // of one call
 
 std::string ErasedKey(Dot entry) { return std::string(storage::kMetaErasedPrefix) + storage::DotKey(entry); }
@@ -37,16 +38,22 @@ std::string Name(Dot dot) { return fmt::format("entry {} of log {}", dot.seq.val
 
 }  // namespace
 
+std::string_view ErasingSite(const Roster& roster) {
+  return roster.headquarters().empty() ? kHqSite : std::string_view(roster.headquarters());
+}
+
 bool MayErase(const Roster& roster, SiteId site, Dot entry) {
   const RosterLog* log = roster.FindLog(entry.log);
-  const RosterSite* hq = roster.FindSite(kHqSite);
+  const RosterSite* hq = roster.FindSite(ErasingSite(roster));
   return log != nullptr && (log->site == site || (hq != nullptr && hq->id == site));
 }
 
 Erasure ErasureOf(const Roster& roster, const Payload& payload, Dot entry, std::string reason, std::string authority) {
   Erasure erasure{entry, std::move(reason), std::move(authority), {}};
   for (size_t i = 0; i < payload.mutations.size(); ++i) {
-    erasure.mutations.push_back({MutationIdOf(roster.network(), payload, i), ShapeOf(payload.mutations[i], {kWithdrawnField})});
+    const Mutation& mutation = payload.mutations[i];
+    erasure.mutations.push_back({MutationIdOf(roster.network(), payload, i), Authority::MakerIn(roster.network(), payload, mutation.record),
+                                 ShapeOf(mutation, {kWithdrawnField})});
   }
   return erasure;
 }
@@ -78,98 +85,123 @@ absl::StatusOr<std::vector<std::pair<Dot, Position>>> StoredErasures(const stora
 
 // --- In a batch --------------------------------------------------------------------------------------------------------------------
 
-absl::StatusOr<std::optional<Payload>> Committer::Assembly::PayloadOf(Dot dot) const {
-  if (auto here = payloads_.find(dot); here != payloads_.end()) return *here->second;
-  auto bytes = LogBook(*committer_.store_).Payload(dot);
-  if (!bytes.ok()) return bytes.status();
-  if (!bytes->has_value()) return std::nullopt;
-  auto payload = DecodePayload(**bytes);
-  if (!payload.ok()) return absl::InvalidArgumentError(fmt::format("what {} says is malformed", Name(dot)));
-  return *std::move(payload);
+absl::StatusOr<std::vector<Dot>> Committer::Assembly::ErasedBy(Dot entry) const {
+  if (auto here = erased_.find(entry); here != erased_.end()) return here->second;
+  if (committed_.erasures.entries().empty()) return std::vector<Dot>();
+  return ErasuresOf(*committer_.store_, entry);
 }
 
-absl::StatusOr<std::map<std::string, RecordState>> Committer::Assembly::ErasedOutcome(const Erasure& erasure, const Header& header) {
+void Committer::Assembly::ListErasures(Dot entry, std::vector<Dot> by) {
+  std::string list;
+  for (const Dot& each : by) list += storage::DotKey(each);
+  if (by.empty()) {
+    batch_->Delete(Cf::kMeta, ErasedKey(entry));
+  } else {
+    batch_->Put(Cf::kMeta, ErasedKey(entry), list);
+  }
+  erased_[entry] = std::move(by);
+}
+
+absl::Status Committer::Assembly::ListErasure(Dot by, bool folded) {
+  erasures_[by] = folded;
+  if (folded) {
+    std::string position;
+    PutU64(&position, committed_.journal_end.value() - 1);
+    batch_->Put(Cf::kMeta, ErasureKey(by), position);
+    committed_.erasures.Set(by.log, std::max(committed_.erasures.Get(by.log), by.seq + 1));
+    return absl::OkStatus();
+  }
+  batch_->Delete(Cf::kMeta, ErasureKey(by));
+  auto stored = StoredErasures(*committer_.store_);
+  if (!stored.ok()) return stored.status();
+  std::map<Dot, bool> all = erasures_;
+  for (const auto& [erasure, position] : *stored) all.emplace(erasure, true);
+  Seq size;
+  for (const auto& [erasure, is_folded] : all) {
+    if (is_folded && erasure.log == by.log) size = std::max(size, erasure.seq + 1);
+  }
+  committed_.erasures.Set(by.log, size);
+  return absl::OkStatus();
+}
+
+std::vector<Committer::Assembly::Part> Committer::Assembly::PartsOf(const Erasure& erasure, Dot by) const {
+  const bool doubtful = !committer_.authority_.IsHeadquarters(SiteOf(by.log));
+  std::vector<Part> parts;
+  for (size_t i = 0; i < erasure.mutations.size(); ++i) {
+    const ErasedMutation& told = erasure.mutations[i];
+    Part& part = parts.emplace_back(Part{.index = i, .mutation = &told.shape, .id = told.id});
+    if (!committer_.authority_.Limits() || !committer_.authority_.NamesMaker(told.shape.record)) continue;
+    part.maker = told.maker;
+    part.doubt = doubtful ? 2 : 1;
+  }
+  return parts;
+}
+
+absl::StatusOr<Committer::Assembly::Erasing> Committer::Assembly::ErasedOutcome(const Payload& payload, const Header& header) {
+  auto read = ErasureIn(payload);
+  if (!read.ok()) return read.status();
+  Erasing erasing;
+  erasing.erasure = std::make_unique<Erasure>(*std::move(read));
+  const Erasure& erasure = *erasing.erasure;
   const Dot entry = erasure.entry;
-  const RosterLog* origin = options_.roster.FindLog(header.log);
-  if (origin == nullptr || !MayErase(options_.roster, origin->site, entry)) {
+  if (!MayErase(options_.roster, SiteOf(header.log), entry)) {
     return absl::PermissionDeniedError(fmt::format("its site may not erase {}", Name(entry)));
   }
   const bool follows = entry.log == header.log ? entry.seq < header.seq : entry.seq < header.deps.Get(entry.log);
   if (!follows) return absl::InvalidArgumentError(fmt::format("erases {}, which it does not follow", Name(entry)));
   auto erased = HeaderOf(entry);
   if (!erased.ok()) return erased.status();
-  if (!erased->has_value()) return absl::UnimplementedError(fmt::format("erases {}, whose log is quarantined here", Name(entry)));
-  if ((*erased)->audience != header.audience) {
+  erasing.erased = *std::move(erased);
+  if (options_.roster.Voids(entry)) return erasing;  // perhaps held, perhaps not
+  if (!erasing.erased) return absl::UnimplementedError(fmt::format("erases {}, whose log is quarantined here", Name(entry)));
+  if (erasing.erased->audience != header.audience) {
     return absl::InvalidArgumentError(fmt::format("erases {}, and has another audience", Name(entry)));
   }
-  auto payload = PayloadOf(entry);
-  if (!payload.ok()) return payload.status();
-  if (payload->has_value()) {
-    const std::vector<Mutation>& mutations = (*payload)->mutations;
+  auto said = PayloadOf(entry);
+  if (!said.ok()) return said.status();
+  if (said->has_value()) {
+    const std::vector<Mutation>& mutations = (*said)->mutations;
     bool same = mutations.size() == erasure.mutations.size();
     for (size_t i = 0; same && i < mutations.size(); ++i) {
       const ErasedMutation& told = erasure.mutations[i];
-      same = told.id == MutationIdOf(options_.roster.network(), **payload, i) && IsShapeOf(told.shape, mutations[i]);
+      same = told.id == MutationIdOf(options_.roster.network(), **said, i) && IsShapeOf(told.shape, mutations[i]) &&
+             told.maker == Authority::MakerIn(options_.roster.network(), **said, told.shape.record);
     }
     if (!same) return absl::InvalidArgumentError(fmt::format("states another shape than {} has", Name(entry)));
   }
-
-  std::map<std::string, RecordState> states;
-  for (const ErasedMutation& told : erasure.mutations) {
-    const std::string& name = told.shape.record;
-    auto it = states.find(name);
-    if (it == states.end()) {
-      auto record = Load(name);
-      if (!record.ok()) return record.status();
-      it = states.emplace(name, (*record)->state.value_or(RecordState{})).first;
-    }
-    Mutation checked = told.shape;
-    for (Op& op : checked.ops) op.has_value = op.has_value && !IsErased(op);
-    absl::Status foldable = CheckFoldable(checked, it->second.type == 0 ? nullptr : &it->second);
-    if (!foldable.ok()) return foldable;
-    auto fetch = [&](const ValueId& id, Dot dot) -> std::optional<std::string> {
-      for (const ErasedMutation& kept : erasure.mutations) {
-        if (kept.id != id.mutation || id.op >= kept.shape.ops.size() || IsErased(kept.shape.ops[id.op])) continue;
-        return kept.shape.ops[id.op].value;
-      }
-      return FetchValue(id, dot);
-    };
-    FoldErased(told.shape, told.id, (*erased)->time, entry, &it->second, fetch);
-  }
-  return states;
+  erasing.parts = PartsOf(erasure, {header.log, header.seq});
+  erasing.counts = Counts(entry, erasing.parts);
+  if (!erasing.counts) return erasing;
+  auto effect = Outcome(erasing.parts, /*is_shape=*/true, erasing.erased->time, entry);
+  if (!effect.ok()) return effect.status();
+  erasing.effect = *std::move(effect);
+  return erasing;
 }
 
-absl::Status Committer::Assembly::AdoptErasure(const Erasure& erasure, Dot by) {
-  const std::string key = storage::DotKey(erasure.entry);
-  auto [erased, fresh] = erased_.try_emplace(erasure.entry);
-  if (fresh) {
-    auto stored = ErasuresOf(*committer_.store_, erasure.entry);
-    if (!stored.ok()) return stored.status();
-    erased->second = *std::move(stored);
-  }
-  auto at = std::lower_bound(erased->second.begin(), erased->second.end(), by);
-  if (at == erased->second.end() || *at != by) erased->second.insert(at, by);
-  std::string list;
-  for (const Dot& each : erased->second) list += storage::DotKey(each);
-  batch_->Put(Cf::kMeta, ErasedKey(erasure.entry), list);
-  std::string position;
-  PutU64(&position, committed_.journal_end.value() - 1);
-  batch_->Put(Cf::kMeta, ErasureKey(by), position);
-  committed_.erasures.Set(by.log, std::max(committed_.erasures.Get(by.log), by.seq + 1));
+absl::Status Committer::Assembly::AdoptErasure(Erasing erasing, const Payload& payload, const Header& header) {
+  const Dot by{header.log, header.seq};
+  const Dot entry = erasing.erasure->entry;
+  for (size_t i = 0; i < payload.mutations.size(); ++i) AddRow(payload.mutations[i].record, header.time, by, i);
+  auto list = ErasedBy(entry);
+  if (!list.ok()) return list.status();
+  auto at = std::lower_bound(list->begin(), list->end(), by);
+  if (at == list->end() || *at != by) list->insert(at, by);
+  ListErasures(entry, *std::move(list));
+  if (absl::Status status = ListErasure(by, /*folded=*/true); !status.ok()) return status;
+  if (!erasing.erased) return absl::OkStatus();
 
+  const std::string key = storage::DotKey(entry);
+  payloads_.erase(entry);
   batch_->Delete(Cf::kPayloads, key);
   Purge(Cf::kPayloads, key, by);
-  if (absl::Status status = MakeClear(key); !status.ok()) return status;
-  auto header = HeaderOf(erasure.entry);
-  if (!header.ok()) return header.status();
-  for (size_t i = 0; i < erasure.mutations.size(); ++i) {
-    const std::string& record = erasure.mutations[i].shape.record;
-    AddRevision(record, (*header)->time, erasure.entry, i);
-    purged_records_[record] = by;
-    Purge(Cf::kRecords, record, by);
-    Purge(Cf::kDerived, record, by);
+  for (const Mutation& mutation : payload.mutations) {
+    purged_records_[mutation.record] = by;
+    Purge(Cf::kRecords, mutation.record, by);
+    Purge(Cf::kDerived, mutation.record, by);
   }
-  return absl::OkStatus();
+  if (!erasing.counts) return absl::OkStatus();
+  if (absl::StatusOr<bool> was = MakeClear(entry); !was.ok()) return was.status();
+  return Adopt(std::move(erasing.effect), erasing.parts, erasing.erased->time, entry);
 }
 
 void Committer::Assembly::Purge(Cf cf, std::string_view key, Dot by) {

@@ -22,10 +22,10 @@
 
 namespace fairlead::node {
 
-// The site that may erase what any site wrote.
-inline constexpr std::string_view kHqSite = "hq";
+// The site that may erase what any site wrote: headquarters, or "hq" where the roster names none.
+std::string_view ErasingSite(const Roster& roster);
 
-// Whether `site` may erase the entry: the site that wrote it may, and hq.
+// Whether `site` may erase the entry: the site that wrote it may, and the ErasingSite.
 bool MayErase(const Roster& roster, SiteId site, Dot entry);
 
 // What erases `payload`, that of `entry`. REQUIRES: it is no erasure.

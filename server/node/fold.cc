@@ -330,11 +330,12 @@ absl::Status CheckFoldable(const Mutation& mutation, const RecordState* existing
 namespace {
 
 void FoldOps(const Mutation& mutation, bool is_shape, const MutationId& id, Hlc time, Dot dot, RecordState* state,
-             const ValueFetcher& fetch) {
+             const ValueFetcher& fetch, const std::vector<uint16_t>& ignored) {
   state->type = mutation.type;
   bool settle = !state->seals.empty();
   for (size_t i = 0; i < mutation.ops.size(); ++i) {
     const Op& op = mutation.ops[i];
+    if (std::find(ignored.begin(), ignored.end(), i) != ignored.end()) continue;
     ValueId value_id{id, static_cast<uint16_t>(i)};
     FieldState& field = state->fields[op.field];
     field.kind = op.kind;
@@ -365,12 +366,14 @@ void FoldOps(const Mutation& mutation, bool is_shape, const MutationId& id, Hlc 
 
 }  // namespace
 
-void Fold(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch) {
-  FoldOps(mutation, /*is_shape=*/false, id, time, dot, state, fetch);
+void Fold(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch,
+          const std::vector<uint16_t>& ignored) {
+  FoldOps(mutation, /*is_shape=*/false, id, time, dot, state, fetch, ignored);
 }
 
-void FoldErased(const Mutation& shape, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch) {
-  FoldOps(shape, /*is_shape=*/true, id, time, dot, state, fetch);
+void FoldErased(const Mutation& shape, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch,
+                const std::vector<uint16_t>& ignored) {
+  FoldOps(shape, /*is_shape=*/true, id, time, dot, state, fetch, ignored);
 }
 
 std::map<uint32_t, FieldView> ViewOf(const RecordState& state) {

@@ -83,10 +83,13 @@ using ValueFetcher = std::function<std::optional<std::string>(const ValueId& id,
 
 // Adds one mutation. REQUIRES: CheckFoldable. Idempotent; commutes with every mutation that is not causally related. `fetch` is asked only
 // for values that a seal revives.
-void Fold(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch = {});
+// Ops whose positions are in `ignored` fold to nothing.
+void Fold(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch = {},
+          const std::vector<uint16_t>& ignored = {});
 
 // The same for what an erasure has left of a mutation (api/erasure.h). REQUIRES: CheckFoldable of the shape less its erased values.
-void FoldErased(const Mutation& shape, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch = {});
+void FoldErased(const Mutation& shape, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch = {},
+                const std::vector<uint16_t>& ignored = {});
 
 // One field as it is seen: live values with the one that is shown first, then the others in the order they would be shown.
 struct FieldView {

@@ -260,7 +260,8 @@ class Checker {
     if (!payloads_read) return;
     const std::optional<std::string> opaque = Get(Cf::kOpaque, storage::DotKey(dot));
     const std::string_view cause = opaque ? Reader(*opaque).Bytes() : std::string_view();
-    if (cause == kCauseWithheld || cause == kCausePending) {
+    if (cause == kCauseWithheld || cause == kCausePending || check->log->Voids(dot.seq) ||
+        Get(Cf::kMeta, std::string(storage::kMetaVoidPrefix) + storage::DotKey(dot))) {
       ++report_.withheld;
     } else {
       Report(Cf::kPayloads, Name(dot), "is missing, and the entry is not listed as withheld or erased");
@@ -386,7 +387,7 @@ class Checker {
         continue;
       }
       const absl::StatusOr<Header> header = DecodeHeader(**bytes);
-      if (header.ok() && !applied.Covers(header->deps)) {
+      if (header.ok() && !Follows(applied, *header)) {
         Report(Cf::kJournal, name, fmt::format("is entry {}, before one that it follows", Name(*dot)));
       }
     }
@@ -397,6 +398,13 @@ class Checker {
       }
     }
     journal_end_ = next;
+  }
+
+  // Whether `applied` has all that the entry follows, as far as it stands.
+  bool Follows(const VersionVector& applied, const Header& header) const {
+    const auto& deps = header.deps.entries();
+    return std::all_of(deps.begin(), deps.end(),
+                       [&](const auto& d) { return applied.Get(d.first) >= roster_.Standing(d.first, d.second); });
   }
 
   void CheckLinks() {
@@ -496,17 +504,19 @@ class Checker {
   }
 
   // What does not follow from the entries alone. `value` is that of the side that has the key when the other lacks it.
-  bool MayDiffer(Cf family, std::string_view key, std::string_view value) const {
+  bool MayDiffer(Cf family, std::string_view key, std::string_view value) {
     if (family == Cf::kMeta) {
       if (key == storage::kMetaHlc || key.starts_with(storage::kMetaErasedPrefix)) return false;
+      if (key.starts_with(storage::kMetaVoidPrefix) || key.starts_with(storage::kMetaUnauthorisedPrefix)) return false;
       if (!key.starts_with(storage::kMetaDigestPrefix)) return true;
       // A class that lost its last record, or had one only within a batch.
       return value.size() == 8 + LatticeHash::kBytes && value.find_first_not_of('\0') == std::string_view::npos;
     }
     if (family == Cf::kRequests) {
-      // The id of a request whose entry was erased stays, so that a retry does not write it again; it cannot be read from the entry.
-      if (const std::optional<Dot> dot = DotOf(value.substr(0, std::min<size_t>(value.size(), 12))); dot && erased_.contains(*dot))
-        return true;
+      // The id of a request whose entry was erased stays, so that a retry does not write it again; it cannot be read from the entry. Nor
+      // can it when the erasure turned out to be void, until a peer gives the payload.
+      const std::string_view entry = value.substr(0, std::min<size_t>(value.size(), 12));
+      if (const std::optional<Dot> dot = DotOf(entry); dot && !Get(Cf::kPayloads, std::string(entry))) return true;
       const auto millis = static_cast<int64_t>(Reader(key.substr(0, std::min<size_t>(key.size(), 8))).U64());
       return !value.empty() && millis < absl::ToUnixMillis(options_.now - options_.request_horizon);
     }

@@ -4,9 +4,12 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <set>
 
 #include "api/bytes.h"
 #include "api/errors.h"
+#include "server/node/authority.h"
+#include "server/node/clock_watch.h"
 #include "server/node/commit_log.h"
 #include "server/node/committer.h"
 #include "server/node/derived.h"
@@ -45,6 +48,38 @@ absl::Status Claim(const NodeOptions& options, storage::Store* store) {
   return store->Write(batch.get(), storage::Sync::kYes);
 }
 
+// Rosters only go forward, and never take back where they closed a log.
+absl::Status CheckRoster(const Roster& roster, storage::Store* store) {
+  auto held = store->Get(Cf::kMeta, storage::kMetaRoster);
+  if (!held.ok()) return held.status();
+  std::string now;
+  PutU64(&now, roster.version());
+  now += AsView(roster.digest());
+  if (held->has_value()) {
+    const uint64_t seen = Reader(**held).U64();
+    if (seen > roster.version()) {
+      return absl::FailedPreconditionError(
+          fmt::format("the roster is of version {}; this store has seen version {}", roster.version(), seen));
+    }
+    if (seen == roster.version() && **held != now) {
+      return absl::FailedPreconditionError(fmt::format("the roster is another of version {} than this store has seen", seen));
+    }
+  }
+  auto it = store->Iterate(Cf::kMeta, storage::kMetaClosedPrefix, storage::PrefixEnd(storage::kMetaClosedPrefix));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    const LogId id(Reader(it->key().substr(storage::kMetaClosedPrefix.size())).U32());
+    const Seq size(Reader(it->value()).U64());
+    const RosterLog* log = roster.FindLog(id);
+    if (log != nullptr && log->closing && log->closing->size == size) continue;
+    return absl::FailedPreconditionError(fmt::format("the roster does not close log {} at {}, where this store has closed it",
+                                                     log == nullptr ? std::to_string(id.value()) : log->origin(), size.value()));
+  }
+  if (!it->status().ok() || *held == now) return it->status();
+  auto batch = store->NewBatch();
+  batch->Put(Cf::kMeta, storage::kMetaRoster, now);
+  return store->Write(batch.get(), storage::Sync::kYes);
+}
+
 }  // namespace
 
 Node::Node(NodeOptions options, std::unique_ptr<storage::Store> store, SiteId site, LogId own_log)
@@ -61,7 +96,7 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
   const RosterLog* log = options.roster.CurrentLog(site->id, kMainStream);
   const RosterCosigner* cosigner = options.roster.FindCosigner(site->id);
   if (log == nullptr || cosigner == nullptr) {
-    return absl::FailedPreconditionError(fmt::format("the roster has no main log or no cosigner for site '{}'", options.site));
+    return absl::FailedPreconditionError(fmt::format("the roster has no open main log or no cosigner for site '{}'", options.site));
   }
   if (log->verifier.key().raw() != options.log_key.public_raw()) {
     return absl::FailedPreconditionError(fmt::format("the log key is not the one the roster names for {}", log->origin()));
@@ -70,6 +105,7 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
     return absl::FailedPreconditionError(fmt::format("the mirror key is not the one the roster names for {}", cosigner->verifier.name()));
   }
   absl::Status status = Claim(options, store.get());
+  if (status.ok()) status = CheckRoster(options.roster, store.get());
   if (!status.ok()) return status;
 
   auto derived = StoredDerivedVersion(*store);
@@ -89,6 +125,7 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
                                                               .clock = o.clock,
                                                               .cosign_interval = o.cosign_interval,
                                                               .heartbeat_interval = o.heartbeat_interval,
+                                                              .future_bound = o.future_bound,
                                                               .durable = [n = node.get()](LogId id) { return n->committer_->Durable(id); }},
                                              s, [s](LogId id, Seq size) { return LogBook(*s).Root(id, size); });
   auto end = LogBook(*s).JournalEnd();
@@ -102,11 +139,18 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
     if (!licence.ok()) return licence.status();
     node->licence_ = *std::move(licence);
   }
-  node->committer_ =
-      std::make_unique<Committer>(&o, node->site_, node->own_log_, s, node->commit_log_.get(), node->witness_.get(), node->licence_.get());
+  node->clock_watch_ = std::make_unique<ClockWatch>(o.clock, o.future_bound);
+  node->committer_ = std::make_unique<Committer>(&o, node->site_, node->own_log_, s, node->commit_log_.get(), node->witness_.get(),
+                                                 node->licence_.get(), node->clock_watch_.get());
   if (status = node->committer_->Load(); !status.ok()) return status;
-  VersionVector applied = node->committer_->Applied();
-  if (status = node->witness_->Load(applied); !status.ok()) return status;
+  if (status = node->committer_->CloseLogs(); !status.ok()) return status;
+  VersionVector held_sizes;  // void entries included: checkpoints may cover them
+  for (const RosterLog& each : o.roster.logs()) {
+    auto size = LogBook(*s).Size(each.id);
+    if (!size.ok()) return size.status();
+    held_sizes.Set(each.id, *size);
+  }
+  if (status = node->witness_->Load(held_sizes); !status.ok()) return status;
 
   if (node->licence_ == nullptr || node->licence_->Missing().empty()) {
     node->witness_->AllowOwn();
@@ -146,7 +190,16 @@ bool Node::RunCompletions() { return committer_->RunCompletions(); }
 bool Node::WaitForCompletions() { return committer_->WaitForCompletions(); }
 void Node::Stop() { committer_->Stop(); }
 void Node::StopCompletions() { committer_->StopCompletions(); }
-std::string Node::UnwritableReason() const { return committer_->UnwritableReason(); }
+std::string Node::UnwritableReason() const {
+  std::string reason = committer_->UnwritableReason();
+  return reason.empty() ? clock_watch_->Disagreement() : reason;
+}
+std::string Node::ClockDisagreement() const { return clock_watch_->Disagreement(); }
+absl::Time Node::WallTime() const { return options_.clock->Now(); }
+void Node::PeerClock(const std::string& peer, absl::Time theirs, absl::Duration rtt) {
+  clock_watch_->Heard(peer, theirs, rtt);
+  clock_watch_->Report();
+}
 
 void Node::Tick() {
   committer_->Purge();
@@ -217,7 +270,11 @@ std::vector<LogInfo> Node::Logs() const {
     LogInfo info;
     info.log = &log;
     info.size = applied.Get(log.id);
-    info.known_size = std::max(view.known_size, info.size);
+    info.known_size = log.Standing(std::max(view.known_size, info.size));
+    if (log.closing) {
+      const Seq held = LogBook(*store_).Size(log.id).value_or(info.size);
+      info.void_entries = Seq(held.value() - std::min(held, info.size).value());
+    }
     info.checkpoint_note = std::move(view.checkpoint_note);
     info.cosignatures = std::move(view.cosignatures);
     info.quarantine = std::move(view.quarantine);
@@ -252,6 +309,98 @@ std::vector<OpaqueInfo> Node::OpaqueEntries(std::optional<Dot> after, size_t max
     out.push_back(std::move(info));
   }
   return out;
+}
+
+std::vector<UnauthorisedChange> Node::UnauthorisedChanges(std::optional<std::pair<Dot, uint32_t>> after, size_t max) const {
+  const Authority authority(&options_.roster, options_.registry);
+  const std::string prefix(storage::kMetaUnauthorisedPrefix);
+  std::string from = prefix;
+  if (after) {
+    from += storage::DotKey(after->first);
+    PutU32(&from, after->second);
+    from.push_back('\0');  // the next key
+  }
+  std::vector<UnauthorisedChange> out;
+  auto it = store_->Iterate(Cf::kMeta, from, storage::PrefixEnd(prefix));
+  for (it->SeekToFirst(); it->Valid() && out.size() < max; it->Next()) {
+    UnauthorisedChange& change = out.emplace_back();
+    Reader key(it->key().substr(prefix.size()));
+    change.dot.log = LogId(key.U32());
+    change.dot.seq = Seq(key.U64());
+    change.mutation = key.U32();
+    Reader value(it->value());
+    const uint32_t type = static_cast<uint32_t>(value.Varint());
+    change.record = std::string(value.Bytes());
+    for (uint64_t n = value.Varint(); n > 0 && value.ok(); --n) {
+      change.fields.push_back(authority.FieldName(type, static_cast<uint32_t>(value.Varint())));
+    }
+  }
+  return out;
+}
+
+int64_t Node::UnauthorisedCount() const { return committer_->UnauthorisedCount(); }
+
+std::vector<VoidEntry> Node::VoidEntries(std::optional<Dot> after, size_t max) const {
+  std::set<Dot> discarded;
+  const std::string prefix(storage::kMetaVoidPrefix);
+  auto it = store_->Iterate(Cf::kMeta, prefix, storage::PrefixEnd(prefix));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    Reader key(it->key().substr(prefix.size()));
+    const LogId log(key.U32());
+    discarded.insert({log, Seq(key.U64())});
+  }
+  const LogBook book(*store_);
+  std::vector<VoidEntry> out;
+  for (const RosterLog& log : options_.roster.logs()) {
+    const auto held = book.Size(log.id);
+    if (!held.ok()) continue;
+    std::set<Dot> dots;
+    for (const Dot& dot : discarded) {
+      if (dot.log == log.id) dots.insert(dot);
+    }
+    if (log.closing) {
+      for (Seq seq = std::max(log.closing->size, after && after->log == log.id ? after->seq + 1 : Seq(0));
+           seq < *held && dots.size() < discarded.size() + max; ++seq) {
+        dots.insert({log.id, seq});
+      }
+    }
+    for (const Dot& dot : dots) {
+      if (after && dot <= *after) continue;
+      if (out.size() == max) return out;
+      VoidEntry& entry = out.emplace_back();
+      entry.dot = dot;
+      entry.discarded = !log.Voids(dot.seq);
+      const auto bytes = book.Payload(dot);
+      if (!bytes.ok() || !bytes->has_value()) continue;
+      if (auto payload = DecodePayload(**bytes); payload.ok()) entry.payload = *std::move(payload);
+    }
+  }
+  return out;
+}
+
+absl::StatusOr<bool> Node::IsOpaque(Dot dot) const {
+  if (dot.seq >= Applied().Get(dot.log)) return Error(Reason::kRecordNotFound, "this node has no such entry");
+  auto opaque = store_->Get(Cf::kOpaque, storage::DotKey(dot));
+  if (!opaque.ok()) return opaque.status();
+  return opaque->has_value();
+}
+
+absl::StatusOr<WriteRequest> Node::ReissueOf(Dot dot) const {
+  if (!options_.roster.Voids(dot)) return Error(Reason::kStateForbids, "the entry is not beyond the closing of its log");
+  if (committer_->Discarded(dot)) return Error(Reason::kStateForbids, "the entry was discarded");
+  auto bytes = LogBook(*store_).Payload(dot);
+  if (!bytes.ok()) return bytes.status();
+  if (!bytes->has_value()) return Error(Reason::kRecordNotFound, "this node does not hold the entry");
+  auto payload = DecodePayload(**bytes);
+  if (!payload.ok()) return Error(Reason::kStateForbids, "the entry cannot be understood: " + std::string(payload.status().message()));
+  WriteRequest request;
+  request.actor = payload->actor;
+  request.request_id = payload->request_id;
+  request.request_digest = payload->request_digest;
+  request.method = payload->method;
+  request.mutations = std::move(payload->mutations);
+  request.reissue = true;
+  return request;
 }
 
 int64_t Node::UnkeptStatements() const { return witness_->UnkeptStatements(); }
@@ -290,9 +439,15 @@ absl::StatusOr<bool> Node::IsErasure(Dot dot) const {
 
 void Node::PeerErasures(SiteId peer, const VersionVector& erasures) {
   const VersionVector applied = Applied();
+  // Erasures beyond the closing of their log are none, though a peer may not know it yet.
+  const auto covers = [&](const VersionVector& told) {
+    const auto& sizes = told.entries();
+    return std::all_of(sizes.begin(), sizes.end(),
+                       [&](const auto& size) { return applied.Get(size.first) >= options_.roster.Standing(size.first, size.second); });
+  };
   absl::MutexLock lock(&erasures_mu_);
   auto before = uncovered_.find(peer);
-  if (applied.Covers(erasures) && (before == uncovered_.end() || applied.Covers(before->second.erasures))) {
+  if (covers(erasures) && (before == uncovered_.end() || covers(before->second.erasures))) {
     if (before != uncovered_.end()) uncovered_.erase(before);
     return;
   }
@@ -311,7 +466,7 @@ bool Node::CoversErasures() const {
     // Believed at once, but not for long: the log must be proven to be that long.
     const bool heard = options_.clock->Now() - told.since < kUnprovenErasures;
     for (const auto& [log, size] : told.erasures.entries()) {
-      if (applied.Get(log) < size && (heard || size <= witness_->KnownSize(log))) return false;
+      if (applied.Get(log) < options_.roster.Standing(log, size) && (heard || size <= witness_->KnownSize(log))) return false;
     }
   }
   return true;

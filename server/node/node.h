@@ -74,7 +74,8 @@ struct WriteRequest {
   std::string method;
   std::vector<Mutation> mutations;
   std::vector<Expectation> expectations;
-  int replicas = 0;  // refused when fewer sites than this, beside the own one, are in the entry's audience
+  bool reissue = false;  // of an entry that is void: the request id may be of any age
+  int replicas = 0;      // refused when fewer sites than this, beside the own one, are in the entry's audience
 };
 
 struct WriteResult {
@@ -90,7 +91,8 @@ using WriteCallback = std::function<void(absl::StatusOr<WriteResult>)>;
 // One log as held here, for status.
 struct LogInfo {
   const RosterLog* log = nullptr;
-  Seq size;
+  Seq size;                                                   // as far as it stands
+  Seq void_entries;                                           // held beyond where the roster closes it
   Seq known_size;                                             // the largest size any verified note has shown
   std::string checkpoint_note;                                // newest complete; empty when none
   std::map<SiteId, std::pair<Seq, absl::Time>> cosignatures;  // size and time by site
@@ -108,6 +110,7 @@ struct ClassDigestInfo {
 // The sites of `audience`, other than `origin`, that have a cosigner: those whose word REPLICATED can wait for.
 std::vector<SiteId> ReplicaSites(const Roster& roster, const Audience& audience, SiteId origin);
 
+class ClockWatch;
 class Committer;
 class CommitLog;
 class LicenceKeeper;
@@ -119,10 +122,26 @@ struct OpaqueInfo {
   std::string detail;
 };
 
+// What an entry would have changed, had its site had the right to.
+struct UnauthorisedChange {
+  Dot dot;
+  uint32_t mutation = 0;  // its index in the entry
+  std::string record;
+  std::vector<std::string> fields;
+};
+
+// An entry that counts for nothing.
+struct VoidEntry {
+  Dot dot;
+  bool discarded = false;          // else: beyond the closing of its log
+  std::optional<Payload> payload;  // when it is held here
+};
+
 class Node : public replication::LogSource, public replication::EntrySink {
  public:
-  // Opens the node on `store`. Refuses by name a store of another network or site (FAILED_PRECONDITION) and a store whose
-  // logs do not match their tree (DATA_LOSS).
+  // Opens the node on `store`, and undoes what the roster has closed since. Refuses by name a store of another network or site, an older
+  // roster than the store has seen, and one that closes another history than it holds (FAILED_PRECONDITION); and a store whose logs do not
+  // match their tree (DATA_LOSS).
   static absl::StatusOr<std::unique_ptr<Node>> Open(NodeOptions options, std::unique_ptr<storage::Store> store);
   ~Node() override;
 
@@ -175,6 +194,17 @@ class Node : public replication::LogSource, public replication::EntrySink {
   std::pair<VersionVector, std::vector<ClassDigestInfo>> StateDigests() const;
   std::vector<OpaqueInfo> OpaqueEntries(std::optional<Dot> after, size_t max) const;
   int64_t OpaqueCount() const;
+  // In order, after the given one.
+  std::vector<UnauthorisedChange> UnauthorisedChanges(std::optional<std::pair<Dot, uint32_t>> after, size_t max) const;
+  int64_t UnauthorisedCount() const;
+  std::vector<VoidEntry> VoidEntries(std::optional<Dot> after, size_t max) const;
+  // Whether the entry is opaque here. NOT_FOUND (RECORD_NOT_FOUND) when it is not applied here.
+  absl::StatusOr<bool> IsOpaque(Dot dot) const;
+  // The write that stands for an entry beyond its log's closing, with the same mutation ids. RECORD_NOT_FOUND when its payload is not held
+  // here, STATE_FORBIDS when it is not void or was discarded.
+  absl::StatusOr<WriteRequest> ReissueOf(Dot dot) const;
+  // How this node's clock disagrees with its peers'; empty when it does not.
+  std::string ClockDisagreement() const;
   // How many checkpoints and cosignatures the store would not take since the start: they are signed or sent again.
   int64_t UnkeptStatements() const;
   const NodeOptions& options() const { return options_; }
@@ -184,6 +214,7 @@ class Node : public replication::LogSource, public replication::EntrySink {
   // --- replication::LogSource and EntrySink ------------------------------------------------------------------------------------
   const Roster& roster() const override { return options_.roster; }
   SiteId site() const override { return site_; }
+  absl::Time WallTime() const override;
   std::string JournalInstance() const override;
   Position JournalEnd() const override;
   absl::StatusOr<std::vector<Dot>> ReadJournal(Position from, size_t max) const override;
@@ -206,6 +237,7 @@ class Node : public replication::LogSource, public replication::EntrySink {
   std::vector<Dot> WantedPayloads(std::optional<Dot> after, size_t max) const override;
   absl::Status TakePayload(Dot dot, std::string payload) override;
   void PeerErasures(SiteId peer, const VersionVector& erasures) override;
+  void PeerClock(const std::string& peer, absl::Time theirs, absl::Duration rtt) override;
   void PeerHolds(const std::string& peer, Seq size) override;
 
  private:
@@ -231,6 +263,7 @@ class Node : public replication::LogSource, public replication::EntrySink {
   };
   mutable absl::Mutex erasures_mu_;
   std::map<SiteId, Uncovered> uncovered_ ABSL_GUARDED_BY(erasures_mu_);
+  std::unique_ptr<ClockWatch> clock_watch_;
   std::unique_ptr<Witness> witness_;
   std::unique_ptr<LicenceKeeper> licence_;  // null when options_.licence is
   std::unique_ptr<CommitLog> commit_log_;

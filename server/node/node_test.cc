@@ -334,6 +334,32 @@ TEST_F(NodeTest, WhatASiteHasCosignedItCosignsAfterAPowerCut) {
   EXPECT_EQ(found->node->Logs()[0].cosignatures[SiteId(3)].first, Seq(2));
 }
 
+TEST_F(NodeTest, ASiteWhoseClockIsSetBackCosignsOn) {
+  Site apac = Open("apac");
+  Site hq = Open("hq");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  Sync(*apac.node, *hq.node);
+  clock_.Advance(absl::Hours(1));
+  hq.node->Tick();
+  ASSERT_EQ(hq.node->Logs()[0].cosignatures[SiteId(3)].first, Seq(1));
+  const absl::Time said = hq.node->Logs()[0].cosignatures[SiteId(3)].second;
+
+  clock_.Advance(-absl::Hours(1));
+  ASSERT_TRUE(Name(*apac.node, "KR", "Korea").ok());
+  Sync(*apac.node, *hq.node);
+  hq.node->Tick();
+  EXPECT_EQ(hq.node->Logs()[0].cosignatures[SiteId(3)], std::pair(Seq(2), said));
+  // Peers take it, and an idle site repeats nothing.
+  for (const replication::HeldCosignature& held : hq.node->CosignaturesAfter(0)) {
+    EXPECT_TRUE(apac.node->TakeCosignature(held.log, held.note).ok());
+  }
+  EXPECT_EQ(apac.node->Logs()[0].cosignatures[SiteId(3)].first, Seq(2));
+  const auto before = hq.node->CosignaturesAfter(0);
+  clock_.Advance(absl::Seconds(2));
+  hq.node->Tick();
+  EXPECT_EQ(hq.node->CosignaturesAfter(0).size(), before.size());
+}
+
 TEST_F(NodeTest, ACosignatureThatCannotBeKeptIsNotGivenOut) {
   Site apac = Open("apac");
   Site hq = Open("hq");

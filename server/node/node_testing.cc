@@ -17,26 +17,53 @@ constexpr char kNetwork[] = "test.example";
 }  // namespace
 
 TestNetwork::TestNetwork(const std::vector<std::string>& sites) {
-  std::vector<RosterSite> roster_sites;
-  std::vector<RosterLog> logs;
-  std::vector<RosterCosigner> cosigners;
   for (const std::string& site : sites) {
-    const SiteId id(static_cast<uint16_t>(roster_sites.size() + 1));
+    const SiteId id(static_cast<uint16_t>(sites_.size() + 1));
     const SigningKey& log_key = log_keys_.emplace(site, SigningKey::Generate()).first->second;
     const SigningKey& mirror_key = mirror_keys_.emplace(site, SigningKey::Generate()).first->second;
     const std::string prefix = std::string(kNetwork) + "/" + site;
-    roster_sites.push_back({id, site});
-    logs.push_back({LogId(id.value()), id, site, 1, "main",
-                    note::Verifier::Make(prefix + "/1/main", note::kEd25519, *VerifyKey::FromRaw(log_key.public_raw()))});
-    cosigners.push_back({id, note::Verifier::Make(prefix + "/mirror", note::kCosignatureV1, *VerifyKey::FromRaw(mirror_key.public_raw()))});
+    sites_.push_back({id, site});
+    logs_.push_back({LogId(id.value()),
+                     id,
+                     site,
+                     1,
+                     "main",
+                     note::Verifier::Make(prefix + "/1/main", note::kEd25519, *VerifyKey::FromRaw(log_key.public_raw())),
+                     {}});
+    cosigners_.push_back(
+        {id, note::Verifier::Make(prefix + "/mirror", note::kCosignatureV1, *VerifyKey::FromRaw(mirror_key.public_raw()))});
   }
-  const SigningKey root_key = SigningKey::Generate();
+  Sign();
+}
+
+void TestNetwork::Sign() {
   const std::string root_name = std::string(kNetwork) + "/root";
-  const std::string text = Roster::Text(kNetwork, 1, roster_sites, logs, cosigners);
-  auto roster = Roster::Open(note::Format({text, {note::Sign(root_name, root_key, text)}}),
-                             note::Verifier::Make(root_name, note::kEd25519, *VerifyKey::FromRaw(root_key.public_raw())));
+  const std::string text = Roster::Text(kNetwork, ++version_, sites_, logs_, cosigners_, headquarters_);
+  auto roster = Roster::Open(note::Format({text, {note::Sign(root_name, root_key_, text)}}),
+                             note::Verifier::Make(root_name, note::kEd25519, *VerifyKey::FromRaw(root_key_.public_raw())));
   EXPECT_TRUE(roster.ok()) << roster.status();
   roster_ = *std::move(roster);
+}
+
+void TestNetwork::SetHeadquarters(const std::string& site) {
+  headquarters_ = site;
+  Sign();
+}
+
+void TestNetwork::CloseLog(const std::string& site, Seq size, const Digest& root) {
+  const RosterLog current = *roster_->FindLog(log(site));
+  for (RosterLog& each : logs_) {
+    if (each.id == current.id) each.closing = LogClosing{size, root};
+  }
+  RosterLog next = current;
+  next.id = LogId(static_cast<uint32_t>(logs_.size() + 1));
+  next.epoch = current.epoch + 1;
+  SigningKey& key = log_keys_.at(site);
+  key = SigningKey::Generate();
+  next.verifier = note::Verifier::Make(std::string(kNetwork) + "/" + site + "/" + std::to_string(next.epoch) + "/main", note::kEd25519,
+                                       *VerifyKey::FromRaw(key.public_raw()));
+  logs_.push_back(next);
+  Sign();
 }
 
 absl::StatusOr<TestNetwork::Site> TestNetwork::Open(const std::string& site, std::unique_ptr<storage::MemoryStore> store,
@@ -105,7 +132,7 @@ replication::RemoteBatch Missing(const Node& from, const Node& to) {
   auto journal = from.ReadJournal(Position(0), batch.journal_position.value());
   EXPECT_TRUE(journal.ok()) << journal.status();
   for (const Dot& dot : *journal) {
-    if (dot.seq < have.Get(dot.log)) continue;
+    if (dot.seq < have.Get(dot.log) || from.roster().Voids(dot)) continue;
     replication::VerifiedEntry entry;
     entry.dot = dot;
     entry.header_bytes = (*from.ReadHeaders(dot.log, dot.seq, dot.seq + 1))[0];

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,16 @@ class TestNetwork {
 
   explicit TestNetwork(const std::vector<std::string>& sites);
 
+  // From here on the roster, of the next version, names a headquarters. Nodes that are open go on with the roster they have.
+  void SetHeadquarters(const std::string& site);
+  // Puts another roster of this network in its place.
+  void UseRoster(Roster roster) { roster_ = std::move(roster); }
+  // The logs as the next roster names them, and that roster.
+  std::vector<RosterLog>& logs() { return logs_; }
+  void Sign();
+  // Likewise closes the site's log at `size`, and begins its next epoch.
+  void CloseLog(const std::string& site, Seq size, const Digest& root);
+
   // `licence` and `peers` are the node's; without, it may always write.
   absl::StatusOr<Site> Open(const std::string& site, std::unique_ptr<storage::MemoryStore> store, LicenceFile* licence = nullptr,
                             std::vector<std::string> peers = {}) const;
@@ -55,6 +66,8 @@ class TestNetwork {
 
   ManualClock& clock() { return clock_; }
   const Roster& roster() const { return *roster_; }
+  // The log the site writes.
+  LogId log(const std::string& site) const { return roster_->CurrentLog(roster_->FindSite(site)->id, kMainStream)->id; }
   const SigningKey& log_key(const std::string& site) const { return log_keys_.at(site); }
   const SigningKey& mirror_key(const std::string& site) const { return mirror_keys_.at(site); }
 
@@ -62,6 +75,12 @@ class TestNetwork {
   ManualClock clock_;
   std::map<std::string, SigningKey> log_keys_;
   std::map<std::string, SigningKey> mirror_keys_;
+  const SigningKey root_key_ = SigningKey::Generate();
+  uint64_t version_ = 0;
+  std::vector<RosterSite> sites_;
+  std::vector<RosterLog> logs_;
+  std::vector<RosterCosigner> cosigners_;
+  std::string headquarters_;
   std::optional<Roster> roster_;
 };
 

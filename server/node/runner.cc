@@ -17,12 +17,7 @@ void Runner::Start() {
     });
   }
   ticker_ = std::thread([this] {
-    for (;;) {
-      {
-        absl::MutexLock lock(&mu_);
-        mu_.AwaitWithTimeout(absl::Condition(&stopping_), node_->options().cosign_interval);
-        if (stopping_) return;
-      }
+    while (!stopping_.Await(node_->options().cosign_interval)) {
       node_->Tick();
       if (on_tick_) on_tick_();
     }
@@ -31,10 +26,7 @@ void Runner::Start() {
 
 void Runner::Stop() {
   if (!committer_.joinable()) return;
-  {
-    absl::MutexLock lock(&mu_);
-    stopping_ = true;
-  }
+  stopping_.Set();
   ticker_.join();
   node_->Stop();
   committer_.join();

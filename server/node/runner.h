@@ -5,13 +5,11 @@
 #ifndef FAIRLEAD_SERVER_NODE_RUNNER_H_
 #define FAIRLEAD_SERVER_NODE_RUNNER_H_
 
-#include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
-
 #include <functional>
 #include <thread>
 #include <vector>
 
+#include "api/steady_event.h"
 #include "server/node/node.h"
 
 namespace fairlead::node {
@@ -33,8 +31,7 @@ class Runner {
   std::thread committer_;
   std::thread ticker_;
   std::vector<std::thread> completers_;
-  absl::Mutex mu_;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  SteadyEvent stopping_;
 };
 
 }  // namespace fairlead::node

@@ -80,6 +80,7 @@ absl::Status Witness::Load(const VersionVector& applied) {
     auto quarantine = store_->Get(Cf::kMeta, std::string(storage::kMetaQuarantinePrefix) + storage::LogKey(id));
     if (!quarantine.ok()) return quarantine.status();
     if (quarantine->has_value()) log.quarantine = **quarantine;
+    if (roster_log.closing) continue;
     std::string prefix = storage::LogKey(id);
     auto it = store_->Iterate(Cf::kCosignatures, prefix, storage::PrefixEnd(prefix));
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
@@ -94,9 +95,10 @@ absl::Status Witness::Load(const VersionVector& applied) {
       if (!checkpoint.ok() || !signature || !note::Verify(*parsed, cosigner->verifier, &time_s)) {
         return Error(Reason::kStoreDamaged, fmt::format("a cosignature on log {} is damaged", roster_log.origin()));
       }
-      log.statements[site] = {++version_, checkpoint->size, time_s, std::string(it->value())};
+      const bool counts = time_s <= Seconds(options_.clock->Now() + options_.future_bound);  // or a clock has jumped since
+      if (counts) log.statements[site] = {++version_, checkpoint->size, time_s, std::string(it->value())};
       Know(log, checkpoint->size);
-      if (site == roster_log.site) OriginSaid(log, checkpoint->size, time_s);
+      if (counts && site == roster_log.site) OriginSaid(log, checkpoint->size, time_s);
       if (site == options_.site) log.last_cosigned_size = checkpoint->size;
       replication::VerifiedCheckpoint said{id, Seq(checkpoint->size), checkpoint->root, note::Format({parsed->text, {*signature}})};
       if (said.size > log.applied) {
@@ -156,6 +158,8 @@ void Witness::SetComplete(LogId id, LogState& log, uint64_t size, const Digest& 
   Keep(Cf::kCheckpoints, storage::LogKey(id), note, storage::Sync::kNo);
 }
 
+bool Witness::Closed(LogId id) const { return options_.roster->FindLog(id)->closing.has_value(); }
+
 void Witness::AllowOwn() {
   absl::MutexLock lock(&mu_);
   own_allowed_ = true;
@@ -180,7 +184,7 @@ void Witness::Await(LogId id, LogState& log, replication::VerifiedCheckpoint che
   const uint64_t size = checkpoint.size.value();
   const Digest root = checkpoint.root;
   auto [held, inserted] = log.waiting.try_emplace(size, std::move(checkpoint));
-  if (!inserted && held->second.root != root) {
+  if (!inserted && held->second.root != root && !Closed(id)) {
     QuarantineLocked(id, fmt::format("two signed checkpoints of size {} have different roots", size));
   }
   // The newest is what others are told of once it is complete; the oldest are compared with the entries first.
@@ -191,6 +195,7 @@ absl::StatusOr<bool> Witness::Agrees(LogId id, const replication::VerifiedCheckp
   auto root = root_(id, checkpoint.size);
   if (!root.ok()) return root.status();
   if (*root == checkpoint.root) return true;
+  if (Closed(id)) return false;
   QuarantineLocked(id, fmt::format("a signed checkpoint of size {} contradicts the entries held here", checkpoint.size.value()));
   return false;
 }
@@ -205,6 +210,9 @@ void Witness::Offer(const replication::VerifiedCheckpoint& offered) {
   absl::MutexLock lock(&mu_);
   LogState& log = logs_[checkpoint.log];
   const uint64_t size = checkpoint.size.value();
+  if (const auto& closing = options_.roster->FindLog(offered.log)->closing) {
+    if (checkpoint.size > closing->size || checkpoint.size <= log.applied) return;
+  }
   Know(log, size);
   if (checkpoint.size > log.applied) return Await(checkpoint.log, log, std::move(checkpoint));
   if (size <= log.complete_size) return;
@@ -236,6 +244,12 @@ void Witness::Advanced(LogId id, Seq size, const std::map<uint64_t, Digest>& roo
       SetComplete(id, log, checkpoint.size.value(), checkpoint.root, checkpoint.note);
     }
   }
+  if (const auto& closing = options_.roster->FindLog(id)->closing; closing && log.applied >= closing->size) {
+    auto root = root_(id, closing->size);
+    if (root.ok() && *root != closing->root) {
+      QuarantineLocked(id, fmt::format("its first {} entries held here are not those that the roster lets stand", closing->size.value()));
+    }
+  }
   std::erase_if(log.origin_said, [&log](const auto& said) {
     if (Seq(said.first) > log.applied) return false;
     log.as_of_s = std::max(log.as_of_s.value_or(0), said.second);
@@ -253,6 +267,7 @@ std::optional<std::string> Witness::CheckpointNote(LogId id) const {
 absl::Status Witness::TakeCosignature(LogId id, const std::string& bytes) {
   const RosterLog* roster_log = options_.roster->FindLog(id);
   if (roster_log == nullptr) return Error(Reason::kSignatureInvalid, fmt::format("cosignature on unknown log {}", id.value()));
+  if (roster_log->closing) return absl::OkStatus();
   auto invalid = [roster_log](const std::string& what) {
     return absl::InvalidArgumentError(fmt::format("cosignature on log {}: {}", roster_log->origin(), what));
   };
@@ -301,6 +316,11 @@ absl::Status Witness::TakeCosignature(LogId id, const std::string& bytes) {
     }
     SetComplete(id, log, checkpoint->size, checkpoint->root, said.note);
   }
+  // A clock that is ahead makes nothing fresher. Kept, it would also stand in the way of all that its site says once its clock is right.
+  const uint64_t now_s = Seconds(options_.clock->Now());
+  if (const uint64_t bound_s = Seconds(options_.clock->Now() + options_.future_bound); time_s > bound_s) {
+    return invalid(fmt::format("the clock of {} is {} s ahead", cosigner->verifier.name(), time_s - now_s));
+  }
   Statement& held = log.statements[cosigner->site];
   if (!newer(time_s, held)) return absl::OkStatus();
   held = {++version_, checkpoint->size, time_s, note::Format({parsed->text, {*log_signature, *cosignature}})};
@@ -329,25 +349,33 @@ std::vector<LogId> Witness::CosignDue() {
     Statement statement;
   };
   const absl::Time now = options_.clock->Now();
-  const uint64_t time_s = Seconds(now);
   const RosterCosigner* own = options_.roster->FindCosigner(options_.site);
   std::vector<Due> due;
   for (const RosterLog& roster_log : options_.roster->logs()) {
     std::string bytes;
     uint64_t size = 0;
+    uint64_t time_s = Seconds(now);
     {
       absl::MutexLock lock(&mu_);
       LogState& log = logs_[roster_log.id];
-      if (!log.quarantine.empty() || log.complete_note.empty() || log.complete_size < log.last_cosigned_size) continue;
+      if (roster_log.closing || !log.quarantine.empty() || log.complete_note.empty() || log.complete_size < log.last_cosigned_size)
+        continue;
       absl::Duration since = now - log.last_cosigned;
       const bool grown = log.complete_size > log.last_cosigned_size;
-      if (since < (grown ? options_.cosign_interval : options_.heartbeat_interval)) continue;
+      const bool set_back = since < absl::ZeroDuration();  // the clock was
+      if (!set_back && since < (grown ? options_.cosign_interval : options_.heartbeat_interval)) continue;
       // The origin vouches that its log ends here; it may do so only while its complete checkpoint is all it has.
       if (roster_log.id == options_.own_log && (!own_allowed_ || Seq(log.complete_size) < log.applied)) continue;
       if (options_.durable && options_.durable(roster_log.id) < Seq(log.complete_size)) continue;
       log.last_cosigned = now;
       const Statement& held = log.statements[options_.site];
-      if (std::pair(time_s, log.complete_size) <= std::pair(held.time_s, held.size)) continue;
+      // What this site said while its clock was ahead binds nobody: peers have not counted it. Else peers take no statement that is older
+      // than what they have: while the clock catches up with what was said before it was set back, what is new is said with that time.
+      const bool said_ahead = held.time_s > Seconds(now + options_.future_bound);
+      if (!said_ahead) {
+        time_s = std::max(time_s, held.time_s);
+        if (std::pair(time_s, log.complete_size) <= std::pair(held.time_s, held.size)) continue;
+      }
       bytes = log.complete_note;
       size = log.complete_size;
     }
@@ -369,7 +397,7 @@ std::vector<LogId> Witness::CosignDue() {
   for (Due& each : due) {
     LogState& log = logs_[each.log];
     log.last_cosigned_size = each.statement.size;
-    if (each.log == options_.own_log) OriginSaid(log, each.statement.size, time_s);
+    if (each.log == options_.own_log) OriginSaid(log, each.statement.size, each.statement.time_s);
     each.statement.version = ++version_;
     log.statements[options_.site] = std::move(each.statement);
     cosigned.push_back(each.log);
@@ -397,7 +425,7 @@ void Witness::QuarantineLocked(LogId id, const std::string& reason) {
 
 void Witness::Quarantine(LogId id, const std::string& reason) {
   absl::MutexLock lock(&mu_);
-  if (logs_.contains(id)) QuarantineLocked(id, reason);
+  if (logs_.contains(id) && !Closed(id)) QuarantineLocked(id, reason);
 }
 
 bool Witness::Quarantined(LogId id) const {
@@ -430,7 +458,7 @@ Witness::LogView Witness::View(LogId id) const {
   }
   view.quarantine = log.quarantine;
   if (!log.known.empty()) view.oldest_unapplied_age = std::max(absl::ZeroDuration(), options_.clock->Now() - log.known.front().second);
-  if (log.as_of_s) view.as_of = absl::FromUnixSeconds(static_cast<int64_t>(*log.as_of_s));
+  if (log.as_of_s) view.as_of = std::min(absl::FromUnixSeconds(static_cast<int64_t>(*log.as_of_s)), options_.clock->Now());
   return view;
 }
 

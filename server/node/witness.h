@@ -42,6 +42,7 @@ class Witness {
     const Clock* clock = nullptr;
     absl::Duration cosign_interval;
     absl::Duration heartbeat_interval;
+    absl::Duration future_bound = absl::Seconds(5);  // a cosignature of a later time by this much is not counted
     // Entries [0, n) of the log have all of what this site's cosignature says is durable here, and nothing of what it says is gone. Null:
     // all that are applied.
     std::function<Seq(LogId)> durable;
@@ -118,6 +119,8 @@ class Witness {
   void Await(LogId id, LogState& log, replication::VerifiedCheckpoint checkpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether `checkpoint`, whose entries are here, has the root that they have; quarantines the log when not. The store's error.
   absl::StatusOr<bool> Agrees(LogId id, const replication::VerifiedCheckpoint& checkpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Nothing that a closed log's key signs can quarantine it: the roster has decided.
+  bool Closed(LogId id) const;
   void QuarantineLocked(LogId id, const std::string& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Counts what the store did not take, and says when that begins and ends.
   void Note(const absl::Status& status, int64_t statements) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

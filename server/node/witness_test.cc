@@ -174,6 +174,27 @@ TEST_F(WitnessTest, AnOldStatementDoesNotPassForANewerOne) {
   EXPECT_EQ(cosignature.second, network_.clock().Now());
 }
 
+TEST_F(WitnessTest, AStatementOfTheFutureMakesNothingFreshAndStandsInNobodysWay) {
+  hq_->Advanced(kApac, Seq(2), {});
+  const absl::Time now = network_.clock().Now();
+  const auto said = [&](uint64_t size, absl::Time time) {
+    note::Note note = Signed(size);
+    note.signatures.push_back(CosignatureOf("apac", note.text, time));
+    return note::Format(note);
+  };
+  const absl::Status refused = hq_->TakeCosignature(kApac, said(1, now + absl::Hours(24)));
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("the clock of test.example/apac/mirror is 86400 s ahead"));
+  EXPECT_EQ(hq_->View(kApac).as_of, std::nullopt);
+  EXPECT_TRUE(hq_->Cosigned(kApac).empty());
+  // A little ahead is no fault, and no fresher than now.
+  ASSERT_TRUE(hq_->TakeCosignature(kApac, said(1, now + absl::Seconds(3))).ok());
+  EXPECT_EQ(hq_->View(kApac).as_of, now);
+  network_.clock().Advance(absl::Seconds(4));
+  ASSERT_TRUE(hq_->TakeCosignature(kApac, said(2, now + absl::Seconds(4))).ok());
+  EXPECT_EQ(hq_->Cosigned(kApac)[SiteId(1)], Seq(2));
+}
+
 TEST_F(WitnessTest, CheckpointsThatWaitAreBounded) {
   for (uint64_t size = 1; size <= 3000; ++size) hq_->Offer({kApac, Seq(size), RootOf("held", size), note::Format(Signed(size))});
   const std::set<uint64_t> waiting = hq_->WaitingSizes(kApac, Seq(0));

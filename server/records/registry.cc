@@ -249,8 +249,8 @@ const RecordType* Registry::FindByCollection(std::string_view collection) const 
 }
 
 const Registry& TheRegistry() {
-  static const Registry* const kRegistry = new Registry(
-      {CountryType(), PortType(), PortFacilityType(), LiaisonOfficerType(), EngagementType(), ObservationType(), FollowUpType()});
+  static const Registry* const kRegistry = new Registry({CountryType(), PortType(), PortFacilityType(), LiaisonOfficerType(),
+                                                         EngagementType(), ObservationType(), FollowUpType(), EntryVoidType()});
   return *kRegistry;
 }
 

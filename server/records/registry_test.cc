@@ -34,6 +34,7 @@ TEST(Registry, TypesAreInOrderOfTheirPermanentNumbers) {
       {5, "Engagement engagements/{engagement}"},
       {6, "Observation engagements/{engagement}/observations/{observation}"},
       {7, "FollowUp engagements/{engagement}/followUps/{follow_up}"},
+      {900, "EntryVoid voids/{void}"},
   };
   EXPECT_EQ(types, expected);
 }
@@ -97,7 +98,7 @@ TEST(Registry, Collections) {
   std::vector<std::string> collections;
   for (const RecordType& type : TheRegistry().types()) collections.push_back(type.collection());
   EXPECT_THAT(collections,
-              ElementsAre("countries", "ports", "portFacilities", "liaisonOfficers", "engagements", "observations", "followUps"));
+              ElementsAre("countries", "ports", "portFacilities", "liaisonOfficers", "engagements", "observations", "followUps", "voids"));
 }
 
 const std::vector<const ServiceDescriptor*>& Services() {

@@ -16,6 +16,7 @@ RecordType LiaisonOfficerType();  // 4
 RecordType EngagementType();      // 5
 RecordType ObservationType();     // 6
 RecordType FollowUpType();        // 7
+RecordType EntryVoidType();       // 900
 
 }  // namespace fairlead::records
 

@@ -26,7 +26,7 @@
 
 namespace fairlead::replication {
 
-// A roster of `sites` ("a", "b", ...), site n (from 1) with log n, and all the private keys.
+// A roster of `sites` ("a", "b", ...), site n (from 1) with log n, and all the private keys, which are always the same.
 struct FakeNetwork {
   explicit FakeNetwork(const std::vector<std::string>& sites);
   Roster roster;
@@ -70,6 +70,7 @@ class FakeNode : public LogSource, public EntrySink {
 
   const Roster& roster() const override { return network_.roster; }
   SiteId site() const override { return site_; }
+  absl::Time WallTime() const override { return absl::FromUnixMillis(1'800'000'000'000); }
   std::string JournalInstance() const override { return instance_; }
   Position JournalEnd() const override;
   absl::StatusOr<std::vector<Dot>> ReadJournal(Position from, size_t max) const override;
@@ -94,6 +95,7 @@ class FakeNode : public LogSource, public EntrySink {
   void PeerErasures(SiteId peer, const VersionVector& erasures) override;
   // `entry` is erased by `erasure`: its payload goes.
   void Erase(Dot entry, Dot erasure);
+  void PeerClock(const std::string&, absl::Time, absl::Duration) override {}
   void PeerHolds(const std::string& peer, Seq size) override;
   // What `peer` last said that it holds of this site's own log; nullopt when it has not.
   std::optional<Seq> PeerHeld(const std::string& peer) const;

@@ -9,6 +9,7 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 
 #include <cstdint>
 #include <functional>
@@ -35,6 +36,8 @@ class LogSource {
   virtual ~LogSource() = default;
   virtual const Roster& roster() const = 0;
   virtual SiteId site() const = 0;
+  // This site's clock, as it tells it to its peers.
+  virtual absl::Time WallTime() const = 0;
   // 16 bytes, new whenever a journal starts anew.
   virtual std::string JournalInstance() const = 0;
   // Entries durable in the journal: positions [0, JournalEnd()).
@@ -119,6 +122,8 @@ class EntrySink {
   virtual absl::Status TakePayload(Dot dot, std::string payload) = 0;
   // `peer` has said which erasures it has applied: sizes that cover them.
   virtual void PeerErasures(SiteId peer, const VersionVector& erasures) = 0;
+  // `peer` has said that its clock stands at `theirs`, in answer to a question asked `rtt` ago.
+  virtual void PeerClock(const std::string& peer, absl::Time theirs, absl::Duration rtt) = 0;
   // `peer` has said how much of this site's own log it holds, and its history is the one held here as far as both go.
   virtual void PeerHolds(const std::string& peer, Seq size) = 0;
 };

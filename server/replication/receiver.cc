@@ -16,6 +16,7 @@ namespace fairlead::replication {
 namespace {
 
 constexpr size_t kProofDigestsMax = 64;
+constexpr int64_t kTimeMsMax = 253402300799999;  // the end of the year 9999
 
 absl::Status Misplaced(const std::string& what) { return Error(Reason::kPeerProtocol, what); }
 
@@ -131,7 +132,13 @@ absl::Status Receiver::Dispatch(v1::ReplicateResponse message, absl::Time now) {
       if (absl::Status status = RefreshApplied(now); !status.ok()) return status;
       return TakeStates(message.heartbeat().logs(), now);
     case v1::ReplicateResponse::kPong:
-      if (message.pong().number() == ping_number_) info_.rtt = now - ping_time_;
+      if (message.pong().number() != ping_number_) return absl::OkStatus();
+      info_.rtt = now - ping_time_;
+      if (const int64_t time_ms = message.pong().time_ms(); time_ms > 0) {
+        const absl::Time theirs = absl::FromUnixMillis(std::min(time_ms, kTimeMsMax));
+        info_.clock_ahead = theirs - (source_->WallTime() - info_.rtt / 2);
+        sink_->PeerClock(info_.peer, theirs, info_.rtt);
+      }
       return absl::OkStatus();
     case v1::ReplicateResponse::kFork:
       if (absl::Status status = RefreshApplied(now); !status.ok()) return status;
@@ -182,8 +189,12 @@ absl::Status Receiver::TakeStates(const google::protobuf::RepeatedPtrField<v1::L
     auto found = logs_.find(LogId(state.log()));
     if (found == logs_.end()) continue;  // of a newer roster
     LogIn& log = found->second;
-    const Seq size(state.size());
-    if (size == log.peer_size) continue;
+    // Beyond a closing the peer's history is of no interest; up to it, the roster's root decides.
+    const Seq size = log.log->Standing(Seq(state.size()));
+    if (size == log.peer_size || size < Seq(state.size())) {
+      log.peer_size = size;
+      continue;
+    }
     log.peer_size = size;
     if (size == Seq(0) || size > log.applied) continue;
     auto root = source_->RootAt(log.log->id, size);
@@ -375,7 +386,8 @@ absl::Status Receiver::TakePackage(v1::HeaderPackage package, absl::Time now) {
   if (absl::Status status = CheckPrefix(&log, block, proof, now); !status.ok() || !log.Open()) return status;
 
   std::deque<HeldHeader> held;
-  for (uint64_t seq = next; seq < end; ++seq) {
+  const uint64_t standing = log.log->Standing(Seq(end)).value();
+  for (uint64_t seq = next; seq < standing; ++seq) {
     std::string& bytes = *package.mutable_headers(static_cast<int>(seq - first));
     auto header = DecodeHeader(bytes);
     const bool right = header.ok() && header->log == log.log->id && header->seq == Seq(seq);
@@ -396,7 +408,7 @@ absl::Status Receiver::TakePackage(v1::HeaderPackage package, absl::Time now) {
   log.leaves = std::move(leaves);
   if (log.held_end < Seq(next)) log.held.clear();
   std::move(held.begin(), held.end(), std::back_inserter(log.held));
-  log.held_end = Seq(end);
+  log.held_end = Seq(standing);
   return absl::OkStatus();
 }
 
@@ -422,7 +434,7 @@ absl::Status Receiver::TakePayload(v1::PayloadFrame payload, Frame* frame, absl:
   LogIn& log = found->second;
   if (!log.Open()) return absl::OkStatus();
   const Seq seq(payload.seq());
-  if (seq < log.Wanted()) return absl::OkStatus();  // came by another way
+  if (seq < log.Wanted() || log.log->Voids(seq)) return absl::OkStatus();  // came by another way, or is void
   if (seq > log.Wanted()) return Misplaced(fmt::format("{} before entry {}", EntryOf(*log.log, seq.value()), log.Wanted().value()));
   if (seq >= log.held_end) return Misplaced(EntryOf(*log.log, seq.value()) + " before its header");
   while (log.held.front().header.seq < seq) log.held.pop_front();
@@ -503,7 +515,7 @@ absl::Status Receiver::TakeResult(const ApplyResult& result, absl::Time now) {
     } else {
       blocked_ = {dot, now};
     }
-    blocked_->on_deps = !applied_.Covers(entries.front().header.deps);
+    blocked_->on_deps = !Follows(entries.front().header);
     return absl::OkStatus();
   }
   const std::string reason = ReasonOf(result.status);
@@ -531,11 +543,17 @@ void Receiver::FinishBatchIfEmpty() {
   batch_due_ = false;
 }
 
+bool Receiver::Follows(const Header& header) const {
+  const auto& deps = header.deps.entries();
+  return std::all_of(deps.begin(), deps.end(),
+                     [this](const auto& dep) { return applied_.Get(dep.first) >= source_->roster().Standing(dep.first, dep.second); });
+}
+
 absl::Status Receiver::CheckBlocked(absl::Time now) const {
   if (!blocked_ || batch_out_ || now - blocked_->since < options_.dep_timeout) return absl::OkStatus();
   const Header& header = batch_->entries.front().header;
   for (const auto& [id, size] : header.deps.entries()) {
-    if (applied_.Get(id) >= size) continue;
+    if (applied_.Get(id) >= source_->roster().Standing(id, size)) continue;
     const RosterLog* log = source_->roster().FindLog(header.log);
     const RosterLog* dep = source_->roster().FindLog(id);
     const std::string dep_name = dep == nullptr ? fmt::format("{}", id.value()) : dep->origin();
@@ -574,7 +592,7 @@ absl::Status Receiver::OnAppliedChanged(absl::Time now) {
   gossip_due_ = true;
   if (absl::Status status = RefreshApplied(now); !status.ok()) return Settle(status, now);
   // What waits for anything but entries is offered again at the tick.
-  if (blocked_ && blocked_->on_deps && !batch_out_ && applied_.Covers(batch_->entries.front().header.deps)) batch_due_ = true;
+  if (blocked_ && blocked_->on_deps && !batch_out_ && Follows(batch_->entries.front().header)) batch_due_ = true;
   return absl::OkStatus();
 }
 

@@ -94,7 +94,9 @@ class Receiver {
     Seq peer_size;                                 // what the peer has said it holds
     bool quarantined = false;                      // as last read
     absl::Status refused;
-    bool Open() const { return refused.ok() && !quarantined; }
+    // Whether it has all that the roster lets stand.
+    bool Ended() const { return log->closing && applied >= log->closing->size; }
+    bool Open() const { return refused.ok() && !quarantined && !Ended(); }
     // The next entry wanted from this stream.
     Seq Wanted() const { return std::max(applied, delivered); }
     // The next header wanted.
@@ -122,6 +124,8 @@ class Receiver {
 
   absl::Status TakeResult(const ApplyResult& result, absl::Time now);
   absl::Status RefreshApplied(absl::Time now);
+  // Whether all that the entry follows is applied here, as far as it stands.
+  bool Follows(const Header& header) const;
   // PEER_PROTOCOL naming the unmet dep of an entry that has waited too long.
   absl::Status CheckBlocked(absl::Time now) const;
   // Whether what is held here at the checkpoint's size has another root. REQUIRES: that many are applied.

@@ -231,6 +231,7 @@ absl::StatusOr<bool> Sender::Pump(absl::Time now, v1::ReplicateResponse* out) {
   }
   if (pong_due_) {
     out->mutable_pong()->set_number(*pong_due_);
+    out->mutable_pong()->set_time_ms(absl::ToUnixMillis(source_->WallTime()));
     pong_due_.reset();
     return true;
   }
@@ -299,7 +300,8 @@ absl::StatusOr<bool> Sender::PutEntries(absl::Time now, v1::ReplicateResponse* o
     }
     const Dot dot = **head;
     auto found = logs_.find(dot.log);
-    if (found == logs_.end() || !found->second.Open() || dot.seq < found->second.next || found->second.hold != Hold::kNone) {
+    if (found == logs_.end() || !found->second.Open() || dot.seq < found->second.next || found->second.hold != Hold::kNone ||
+        found->second.log->Voids(dot.seq)) {
       ++position_;
       continue;
     }

@@ -22,28 +22,18 @@ void Ticker::Start() {
 }
 
 void Ticker::Stop() {
-  {
-    absl::MutexLock lock(&mu_);
-    stopped_ = true;
-  }
+  stopped_.store(true);
+  woken_.Set();
   if (thread_.joinable()) thread_.join();
 }
 
-void Ticker::Wake() {
-  absl::MutexLock lock(&mu_);
-  woken_ = true;
-}
+void Ticker::Wake() { woken_.Set(); }
 
 void Ticker::Run() {
   absl::Time next = SteadyNow() + interval_;
   while (true) {
-    {
-      absl::MutexLock lock(&mu_);
-      auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return woken_ || stopped_; };
-      mu_.AwaitWithTimeout(absl::Condition(&due), next - SteadyNow());
-      if (stopped_) return;
-      woken_ = false;
-    }
+    woken_.Await(next - SteadyNow());
+    if (stopped_.load()) return;
     const bool tick = SteadyNow() >= next;
     if (tick) next = SteadyNow() + interval_;
     round_(tick);

@@ -5,12 +5,13 @@
 #ifndef FAIRLEAD_SERVER_REPLICATION_TICKER_H_
 #define FAIRLEAD_SERVER_REPLICATION_TICKER_H_
 
-#include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
 
+#include <atomic>
 #include <functional>
 #include <thread>
+
+#include "api/steady_event.h"
 
 namespace fairlead::replication {
 
@@ -28,9 +29,8 @@ class Ticker {
 
   const absl::Duration interval_;
   const std::function<void(bool)> round_;
-  absl::Mutex mu_;
-  bool woken_ ABSL_GUARDED_BY(mu_) = false;
-  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  SteadyEvent woken_;
+  std::atomic<bool> stopped_{false};
   std::thread thread_;
 };
 

@@ -176,7 +176,8 @@ absl::StatusOr<ErasureMethods::Planned> ErasureMethods::Plan(const Call& call, c
   const std::vector<Mutation>& mutations = (*payload)->mutations;
   if (std::none_of(mutations.begin(), mutations.end(), [&](const Mutation& m) { return m.record == request.name(); })) return not_found;
   if (!node::MayErase(roster, node_->site(), *entry)) {
-    return forbidden(fmt::format("is of site {}: only that site and {} may erase it", SiteName(roster, entry->log), node::kHqSite));
+    return forbidden(
+        fmt::format("is of site {}: only that site and {} may erase it", SiteName(roster, entry->log), node::ErasingSite(roster)));
   }
   if (IsErasure(**payload)) return forbidden("is an erasure, which says nothing that could be erased");
   const absl::StatusOr<std::optional<std::string>> opaque = node_->store().Get(Cf::kOpaque, storage::DotKey(*entry));

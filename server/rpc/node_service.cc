@@ -52,12 +52,20 @@ v1::NodeStatus NodeService::GetNodeStatus() const {
       SetTimestamp(cosigned.second, cosignature->mutable_time());
     }
     log->set_quarantine(info.quarantine);
+    if (info.log->closing) {
+      log->set_closed(true);
+      log->set_closed_size(static_cast<int64_t>(info.log->closing->size.value()));
+      log->set_void_entries(static_cast<int64_t>(info.void_entries.value()));
+    }
     SetDuration(info.oldest_unapplied_age, log->mutable_oldest_unapplied_age());
   }
   if (options_.links) {
     for (v1::LinkStatus& link : options_.links()) *status.add_links() = std::move(link);
   }
   status.set_opaque_entries(node_->OpaqueCount());
+  status.set_roster_version(static_cast<int64_t>(node_->roster().version()));
+  status.set_unauthorised_changes(node_->UnauthorisedCount());
+  status.set_clock_disagreement(node_->ClockDisagreement());
   if (options_.certificate_expiry) SetTimestamp(options_.certificate_expiry(), status.mutable_certificate_expire_time());
   return status;
 }

@@ -78,6 +78,8 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   node_service_->Register(dispatcher_.get());
   log_service_ = std::make_unique<LogService>(node_.get());
   log_service_->Register(dispatcher_.get());
+  void_methods_ = std::make_unique<VoidMethods>(node_.get(), &sealer_, &standard_methods_->writes());
+  void_methods_->Register(dispatcher_.get());
   backup_methods_ = std::make_unique<BackupMethods>(node_.get(), &sealer_, backups);
   backup_methods_->Register(dispatcher_.get());
   dispatcher_->Unary<v1::GetOverviewRequest, v1::Overview>(

@@ -41,6 +41,7 @@
 #include "server/rpc/standard_methods.h"
 #include "server/rpc/test_certs.h"
 #include "server/rpc/tokens.h"
+#include "server/rpc/void_methods.h"
 
 namespace fairlead::rpc {
 
@@ -141,6 +142,7 @@ class TestSite {
   std::unique_ptr<RecordService> record_service_;
   std::unique_ptr<NodeService> node_service_;
   std::unique_ptr<LogService> log_service_;
+  std::unique_ptr<VoidMethods> void_methods_;
   std::unique_ptr<BackupMethods> backup_methods_;
   std::unique_ptr<Server> server_;
 };

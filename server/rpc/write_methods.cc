@@ -447,6 +447,12 @@ absl::Status CheckRecord(const node::Node& node, const records::RecordType& type
   return type.validate(next, previous, reader);
 }
 
+// Before a request is judged by what is here: a node that recovers its store may hold none of the records that the request names.
+static absl::Status CheckWritable(const node::Node& node) {
+  const std::string reason = node.UnwritableReason();
+  return reason.empty() ? absl::OkStatus() : Error(Reason::kNodeReadOnly, reason);
+}
+
 absl::StatusOr<WriteMethods::Plan> WriteMethods::Begin(const Call& call, const Message& request) const {
   Plan plan;
   plan.write.actor = call.identity.path;
@@ -454,17 +460,18 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::Begin(const Call& call, const M
   plan.write.request_digest = RequestDigest(call.method, request, {"request_id"});
   plan.write.request_id = GetString(request, "request_id");
   plan.write.replicas = call.replicas;
-  if (plan.write.request_id.empty()) {
-    plan.validate_only = GetBool(request, "validate_only");
-    plan.write.request_id = NewRequestId(static_cast<uint64_t>(absl::ToUnixMillis(node_->options().clock->Now())));
-    return plan;
-  }
-  if (RequestIdMillis(plan.write.request_id) < 0) return FieldError(Reason::kFieldInvalid, "request_id", "must be a UUID of version 7");
   plan.validate_only = GetBool(request, "validate_only");
-  if (plan.validate_only) return plan;
-  const absl::StatusOr<std::optional<Dot>> found = node_->FindRequest(plan.write.actor, plan.write.request_id, plan.write.request_digest);
-  if (!found.ok()) return found.status();
-  plan.replay = *found;
+  if (plan.write.request_id.empty()) {
+    plan.write.request_id = NewRequestId(static_cast<uint64_t>(absl::ToUnixMillis(node_->options().clock->Now())));
+  } else if (RequestIdMillis(plan.write.request_id) < 0) {
+    return FieldError(Reason::kFieldInvalid, "request_id", "must be a UUID of version 7");
+  } else if (!plan.validate_only) {
+    const absl::StatusOr<std::optional<Dot>> found = node_->FindRequest(plan.write.actor, plan.write.request_id, plan.write.request_digest);
+    if (!found.ok()) return found.status();
+    plan.replay = *found;
+  }
+  if (plan.replay) return plan;
+  if (absl::Status writable = CheckWritable(*node_); !writable.ok()) return writable;
   return plan;
 }
 
@@ -695,6 +702,7 @@ void WriteMethods::Move(const records::RecordType& type, const records::Transiti
   Finish(type, call, PlanMove(type, transition, *call, request), std::move(reply));
 }
 void WriteMethods::Import(const records::RecordType& type, std::shared_ptr<Call> call, const Message& request, Reply reply) const {
+  if (absl::Status writable = CheckWritable(*node_); !writable.ok()) return reply(std::move(writable));
   {
     absl::MutexLock lock(&mu_);
     ++imports_;

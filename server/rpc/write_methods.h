@@ -61,7 +61,8 @@ class WriteMethods {
     bool validate_only = false;
     node::WriteRequest write;
   };
-  // For methods that plan in their own way. Begin: request id, digest and actor of a plan; sets `replay`.
+  // For methods that plan in their own way. Begin: request id, digest and actor of a plan; sets `replay`. NODE_READ_ONLY for
+  // what is no replay, before anything else is checked.
   absl::StatusOr<Plan> Begin(const Call& call, const google::protobuf::Message& request) const;
   // Writes what is planned, waits for replicas, answers with the record.
   void Finish(const records::RecordType& type, const std::shared_ptr<Call>& call, absl::StatusOr<Plan> plan, Reply reply) const;

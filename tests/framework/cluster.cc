@@ -193,8 +193,9 @@ std::string Cluster::Logs() const {
 absl::Status Cluster::Launch(const std::string& site) {
   Node& node = nodes_.at(site);
   if (node.process && !node.process->HasEnded()) return absl::FailedPreconditionError(fmt::format("the node of {} runs", site));
-  absl::StatusOr<std::unique_ptr<Process>> process =
-      Process::Start({node_binary(), "--config", config_file(site)}, folder(site) + "/node.log");
+  std::vector<std::string> words = node.command;
+  words.insert(words.end(), {"--config", config_file(site)});
+  absl::StatusOr<std::unique_ptr<Process>> process = Process::Start(words, folder(site) + "/node.log");
   if (!process.ok()) return process.status();
   node.process = *std::move(process);
   return absl::OkStatus();
@@ -230,6 +231,10 @@ void Cluster::Kill(const std::string& site) {
   nodes_.at(site).process->Wait(absl::InfiniteDuration());
 }
 
+void Cluster::RunAs(const std::string& site, std::vector<std::string> command) { nodes_.at(site).command = std::move(command); }
+void Cluster::Pause(const std::string& site) { nodes_.at(site).process->Signal(SIGSTOP); }
+void Cluster::Resume(const std::string& site) { nodes_.at(site).process->Signal(SIGCONT); }
+
 void Cluster::RequestStop(const std::string& site) { nodes_.at(site).process->Signal(SIGTERM); }
 
 absl::StatusOr<Exit> Cluster::AwaitExit(const std::string& site, absl::Duration timeout) {
@@ -257,8 +262,16 @@ void Cluster::SetLinks(const std::string& site, LinkState state) {
   }
 }
 
-void Cluster::SetDelay(const std::string& receiver, const std::string& peer, absl::Duration delay) {
-  proxy_.SetDelay(nodes_.at(receiver).links.at(peer), delay);
+void Cluster::SetDelay(const std::string& receiver, const std::string& peer, absl::Duration delay, absl::Duration jitter) {
+  proxy_.SetDelay(nodes_.at(receiver).links.at(peer), delay, jitter);
+}
+
+void Cluster::SetRate(const std::string& receiver, const std::string& peer, size_t bytes_per_second) {
+  proxy_.SetRate(nodes_.at(receiver).links.at(peer), bytes_per_second);
+}
+
+void Cluster::ResetConnections(const std::string& receiver, const std::string& peer) {
+  proxy_.ResetConnections(nodes_.at(receiver).links.at(peer));
 }
 
 LinkCounts Cluster::Counts(const std::string& receiver, const std::string& peer) const {

@@ -67,15 +67,23 @@ class Cluster {
   std::string Logs() const;
 
   // --- Nodes --------------------------------------------------------------------------------------------------------------------
+  // The words that run a node from its next start on, before `--config FILE`: node_binary() alone unless told otherwise.
+  void RunAs(const std::string& site, std::vector<std::string> command);
   // Starts a node that does not run, and returns when it answers.
   absl::Status StartNode(const std::string& site);
   // SIGKILL; returns when the process is gone.
   void Kill(const std::string& site);
+  // SIGSTOP: it lives and does nothing, until SIGCONT.
+  void Pause(const std::string& site);
+  void Resume(const std::string& site);
   // SIGTERM. DEADLINE_EXCEEDED when the node runs on after `timeout`.
   absl::StatusOr<Exit> Stop(const std::string& site, absl::Duration timeout = absl::Seconds(20));
   // SIGTERM, without waiting; AwaitExit waits.
   void RequestStop(const std::string& site);
   absl::StatusOr<Exit> AwaitExit(const std::string& site, absl::Duration timeout = absl::Seconds(20));
+  bool HasEnded(const std::string& site) { return nodes_.at(site).process->HasEnded(); }
+  // 0 before the first start.
+  pid_t pid(const std::string& site) const { return nodes_.at(site).process ? nodes_.at(site).process->pid() : 0; }
 
   // `fairlead certs epoch` for a node that does not run; the others learn of it when they are started again.
   absl::Status BeginEpoch(const std::string& site);
@@ -84,7 +92,11 @@ class Cluster {
   void SetLink(const std::string& receiver, const std::string& peer, LinkState state);
   // All links of a site, both ways.
   void SetLinks(const std::string& site, LinkState state);
-  void SetDelay(const std::string& receiver, const std::string& peer, absl::Duration delay);
+  void SetDelay(const std::string& receiver, const std::string& peer, absl::Duration delay, absl::Duration jitter = absl::ZeroDuration());
+  void SetRate(const std::string& receiver, const std::string& peer, size_t bytes_per_second);
+  void ResetConnections(const std::string& receiver, const std::string& peer);
+  // Whether `receiver` is configured to dial `peer`.
+  bool HasLink(const std::string& receiver, const std::string& peer) const { return nodes_.at(receiver).links.contains(peer); }
   LinkCounts Counts(const std::string& receiver, const std::string& peer) const;
 
   // --- Calls --------------------------------------------------------------------------------------------------------------------
@@ -109,6 +121,7 @@ class Cluster {
     int port = 0;
     int metrics_port = 0;
     std::map<std::string, Proxy::Link> links;  // by peer
+    std::vector<std::string> command{node_binary()};
     std::unique_ptr<Process> process;
   };
 

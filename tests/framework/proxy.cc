@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "tests/framework/ports.h"
 
@@ -20,6 +21,7 @@ namespace {
 
 constexpr int kBacklog = 64;
 constexpr size_t kReadBytes = 64 << 10;
+constexpr size_t kPiecesPerSecond = 20;  // of a link whose rate is limited
 
 sockaddr_in Loopback(int port) {
   sockaddr_in address{};
@@ -126,9 +128,22 @@ void Proxy::SetState(Link link, LinkState state) {
   mu_.Await(absl::Condition(this, &Proxy::Settled));
 }
 
-void Proxy::SetDelay(Link link, absl::Duration delay) {
+void Proxy::SetDelay(Link link, absl::Duration delay, absl::Duration jitter) {
   absl::MutexLock lock(&mu_);
   links_[link].delay = delay;
+  links_[link].jitter = jitter;
+}
+
+void Proxy::SetRate(Link link, size_t bytes_per_second) {
+  absl::MutexLock lock(&mu_);
+  links_[link].bytes_per_second = bytes_per_second;
+}
+
+void Proxy::ResetConnections(Link link) {
+  absl::MutexLock lock(&mu_);
+  links_[link].reset_wanted = true;
+  Wake();
+  mu_.Await(absl::Condition(this, &Proxy::Settled));
 }
 
 LinkCounts Proxy::counts(Link link) const {
@@ -142,16 +157,18 @@ void Proxy::Wake() {
 }
 
 bool Proxy::Settled() const {
-  return std::all_of(links_.begin(), links_.end(), [](const LinkData& link) { return link.state == link.wanted; });
+  return std::all_of(links_.begin(), links_.end(), [](const LinkData& link) { return link.state == link.wanted && !link.reset_wanted; });
 }
 
 void Proxy::Apply() {
   for (LinkData& link : links_) {
+    if (std::exchange(link.reset_wanted, false) || (link.state != link.wanted && link.wanted == LinkState::kCut)) {
+      for (Connection& connection : link.connections) Reset(&connection);
+      link.connections.clear();
+    }
     if (link.state == link.wanted) continue;
     if (link.wanted == LinkState::kCut) {
       shutdown(link.listener, SHUT_RDWR);  // Linux: stops listening, keeps the port
-      for (Connection& connection : link.connections) Reset(&connection);
-      link.connections.clear();
     } else if (link.state == LinkState::kCut) {
       if (listen(link.listener, kBacklog) != 0) {
         perror("a link could not be opened again");
@@ -190,9 +207,10 @@ void Proxy::Accept(LinkData* link) {
 }
 
 // Reads what has arrived. False when the connection is broken.
-bool Proxy::Take(Pipe* pipe, absl::Time due, uint64_t* count) {
+bool Proxy::Take(const LinkData& link, Pipe* pipe, absl::Time now, uint64_t* count) {
   if (pipe->from_events == 0) return true;
-  std::string bytes(kReadBytes, '\0');
+  const size_t rate = link.bytes_per_second;
+  std::string bytes(rate == 0 ? kReadBytes : std::clamp<size_t>(rate / kPiecesPerSecond, 1, kReadBytes), '\0');
   const ssize_t n = recv(pipe->from, bytes.data(), bytes.size(), 0);
   if (n < 0) return WouldBlock();
   if (n == 0) {
@@ -202,6 +220,10 @@ bool Proxy::Take(Pipe* pipe, absl::Time due, uint64_t* count) {
   bytes.resize(static_cast<size_t>(n));
   *count += bytes.size();
   pipe->held_bytes += bytes.size();
+  absl::Time due = now + link.delay + std::uniform_real_distribution<double>(0, 1)(random_) * link.jitter;
+  due = std::max(due, pipe->last_due);
+  if (rate != 0) due = std::max(due, pipe->last_due + absl::Seconds(1) * static_cast<double>(bytes.size()) / static_cast<double>(rate));
+  pipe->last_due = due;
   pipe->held.push_back({due, std::move(bytes)});
   return true;
 }
@@ -237,9 +259,10 @@ void Proxy::Serve(LinkData* link, absl::Time now) {
       link->counts.connections += alive ? 1 : 0;
     }
     if (alive && connection.connected) {
-      alive = Take(&connection.out, now + link->delay, &link->counts.bytes_to_target) &&
-              Take(&connection.back, now + link->delay, &link->counts.bytes_from_target) && Give(&connection.out, now) &&
-              Give(&connection.back, now);
+      alive = Take(*link, &connection.out, now, &link->counts.bytes_to_target) && Give(&connection.out, now);
+      if (alive && link->state == LinkState::kOpen) {
+        alive = Take(*link, &connection.back, now, &link->counts.bytes_from_target) && Give(&connection.back, now);
+      }
     }
     if (alive && connection.out.end_sent && connection.back.end_sent) {
       close(connection.client);
@@ -267,10 +290,11 @@ void Proxy::Run() {
       const absl::Time now = absl::Now();
       polled.Add(wake_fd_, POLLIN, &woken);
       for (LinkData& link : links_) {
-        const bool open = link.state == LinkState::kOpen;
-        polled.Add(link.listener, open ? POLLIN : 0, &accepts.emplace_back());
+        const bool accepts_now = link.state == LinkState::kOpen || link.state == LinkState::kOneWay;
+        polled.Add(link.listener, accepts_now ? POLLIN : 0, &accepts.emplace_back());
         for (Connection& connection : link.connections) {
           for (Pipe* pipe : {&connection.out, &connection.back}) {
+            const bool open = link.state == LinkState::kOpen || (link.state == LinkState::kOneWay && pipe == &connection.out);
             const bool room = pipe->held_bytes < kHeldBytesMax && !pipe->ended;
             bool due = !pipe->held.empty() && pipe->held.front().due <= now;
             if (open && !due && !pipe->held.empty()) until = std::min(until, pipe->held.front().due);
@@ -291,7 +315,7 @@ void Proxy::Run() {
     const absl::Time now = absl::Now();
     for (size_t i = 0; i < accepts.size(); ++i) {
       LinkData& link = links_[i];
-      if (link.state != LinkState::kOpen) continue;
+      if (link.state != LinkState::kOpen && link.state != LinkState::kOneWay) continue;
       Serve(&link, now);
       if (accepts[i] != 0) Accept(&link);
     }

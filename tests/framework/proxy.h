@@ -3,6 +3,9 @@
 //   open     bytes pass, both ways, after the link's delay
 //   cut      new connections are refused, those that exist were reset
 //   stalled  connections stay and can be made, and no byte is delivered: what was sent arrives when the link is open again
+//   one-way  as open to the target, and stalled from it
+//
+// Bytes of a connection keep their order whatever the delay, as TCP gives them: a lost packet shows as a delay, too many as a reset.
 //
 // Every link is served by one thread. A connection holds at most kHeldBytesMax each way; after that its sender has to wait.
 //
@@ -20,6 +23,7 @@
 #include <deque>
 #include <list>
 #include <memory>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,7 +32,7 @@ namespace fairlead::framework {
 
 inline constexpr size_t kHeldBytesMax = 1 << 20;
 
-enum class LinkState { kOpen, kCut, kStalled };
+enum class LinkState { kOpen, kCut, kStalled, kOneWay };
 
 struct LinkCounts {
   uint64_t connections = 0;  // that reached the target
@@ -51,8 +55,12 @@ class Proxy {
   int port(Link link) const;
   // When this returns, the state is in effect.
   void SetState(Link link, LinkState state);
-  // For bytes that arrive from now on, each way.
-  void SetDelay(Link link, absl::Duration delay);
+  // For bytes that arrive from now on, each way: after `delay` and up to `jitter` more, drawn anew for what was read at once.
+  void SetDelay(Link link, absl::Duration delay, absl::Duration jitter = absl::ZeroDuration());
+  // For each connection and each way; 0: no limit.
+  void SetRate(Link link, size_t bytes_per_second);
+  // Resets the connections that exist; new ones can be made.
+  void ResetConnections(Link link);
   LinkCounts counts(Link link) const;
 
  private:
@@ -67,6 +75,7 @@ class Proxy {
     int to = -1;
     std::deque<Chunk> held;
     size_t held_bytes = 0;
+    absl::Time last_due = absl::InfinitePast();
     bool ended = false;     // `from` has sent its last byte
     bool end_sent = false;  // and `to` has been told
     short from_events = 0;  // as poll has just answered
@@ -85,7 +94,10 @@ class Proxy {
     int target_port = 0;
     LinkState wanted = LinkState::kOpen;
     LinkState state = LinkState::kOpen;
+    bool reset_wanted = false;
     absl::Duration delay;
+    absl::Duration jitter;
+    size_t bytes_per_second = 0;
     LinkCounts counts;
     std::list<Connection> connections;
   };
@@ -96,7 +108,7 @@ class Proxy {
   bool Settled() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Accept(LinkData* link) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Serve(LinkData* link, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  static bool Take(Pipe* pipe, absl::Time due, uint64_t* count);
+  bool Take(const LinkData& link, Pipe* pipe, absl::Time now, uint64_t* count) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   static bool Give(Pipe* pipe, absl::Time now);
   static void Reset(Connection* connection);
   void Wake();
@@ -105,6 +117,7 @@ class Proxy {
   mutable absl::Mutex mu_;
   std::deque<LinkData> links_ ABSL_GUARDED_BY(mu_);  // a deque: elements stay where they are
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::minstd_rand random_ ABSL_GUARDED_BY(mu_);
   std::thread thread_;
 };
 

@@ -150,6 +150,52 @@ TEST_F(ProxyTest, ADelayHoldsBytesForThatLong) {
   EXPECT_GE(absl::Now() - start, absl::Milliseconds(150));
 }
 
+TEST_F(ProxyTest, AOneWayLinkDeliversToTheTargetAlone) {
+  const Socket client = New();
+  ASSERT_TRUE(Connects(client));
+  const Socket server = Accept();
+  proxy_.SetState(link_, LinkState::kOneWay);
+  client.Send("question");
+  EXPECT_EQ(server.Receive(), "question");
+  server.Send("answer");
+  EXPECT_FALSE(client.Readable(kMomentMs));
+  proxy_.SetState(link_, LinkState::kOpen);
+  EXPECT_EQ(client.Receive(), "answer");
+}
+
+TEST_F(ProxyTest, AResetEndsWhatIsThereAndLetsNewConnectionsIn) {
+  const Socket client = New();
+  ASSERT_TRUE(Connects(client));
+  const Socket server = Accept();
+  proxy_.ResetConnections(link_);
+  EXPECT_EQ(client.Receive(), "reset");
+  EXPECT_EQ(server.Receive(), "reset");
+  const Socket next = New();
+  ASSERT_TRUE(Connects(next));
+  const Socket served = Accept();
+  next.Send("again");
+  EXPECT_EQ(served.Receive(), "again");
+}
+
+TEST_F(ProxyTest, ASlowLinkTricklesInOrder) {
+  const Socket client = New();
+  ASSERT_TRUE(Connects(client));
+  const Socket server = Accept();
+  proxy_.SetRate(link_, 1000);
+  proxy_.SetDelay(link_, absl::ZeroDuration(), absl::Milliseconds(20));
+  const std::string sent = "0123456789abcdefghijklmnopqrstuvwxyz" + std::string(264, '.');
+  const absl::Time start = absl::Now();
+  client.Send(sent);
+  std::string received;
+  while (received.size() < sent.size()) {
+    const std::string piece = server.Receive();
+    ASSERT_LE(piece.size(), 200u);
+    received += piece;
+  }
+  EXPECT_EQ(received, sent);
+  EXPECT_GE(absl::Now() - start, absl::Milliseconds(250));  // the first piece leaves at once
+}
+
 TEST_F(ProxyTest, ATargetThatIsDownResets) {
   shutdown(target_.fd(), SHUT_RDWR);
   const Socket client = New();

@@ -44,7 +44,8 @@ class Conflicts : public Scenario {
   }
   std::vector<std::string> ConflictsAt(const std::string& site) {
     std::vector<std::string> names;
-    for (const auto& conflict : CliJson(site, {"conflicts", "list"})["conflicts"]) names.push_back(conflict["name"]);
+    const nlohmann::json page = CliJson(site, {"conflicts", "list"});
+    for (const auto& conflict : page["conflicts"]) names.push_back(conflict["name"]);
     return names;
   }
 };

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <iostream>
 
 #include "certs/files.h"
 #include "tests/scenarios/scenario.h"
@@ -17,27 +16,8 @@ namespace fairlead::scenarios {
 namespace {
 
 using testing::HasSubstr;
-using testing::SizeIs;
 
-class Crash : public Scenario {
- protected:
-  // Every acknowledged write is at every site, once; nothing else is.
-  void ExpectEachOnceEverywhere(const std::vector<std::pair<std::string, std::string>>& acknowledged) {
-    for (const std::string& site : cluster().sites()) {
-      SCOPED_TRACE(site);
-      const auto tally = Count(cluster().Officer(site), acknowledged);
-      ASSERT_TRUE(Ok(tally));
-      std::cout << fmt::format("{}: acknowledged={} found={} lost={} duplicated={}\n", site, tally->acknowledged, tally->found, tally->lost,
-                               tally->duplicated);
-      EXPECT_EQ(tally->found, acknowledged.size());
-      EXPECT_EQ(tally->lost, 0u);
-      EXPECT_EQ(tally->duplicated, 0u);
-      const auto listed = ListEngagements(cluster().Officer(site));
-      ASSERT_TRUE(Ok(listed));
-      EXPECT_THAT(*listed, SizeIs(acknowledged.size()));
-    }
-  }
-};
+class Crash : public Scenario {};
 
 TEST_F(Crash, ANodeKilledUnderLoadKeepsEveryAcknowledgedWriteOnce) {
   constexpr int kThreads = 4;
@@ -56,6 +36,25 @@ TEST_F(Crash, ANodeKilledUnderLoadKeepsEveryAcknowledgedWriteOnce) {
   ASSERT_TRUE(Ok(writers.Stop()));
   ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
   ExpectEachOnceEverywhere(writers.acknowledged());
+}
+
+TEST_F(Crash, EverySiteKilledInTurnWhileAllWrite) {
+  constexpr int kRounds = 2;
+  constexpr size_t kWritesBetweenKills = 15;  // at each site
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ASSERT_NO_FATAL_FAILURE(SeedCountries());
+  WritersEverywhere writers(&cluster(), 1);
+  for (int i = 0; i < kRounds * 4; ++i) {
+    ASSERT_TRUE(writers.EachAcknowledges(kWritesBetweenKills));
+    const std::string& victim = cluster().sites()[static_cast<size_t>(i) % 4];
+    cluster().Kill(victim);
+    ASSERT_TRUE(Ok(cluster().StartNode(victim)));
+  }
+  ASSERT_TRUE(writers.EachAcknowledges(kWritesBetweenKills));
+  const auto acknowledged = writers.Stop();
+  ASSERT_TRUE(Ok(acknowledged));
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence({}, 2 * kPatience)));
+  ExpectEachOnceEverywhere(*acknowledged);
 }
 
 TEST_F(Crash, AReplicaKilledWhileItReceivesConverges) {
@@ -178,7 +177,7 @@ TEST_F(Crash, AFullDiskStopsWritesAndLosesNothing) {
   options.data["apac"] = disk.path() + "/data";
   ASSERT_NO_FATAL_FAILURE(StartCluster(options));
   ASSERT_NO_FATAL_FAILURE(SeedCountries());
-  std::vector<std::pair<std::string, std::string>> acknowledged;
+  Acknowledged acknowledged;
   std::vector<std::string> refused;
   // 64 KB of notes: 16,000 characters of four bytes.
   std::string notes;

@@ -69,6 +69,11 @@ TEST_F(LicenceScenario, ASiteThatLostItsDiskComesBackFromItsPeers) {
   cluster().SetLinks("apac", LinkState::kCut);
   ASSERT_TRUE(Ok(cluster().StartNode("apac")));
   ASSERT_NO_FATAL_FAILURE(ExpectNoWriteIsTaken("apac", "waits for csa, eame, hq"));
+  // A request is not judged by a store that is empty still.
+  client::CallOptions once = AtSite("apac");
+  once.timeout = absl::Seconds(1);
+  EXPECT_THAT(Create(cluster().Officer("apac"), EngagementAt("apac", "Of a country that is not here yet"), once).status(),
+              FailsWith(absl::StatusCode::kUnavailable, "NODE_READ_ONLY"));
 
   // Two of three have all there is, but the third might have had more.
   for (const std::string peer : {"csa", "eame"}) {

@@ -47,6 +47,31 @@ void Scenario::SeedCountries() {
   ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
 }
 
+void Scenario::ExpectEachOnceEverywhere(const Acknowledged& acknowledged) {
+  for (const std::string& site : cluster().sites()) {
+    SCOPED_TRACE(site);
+    const auto tally = Count(cluster().Officer(site), acknowledged);
+    ASSERT_TRUE(Ok(tally));
+    std::cout << fmt::format("{}: acknowledged={} found={} lost={} duplicated={}\n", site, tally->acknowledged, tally->found, tally->lost,
+                             tally->duplicated);
+    EXPECT_EQ(tally->found, acknowledged.size());
+    EXPECT_EQ(tally->lost, 0u);
+    EXPECT_EQ(tally->duplicated, 0u);
+    const auto listed = ListEngagements(cluster().Officer(site));
+    ASSERT_TRUE(Ok(listed));
+    EXPECT_THAT(*listed, testing::SizeIs(acknowledged.size()));
+  }
+}
+
+v1::LinkStatus Scenario::LinkOf(const std::string& site, const std::string& peer) {
+  const auto status = cluster().Status(site);
+  if (!status.ok()) return {};
+  for (const v1::LinkStatus& link : status->links()) {
+    if (link.peer() == peer) return link;
+  }
+  return {};
+}
+
 const std::vector<Territory>& Territories() {
   static const auto* const territories = new std::vector<Territory>{{"apac", v1::REGION_APAC, "countries/JP"},
                                                                     {"eame", v1::REGION_EAME, "countries/DE"},
@@ -188,7 +213,37 @@ void Writers::Write(const std::string& prefix) {
   }
 }
 
-absl::StatusOr<Tally> Count(client::Client& client, const std::vector<std::pair<std::string, std::string>>& acknowledged) {
+WritersEverywhere::WritersEverywhere(Cluster* cluster, int threads_each) {
+  for (const std::string& site : cluster->sites()) writers_[site] = std::make_unique<Writers>(cluster, site, threads_each);
+}
+
+testing::AssertionResult WritersEverywhere::EachAcknowledges(size_t count, absl::Duration timeout) {
+  std::map<std::string, size_t> wanted;
+  for (const auto& [site, writers] : writers_) wanted[site] = writers->acknowledged_count() + count;
+  std::string waits_for;
+  const auto all = [&] {
+    waits_for.clear();
+    for (const auto& [site, writers] : writers_) {
+      if (writers->acknowledged_count() < wanted[site]) waits_for += " " + site;
+    }
+    return waits_for.empty();
+  };
+  if (Eventually(all, timeout)) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "not acknowledged " << count << " writes:" << waits_for;
+}
+
+absl::StatusOr<Acknowledged> WritersEverywhere::Stop() {
+  Acknowledged acknowledged;
+  absl::Status status;
+  for (const auto& [site, writers] : writers_) {
+    status.Update(writers->Stop());
+    acknowledged.insert(acknowledged.end(), writers->acknowledged().begin(), writers->acknowledged().end());
+  }
+  if (!status.ok()) return status;
+  return acknowledged;
+}
+
+absl::StatusOr<Tally> Count(client::Client& client, const Acknowledged& acknowledged) {
   const auto listed = ListEngagements(client);
   if (!listed.ok()) return listed.status();
   std::map<std::pair<std::string, std::string>, size_t> by_title;

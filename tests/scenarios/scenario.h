@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -35,6 +36,9 @@ using framework::Eventually;
 using framework::kPatience;
 using framework::LinkState;
 
+// Name and title of engagements that were acknowledged.
+using Acknowledged = std::vector<std::pair<std::string, std::string>>;
+
 // Prints every node's log when the test has failed.
 class Scenario : public testing::Test {
  protected:
@@ -43,6 +47,10 @@ class Scenario : public testing::Test {
   void StartCluster(ClusterOptions options = {});
   // Imports Japan, Germany, Brazil and the United States at headquarters (or the last site), and waits until every site has them.
   void SeedCountries();
+  // Every acknowledged engagement is at every site, once; no other is. Prints what it counts.
+  void ExpectEachOnceEverywhere(const Acknowledged& acknowledged);
+  // The link over which `site` hears `peer`, as its node tells it; an unset one when it does not answer.
+  v1::LinkStatus LinkOf(const std::string& site, const std::string& peer);
   Cluster& cluster() { return *cluster_; }
 
  private:
@@ -102,8 +110,8 @@ class Writers {
   // Lets each finish the call it is at. Returns the error that ended a thread early, if any.
   absl::Status Stop();
   size_t acknowledged_count() const { return count_.load(); }
-  // REQUIRES: stopped. Name and title of each engagement that was acknowledged.
-  const std::vector<std::pair<std::string, std::string>>& acknowledged() const { return acknowledged_; }
+  // REQUIRES: stopped.
+  const Acknowledged& acknowledged() const { return acknowledged_; }
 
  private:
   void Write(const std::string& prefix);
@@ -113,9 +121,22 @@ class Writers {
   std::atomic<bool> stopping_{false};
   std::atomic<size_t> count_{0};
   absl::Mutex mu_;
-  std::vector<std::pair<std::string, std::string>> acknowledged_ ABSL_GUARDED_BY(mu_);
+  Acknowledged acknowledged_ ABSL_GUARDED_BY(mu_);
   absl::Status status_ ABSL_GUARDED_BY(mu_);
   std::vector<std::thread> threads_;
+};
+
+// Writers at every site of a cluster.
+class WritersEverywhere {
+ public:
+  WritersEverywhere(Cluster* cluster, int threads_each);
+  // Whether each site has acknowledged `count` more, before the deadline.
+  testing::AssertionResult EachAcknowledges(size_t count, absl::Duration timeout = kPatience);
+  // What all have acknowledged, or the error that ended one early.
+  absl::StatusOr<Acknowledged> Stop();
+
+ private:
+  std::map<std::string, std::unique_ptr<Writers>> writers_;  // by site
 };
 
 // How often each acknowledged engagement is found at one site, by title.
@@ -125,7 +146,7 @@ struct Tally {
   size_t lost = 0;
   size_t duplicated = 0;
 };
-absl::StatusOr<Tally> Count(client::Client& client, const std::vector<std::pair<std::string, std::string>>& acknowledged);
+absl::StatusOr<Tally> Count(client::Client& client, const Acknowledged& acknowledged);
 
 }  // namespace fairlead::scenarios
 

@@ -53,9 +53,9 @@ google::protobuf::FieldMask* MaskOf(Message* request) {
 
 // Errors that say that the request was not carried out, for reasons that may come up here.
 bool IsRefusal(const std::string& reason) {
-  static const std::set<std::string> kReasons = {"ETAG_MISMATCH",       "RECORD_EXISTS",  "RECORD_NOT_FOUND", "RECORD_WITHDRAWN",
-                                                 "STATE_FORBIDS",       "NODE_READ_ONLY", "STORAGE_FULL",     "CLOCK_DRIFT",
-                                                 "REFERENCE_NOT_FOUND", "FIELD_REQUIRED", "FIELD_INVALID"};
+  static const std::set<std::string> kReasons = {"ETAG_MISMATCH",   "RECORD_EXISTS",       "RECORD_NOT_FOUND", "RECORD_WITHDRAWN",
+                                                 "STATE_FORBIDS",   "NODE_READ_ONLY",      "STORAGE_FULL",     "CLOCK_DRIFT",
+                                                 "CLOCK_DISAGREES", "REFERENCE_NOT_FOUND", "FIELD_REQUIRED",   "FIELD_INVALID"};
   return kReasons.contains(reason);
 }
 

@@ -1,0 +1,119 @@
+#include "server/node/authority.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "fairlead/v1/options.pb.h"
+
+namespace fairlead::node {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+
+constexpr std::string_view kOfficer = "officer/";
+
+const FieldDescriptor* FieldOf(const records::RecordType& type, uint32_t number) {
+  return type.prototype->GetDescriptor()->FindFieldByNumber(static_cast<int>(number));
+}
+
+v1::Authority WritersOf(const records::RecordType* type, uint32_t number) {
+  if (type == nullptr) return v1::AUTHORITY_ANY_SITE;
+  const FieldDescriptor* field = FieldOf(*type, number);
+  const v1::Authority own = field == nullptr ? v1::AUTHORITY_UNSPECIFIED : field->options().GetExtension(v1::writers);
+  if (own != v1::AUTHORITY_UNSPECIFIED) return own;
+  const v1::Authority general = type->prototype->GetDescriptor()->options().GetExtension(v1::record_writers);
+  return general == v1::AUTHORITY_UNSPECIFIED ? v1::AUTHORITY_ANY_SITE : general;
+}
+
+}  // namespace
+
+absl::Status Authority::CheckShape(const Mutation& mutation) const {
+  const records::RecordType* named = registry_.FindByName(mutation.record);
+  const records::RecordType* type = registry_.FindByNumber(mutation.type);
+  if (named != type) {
+    return absl::InvalidArgumentError(fmt::format("{} is not a name of type {}", mutation.record, mutation.type));
+  }
+  if (type == nullptr) return absl::OkStatus();
+  for (const Op& op : mutation.ops) {
+    const FieldDescriptor* field = FieldOf(*type, op.field);
+    const bool known_kind = op.kind >= MergeKind::kRegister && op.kind <= MergeKind::kState;
+    if (field == nullptr || !known_kind) continue;
+    const int kind = field->options().GetExtension(v1::merge);
+    if (kind != static_cast<int>(op.kind)) {
+      return absl::InvalidArgumentError(
+          fmt::format("field {} of {} has merge kind {}, the op has {}", op.field, mutation.record, kind, static_cast<int>(op.kind)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool Authority::NamesMaker(const std::string& record) const {
+  const records::RecordType* type = registry_.FindByName(record);
+  return type != nullptr && !type->check_id;
+}
+
+std::optional<std::string> Authority::MakerIn(std::string_view network, const Payload& payload, const std::string& record) {
+  const std::string id = record.substr(record.rfind('/') + 1);
+  if (id != CreatedRecordId(network, payload.actor, payload.method, payload.request_id)) return std::nullopt;
+  const std::string_view actor = payload.actor;
+  if (!actor.starts_with(kOfficer)) return "";
+  const std::string_view rest = actor.substr(kOfficer.size());
+  return std::string(rest.substr(0, rest.find('/')));
+}
+
+bool Authority::IsHeadquarters(SiteId site) const {
+  const RosterSite* headquarters = roster_.FindSite(roster_.headquarters());
+  return headquarters != nullptr && headquarters->id == site;
+}
+
+bool Authority::IsHome(SiteId site, const std::vector<Maker>& makers) const {
+  if (makers.empty()) return false;
+  if (const RosterSite* office = roster_.FindSite(makers.front().office)) return office->id == site;
+  const auto at = [&makers](const auto& matches) { return std::any_of(makers.begin(), makers.end(), matches); };
+  if (at([this](const Maker& maker) { return IsHeadquarters(maker.site); })) return false;
+  return at([site](const Maker& maker) { return maker.site == site; });
+}
+
+std::vector<uint16_t> Authority::Unauthorised(const Mutation& mutation, const MutationId& id, bool makes, SiteId site,
+                                              const MakersOf& makers) const {
+  std::vector<uint16_t> refused;
+  if (!Limits() || IsHeadquarters(site)) return refused;
+  const records::RecordType* type = registry_.FindByNumber(mutation.type);
+  std::optional<bool> at_home;  // asked for once
+  const auto may_as_home = [&] {
+    const std::vector<Maker> known = makers(mutation.record, makes);
+    const auto of_home = [this](const Maker& maker) {
+      const RosterSite* office = roster_.FindSite(maker.office);
+      return IsHeadquarters(maker.site) || (office != nullptr && office->id == maker.site);
+    };
+    // The same request may be made elsewhere while the home cannot be reached. It does not stand against another that the home has taken.
+    if (makes) {
+      const bool taken = std::any_of(known.begin(), known.end(), of_home);
+      return !taken || std::any_of(known.begin(), known.end(), [&](const Maker& maker) { return maker.mutation == id && of_home(maker); });
+    }
+    return IsHome(site, known);
+  };
+  for (size_t i = 0; i < mutation.ops.size(); ++i) {
+    switch (WritersOf(type, mutation.ops[i].field)) {
+      case v1::AUTHORITY_HEADQUARTERS:
+        break;
+      case v1::AUTHORITY_HOME_SITE:
+        if (!at_home) at_home = may_as_home();
+        if (*at_home) continue;
+        break;
+      default:
+        continue;
+    }
+    refused.push_back(static_cast<uint16_t>(i));
+  }
+  return refused;
+}
+
+std::string Authority::FieldName(uint32_t type, uint32_t number) const {
+  const records::RecordType* found = registry_.FindByNumber(type);
+  const FieldDescriptor* field = found == nullptr ? nullptr : FieldOf(*found, number);
+  return field == nullptr ? fmt::format("{}", number) : field->name();
+}
+
+}  // namespace fairlead::node
