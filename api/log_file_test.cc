@@ -130,7 +130,7 @@ TEST(LogFileTest, ALyingFileFailsByName) {
   back.Add("late", [](Header* header) { header->time = Hlc::FromMillis(TestLog::kTimeS * 1000); });
   EXPECT_THAT(ErrorOf(FileOf(back, 3), back.roster), HasSubstr("entry 2 of test.example/apac/1/main: its time is not later"));
   // Of another network.
-  EXPECT_THAT(ErrorOf(FileOf(log, 300), TestLog().roster), HasSubstr("is not signed by its log's key"));
+  EXPECT_THAT(ErrorOf(FileOf(log, 300), TestLog(1).roster), HasSubstr("is not signed by its log's key"));
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ class SteadyEvent {
   }
 
  private:
-  std::mutex mu_;
+  std::mutex mu_;  // a condition variable of Abseil's waits until a time of day
   std::condition_variable changed_;
   bool set_ = false;
 };

@@ -27,7 +27,13 @@ class TestLog {
   static constexpr char kOrigin[] = "test.example/apac/1/main";
   static constexpr uint64_t kTimeS = 1'800'000'000;
 
-  TestLog() {
+  // `variant`: another has other keys.
+  explicit TestLog(char variant = 0)
+      : root_key(Key('r' ^ variant)),
+        log_key(Key('l' ^ variant)),
+        hq_key(Key('h' ^ variant)),
+        apac_mirror(Key('a' ^ variant)),
+        hq_mirror(Key('m' ^ variant)) {
     const auto verifier = [](const std::string& name, uint8_t algorithm, const SigningKey& key) {
       return note::Verifier::Make(name, algorithm, *VerifyKey::FromRaw(key.public_raw()));
     };
@@ -75,8 +81,7 @@ class TestLog {
     return {index, *merkle::InclusionProof(index, headers.size(), Subtrees()), headers[index], payloads[index], Checkpoint(headers.size())};
   }
 
-  SigningKey root_key = Key('r'), log_key = Key('l'), hq_key = Key('h');
-  SigningKey apac_mirror = Key('a'), hq_mirror = Key('m');
+  SigningKey root_key, log_key, hq_key, apac_mirror, hq_mirror;
   note::Verifier root;
   std::string roster_note;
   Roster roster;
@@ -84,7 +89,7 @@ class TestLog {
   std::vector<std::string> payloads;
 
  private:
-  static SigningKey Key(char seed) { return *SigningKey::FromSeed(std::string(32, seed)); }
+  static SigningKey Key(int seed) { return *SigningKey::FromSeed(std::string(32, static_cast<char>(seed))); }
 
   merkle::Frontier frontier_;
   std::map<std::pair<int, uint64_t>, Digest> nodes_;

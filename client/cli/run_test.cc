@@ -166,7 +166,7 @@ TEST_F(RunTest, EvidenceIsVerifiedWithoutConfigurationOrNode) {
   result = verify({"checkpoint", "/nowhere/checkpoint"});
   EXPECT_EQ(result.code, 2);
   // A roster of another root.
-  File("root.vkey", TestLog().root.ToVkey());
+  File("root.vkey", TestLog(1).root.ToVkey());
   result = verify({"checkpoint", checkpoint});
   EXPECT_NE(result.code, 0);
   EXPECT_THAT(result.err, StartsWith("fairlead: " + roster + ": "));

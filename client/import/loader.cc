@@ -1,11 +1,12 @@
 #include "client/import/loader.h"
 
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
 #include <absl/time/clock.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <atomic>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <thread>
@@ -52,19 +53,19 @@ class Outages {
  public:
   // OK while the site is not known to be out.
   absl::Status Check(const std::string& site) const {
-    std::lock_guard lock(mutex_);
+    absl::MutexLock lock(&mutex_);
     const auto it = out_.find(site);
     return it == out_.end() ? absl::OkStatus() : it->second;
   }
   void Note(const std::string& site, const absl::Status& status) {
     if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) return;
-    std::lock_guard lock(mutex_);
+    absl::MutexLock lock(&mutex_);
     out_.emplace(site, status);
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::map<std::string, absl::Status> out_;
+  mutable absl::Mutex mutex_;
+  std::map<std::string, absl::Status> out_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The reason a caller is shown: the node's, else the status code.
@@ -232,7 +233,7 @@ void SendBatches(Client& client, const MethodDescriptor& method, std::vector<Out
   const std::string token = client.token();
   const int64_t total = static_cast<int64_t>(rows.size());
   int64_t done = 0;
-  std::mutex mutex;  // guards report and done
+  absl::Mutex mutex;  // guards report and done
   std::vector<bool> sent(batches.size(), false);
   ForEach(batches.size(), options.calls_in_flight_max, options.stop, [&](size_t i) {
     const Batch& batch = batches[i];
@@ -250,7 +251,7 @@ void SendBatches(Client& client, const MethodDescriptor& method, std::vector<Out
     if (status.ok() && answered != static_cast<int64_t>(batch.rows.size())) {
       status = absl::InternalError(fmt::format("the node answered for {} of {} records", answered, batch.rows.size()));
     }
-    std::lock_guard lock(mutex);
+    absl::MutexLock lock(&mutex);
     sent[i] = true;
     done += static_cast<int64_t>(batch.rows.size());
     if (!status.ok()) {
@@ -354,7 +355,8 @@ Report LoadPorts(Client& client, Parsed<Port> parsed, PortSource source, const R
     call.token = token;
     if (shelf.status = outages.Check(key.first); !shelf.status.ok()) return;
     shelf.status = ListAll<fairlead::v1::ListPortsRequest, fairlead::v1::ListPortsResponse>(
-        client, "fairlead.v1.ReferenceService.ListPorts", std::move(request), call, [&shelf](const fairlead::v1::ListPortsResponse& page) {
+        client, "fairlead.v1.ReferenceService.ListPorts", std::move(request), call,
+        [&shelf = shelf](const fairlead::v1::ListPortsResponse& page) {
           for (const Port& port : page.ports()) shelf.ports[port.name()] = port;
         });
     outages.Note(key.first, shelf.status);
@@ -396,7 +398,7 @@ Report LoadEngagements(Client& client, Parsed<EngagementRow> parsed, const LoadO
   const std::string token = client.token();
   const int64_t total = static_cast<int64_t>(rows.size());
   int64_t done = 0;
-  std::mutex mutex;  // guards report and done
+  absl::Mutex mutex;  // guards report and done
   Outages outages;
   const size_t tried = ForEach(rows.size(), options.calls_in_flight_max, options.stop, [&](size_t i) {
     const EngagementRow& row = rows[i].record;
@@ -406,7 +408,7 @@ Report LoadEngagements(Client& client, Parsed<EngagementRow> parsed, const LoadO
     const absl::Status known = outages.Check(row.site);
     const absl::StatusOr<Outcome> outcome = known.ok() ? LoadEngagement(client, row, call) : absl::StatusOr<Outcome>(known);
     outages.Note(row.site, outcome.status());
-    std::lock_guard lock(mutex);
+    absl::MutexLock lock(&mutex);
     if (!outcome.ok()) {
       report.refusals.push_back({rows[i].line, row.key, ReasonText(outcome.status()), MessageText(outcome.status())});
       const bool silent = absl::IsUnavailable(outcome.status()) || absl::IsDeadlineExceeded(outcome.status());

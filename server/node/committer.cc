@@ -502,14 +502,14 @@ void Committer::StopCompletions() {
 }
 
 std::string Committer::UnwritableReason() const {
-  VersionVector applied;
+  // First, so that it cannot know of what is committed in between.
+  const Seq known = witness_->KnownSize(own_log_);
+  Seq held;
   {
     absl::MutexLock lock(&committed_mu_);
     if (!failure_.empty()) return failure_;
-    applied = committed_.applied;
+    held = committed_.applied.Get(own_log_);
   }
-  Seq known = witness_->KnownSize(own_log_);
-  Seq held = applied.Get(own_log_);
   if (known > held) {
     return fmt::format("peers hold {} entries of this site's log and this node {}: it recovers them before it writes", known.value(),
                        held.value());

@@ -288,8 +288,11 @@ absl::Status Witness::TakeCosignature(LogId id, const std::string& bytes) {
     }
   }
   if (cosigner == nullptr) return invalid("no signature of a cosigner of the roster");
+  const uint64_t now_s = Seconds(options_.clock->Now());
+  const uint64_t bound_s = Seconds(options_.clock->Now() + options_.future_bound);
   auto newer = [&](uint64_t time_s, const Statement& held) {
-    return std::pair(time_s, checkpoint->size) > std::pair(held.time_s, held.size);
+    // What was taken while this site's own clock was ahead, too, gives way.
+    return held.time_s > bound_s || std::pair(time_s, checkpoint->size) > std::pair(held.time_s, held.size);
   };
   {
     absl::MutexLock lock(&mu_);
@@ -317,8 +320,7 @@ absl::Status Witness::TakeCosignature(LogId id, const std::string& bytes) {
     SetComplete(id, log, checkpoint->size, checkpoint->root, said.note);
   }
   // A clock that is ahead makes nothing fresher. Kept, it would also stand in the way of all that its site says once its clock is right.
-  const uint64_t now_s = Seconds(options_.clock->Now());
-  if (const uint64_t bound_s = Seconds(options_.clock->Now() + options_.future_bound); time_s > bound_s) {
+  if (time_s > bound_s) {
     return invalid(fmt::format("the clock of {} is {} s ahead", cosigner->verifier.name(), time_s - now_s));
   }
   Statement& held = log.statements[cosigner->site];
