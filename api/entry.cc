@@ -224,6 +224,19 @@ absl::StatusOr<Payload> DecodePayload(std::string_view bytes) {
   return payload;
 }
 
+std::string EncodeMutation(const Mutation& mutation) {
+  std::string out;
+  PutMutation(&out, mutation);
+  return out;
+}
+
+absl::StatusOr<Mutation> DecodeMutation(std::string_view bytes) {
+  Reader in(bytes);
+  Mutation mutation = GetMutation(&in);
+  if (!in.Done()) return Bad("mutation", "an op or the end");
+  return mutation;
+}
+
 MutationId MutationIdOf(std::string_view network, const Payload& payload, size_t index) {
   assert(index < payload.mutations.size());
   std::string in;

@@ -45,6 +45,7 @@ enum class MergeKind : uint8_t {
   kRestrictMax = 3,
   kRestrictIntersect = 4,
   kState = 5,
+  kErase = 6,  // of no field: the op of an erasure (api/erasure.h)
 };
 
 struct Header {
@@ -97,6 +98,10 @@ absl::StatusOr<Header> DecodeHeader(std::string_view bytes);
 // REQUIRES: as for EncodeHeader.
 std::string EncodePayload(const Payload& payload);
 absl::StatusOr<Payload> DecodePayload(std::string_view bytes);
+
+// One mutation, as within a payload.
+std::string EncodeMutation(const Mutation& mutation);
+absl::StatusOr<Mutation> DecodeMutation(std::string_view bytes);
 
 // Names mutation `index` of `payload`: the first 16 bytes of SHA-256 over a domain tag, network, actor, method, request id, index and the
 // mutation's bytes. Nonce and time take no part, so one request accepted at two sites is one mutation.

@@ -14,6 +14,11 @@ namespace {
 
 constexpr std::string_view kMagic = "fairlead log v1\n";
 
+// What follows a header.
+constexpr uint8_t kWithheld = 0;
+constexpr uint8_t kPayload = 1;
+constexpr uint8_t kErased = 2;
+
 // Reads from a stream as Reader does from bytes.
 class StreamReader {
  public:
@@ -68,10 +73,10 @@ LogFileWriter::LogFileWriter(std::string_view checkpoint, std::ostream* out) : o
   Write(head);
 }
 
-void LogFileWriter::AddEntry(std::string_view header, const std::optional<std::string>& payload) {
+void LogFileWriter::AddEntry(std::string_view header, const std::optional<std::string>& payload, bool erased) {
   std::string entry(AsView(merkle::LeafHash(header)));
   PutBytes(&entry, header);
-  PutU8(&entry, payload.has_value());
+  PutU8(&entry, payload ? kPayload : erased ? kErased : kWithheld);
   if (payload) PutBytes(&entry, *payload);
   Write(entry);
 }
@@ -105,10 +110,10 @@ absl::StatusOr<VerifiedLog> VerifyLogFile(
       };
       leaves.push_back(reader.Hash());
       const std::string header_bytes = reader.Bytes(kHeaderBytesMax);
-      const uint8_t has_payload = reader.U8();
+      const uint8_t payload_kind = reader.U8();
       std::optional<std::string> payload;
-      if (has_payload == 1) payload = reader.Bytes(kPayloadBytesMax);
-      if (!reader.ok() || has_payload > 1) return fails("the file ends or is damaged in it");
+      if (payload_kind == kPayload) payload = reader.Bytes(kPayloadBytesMax);
+      if (!reader.ok() || payload_kind > kErased) return fails("the file ends or is damaged in it");
       if (merkle::LeafHash(header_bytes) != leaves.back()) return fails("its header does not have the leaf hash written beside it");
       absl::StatusOr<Header> header = evidence::HeaderOf(log, seq, header_bytes);
       if (!header.ok()) return header.status();
@@ -119,6 +124,7 @@ absl::StatusOr<VerifiedLog> VerifyLogFile(
         return fails("its payload does not have the digest that its header states");
       }
       if (payload) ++out.payloads;
+      if (payload_kind == kErased) ++out.erased;
       if (on_entry) entries.emplace_back(*std::move(header), std::move(payload));
     }
     const auto fails = [&](const std::string& rule) {

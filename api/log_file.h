@@ -2,7 +2,8 @@
 //
 //   file  := "fairlead log v1\n" checkpoint:bytes block*      checkpoint: a signed note (api/note.h) of size n
 //   block := entry{1..256} proof                              blocks of 256 entries, the last of what is left; none for n = 0
-//   entry := leaf[32] header:bytes (0x00 | 0x01 payload:bytes)      0x00: the payload was withheld from the site that wrote the file
+//   entry := leaf[32] header:bytes (0x00 | 0x01 payload:bytes | 0x02)      0x00: the payload was withheld from the site that wrote the
+//                                                              file; 0x02: it was erased, as that site says
 //   proof := k:varint hash[32]{k}                             that the block belongs to the tree of n leaves (api/merkle.h)
 //   bytes := n:varint byte{n}                                 headers and payloads as in api/entry.h
 //
@@ -33,7 +34,8 @@ class LogFileWriter {
  public:
   // Writes the beginning. The stream's own state says whether writing succeeded.
   LogFileWriter(std::string_view checkpoint, std::ostream* out);
-  void AddEntry(std::string_view header, const std::optional<std::string>& payload);
+  // `erased`: why there is no payload.
+  void AddEntry(std::string_view header, const std::optional<std::string>& payload, bool erased = false);
   // REQUIRES: the entries since the last are those of one whole block.
   void EndBlock(const std::vector<Digest>& proof);
 
@@ -45,6 +47,7 @@ class LogFileWriter {
 struct VerifiedLog {
   evidence::Checkpoint checkpoint;
   uint64_t payloads = 0;  // present, each with its header's digest
+  uint64_t erased = 0;
   Hlc first_time, last_time;
 };
 

@@ -183,6 +183,44 @@ class TestNode::Records final : public RecordService::Service {
     node_.conflicts.erase(it);
     return grpc::Status::OK;
   }
+  grpc::Status EraseRevision(grpc::ServerContext* context, const EraseRevisionRequest* request, Erasure* response) override {
+    if (grpc::Status status = node_.Enter(context, request->request_id()); !status.ok()) return status;
+    std::lock_guard lock(node_.mutex_);
+    node_.erasures_.push_back(*request);
+    *response = ErasureFor(*request);
+    return grpc::Status::OK;
+  }
+  grpc::Status GetErasure(grpc::ServerContext* context, const GetErasureRequest* request, Erasure* response) override {
+    if (grpc::Status status = node_.Enter(context); !status.ok()) return status;
+    for (const EraseRevisionRequest& asked : node_.erasures()) {
+      if (asked.entry() == request->entry() && !asked.validate_only()) *response = ErasureFor(asked);
+    }
+    return response->entry().empty() ? NotFound(request->entry()) : grpc::Status::OK;
+  }
+  grpc::Status ListErasures(grpc::ServerContext* context, const ListErasuresRequest*, ListErasuresResponse* response) override {
+    if (grpc::Status status = node_.Enter(context); !status.ok()) return status;
+    for (const EraseRevisionRequest& asked : node_.erasures()) {
+      if (!asked.validate_only()) *response->add_erasures() = ErasureFor(asked);
+    }
+    return grpc::Status::OK;
+  }
+  static Erasure ErasureFor(const EraseRevisionRequest& request) {
+    Erasure erasure;
+    erasure.set_entry(request.entry());
+    erasure.add_records(request.name());
+    erasure.set_actor("hq/records/clerk");
+    erasure.set_reason(request.reason());
+    erasure.set_authority(request.authority());
+    erasure.add_outstanding_sites("eame");
+    if (request.validate_only()) return erasure;
+    erasure.set_erasure("hq/1/3");
+    erasure.set_site("hq");
+    erasure.mutable_time()->set_seconds(1'777'636'800);
+    erasure.add_purged_sites("hq");
+    erasure.add_outstanding_backups("backups/b1");
+    erasure.add_copies("csa/1/4");
+    return erasure;
+  }
   grpc::Status ListRevisions(grpc::ServerContext* context, const ListRevisionsRequest* request, ListRevisionsResponse* response) override {
     if (grpc::Status status = node_.Enter(context); !status.ok()) return status;
     Revision* revision = response->add_revisions();
@@ -282,6 +320,10 @@ std::vector<ListConflictsRequest> TestNode::conflict_lists() const {
 std::vector<ResolveConflictRequest> TestNode::resolutions() const {
   std::lock_guard lock(mutex_);
   return resolutions_;
+}
+std::vector<EraseRevisionRequest> TestNode::erasures() const {
+  std::lock_guard lock(mutex_);
+  return erasures_;
 }
 std::vector<std::string> TestNode::durabilities() const {
   std::lock_guard lock(mutex_);

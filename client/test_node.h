@@ -57,6 +57,8 @@ class TestNode final : public fairlead::v1::ReferenceService::Service {
   std::map<std::string, fairlead::v1::Conflict> conflicts;
   std::vector<fairlead::v1::ListConflictsRequest> conflict_lists() const;
   std::vector<fairlead::v1::ResolveConflictRequest> resolutions() const;
+  // What was asked to be erased, previews included.
+  std::vector<fairlead::v1::EraseRevisionRequest> erasures() const;
   // The durability that calls asked for, in order; a call that asked for any is told that eame holds it.
   std::vector<std::string> durabilities() const;
 
@@ -101,6 +103,7 @@ class TestNode final : public fairlead::v1::ReferenceService::Service {
   std::vector<fairlead::v1::WatchRecordsRequest> watches_;
   std::vector<fairlead::v1::ListConflictsRequest> conflict_lists_;
   std::vector<fairlead::v1::ResolveConflictRequest> resolutions_;
+  std::vector<fairlead::v1::EraseRevisionRequest> erasures_;
   std::vector<std::string> durabilities_;
   std::unique_ptr<Engagements> engagement_service_;
   std::unique_ptr<Records> record_service_;

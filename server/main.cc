@@ -30,6 +30,7 @@
 #include "server/rpc/credentials.h"
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/durability.h"
+#include "server/rpc/erasure_methods.h"
 #include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
 #include "server/rpc/policy.h"
@@ -198,6 +199,8 @@ int Serve(const NodeConfig& config) {
   standard_methods.Register(&dispatcher);
   rpc::ConflictMethods conflict_methods(&node, &sealer, &standard_methods.writes());
   conflict_methods.Register(&dispatcher);
+  rpc::ErasureMethods erasure_methods(&node, &sealer, &standard_methods.writes(), backups.get());
+  erasure_methods.Register(&dispatcher);
   auto record_service = std::make_unique<rpc::RecordService>(&node, &sealer);
   record_service->Register(&dispatcher);
   auto certificate_expiry = [files, network = config.network, at_start = certificate->not_after] {

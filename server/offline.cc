@@ -56,7 +56,7 @@ int RunFsck(const Roster& roster, const std::string& data, const std::string& sc
   options.on_finding = [](const node::Finding& finding) { fmt::print("{}\n", node::ToString(finding)); };
   auto report = node::Fsck(**store, copy->get(), options);
   if (!report.ok()) return Fail(kExitStart, report.status());
-  fmt::print("{} entries ({} withheld), {}: ", report->entries, report->withheld,
+  fmt::print("{} entries ({} withheld, {} erased), {}: ", report->entries, report->withheld, report->erased,
              report->folded ? fmt::format("{} records", report->records) : "not folded");
   if (report->findings == 0) {
     fmt::print("clean\n");

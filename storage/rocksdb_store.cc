@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -193,6 +194,32 @@ class RocksDbStore : public Store {
   std::unique_ptr<Iterator> IterateAt(const rocksdb::Snapshot* snapshot, Cf cf, std::string_view lower, std::string_view upper) const {
     return std::make_unique<RocksIterator>(db_.get(), handles_[static_cast<size_t>(cf)], snapshot, lower, upper, path_);
   }
+  absl::Status Purge(const std::vector<std::pair<Cf, std::string>>& keys) override {
+    absl::MutexLock lock(&purge_mu_);
+    const rocksdb::SequenceNumber now = db_->GetLatestSequenceNumber();
+    rocksdb::SequenceNumber deleted = 0;
+    for (const auto& key : keys) deleted = std::max(deleted, purges_.try_emplace(key, now).first->second);
+    // A compaction keeps what a snapshot can see.
+    uint64_t oldest = 0;
+    if (db_->GetIntProperty(rocksdb::DB::Properties::kOldestSnapshotSequence, &oldest) && oldest != 0 && oldest < deleted) {
+      return absl::UnavailableError(fmt::format("{}: a reader holds an older view", path_));
+    }
+    // Every family: a log is removed once nothing in memory needs it.
+    rocksdb::Status status = db_->Flush(rocksdb::FlushOptions(), handles_);
+    rocksdb::CompactRangeOptions options;
+    options.exclusive_manual_compaction = false;
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+    for (const auto& [cf, key] : keys) {
+      if (!status.ok()) break;
+      const Slice bound = ToSlice(key);
+      status = db_->CompactRange(options, handles_[static_cast<size_t>(cf)], &bound, &bound);
+    }
+    if (!status.ok()) {
+      return Error(IsNoSpace(status) ? Reason::kStorageFull : Reason::kStorageFailed, fmt::format("{}: {}", path_, status.ToString()));
+    }
+    for (const auto& key : keys) purges_.erase(key);
+    return absl::OkStatus();
+  }
   absl::Status CopyTo(const std::string& folder) const override {
     rocksdb::Checkpoint* raw = nullptr;
     rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &raw);
@@ -243,6 +270,9 @@ class RocksDbStore : public Store {
   const std::unique_ptr<rocksdb::DB> db_;
   const std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   absl::Mutex recovery_mu_;  // one recovery at a time
+  absl::Mutex purge_mu_;
+  // Keys of purges that were not carried out, and what had been written when they were first asked for.
+  std::map<std::pair<Cf, std::string>, rocksdb::SequenceNumber> purges_ ABSL_GUARDED_BY(purge_mu_);
   absl::Mutex mu_;
   absl::Status failure_ ABSL_GUARDED_BY(mu_);  // sticks until the store is opened again
 };

@@ -456,6 +456,52 @@ TEST_F(DamageTest, ATruncatedTable) {
 
 // Writes until the power fails somewhere, over and over on the same store: every synced batch is there, in order, then a prefix of the
 // unsynced ones, each whole.
+// The store's files that hold the text.
+std::vector<std::string> FilesWith(const std::string& path, const std::string& text) {
+  std::vector<std::string> files;
+  for (const auto& file : fs::recursive_directory_iterator(path)) {
+    if (file.is_regular_file() && Read(file.path()).find(text) != std::string::npos) files.push_back(file.path().filename());
+  }
+  return files;
+}
+
+TEST_F(RocksDbStoreTest, WhatIsPurgedIsInNoFile) {
+  ASSERT_TRUE(Open().ok());
+  const std::string deleted = "q7Zp0-deleted-Xw3vJ";
+  const std::string replaced = "k2Rb9-replaced-Hs8Tm";
+  const std::vector<std::pair<Cf, std::string>> keys = {{Cf::kPayloads, "d"}, {Cf::kRecords, "r"}};
+  auto batch = store_->NewBatch();
+  for (int i = 0; i < 1000; ++i) batch->Put(Cf::kPayloads, fmt::format("k{}", i), fmt::format("value {}", i));
+  batch->Put(Cf::kPayloads, "d", deleted);
+  batch->Put(Cf::kRecords, "r", replaced);
+  ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
+  ASSERT_THAT(FilesWith(options_.path, deleted), testing::Not(testing::IsEmpty()));
+  ASSERT_TRUE(store_->CopyTo(scratch_.path() + "/copy").ok());  // into tables
+  std::unique_ptr<Snapshot> before = store_->NewSnapshot();
+  batch->Clear();
+  batch->Delete(Cf::kPayloads, "d");
+  batch->Put(Cf::kRecords, "r", "another");
+  ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
+
+  EXPECT_TRUE(absl::IsUnavailable(store_->Purge(keys))) << "a reader sees it";
+  EXPECT_EQ(**before->Get(Cf::kPayloads, "d"), deleted);
+  ASSERT_THAT(FilesWith(options_.path, deleted), testing::Not(testing::IsEmpty()));
+  ASSERT_THAT(FilesWith(options_.path, replaced), testing::Not(testing::IsEmpty()));
+  before.reset();
+
+  batch->Clear();
+  batch->Put(Cf::kPayloads, "later", "value");
+  ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
+  const auto since = store_->NewSnapshot();
+  ASSERT_TRUE(store_->Purge(keys).ok()) << "what began after the deletion does not hinder";
+  EXPECT_THAT(FilesWith(options_.path, deleted), testing::IsEmpty());
+  EXPECT_THAT(FilesWith(options_.path, replaced), testing::IsEmpty());
+  EXPECT_THAT(FilesWith(scratch_.path() + "/copy", deleted), testing::Not(testing::IsEmpty())) << "a copy of before is another store";
+  EXPECT_EQ(**store_->Get(Cf::kRecords, "r"), "another");
+  EXPECT_FALSE((*store_->Get(Cf::kPayloads, "d")).has_value());
+  EXPECT_EQ(**store_->Get(Cf::kPayloads, "k999"), "value 999");
+}
+
 TEST_F(RocksDbStoreTest, APowerFailureLosesNothingSynced) {
   options_.memtables_bytes_max = 256 << 10;  // so that tables are written and compacted too
   options_.wal_bytes_max = 128 << 10;

@@ -70,7 +70,11 @@ inline constexpr std::string_view kMetaJournalInstance = "journal_instance";  //
 inline constexpr std::string_view kMetaHlc = "hlc";                           // u64, the latest time written or applied
 inline constexpr std::string_view kMetaLicence = "licence";                   // origin:bytes id:bytes next:bytes (server/node/licence.h)
 inline constexpr std::string_view kMetaDerived = "derived";                   // u32 version of what derived, indexes and aggregates hold
-inline constexpr std::string_view kMetaWantedPrefix = "wanted/";          // + log:u32 seq:u64 of an entry whose payload is due here; empty
+inline constexpr std::string_view kMetaWantedPrefix = "wanted/";    // + log:u32 seq:u64 of an entry whose payload is due here; empty
+inline constexpr std::string_view kMetaErasedPrefix = "erased/";    // + log:u32 seq:u64 of an erased entry: dots of its erasures, ascending
+inline constexpr std::string_view kMetaErasurePrefix = "erasure/";  // + log:u32 seq:u64 of an erasure: its journal position:u64, here
+inline constexpr std::string_view kMetaPurgePrefix =
+    "purge/";  // + log:u32 seq:u64 of an erasure, cf:u8 key: what it deleted there may be in files; empty
 inline constexpr std::string_view kMetaQuarantinePrefix = "quarantine/";  // + log:u32: why no more of the log is taken
 inline constexpr std::string_view kMetaRoster = "roster";                 // u64 version and digest[32] of the newest roster seen
 inline constexpr std::string_view kMetaClosedPrefix = "closed/";          // + log:u32: u64 size the roster closed it at, once undone beyond

@@ -15,6 +15,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "storage/schema.h"
 
@@ -68,6 +70,12 @@ class Store : public View {
   // REQUIRES: `batch` is this store's own.
   virtual absl::Status Write(Batch* batch, Sync sync) = 0;
   virtual std::unique_ptr<Snapshot> NewSnapshot() const = 0;
+  // Takes what was deleted or replaced at these keys before the call out of the store's files too, those of its logs included, as far as
+  // the store has files. Others go on meanwhile. UNAVAILABLE while a snapshot or an iterator from before the call is open: try again.
+  virtual absl::Status Purge(const std::vector<std::pair<Cf, std::string>>& keys) {
+    static_cast<void>(keys);
+    return absl::OkStatus();
+  }
   // Writes a store of its own into `folder`, which must not exist: this one as of now, durable when it returns OK. Others go on reading and
   // writing meanwhile. After an error nothing is left of it, as far as the disk lets it be removed. RESOURCE_EXHAUSTED (STORAGE_FULL),
   // INTERNAL (STORAGE_FAILED); UNIMPLEMENTED for a store that lies in no files.

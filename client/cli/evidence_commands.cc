@@ -148,7 +148,7 @@ absl::Status RunLogExport(Session& session, const LogArguments& arguments) {
       if (!page.ok()) return page.status();
       if (page->entries_size() == 0) return absl::InternalError("the node answered with an empty page");
       for (const v1::LogEntry& entry : page->entries()) {
-        writer.AddEntry(entry.header(), entry.has_payload() ? std::optional(entry.payload()) : std::nullopt);
+        writer.AddEntry(entry.header(), entry.has_payload() ? std::optional(entry.payload()) : std::nullopt, entry.erased());
       }
       next += page->entries_size();
       if (next % static_cast<int64_t>(merkle::kBlockLeaves) != 0 && next != checkpoint->size()) continue;
@@ -248,13 +248,15 @@ absl::Status RunVerifyLog(Session& session, const VerifyArguments& arguments) {
   const uint64_t size = log->checkpoint.size;
   nlohmann::ordered_json json = CheckpointJson(log->checkpoint);
   json["payloads"] = log->payloads;
+  json["erased"] = log->erased;
   if (size > 0) {
     json["firstTime"] = HlcText(log->first_time);
     json["lastTime"] = HlcText(log->last_time);
   }
   session.Print(json, [&] {
     PrintCheckpoint(log->checkpoint, session.out());
-    session.out() << fmt::format("payloads     {}, {} withheld\n", log->payloads, size - log->payloads);
+    session.out() << fmt::format("payloads     {}, {} withheld, {} erased\n", log->payloads, size - log->payloads - log->erased,
+                                 log->erased);
     if (size > 0) session.out() << fmt::format("entries      from {} to {}\n", HlcText(log->first_time), HlcText(log->last_time));
   });
   return absl::OkStatus();

@@ -216,6 +216,11 @@ absl::Status RunHistory(Session& session, const Resource& resource, const Record
       for (const fairlead::v1::FieldChange& change : revision.changes()) {
         changes.push_back(change.value().empty() ? change.field() + " removed" : change.field() + "=" + change.value());
       }
+      if (!revision.erases().empty()) changes.push_back("erased entry " + revision.erases());
+      if (revision.has_erasure()) {
+        const fairlead::v1::Erasure& erasure = revision.erasure();
+        changes.push_back(fmt::format("(erased {} by {}: {})", TimeText(erasure.time()), erasure.actor(), erasure.reason()));
+      }
       table.rows.push_back({TimeText(revision.time()), revision.entry(), revision.actor(),
                             revision.method().substr(revision.method().rfind('/') + 1), fmt::format("{}", fmt::join(changes, " "))});
     }

@@ -14,6 +14,7 @@
 #include "client/cli/comments.h"
 #include "client/cli/completion.h"
 #include "client/cli/conflict_commands.h"
+#include "client/cli/erasure_commands.h"
 #include "client/cli/evidence_commands.h"
 #include "client/cli/flags.h"
 #include "client/cli/import_commands.h"
@@ -91,6 +92,7 @@ class CommandLine {
     AddGlobals();
     for (const Resource& resource : Resources()) AddResource(resource);
     AddConflicts();
+    AddErasures();
     AddNetwork();
     AddLog();
     AddVerify();
@@ -305,6 +307,28 @@ class CommandLine {
         ->type_name("UUID");
   }
 
+  void AddErasures() {
+    CLI::App* erase = AddCommand(&app_, "erase", "Takes what a revision said from every site, for ever. See erasures.",
+                                 [this](Session& s) { return RunErase(s, erase_); });
+    erase->add_option("RECORD", erase_.record, "The record, such as engagements/e.")->required()->type_name("");
+    erase->add_option("ENTRY", erase_.entry, "The revision's entry, as its history lists it: apac/1/17.")->required()->type_name("");
+    erase->add_option("--reason", erase_.reason, "Why. It stays in the history: do not repeat what is erased.")
+        ->required()
+        ->type_name("TEXT");
+    erase->add_option("--authority", erase_.authority, "Who decided it, and under which rule.")->required()->type_name("TEXT");
+    erase->add_flag("--yes", erase_.confirmed, "Erase. Without it, what would be erased is shown, and nothing happens.");
+    erase
+        ->add_option("--request-id", erase_.request_id,
+                     "A UUID version 7: the same call with the same id has one effect. A new one by default.")
+        ->type_name("UUID");
+    CLI::App* erasures = AddCommand(&app_, "erasures", "Entries that were erased, and who may hold them still.", nullptr);
+    erasures->require_subcommand(1);
+    AddCommand(erasures, "list", "Lists them, by log and entry.", RunErasureList);
+    CLI::App* show = AddCommand(erasures, "show", "Shows one: who, when, why, where it is done and where it is outstanding.",
+                                [this](Session& s) { return RunErasureShow(s, erase_.entry); });
+    show->add_option("ENTRY", erase_.entry, "The erased entry, such as apac/1/17.")->required()->type_name("");
+  }
+
   void AddNetwork() {
     AddCommand(&app_, "overview", "The figures of the whole network, as the node knows them.", RunOverview);
     CLI::App* status =
@@ -475,6 +499,7 @@ class CommandLine {
   std::string request_id_;
   ConflictListArguments conflict_list_;
   ConflictArguments conflict_;
+  EraseArguments erase_;
   VoidArguments void_;
   bool all_sites_ = false;
   int64_t opaque_limit_ = kLimitDefault;

@@ -104,7 +104,8 @@ std::optional<std::string> Committer::Assembly::FetchValue(const ValueId& id, Do
   auto here = payloads_.find(dot);
   if (here != payloads_.end()) return ValueIn(*here->second, id);
   auto bytes = LogBook(*committer_.store_).Payload(dot);
-  if (!bytes.ok() || !bytes->has_value()) return std::nullopt;
+  if (!bytes.ok()) return std::nullopt;
+  if (!bytes->has_value()) return KeptValue(id, dot);
   auto payload = DecodePayload(**bytes);
   return payload.ok() ? ValueIn(*payload, id) : std::nullopt;
 }
@@ -118,20 +119,22 @@ std::optional<std::string> Committer::Assembly::ValueIn(const Payload& payload, 
   return std::nullopt;
 }
 
-absl::Status Committer::Assembly::AppendEntry(Dot dot, Hlc time, const std::string& header, const std::string* payload) {
+absl::Status Committer::Assembly::AppendEntry(const Header& header, const std::string& bytes, const std::string* payload) {
+  const Dot dot{header.log, header.seq};
   auto frontier = FrontierOf(dot.log);
   if (!frontier.ok()) return frontier.status();
   std::string key = storage::DotKey(dot);
-  batch_->Put(Cf::kHeaders, key, header);
+  headers_[dot] = header;
+  batch_->Put(Cf::kHeaders, key, bytes);
   if (payload != nullptr) batch_->Put(Cf::kPayloads, key, *payload);
-  (*frontier)->Append(merkle::LeafHash(header), [&](int level, uint64_t index, const Digest& hash) {
+  (*frontier)->Append(merkle::LeafHash(bytes), [&](int level, uint64_t index, const Digest& hash) {
     if (level > 0) batch_->Put(Cf::kTree, storage::TreeKey(dot.log, level, index), AsView(hash));
   });
   uint64_t size = (*frontier)->size();
   if (waiting_sizes_[dot.log].contains(size)) checkpoint_roots_[dot.log][size] = (*frontier)->Root();
   AppendToJournal(key);
   committed_.applied.Set(dot.log, Seq(size));
-  committed_.last_time = std::max(committed_.last_time, time);
+  committed_.last_time = std::max(committed_.last_time, header.time);
   return absl::OkStatus();
 }
 
@@ -141,15 +144,31 @@ void Committer::Assembly::AppendToJournal(const std::string& dot_key) {
   changed_ = true;
 }
 
-absl::StatusOr<Committer::Assembly::Effect> Committer::Assembly::Outcome(const Payload& payload, const std::vector<MutationId>& ids,
-                                                                         Hlc time, Dot dot) {
-  const std::vector<Mutation>& mutations = payload.mutations;
-  auto fetch = [&](const ValueId& id, Dot d) { return d == dot ? ValueIn(payload, id) : FetchValue(id, d); };
-  const auto makers = [this](const std::string& record, bool all) { return MakersOf(record, all); };
+std::vector<Committer::Assembly::Part> Committer::Assembly::PartsOf(const Payload& payload, const std::vector<MutationId>& ids) const {
+  std::vector<Part> parts;
+  for (size_t i = 0; i < payload.mutations.size(); ++i) {
+    Part& part = parts.emplace_back(Part{.index = i, .mutation = &payload.mutations[i], .id = ids[i]});
+    if (committer_.authority_.Limits() && committer_.authority_.NamesMaker(part.mutation->record)) {
+      part.maker = Authority::MakerIn(options_.roster.network(), payload, part.mutation->record);
+    }
+  }
+  return parts;
+}
+
+absl::StatusOr<Committer::Assembly::Effect> Committer::Assembly::Outcome(const std::vector<Part>& parts, bool is_shape, Hlc time, Dot dot) {
+  const auto fetch = [&](const ValueId& id, Dot d) -> std::optional<std::string> {
+    for (const Part& part : parts) {
+      const std::vector<Op>& ops = part.mutation->ops;
+      if (part.id != id.mutation || id.op >= ops.size() || !ops[id.op].has_value || (is_shape && IsErased(ops[id.op]))) continue;
+      return ops[id.op].value;
+    }
+    return d == dot ? std::nullopt : FetchValue(id, d);
+  };
   Effect effect;
   std::map<std::string, RecordState>& states = effect.states;
-  for (size_t i = 0; i < mutations.size(); ++i) {
-    const Mutation& mutation = mutations[i];
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Part& part = parts[i];
+    const Mutation& mutation = *part.mutation;
     if (absl::Status status = committer_.authority_.CheckShape(mutation); !status.ok()) return status;
     auto it = states.find(mutation.record);
     if (it == states.end()) {
@@ -157,52 +176,48 @@ absl::StatusOr<Committer::Assembly::Effect> Committer::Assembly::Outcome(const P
       if (!record.ok()) return record.status();
       it = states.emplace(mutation.record, (*record)->state.value_or(RecordState{})).first;
     }
-    const bool is_new = it->second.type == 0;
-    absl::Status status = CheckFoldable(mutation, is_new ? nullptr : &it->second);
+    const RecordState* existing = it->second.type == 0 ? nullptr : &it->second;
+    absl::Status status;
+    if (is_shape) {
+      Mutation checked = mutation;
+      for (Op& op : checked.ops) op.has_value = op.has_value && !IsErased(op);
+      status = CheckFoldable(checked, existing);
+    } else {
+      status = CheckFoldable(mutation, existing);
+    }
     if (!status.ok()) return status;
-    const std::vector<uint16_t> refused = committer_.authority_.Unauthorised(payload, ids, i, SiteOf(dot.log), makers);
-    if (committer_.authority_.Limits() && committer_.authority_.Makes(payload, mutation.record)) {
+    const std::vector<uint16_t> refused = Refused(part, dot);
+    if (part.maker) {
       auto rows = RowsOf(mutation.record);
       if (!rows.ok()) return rows.status();
       if (!rows->empty()) effect.made_again.insert(mutation.record);
     }
     if (!refused.empty()) effect.unauthorised[i] = refused;
-    if (refused.empty() || refused.size() < mutation.ops.size()) Fold(mutation, ids[i], time, dot, &it->second, fetch, refused);
+    FoldPart(part, is_shape, time, dot, fetch, refused, &it->second);
   }
   std::erase_if(states, [](const auto& state) { return state.second.type == 0; });
   return effect;
 }
 
-absl::Status Committer::Assembly::Adopt(Effect effect, const Payload& payload, Hlc time, Dot dot) {
-  payloads_[dot] = &payload;
+absl::Status Committer::Assembly::Adopt(Effect effect, const std::vector<Part>& parts, Hlc time, Dot dot) {
   for (auto& [name, state] : effect.states) {
     Record& record = records_[name];
     record.state = std::move(state);
     record.changed = true;
   }
-  for (size_t i = 0; i < payload.mutations.size(); ++i) {
-    std::string key = payload.mutations[i].record;
-    PutU8(&key, 0);
-    PutU64(&key, time.raw());
-    key += storage::DotKey(dot);
-    std::string index;
-    PutVarint(&index, i);
-    batch_->Put(Cf::kRevisions, key, index);
-    Rows& rows = rows_[payload.mutations[i].record];
-    rows.added[dot] = time;
-    rows.removed.erase(dot);
-  }
-  for (const auto& [index, ops] : effect.unauthorised) {
-    absl::Status status = NoteUnauthorised(dot, index, payload.mutations[index], ops, /*fresh=*/true);
+  std::set<std::string> names;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Mutation& mutation = *parts[i].mutation;
+    AddRow(mutation.record, time, dot, parts[i].index);
+    if (mutation.type == records::kEntryVoidType) names.insert(mutation.record);
+    if (!committer_.authority_.Limits()) continue;
+    const auto refused = effect.unauthorised.find(i);
+    absl::Status status = NoteUnauthorised(dot, parts[i], refused == effect.unauthorised.end() ? std::vector<uint16_t>() : refused->second);
     if (!status.ok()) return status;
   }
   // Whose making counts may be another's now.
   for (const std::string& name : effect.made_again) {
     if (absl::Status status = RefoldRecord(name); !status.ok()) return status;
-  }
-  std::set<std::string> names;
-  for (const Mutation& mutation : payload.mutations) {
-    if (mutation.type == records::kEntryVoidType) names.insert(mutation.record);
   }
   return FollowVoids(names);
 }
@@ -222,7 +237,7 @@ void Committer::Assembly::MakeOpaque(Dot dot, std::string_view cause, std::strin
   PutBytes(&value, detail);
   batch_->Put(Cf::kOpaque, storage::DotKey(dot), value);
   ++committed_.opaque;
-  opaque_.insert(dot);
+  opaque_[dot] = true;
 }
 
 void Committer::Assembly::MakeOpaqueWithoutPayload(Dot dot, const Audience& audience) {
@@ -230,7 +245,36 @@ void Committer::Assembly::MakeOpaqueWithoutPayload(Dot dot, const Audience& audi
   MakeOpaque(dot, kCausePending, "no peer has given the payload yet");
   batch_->Put(Cf::kMeta, std::string(storage::kMetaWantedPrefix) + storage::DotKey(dot), {});
   ++committed_.wanted;
-  wanted_.insert(dot);
+  wanted_[dot] = true;
+}
+
+absl::StatusOr<bool> Committer::Assembly::IsOpaque(Dot dot) const {
+  if (auto here = opaque_.find(dot); here != opaque_.end()) return here->second;
+  auto stored = committer_.store_->Get(Cf::kOpaque, storage::DotKey(dot));
+  if (!stored.ok()) return stored.status();
+  return stored->has_value();
+}
+
+absl::StatusOr<bool> Committer::Assembly::MakeClear(Dot dot) {
+  const absl::StatusOr<bool> was = IsOpaque(dot);
+  if (!was.ok() || !*was) return was;
+  const std::string key = storage::DotKey(dot);
+  opaque_[dot] = false;
+  batch_->Delete(Cf::kOpaque, key);
+  --committed_.opaque;
+  const std::string wanted_key = std::string(storage::kMetaWantedPrefix) + key;
+  auto here = wanted_.find(dot);
+  bool wanted = here != wanted_.end() && here->second;
+  if (here == wanted_.end()) {
+    auto stored = committer_.store_->Get(Cf::kMeta, wanted_key);
+    if (!stored.ok()) return stored.status();
+    wanted = stored->has_value();
+  }
+  if (!wanted) return true;
+  wanted_[dot] = false;
+  batch_->Delete(Cf::kMeta, wanted_key);
+  --committed_.wanted;
+  return true;
 }
 
 absl::StatusOr<Audience> Committer::Assembly::AudienceOf(const std::map<std::string, RecordState>& states) const {
@@ -327,46 +371,81 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
   header.seq = committed_.applied.Get(header.log);
   header.time = time;
   Dot dot{header.log, header.seq};
-  auto effect = Outcome(write.payload, write.mutation_ids, time, dot);
-  if (!effect.ok()) {
-    return effect.status().code() == absl::StatusCode::kDataLoss ? effect.status()
-                                                                 : Error(Reason::kInternal, std::string(effect.status().message()));
+  header.deps = committed_.applied;
+  header.deps.Set(header.log, Seq(0));
+  const bool erases = IsErasure(write.payload);
+  const auto own = [](const absl::Status& status) {
+    return status.code() == absl::StatusCode::kDataLoss ? status : Error(Reason::kInternal, std::string(status.message()));
+  };
+  const std::vector<Part> parts = erases ? std::vector<Part>() : PartsOf(write.payload, write.mutation_ids);
+  Erasing erasing;
+  Effect effect;
+  if (erases) {
+    auto read = ErasureIn(write.payload);
+    if (!read.ok()) return own(read.status());
+    // The shape is for those who had the content.
+    auto erased = HeaderOf(read->entry);
+    if (!erased.ok()) return erased.status();
+    if (erased->has_value()) header.audience = (*erased)->audience;
+    auto outcome = ErasedOutcome(write.payload, header);
+    if (!outcome.ok()) return own(outcome.status());
+    erasing = *std::move(outcome);
+  } else {
+    auto outcome = Outcome(parts, /*is_shape=*/false, time, dot);
+    if (!outcome.ok()) return own(outcome.status());
+    effect = *std::move(outcome);
   }
-  if (!effect->unauthorised.empty()) {
-    const auto& [index, ops] = *effect->unauthorised.begin();
+  if (!effect.unauthorised.empty()) {
+    const auto& [index, ops] = *effect.unauthorised.begin();
     const Mutation& mutation = write.payload.mutations[index];
     const std::string field = committer_.authority_.FieldName(mutation.type, mutation.ops[ops.front()].field);
     return FieldError(Reason::kPermissionDenied, field,
                       fmt::format("{} of {} is not written at {}: it is for the site it belongs to, or for headquarters", field,
                                   mutation.record, options_.site));
   }
-  auto audience = AudienceOf(effect->states);
+  if (std::optional<Dot> before = ErasedBefore(write.mutation_ids, effect.states)) {
+    WriteResult result;  // accepted elsewhere, and erased since
+    result.dot = *before;
+    result.replayed = true;
+    return result;
+  }
+  auto audience = erases ? absl::StatusOr<Audience>(header.audience) : AudienceOf(effect.states);
   if (!audience.ok()) return audience.status();
   const size_t replicas_max = ReplicaSites(options_.roster, *audience, committer_.site_).size();
   if (request.replicas > 0 && static_cast<size_t>(request.replicas) > replicas_max) {
     return FieldError(Reason::kFieldInvalid, kDurabilityField,
                       fmt::format("asks for {} other sites; the entry is for {}", request.replicas, replicas_max));
   }
-  header.deps = committed_.applied;
-  header.deps.Set(header.log, Seq(0));
   header.audience = *std::move(audience);
   header.payload_digest = write.digest;
-  broken_ = AppendEntry(dot, time, EncodeHeader(header), &write.payload_bytes);
+  broken_ = AppendEntry(header, EncodeHeader(header), &write.payload_bytes);
   if (!broken_.ok()) return broken_;
 
   WriteResult result;
   result.dot = dot;
   result.time = time;
-  result.states = effect->states;
-  if (broken_ = Adopt(*std::move(effect), write.payload, time, dot); !broken_.ok()) return broken_;
+  result.states = erases ? erasing.effect.states : effect.states;
+  payloads_[dot] = &write.payload;
+  broken_ = erases ? AdoptErasure(std::move(erasing), write.payload, header) : Adopt(std::move(effect), parts, time, dot);
+  if (!broken_.ok()) return broken_;
   RememberRequest(request.actor, request.request_id, request.request_digest, dot);
   return result;
 }
 
-absl::Status Committer::Assembly::FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, Hlc time, Dot dot) {
-  auto effect = Outcome(payload, ids, time, dot);
-  if (!effect.ok()) return effect.status();
-  if (absl::Status status = Adopt(*std::move(effect), payload, time, dot); !status.ok()) return status;
+absl::Status Committer::Assembly::FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, const Header& header) {
+  const Dot dot{header.log, header.seq};
+  if (IsErasure(payload)) {
+    auto erasing = ErasedOutcome(payload, header);
+    if (!erasing.ok()) return erasing.status();
+    payloads_[dot] = &payload;
+    if (absl::Status status = AdoptErasure(*std::move(erasing), payload, header); !status.ok()) return status;
+  } else {
+    const std::vector<Part> parts = PartsOf(payload, ids);
+    auto effect = Outcome(parts, /*is_shape=*/false, header.time, dot);
+    if (!effect.ok()) return effect.status();
+    payloads_[dot] = &payload;
+    if (absl::Status status = Adopt(*std::move(effect), parts, header.time, dot); !status.ok()) return status;
+  }
   RememberRequest(payload.actor, payload.request_id, payload.request_digest, dot);
   return absl::OkStatus();
 }
@@ -407,7 +486,7 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
                                                          entry.header.time.millis() - bound.millis()));
       return result;
     }
-    result.status = AppendEntry(dot, entry.header.time, entry.header_bytes, entry.payload ? &*entry.payload : nullptr);
+    result.status = AppendEntry(entry.header, entry.header_bytes, entry.payload ? &*entry.payload : nullptr);
     if (!result.status.ok()) return result;
     const std::optional<DecodedPayload>& decoded = work.payloads[result.applied];
     if (Discarded(dot, decoded && decoded->status.ok() ? &decoded->payload : nullptr)) continue;
@@ -415,7 +494,7 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
       MakeOpaqueWithoutPayload(dot, entry.header.audience);
     } else {
       // This node's store may be at fault, not the entry: then nothing of the batch may be written.
-      result.status = FoldOrMakeOpaque(*decoded, entry.header.time, dot);
+      result.status = FoldOrMakeOpaque(*decoded, entry.header);
       if (!result.status.ok()) return result;
     }
   }
@@ -428,13 +507,16 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
   return result;
 }
 
-absl::Status Committer::Assembly::FoldOrMakeOpaque(const DecodedPayload& decoded, Hlc time, Dot dot) {
-  absl::Status folded = decoded.status.ok() ? FoldPayload(decoded.payload, decoded.mutation_ids, time, dot) : decoded.status;
+absl::Status Committer::Assembly::FoldOrMakeOpaque(const DecodedPayload& decoded, const Header& header) {
+  const Dot dot{header.log, header.seq};
+  absl::Status folded = decoded.status.ok() ? FoldPayload(decoded.payload, decoded.mutation_ids, header) : decoded.status;
   if (folded.ok()) return folded;
   if (folded.code() == absl::StatusCode::kUnimplemented) {
     MakeOpaque(dot, kCauseUnknownKind, std::string(folded.message()));
   } else if (folded.code() == absl::StatusCode::kInvalidArgument || !decoded.status.ok()) {
     MakeOpaque(dot, kCauseInvalid, std::string(folded.message()));
+  } else if (folded.code() == absl::StatusCode::kPermissionDenied) {
+    MakeOpaque(dot, kCauseUnauthorised, std::string(folded.message()));
   } else {
     return folded;
   }
@@ -443,24 +525,11 @@ absl::Status Committer::Assembly::FoldOrMakeOpaque(const DecodedPayload& decoded
 
 absl::Status Committer::Assembly::AddLate(const LatePayload& late) {
   const std::string key = storage::DotKey(late.dot);
-  // Of those in the queue no two are of one entry, so the store tells what this batch began with.
-  auto opaque = committer_.store_->Get(Cf::kOpaque, key);
-  if (!opaque.ok()) return opaque.status();
-  if (!opaque->has_value() || payloads_.contains(late.dot)) return absl::OkStatus();
-  const std::string wanted_key = std::string(storage::kMetaWantedPrefix) + key;
-  auto wanted = committer_.store_->Get(Cf::kMeta, wanted_key);
-  if (!wanted.ok()) return wanted.status();
-  if (wanted->has_value()) {
-    batch_->Delete(Cf::kMeta, wanted_key);
-    --committed_.wanted;
-  }
+  const absl::StatusOr<bool> was = MakeClear(late.dot);  // not when it was erased or discarded while the payload was under way
+  if (!was.ok() || !*was) return was.status();
   batch_->Put(Cf::kPayloads, key, late.bytes);
-  batch_->Delete(Cf::kOpaque, key);
-  --committed_.opaque;
-  absl::Status folded = FoldOrMakeOpaque(late.decoded, late.time, late.dot);
-  if (!folded.ok()) return folded;
   AppendToJournal(key);
-  return absl::OkStatus();
+  return FoldOrMakeOpaque(late.decoded, late.header);
 }
 
 absl::StatusOr<std::string> Committer::Assembly::PruneRequests(const std::string& from, uint64_t before_ms) {
@@ -511,13 +580,19 @@ absl::Status Committer::Assembly::Finish() {
     } else {
       batch_->Delete(Cf::kRecords, name);  // all that it was has been undone
     }
+    const auto purged = purged_records_.find(name);
     for (const std::string& key : before.index_keys) {
-      if (!after.index_keys.contains(key)) batch_->Delete(Cf::kIndexes, key);
+      if (after.index_keys.contains(key)) continue;
+      batch_->Delete(Cf::kIndexes, key);
+      if (purged != purged_records_.end()) Purge(Cf::kIndexes, key, purged->second);
     }
     for (const std::string& key : after.index_keys) {
       if (!before.index_keys.contains(key)) batch_->Put(Cf::kIndexes, key, {});
     }
-    for (const auto& [key, amount] : before.figures) figure_deltas[key] -= amount;
+    for (const auto& [key, amount] : before.figures) {
+      if (purged != purged_records_.end() && !after.figures.contains(key)) Purge(Cf::kAggregates, key, purged->second);
+      figure_deltas[key] -= amount;
+    }
     for (const auto& [key, amount] : after.figures) figure_deltas[key] += amount;
     if (record.state) {
       batch_->Put(Cf::kDerived, name, EncodeDerived(after));

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "api/erasure.h"
 #include "api/merkle.h"
 #include "server/node/authority.h"
 #include "server/node/committer.h"
@@ -54,6 +55,8 @@ class Committer::Assembly {
   std::map<LogId, merkle::Frontier>& frontiers() { return frontiers_; }
   // New values of the figures that change.
   const std::map<std::string, int64_t>& figures() const { return figures_; }
+  // Keys under kMetaPurgePrefix that are new.
+  const std::set<std::string>& purges() const { return purges_; }
   // Roots at the sizes that waiting checkpoints have, for logs that grew.
   const std::map<LogId, std::map<uint64_t, Digest>>& checkpoint_roots() const { return checkpoint_roots_; }
 
@@ -68,54 +71,121 @@ class Committer::Assembly {
     std::map<Dot, Hlc> added;
     std::set<Dot> removed;
   };
-  // What the mutations of a payload come to.
+  // One mutation of an entry, as it is folded.
+  struct Part {
+    size_t index = 0;  // in the entry
+    const Mutation* mutation = nullptr;
+    MutationId id{};
+    std::optional<std::string> maker;  // the office, when the entry made the record; not asked for where nothing is kept for anyone
+    int doubt = 0;                     // of that: none, since the name proves it; 1: headquarters says so; 2: another site does
+  };
+  // What an entry says, or what is left of it. Parts point into the rest.
+  struct Content {
+    Content() = default;
+    Content(Content&&) = default;
+    Content& operator=(Content&&) = default;
+    Payload payload;
+    std::vector<Erasure> erasures;  // when it is erased, by these
+    std::optional<Dot> erases;      // when it is an erasure: it folds nothing itself
+    std::vector<Part> parts;
+    bool is_shape() const { return !erasures.empty(); }
+  };
+  // What the parts of an entry come to.
   struct Effect {
     std::map<std::string, RecordState> states;             // by record; without those that stay as they are
-    std::map<size_t, std::vector<uint16_t>> unauthorised;  // by mutation: its ops that fold to nothing
-    std::set<std::string> made_again;                      // records that were there, and that the payload makes
+    std::map<size_t, std::vector<uint16_t>> unauthorised;  // by part: its ops that fold to nothing
+    std::set<std::string> made_again;                      // records that were there, and that the entry makes
+  };
+  // What an erasure comes to.
+  struct Erasing {
+    std::unique_ptr<Erasure> erasure;
+    std::optional<Header> erased;  // of the entry; nullopt when it is void and not held
+    bool counts = false;           // the entry does: else there is nothing to fold in its place
+    std::vector<Part> parts;
+    Effect effect;
   };
 
   absl::StatusOr<Record*> Load(const std::string& name);
   absl::StatusOr<std::optional<std::string>> StoredRequest(const std::string& key) const;
   absl::StatusOr<merkle::Frontier*> FrontierOf(LogId log);
   // Adds header and payload to their log, tree and journal.
-  absl::Status AppendEntry(Dot dot, Hlc time, const std::string& header, const std::string* payload);
-  absl::Status FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, Hlc time, Dot dot);
-  // What the payload's mutations lead to; the error says which mutation the fold refuses.
-  absl::StatusOr<Effect> Outcome(const Payload& payload, const std::vector<MutationId>& ids, Hlc time, Dot dot);
-  absl::Status Adopt(Effect effect, const Payload& payload, Hlc time, Dot dot);
+  absl::Status AppendEntry(const Header& header, const std::string& bytes, const std::string* payload);
+  absl::Status FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, const Header& header);
+  std::vector<Part> PartsOf(const Payload& payload, const std::vector<MutationId>& ids) const;
+  // What an entry's parts lead to; the error says which mutation the fold refuses.
+  absl::StatusOr<Effect> Outcome(const std::vector<Part>& parts, bool is_shape, Hlc time, Dot dot);
+  absl::Status Adopt(Effect effect, const std::vector<Part>& parts, Hlc time, Dot dot);
 
   // --- What counts, and what does not after all (refold.cc) ---
   // The entries that hold a mutation of the record, in order of time.
   absl::StatusOr<std::vector<std::pair<Hlc, Dot>>> RowsOf(const std::string& record) const;
+  void AddRow(const std::string& record, Hlc time, Dot dot, size_t index);
+  void RemoveRow(const std::string& record, Hlc time, Dot dot);
   std::vector<Maker> MakersOf(const std::string& record, bool all) const;
   SiteId SiteOf(LogId log) const;
   std::string NameOf(Dot dot) const;
-  // Of this batch or the store; nullopt when this node does not hold it or cannot read it.
-  std::optional<Payload> PayloadOf(Dot dot) const;
+  // Of this batch or the store; nullopt when it is not here.
+  absl::StatusOr<std::optional<Header>> HeaderOf(Dot dot) const;
+  // Likewise, of what an entry says. INVALID_ARGUMENT when that is malformed.
+  absl::StatusOr<std::optional<Payload>> PayloadOf(Dot dot) const;
+  // What an entry folds: its payload, or what erasures have left of it. nullopt when there is nothing here that could be folded.
+  absl::StatusOr<std::optional<Content>> ContentOf(Dot dot) const;
+  // The ops of the part that fold to nothing.
+  std::vector<uint16_t> Refused(const Part& part, Dot dot) const;
+  // Folds a part into its record, but for the `refused`.
+  void FoldPart(const Part& part, bool is_shape, Hlc time, Dot dot, const ValueFetcher& fetch, const std::vector<uint16_t>& refused,
+                RecordState* state) const;
   // The record from all its mutations, anew.
   absl::Status RefoldRecord(const std::string& name);
-  // Lists or unlists what folded to nothing of one mutation. `fresh`: nothing is listed of it.
-  absl::Status NoteUnauthorised(Dot dot, size_t index, const Mutation& mutation, const std::vector<uint16_t>& ops, bool fresh);
+  // Lists or unlists what folded to nothing of one mutation.
+  absl::Status NoteUnauthorised(Dot dot, const Part& part, const std::vector<uint16_t>& ops);
   // Takes back what an applied entry did; the names of the records it had changed.
   absl::StatusOr<std::set<std::string>> Unfold(Dot dot);
+  // Takes back that the entry is erased `by` another. The payload is wanted again when no erasure is left: what counts has lost it.
+  absl::Status TakeErasureBack(Dot entry, Dot by, std::set<std::string>* names);
   // Folds an entry that had been discarded.
   absl::Status Reinstate(Dot dot);
   // Does what the records of discarded entries among `names` say, as they are now.
   absl::Status FollowVoids(const std::set<std::string>& names);
   // Whether the entry was discarded. One that discards others cannot be: no two of them can say so of each other.
   bool Discarded(Dot dot, const Payload* payload) const;
+  // Whether an entry of these parts is neither that nor beyond the closing of its log.
+  bool Counts(Dot dot, const std::vector<Part>& parts) const;
 
   void RememberRequest(const std::string& actor, const std::string& request_id, const std::array<uint8_t, 16>& digest, Dot dot);
   // Folds an entry's payload, or lists the entry as opaque when it is at fault. The error is this node's.
-  absl::Status FoldOrMakeOpaque(const DecodedPayload& decoded, Hlc time, Dot dot);
+  absl::Status FoldOrMakeOpaque(const DecodedPayload& decoded, const Header& header);
   void MakeOpaque(Dot dot, std::string_view cause, std::string_view detail);
   void MakeOpaqueWithoutPayload(Dot dot, const Audience& audience);
+  absl::StatusOr<bool> IsOpaque(Dot dot) const;
+  // Makes it opaque no more, nor wanted. Whether it was.
+  absl::StatusOr<bool> MakeClear(Dot dot);
   void AppendToJournal(const std::string& dot_key);
   absl::StatusOr<Audience> AudienceOf(const std::map<std::string, RecordState>& states) const;
   std::string ClassOf(const RecordState& state) const;
   // Whether what the entry follows is here. A log that is quarantined here brings no more: the others do not wait for it.
   bool Follows(const Header& header) const;
+
+  // --- Erasures (erasures.cc) ---
+  // What an erasure comes to: its shape in place of the erased entry's content. The erasure's own fault: PERMISSION_DENIED when its site
+  // may not erase that entry, INVALID_ARGUMENT, UNIMPLEMENTED.
+  absl::StatusOr<Erasing> ErasedOutcome(const Payload& payload, const Header& header);
+  // Takes what was erased out of the store.
+  absl::Status AdoptErasure(Erasing erasing, const Payload& payload, const Header& header);
+  // The parts of what `by` has left. They point into `erasure`.
+  std::vector<Part> PartsOf(const Erasure& erasure, Dot by) const;
+  // The erasures of the entry, ascending.
+  absl::StatusOr<std::vector<Dot>> ErasedBy(Dot entry) const;
+  void ListErasures(Dot entry, std::vector<Dot> by);
+  // Whether the node has folded the erasure `by`, from now on.
+  absl::Status ListErasure(Dot by, bool folded);
+  // What is deleted or replaced at `key` has to leave the store's files, for the erasure `by`.
+  void Purge(storage::Cf cf, std::string_view key, Dot by);
+  // An entry of before that brought the mutations, and was erased; nullopt when there is none.
+  static std::optional<Dot> ErasedBefore(const std::vector<MutationId>& ids, const std::map<std::string, RecordState>& states);
+  // What an erasure has left of a value.
+  std::optional<std::string> KeptValue(const ValueId& id, Dot dot) const;
+
   std::optional<std::string> FetchValue(const ValueId& id, Dot dot) const;
   std::optional<std::string> ValueIn(const Payload& payload, const ValueId& id) const;
 
@@ -129,13 +199,18 @@ class Committer::Assembly {
   bool changed_ = false;
   std::map<std::string, Record> records_;
   std::map<std::string, std::optional<std::string>> requests_;  // nullopt: forgotten in this batch
-  std::set<Dot> opaque_;                                        // made so in this batch
-  std::set<Dot> wanted_;                                        // likewise
+  std::map<Dot, bool> opaque_;                                  // whether this batch makes it so, or no longer
+  std::map<Dot, bool> wanted_;                                  // likewise
   std::deque<DecodedPayload> reinstated_;
   std::map<std::string, int64_t> figures_;
   std::map<Dot, const Payload*> payloads_;  // of this batch
+  std::map<Dot, Header> headers_;           // of this batch
   std::map<std::string, Rows> rows_;
   std::map<std::string, std::optional<std::string>> unauthorised_;  // keys of Cf::kMeta as they are now
+  std::map<Dot, std::vector<Dot>> erased_;                          // entries whose erasures change in this batch, as they are now
+  std::map<Dot, bool> erasures_;                                    // erasures that this batch lists, or no longer does
+  std::set<std::string> purges_;                                    // keys under kMetaPurgePrefix
+  std::map<std::string, Dot> purged_records_;  // and the erasures for which their contributions have to leave the files
   std::map<LogId, merkle::Frontier> frontiers_;
   std::map<LogId, std::set<uint64_t>> waiting_sizes_;
   std::map<LogId, std::map<uint64_t, Digest>> checkpoint_roots_;
@@ -143,10 +218,11 @@ class Committer::Assembly {
 };
 
 // Why an entry is opaque (NodeService.ListOpaqueEntries).
-inline constexpr std::string_view kCauseWithheld = "WITHHELD";         // this site is not in its audience
-inline constexpr std::string_view kCausePending = "PENDING";           // this site is, and no peer has given the payload yet
-inline constexpr std::string_view kCauseInvalid = "INVALID";           // malformed, or contradicts its record
-inline constexpr std::string_view kCauseUnknownKind = "UNKNOWN_KIND";  // of a later version of the fold
+inline constexpr std::string_view kCauseWithheld = "WITHHELD";          // this site is not in its audience
+inline constexpr std::string_view kCausePending = "PENDING";            // this site is, and no peer has given the payload yet
+inline constexpr std::string_view kCauseInvalid = "INVALID";            // malformed, or contradicts its record
+inline constexpr std::string_view kCauseUnknownKind = "UNKNOWN_KIND";   // of a later version of the fold
+inline constexpr std::string_view kCauseUnauthorised = "UNAUTHORISED";  // an erasure by a site that may not erase that entry
 
 // Key in Cf::kRequests.
 std::string RequestKey(std::string_view actor, std::string_view request_id);

@@ -48,11 +48,18 @@ absl::Status Authority::CheckShape(const Mutation& mutation) const {
   return absl::OkStatus();
 }
 
-bool Authority::Makes(const Payload& payload, const std::string& record) const {
+bool Authority::NamesMaker(const std::string& record) const {
   const records::RecordType* type = registry_.FindByName(record);
-  if (type == nullptr || type->check_id) return false;
+  return type != nullptr && !type->check_id;
+}
+
+std::optional<std::string> Authority::MakerIn(std::string_view network, const Payload& payload, const std::string& record) {
   const std::string id = record.substr(record.rfind('/') + 1);
-  return id == CreatedRecordId(roster_.network(), payload.actor, payload.method, payload.request_id);
+  if (id != CreatedRecordId(network, payload.actor, payload.method, payload.request_id)) return std::nullopt;
+  const std::string_view actor = payload.actor;
+  if (!actor.starts_with(kOfficer)) return "";
+  const std::string_view rest = actor.substr(kOfficer.size());
+  return std::string(rest.substr(0, rest.find('/')));
 }
 
 bool Authority::IsHeadquarters(SiteId site) const {
@@ -60,39 +67,30 @@ bool Authority::IsHeadquarters(SiteId site) const {
   return headquarters != nullptr && headquarters->id == site;
 }
 
-const RosterSite* Authority::OfficeOf(std::string_view actor) const {
-  if (!actor.starts_with(kOfficer)) return nullptr;
-  const std::string_view rest = actor.substr(kOfficer.size());
-  return roster_.FindSite(rest.substr(0, rest.find('/')));
-}
-
 bool Authority::IsHome(SiteId site, const std::vector<Maker>& makers) const {
   if (makers.empty()) return false;
-  if (const RosterSite* office = OfficeOf(makers.front().actor)) return office->id == site;
+  if (const RosterSite* office = roster_.FindSite(makers.front().office)) return office->id == site;
   const auto at = [&makers](const auto& matches) { return std::any_of(makers.begin(), makers.end(), matches); };
   if (at([this](const Maker& maker) { return IsHeadquarters(maker.site); })) return false;
   return at([site](const Maker& maker) { return maker.site == site; });
 }
 
-std::vector<uint16_t> Authority::Unauthorised(const Payload& payload, const std::vector<MutationId>& ids, size_t index, SiteId site,
+std::vector<uint16_t> Authority::Unauthorised(const Mutation& mutation, const MutationId& id, bool makes, SiteId site,
                                               const MakersOf& makers) const {
   std::vector<uint16_t> refused;
   if (!Limits() || IsHeadquarters(site)) return refused;
-  const Mutation& mutation = payload.mutations[index];
   const records::RecordType* type = registry_.FindByNumber(mutation.type);
   std::optional<bool> at_home;  // asked for once
   const auto may_as_home = [&] {
-    const bool makes = Makes(payload, mutation.record);
     const std::vector<Maker> known = makers(mutation.record, makes);
     const auto of_home = [this](const Maker& maker) {
-      const RosterSite* office = OfficeOf(maker.actor);
+      const RosterSite* office = roster_.FindSite(maker.office);
       return IsHeadquarters(maker.site) || (office != nullptr && office->id == maker.site);
     };
     // The same request may be made elsewhere while the home cannot be reached. It does not stand against another that the home has taken.
     if (makes) {
       const bool taken = std::any_of(known.begin(), known.end(), of_home);
-      return !taken ||
-             std::any_of(known.begin(), known.end(), [&](const Maker& maker) { return maker.mutation == ids[index] && of_home(maker); });
+      return !taken || std::any_of(known.begin(), known.end(), [&](const Maker& maker) { return maker.mutation == id && of_home(maker); });
     }
     return IsHome(site, known);
   };

@@ -28,8 +28,8 @@ namespace fairlead::node {
 
 // The entry that made a record, as far as authority is concerned.
 struct Maker {
-  std::string actor;
-  SiteId site;  // where it came in
+  std::string office;  // the site whose officer asked for it; empty when no officer did
+  SiteId site;         // where it came in
   MutationId mutation{};
   friend bool operator==(const Maker&, const Maker&) = default;
 };
@@ -43,23 +43,24 @@ class Authority {
   // INVALID_ARGUMENT when no site could have written the mutation: its name is not of its type, or a field is merged otherwise than its
   // type says. Types and fields of later versions pass.
   absl::Status CheckShape(const Mutation& mutation) const;
-  // Whether `payload` is what made `record`: the record's name follows from it. Never of natural keys.
-  bool Makes(const Payload& payload, const std::string& record) const;
+  // Whether the names of such records say who made them. Never natural keys.
+  bool NamesMaker(const std::string& record) const;
+  // The office of the maker of `record` when `payload` is what made it: the name follows from it. Of a natural key nullopt in effect.
+  static std::optional<std::string> MakerIn(std::string_view network, const Payload& payload, const std::string& record);
+  // Whether the office is a site's.
+  bool IsOffice(const std::string& office) const { return roster_.FindSite(office) != nullptr; }
 
-  // Whether the actor is an officer of a site.
-  bool HasOffice(std::string_view actor) const { return OfficeOf(actor) != nullptr; }
-
-  // The makers known of a record. All have one actor, since the name follows from it; unless `all`, one of an actor with an office will do.
+  // The makers known of a record. All have one office, since the name follows from it; unless `all`, one of an office will do.
   using MakersOf = std::function<std::vector<Maker>(const std::string& record, bool all)>;
-  // The ops of mutation `index` of a payload from `site` that fold to nothing, ascending. `makers` is asked where it matters.
-  std::vector<uint16_t> Unauthorised(const Payload& payload, const std::vector<MutationId>& ids, size_t index, SiteId site,
-                                     const MakersOf& makers) const;
+  // The ops of a mutation from `site` that fold to nothing, ascending. `makes`: its entry made the record. `makers` is asked where it
+  // matters. An erasure's shape is judged as what it is the shape of.
+  std::vector<uint16_t> Unauthorised(const Mutation& mutation, const MutationId& id, bool makes, SiteId site, const MakersOf& makers) const;
   // The name of a field of a type as a person reads it.
   std::string FieldName(uint32_t type, uint32_t field) const;
 
- private:
   bool IsHeadquarters(SiteId site) const;
-  const RosterSite* OfficeOf(std::string_view actor) const;
+
+ private:
   bool IsHome(SiteId site, const std::vector<Maker>& makers) const;
 
   const Roster& roster_;

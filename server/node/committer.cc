@@ -8,8 +8,10 @@
 #include <utility>
 
 #include "api/bytes.h"
+#include "api/erasure.h"
 #include "api/errors.h"
 #include "server/node/assembly.h"
+#include "server/node/erasures.h"
 #include "server/node/log_book.h"
 
 namespace fairlead::node {
@@ -108,6 +110,13 @@ absl::Status Committer::Load() {
   for (wanted->SeekToFirst(); wanted->Valid(); wanted->Next()) ++committed.wanted;
   if (!wanted->status().ok()) return wanted->status();
 
+  auto erasures = StoredErasures(*store_);
+  if (!erasures.ok()) return erasures.status();
+  for (const auto& [erasure, position] : *erasures) committed.erasures.Set(erasure.log, erasure.seq + 1);
+  auto purges = store_->Iterate(Cf::kMeta, storage::kMetaPurgePrefix, storage::PrefixEnd(storage::kMetaPurgePrefix));
+  std::set<std::string> unpurged;
+  for (purges->SeekToFirst(); purges->Valid(); purges->Next()) unpurged.emplace(purges->key());
+  if (!purges->status().ok()) return purges->status();
   auto voids = store_->Iterate(Cf::kMeta, storage::kMetaVoidPrefix, storage::PrefixEnd(storage::kMetaVoidPrefix));
   for (voids->SeekToFirst(); voids->Valid(); voids->Next()) {
     Reader key(voids->key().substr(storage::kMetaVoidPrefix.size()));
@@ -123,6 +132,7 @@ absl::Status Committer::Load() {
     absl::MutexLock lock(&committed_mu_);
     committed_ = std::move(committed);
     figures_ = std::move(figures);
+    purges_ = std::move(unpurged);
   }
   return RetryUnknown();
 }
@@ -194,7 +204,7 @@ absl::Status Committer::TakePayload(Dot dot, std::string payload) {
   if (!header.ok()) return absl::OkStatus();
   if (Sha256(payload) != header->payload_digest) return absl::InvalidArgumentError("the payload is not the one its header names");
   if (!header->audience.Includes(site_)) return absl::OkStatus();  // what this site should not have is not kept
-  LatePayload late{dot, header->time, std::move(payload), {}};
+  LatePayload late{dot, *std::move(header), std::move(payload), {}};
   late.decoded = Decode(late.bytes);
   Enqueue(std::move(late));
   return absl::OkStatus();
@@ -213,12 +223,14 @@ absl::Status Committer::RetryUnknown() {
     DecodedPayload decoded = Decode(**payload);
     if (!decoded.status.ok()) continue;
     const std::vector<Mutation>& mutations = decoded.payload.mutations;
-    if (!std::all_of(mutations.begin(), mutations.end(), [](const Mutation& m) { return CheckFoldable(m, nullptr).ok(); })) continue;
+    if (!IsErasure(decoded.payload) &&
+        !std::all_of(mutations.begin(), mutations.end(), [](const Mutation& m) { return CheckFoldable(m, nullptr).ok(); }))
+      continue;
     auto headers = LogBook(*store_).Headers(dot.log, dot.seq, dot.seq + 1);
     if (!headers.ok()) return headers.status();
     auto header = DecodeHeader(headers->front());
     if (!header.ok()) return header.status();
-    Enqueue(LatePayload{dot, header->time, **std::move(payload), std::move(decoded)});
+    Enqueue(LatePayload{dot, *std::move(header), **std::move(payload), std::move(decoded)});
   }
   return it->status();
 }
@@ -414,6 +426,7 @@ bool Committer::CommitOnce() {
 void Committer::Publish(Assembly* assembly) {
   absl::MutexLock lock(&committed_mu_);
   committed_ = std::move(assembly->committed());
+  purges_.insert(assembly->purges().begin(), assembly->purges().end());
   for (const auto& [key, value] : assembly->figures()) {
     if (value == 0) {
       figures_.erase(key);

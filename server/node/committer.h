@@ -37,6 +37,7 @@ namespace fairlead::node {
 
 // Field numbers that mean the same in every record type.
 inline constexpr uint32_t kAudienceField = 6;
+inline constexpr uint32_t kWithdrawnField = 7;
 
 // The folded state of one audience class: its digest and how many records it has.
 struct ClassState {
@@ -56,6 +57,12 @@ class Committer {
 
   void Write(WriteRequest request, WriteCallback done);
   void ApplyRemote(replication::RemoteBatch batch, std::function<void(replication::ApplyResult)> done);
+  VersionVector Erasures() const;
+  // Takes what was erased out of the store's files. What cannot be is tried again by the next call.
+  void Purge();
+  // Entries [0, n) of the log have the payloads that are due here, if it is not the own log, and all that their erasures took is gone from
+  // the store's files.
+  Seq Durable(LogId log) const;
   std::vector<Dot> WantedPayloads(std::optional<Dot> after, size_t max) const;
   absl::Status TakePayload(Dot dot, std::string payload);
   absl::StatusOr<std::optional<Dot>> FindRequest(std::string_view actor, std::string_view request_id,
@@ -108,7 +115,7 @@ class Committer {
   // The payload of an entry that was applied without it, or could not be folded.
   struct LatePayload {
     Dot dot;
-    Hlc time;
+    Header header;
     std::string bytes;
     DecodedPayload decoded;
   };
@@ -121,6 +128,7 @@ class Committer {
     std::map<std::string, ClassState> classes;
     int64_t opaque = 0;
     int64_t wanted = 0;
+    VersionVector erasures;  // sizes that cover them
     int64_t unauthorised = 0;
     std::set<Dot> discarded;
   };
@@ -159,7 +167,8 @@ class Committer {
   mutable absl::Mutex committed_mu_;
   Committed committed_ ABSL_GUARDED_BY(committed_mu_);
   std::map<std::string, int64_t, std::less<>> figures_ ABSL_GUARDED_BY(committed_mu_);
-  std::string failure_ ABSL_GUARDED_BY(committed_mu_);  // why the store takes no more writes
+  std::set<std::string> purges_ ABSL_GUARDED_BY(committed_mu_);  // keys under kMetaPurgePrefix
+  std::string failure_ ABSL_GUARDED_BY(committed_mu_);           // why the store takes no more writes
 
   absl::Mutex completions_mu_;
   std::deque<std::function<void()>> completions_ ABSL_GUARDED_BY(completions_mu_);

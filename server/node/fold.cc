@@ -6,6 +6,7 @@
 
 #include "api/bytes.h"
 #include "api/crypto.h"
+#include "api/erasure.h"
 
 namespace fairlead::node {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 constexpr uint8_t kStateVersion = 1;
 constexpr uint8_t kValueAdds = 1;
 constexpr uint8_t kValueHasBytes = 2;
+constexpr uint8_t kValueErased = 4;
 
 bool BoundBySeals(MergeKind kind) { return kind == MergeKind::kRegister || kind == MergeKind::kSet; }
 
@@ -70,7 +72,7 @@ void SettleBytes(const ValueFetcher& fetch, RecordState* state) {
     std::set<ValueId> dead = standing.Dead(field);
     for (auto& [id, value] : field.values) {
       if (!value.adds) continue;
-      if (dead.contains(id)) {
+      if (dead.contains(id) || value.erased) {
         value.has_bytes = false;
         value.bytes.clear();
       } else if (!value.has_bytes && fetch) {
@@ -112,6 +114,8 @@ absl::Status CheckValue(const Op& op) {
     case MergeKind::kState:
       in.Varint();
       in.Varint();
+      break;
+    case MergeKind::kErase:
       break;
   }
   if (!in.Done()) return absl::InvalidArgumentError(fmt::format("the value of field {} is malformed for its merge kind", op.field));
@@ -188,7 +192,7 @@ std::string EncodeState(const RecordState& state) {
     PutVarint(&out, field.values.size());
     for (const auto& [id, value] : field.values) {
       table.PutRef(&out, id);
-      PutU8(&out, (value.adds ? kValueAdds : 0) | (value.has_bytes ? kValueHasBytes : 0));
+      PutU8(&out, (value.adds ? kValueAdds : 0) | (value.has_bytes ? kValueHasBytes : 0) | (value.erased ? kValueErased : 0));
       if (value.has_bytes) PutBytes(&out, value.bytes);
     }
     PutVarint(&out, field.edges.size());
@@ -269,6 +273,7 @@ absl::StatusOr<RecordState> DecodeState(std::string_view bytes) {
       uint8_t flags = in.U8();
       value.adds = (flags & kValueAdds) != 0;
       value.has_bytes = (flags & kValueHasBytes) != 0;
+      value.erased = (flags & kValueErased) != 0;
       if (value.has_bytes) value.bytes = std::string(in.Bytes());
       field.values.emplace_hint(field.values.end(), ValueId{table[mutation].id, static_cast<uint16_t>(op)}, std::move(value));
     }
@@ -298,6 +303,8 @@ absl::Status CheckFoldable(const Mutation& mutation, const RecordState* existing
       case MergeKind::kRestrictIntersect:
       case MergeKind::kState:
         break;
+      case MergeKind::kErase:
+        return absl::InvalidArgumentError("an erasure among other changes");
       default:
         return absl::UnimplementedError(
             fmt::format("field {} has merge kind {}, unknown to fold version {}", op.field, static_cast<int>(op.kind), kFoldVersion));
@@ -320,8 +327,10 @@ absl::Status CheckFoldable(const Mutation& mutation, const RecordState* existing
   return absl::OkStatus();
 }
 
-void Fold(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch,
-          const std::vector<uint16_t>& ignored) {
+namespace {
+
+void FoldOps(const Mutation& mutation, bool is_shape, const MutationId& id, Hlc time, Dot dot, RecordState* state,
+             const ValueFetcher& fetch, const std::vector<uint16_t>& ignored) {
   state->type = mutation.type;
   bool settle = !state->seals.empty();
   for (size_t i = 0; i < mutation.ops.size(); ++i) {
@@ -343,11 +352,28 @@ void Fold(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, Rec
       value.time = time;  // one request accepted at two sites: the earlier entry stands for it
       value.dot = dot;
     }
+    if (is_shape && IsErased(op)) {
+      value.erased = true;
+      value.has_bytes = false;
+      value.bytes.clear();
+    }
     for (const ValueId& replaced : op.replaces) field.edges.emplace(replaced, value_id);
     settle = settle || !field.edges.empty() || op.seals;
     if (op.seals) state->seals[value_id].insert(op.sealed.begin(), op.sealed.end());
   }
   if (settle) SettleBytes(fetch, state);
+}
+
+}  // namespace
+
+void Fold(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch,
+          const std::vector<uint16_t>& ignored) {
+  FoldOps(mutation, /*is_shape=*/false, id, time, dot, state, fetch, ignored);
+}
+
+void FoldErased(const Mutation& shape, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch,
+                const std::vector<uint16_t>& ignored) {
+  FoldOps(shape, /*is_shape=*/true, id, time, dot, state, fetch, ignored);
 }
 
 std::map<uint32_t, FieldView> ViewOf(const RecordState& state) {

@@ -15,12 +15,14 @@
 //   mutation  := id[16] known:u8 [hlc:u64 log:varint seq:varint n:varint ref{n}]      ascending by id; the refs are the seals it had seen
 //   seal      := ref n:varint ref{n}                                               ascending
 //   field     := number:varint kind:u8 n:varint value{n} n:varint edge{n}            ascending
-//   value     := ref flags:u8 [bytes]                                              ascending; flags: 1 adds a value, 2 bytes follow
+//   value     := ref flags:u8 [bytes]                                              ascending; flags: 1 adds a value, 2 bytes follow,
+//                                                                                  4 erased
 //   edge      := ref ref                                                           replaced, by; ascending
 //   ref       := mutation:varint op:varint                                         mutation: index in the table above
 //
 // A mutation is not known when only ids of it are (its payload is withheld here). The bytes of a dead value are dropped; a seal that
-// arrives later can revive it, and the fold then fetches them from the entry that the value names.
+// arrives later can revive it, and the fold then fetches them from the entry that the value names. Those of an erased value are gone for
+// ever; it still replaces what it replaced.
 //
 // Thread safety: values. Ownership: values.
 
@@ -48,7 +50,8 @@ struct FieldValue {
   Hlc time;
   Dot dot;                 // the entry that added it (the earliest, when one request was accepted twice)
   bool adds = true;        // false: an op that only replaced
-  bool has_bytes = false;  // exactly when it adds, is not dead, and its bytes could be had
+  bool has_bytes = false;  // exactly when it adds, is neither dead nor erased, and its bytes could be had
+  bool erased = false;
   std::string bytes;
   std::vector<ValueId> seen_seals;
   friend bool operator==(const FieldValue&, const FieldValue&) = default;
@@ -83,6 +86,10 @@ using ValueFetcher = std::function<std::optional<std::string>(const ValueId& id,
 // Ops whose positions are in `ignored` fold to nothing.
 void Fold(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch = {},
           const std::vector<uint16_t>& ignored = {});
+
+// The same for what an erasure has left of a mutation (api/erasure.h). REQUIRES: CheckFoldable of the shape less its erased values.
+void FoldErased(const Mutation& shape, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch = {},
+                const std::vector<uint16_t>& ignored = {});
 
 // One field as it is seen: live values with the one that is shown first, then the others in the order they would be shown.
 struct FieldView {

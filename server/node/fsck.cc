@@ -64,6 +64,7 @@ class Checker {
 
   absl::StatusOr<FsckReport> Run() {
     if (absl::Status status = CheckIdentity(); !status.ok()) return status;
+    ReadErased();
     CheckLogs();
     CheckJournal();
     CheckLinks();
@@ -128,6 +129,20 @@ class Checker {
     const std::optional<std::string> instance = Get(Cf::kMeta, std::string(storage::kMetaJournalInstance));
     if (!instance || instance->size() != 16) Report(Cf::kMeta, "journal_instance", "is not 16 bytes");
     return absl::OkStatus();
+  }
+
+  void ReadErased() {
+    const std::string_view prefix = storage::kMetaErasedPrefix;
+    auto it = store_.Iterate(Cf::kMeta, prefix, storage::PrefixEnd(prefix));
+    for (it->SeekToFirst(); it->Valid(); it->Next()) {
+      const std::optional<Dot> dot = DotOf(it->key().substr(prefix.size()));
+      if (dot) {
+        erased_.insert(*dot);
+      } else {
+        Report(Cf::kMeta, Printable(it->key()), "is no entry");
+      }
+    }
+    if (!it->status().ok()) ReportUnreadable(Cf::kMeta, it->status());
   }
 
   void CheckLogs() {
@@ -233,6 +248,11 @@ class Checker {
     }
     const absl::StatusOr<Header> header = evidence::HeaderOf(*check->log, dot.seq.value(), header_bytes);
     if (!header.ok()) return Report(Cf::kHeaders, Name(dot), std::string(header.status().message()));
+    if (erased_.contains(dot)) {
+      ++report_.erased;
+      if (payload) Report(Cf::kPayloads, Name(dot), "is there, and the entry is listed as erased");
+      return;
+    }
     if (payload) {
       if (Sha256(*payload) != header->payload_digest) Report(Cf::kPayloads, Name(dot), "does not have the digest that its header states");
       return;
@@ -244,7 +264,7 @@ class Checker {
         Get(Cf::kMeta, std::string(storage::kMetaVoidPrefix) + storage::DotKey(dot))) {
       ++report_.withheld;
     } else {
-      Report(Cf::kPayloads, Name(dot), "is missing, and the entry is not listed as withheld");
+      Report(Cf::kPayloads, Name(dot), "is missing, and the entry is not listed as withheld or erased");
     }
   }
 
@@ -484,15 +504,19 @@ class Checker {
   }
 
   // What does not follow from the entries alone. `value` is that of the side that has the key when the other lacks it.
-  bool MayDiffer(Cf family, std::string_view key, std::string_view value) const {
+  bool MayDiffer(Cf family, std::string_view key, std::string_view value) {
     if (family == Cf::kMeta) {
-      if (key == storage::kMetaHlc) return false;
+      if (key == storage::kMetaHlc || key.starts_with(storage::kMetaErasedPrefix)) return false;
       if (key.starts_with(storage::kMetaVoidPrefix) || key.starts_with(storage::kMetaUnauthorisedPrefix)) return false;
       if (!key.starts_with(storage::kMetaDigestPrefix)) return true;
       // A class that lost its last record, or had one only within a batch.
       return value.size() == 8 + LatticeHash::kBytes && value.find_first_not_of('\0') == std::string_view::npos;
     }
     if (family == Cf::kRequests) {
+      // The id of a request whose entry was erased stays, so that a retry does not write it again; it cannot be read from the entry. Nor
+      // can it when the erasure turned out to be void, until a peer gives the payload.
+      const std::string_view entry = value.substr(0, std::min<size_t>(value.size(), 12));
+      if (const std::optional<Dot> dot = DotOf(entry); dot && !Get(Cf::kPayloads, std::string(entry))) return true;
       const auto millis = static_cast<int64_t>(Reader(key.substr(0, std::min<size_t>(key.size(), 8))).U64());
       return !value.empty() && millis < absl::ToUnixMillis(options_.now - options_.request_horizon);
     }
@@ -505,6 +529,7 @@ class Checker {
   const Roster& roster_;
   SiteId site_;  // the store's
   std::map<LogId, LogCheck> logs_;
+  std::set<Dot> erased_;
   uint64_t journal_end_ = 0;
   bool inputs_whole_ = true;
   bool headers_read_ = true;  // to their end

@@ -1,6 +1,7 @@
 // Checks a whole store against itself: every byte that follows from other bytes is computed again and compared.
 //
-//   headers, payloads   each header is canonical and its own, each payload has its header's digest or is listed as withheld
+//   headers, payloads   each header is canonical and its own, each payload has its header's digest, or is listed as withheld or erased,
+//                       and is not there then
 //   tree                every node is the hash of what is below it
 //   checkpoints, cosignatures   each verifies, and its root is that of the entries held
 //   journal             positions without gaps, each log in order, each entry after those it follows
@@ -48,6 +49,7 @@ struct FsckOptions {
 struct FsckReport {
   uint64_t entries = 0;
   uint64_t withheld = 0;
+  uint64_t erased = 0;
   uint64_t records = 0;
   uint64_t findings = 0;
   bool folded = false;  // whether the fold was compared

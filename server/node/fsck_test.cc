@@ -159,7 +159,7 @@ TEST_F(FsckTest, APayloadOfOtherBytesIsNamed) {
 
 TEST_F(FsckTest, APayloadThatIsMissingAndNotWithheldIsNamed) {
   Delete(Cf::kPayloads, storage::DotKey(own_));
-  EXPECT_THAT(Findings(), ElementsAre("payloads apac/1/main/3: is missing, and the entry is not listed as withheld"));
+  EXPECT_THAT(Findings(), ElementsAre("payloads apac/1/main/3: is missing, and the entry is not listed as withheld or erased"));
 }
 
 TEST_F(FsckTest, ATreeNodeOfOtherBytesIsNamed) {

@@ -140,6 +140,8 @@ void AddValue(const FieldDescriptor* field, const std::string& bytes, Message* m
       return AddNames(DecodeNames(bytes), field, message);
     case MergeKind::kState:
       return SetNumber(message, field, DecodeStateNumber(bytes));
+    case MergeKind::kErase:
+      return;  // of no field
   }
 }
 
@@ -168,6 +170,8 @@ void ShowField(const FieldDescriptor* field, const FieldView& view, Message* mes
       if (common.empty()) common.insert(std::string(kNobody));
       return AddNames(common, field, message);
     }
+    case MergeKind::kErase:
+      return;
   }
 }
 
@@ -403,6 +407,8 @@ Mutation MutationFor(const records::RecordType& type, const std::string& name, c
       }
       case MergeKind::kState:
         WriteState(field, next, read, &writer);
+        break;
+      case MergeKind::kErase:
         break;
     }
   }

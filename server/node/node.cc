@@ -13,6 +13,7 @@
 #include "server/node/commit_log.h"
 #include "server/node/committer.h"
 #include "server/node/derived.h"
+#include "server/node/erasures.h"
 #include "server/node/licence.h"
 #include "server/node/log_book.h"
 #include "server/node/witness.h"
@@ -22,6 +23,9 @@ namespace fairlead::node {
 using storage::Cf;
 
 namespace {
+
+// A peer's word for erasures in entries that nothing shows to exist stops this node's payloads for so long.
+constexpr absl::Duration kUnprovenErasures = absl::Seconds(10);
 
 // Writes the store's identity on first use; refuses a store of another network or site.
 absl::Status Claim(const NodeOptions& options, storage::Store* store) {
@@ -121,7 +125,8 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
                                                               .clock = o.clock,
                                                               .cosign_interval = o.cosign_interval,
                                                               .heartbeat_interval = o.heartbeat_interval,
-                                                              .future_bound = o.future_bound},
+                                                              .future_bound = o.future_bound,
+                                                              .durable = [n = node.get()](LogId id) { return n->committer_->Durable(id); }},
                                              s, [s](LogId id, Seq size) { return LogBook(*s).Root(id, size); });
   auto end = LogBook(*s).JournalEnd();
   if (!end.ok()) return end.status();
@@ -197,6 +202,7 @@ void Node::PeerClock(const std::string& peer, absl::Time theirs, absl::Duration 
 }
 
 void Node::Tick() {
+  committer_->Purge();
   for (LogId log : witness_->CosignDue()) TellCosigned(log);
   if (licence_ != nullptr && licence_->Renew(Applied().Get(own_log_))) BeginSigning();
 }
@@ -415,6 +421,57 @@ absl::StatusOr<std::vector<std::string>> Node::ReadHeaders(LogId log, Seq first,
 }
 
 absl::StatusOr<std::optional<std::string>> Node::ReadPayload(Dot dot) const { return LogBook(*store_).Payload(dot); }
+absl::StatusOr<bool> Node::Erased(Dot dot) const {
+  if (Erasures().entries().empty()) return false;
+  auto erasures = ErasuresOf(*store_, dot);
+  if (!erasures.ok()) return erasures.status();
+  return !erasures->empty();
+}
+
+VersionVector Node::Erasures() const { return committer_->Erasures(); }
+
+absl::StatusOr<bool> Node::IsErasure(Dot dot) const {
+  if (dot.seq >= Erasures().Get(dot.log)) return false;
+  auto stored = store_->Get(Cf::kMeta, std::string(storage::kMetaErasurePrefix) + storage::DotKey(dot));
+  if (!stored.ok()) return stored.status();
+  return stored->has_value();
+}
+
+void Node::PeerErasures(SiteId peer, const VersionVector& erasures) {
+  const VersionVector applied = Applied();
+  // Erasures beyond the closing of their log are none, though a peer may not know it yet.
+  const auto covers = [&](const VersionVector& told) {
+    const auto& sizes = told.entries();
+    return std::all_of(sizes.begin(), sizes.end(),
+                       [&](const auto& size) { return applied.Get(size.first) >= options_.roster.Standing(size.first, size.second); });
+  };
+  absl::MutexLock lock(&erasures_mu_);
+  auto before = uncovered_.find(peer);
+  if (covers(erasures) && (before == uncovered_.end() || covers(before->second.erasures))) {
+    if (before != uncovered_.end()) uncovered_.erase(before);
+    return;
+  }
+  // One that takes its word back is not believed at once again.
+  auto [told, fresh] = uncovered_.try_emplace(peer);
+  if (fresh) told->second.since = options_.clock->Now();
+  told->second.erasures = erasures;
+}
+
+bool Node::CoversErasures() const {
+  // A store put back from an old copy hears each peer before it has its licence, and so each peer's erasures.
+  if (licence_ != nullptr && !licence_->Missing().empty()) return false;
+  const VersionVector applied = Applied();
+  absl::MutexLock lock(&erasures_mu_);
+  for (const auto& [peer, told] : uncovered_) {
+    // Believed at once, but not for long: the log must be proven to be that long.
+    const bool heard = options_.clock->Now() - told.since < kUnprovenErasures;
+    for (const auto& [log, size] : told.erasures.entries()) {
+      if (applied.Get(log) < options_.roster.Standing(log, size) && (heard || size <= witness_->KnownSize(log))) return false;
+    }
+  }
+  return true;
+}
+
 absl::StatusOr<Digest> Node::RootAt(LogId log, Seq size) const { return LogBook(*store_).Root(log, size); }
 
 absl::StatusOr<std::vector<Digest>> Node::BlockProof(LogId log, uint64_t block, Seq size) const {

@@ -221,6 +221,10 @@ class Node : public replication::LogSource, public replication::EntrySink {
   VersionVector Applied() const override;
   absl::StatusOr<std::vector<std::string>> ReadHeaders(LogId log, Seq first, Seq end) const override;
   absl::StatusOr<std::optional<std::string>> ReadPayload(Dot dot) const override;
+  absl::StatusOr<bool> Erased(Dot dot) const override;
+  VersionVector Erasures() const override;
+  bool CoversErasures() const override;
+  absl::StatusOr<bool> IsErasure(Dot dot) const override;
   absl::StatusOr<Digest> RootAt(LogId log, Seq size) const override;
   absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, Seq size) const override;
   std::optional<std::string> CheckpointNote(LogId log) const override;
@@ -232,6 +236,7 @@ class Node : public replication::LogSource, public replication::EntrySink {
   std::optional<std::pair<std::string, Position>> ResumePosition(const std::string& peer) const override;
   std::vector<Dot> WantedPayloads(std::optional<Dot> after, size_t max) const override;
   absl::Status TakePayload(Dot dot, std::string payload) override;
+  void PeerErasures(SiteId peer, const VersionVector& erasures) override;
   void PeerClock(const std::string& peer, absl::Time theirs, absl::Duration rtt) override;
   void PeerHolds(const std::string& peer, Seq size) override;
 
@@ -251,6 +256,13 @@ class Node : public replication::LogSource, public replication::EntrySink {
   absl::Mutex listeners_mu_;
   std::map<uint64_t, std::function<void(LogId)>> cosignature_listeners_ ABSL_GUARDED_BY(listeners_mu_);
   uint64_t next_listener_ ABSL_GUARDED_BY(listeners_mu_) = 1;
+  // Erasures that a peer has told of and that are not applied here.
+  struct Uncovered {
+    VersionVector erasures;
+    absl::Time since;  // when it first told of some
+  };
+  mutable absl::Mutex erasures_mu_;
+  std::map<SiteId, Uncovered> uncovered_ ABSL_GUARDED_BY(erasures_mu_);
   std::unique_ptr<ClockWatch> clock_watch_;
   std::unique_ptr<Witness> witness_;
   std::unique_ptr<LicenceKeeper> licence_;  // null when options_.licence is

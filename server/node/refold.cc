@@ -1,5 +1,6 @@
 // Records whose entries count otherwise than when they were folded: a log was closed, an entry discarded, or the maker of a record came
-// after what hangs on it. What such an entry touched is folded anew from all that counts, so that the order of arrival says nothing.
+// after what hangs on it, or was erased. What such an entry touched is folded anew from all that counts, payloads and what erasures have
+// left of them alike, so that the order of arrival says nothing.
 //
 //   unauthorised := type:varint record:bytes n:varint field:varint{n}     value in Cf::kMeta
 
@@ -28,10 +29,7 @@ std::string RevisionKey(const std::string& record, Hlc time, Dot dot) {
   return key + storage::DotKey(dot);
 }
 
-bool DiscardsOthers(const Payload& payload) {
-  return std::any_of(payload.mutations.begin(), payload.mutations.end(),
-                     [](const Mutation& mutation) { return mutation.type == records::kEntryVoidType; });
-}
+bool IsVoid(const Mutation& mutation) { return mutation.type == records::kEntryVoidType; }
 
 }  // namespace
 
@@ -45,13 +43,53 @@ std::string Committer::Assembly::NameOf(Dot dot) const {
   return fmt::format("entry {} of log {}", dot.seq.value(), found == nullptr ? "?" : found->origin());
 }
 
-std::optional<Payload> Committer::Assembly::PayloadOf(Dot dot) const {
-  auto here = payloads_.find(dot);
-  if (here != payloads_.end()) return *here->second;
+absl::StatusOr<std::optional<Header>> Committer::Assembly::HeaderOf(Dot dot) const {
+  if (auto here = headers_.find(dot); here != headers_.end()) return here->second;
+  auto bytes = committer_.store_->Get(Cf::kHeaders, storage::DotKey(dot));
+  if (!bytes.ok()) return bytes.status();
+  if (!bytes->has_value()) return std::nullopt;
+  auto header = DecodeHeader(**bytes);
+  if (!header.ok()) return Error(Reason::kStoreDamaged, fmt::format("the header of {} is damaged", NameOf(dot)));
+  return *std::move(header);
+}
+
+absl::StatusOr<std::optional<Payload>> Committer::Assembly::PayloadOf(Dot dot) const {
+  if (auto here = payloads_.find(dot); here != payloads_.end()) return *here->second;
   auto bytes = LogBook(*committer_.store_).Payload(dot);
-  if (!bytes.ok() || !bytes->has_value()) return std::nullopt;
+  if (!bytes.ok()) return bytes.status();
+  if (!bytes->has_value()) return std::nullopt;
   auto payload = DecodePayload(**bytes);
-  return payload.ok() ? std::optional(*std::move(payload)) : std::nullopt;
+  if (!payload.ok()) return absl::InvalidArgumentError(fmt::format("what {} says is malformed", NameOf(dot)));
+  return *std::move(payload);
+}
+
+absl::StatusOr<std::optional<Committer::Assembly::Content>> Committer::Assembly::ContentOf(Dot dot) const {
+  Content content;
+  const auto erasures = ErasedBy(dot);
+  if (!erasures.ok()) return erasures.status();
+  for (const Dot& by : *erasures) {
+    auto payload = PayloadOf(by);
+    if (!payload.ok()) return payload.status();
+    auto erasure = payload->has_value() ? ErasureIn(**payload) : absl::NotFoundError("");
+    if (!erasure.ok()) return Error(Reason::kStoreDamaged, fmt::format("{}, which erases {}, is damaged", NameOf(by), NameOf(dot)));
+    content.erasures.push_back(*std::move(erasure));
+    for (Part& part : PartsOf(content.erasures.back(), by)) content.parts.push_back(std::move(part));
+  }
+  if (content.is_shape()) return content;
+  auto payload = PayloadOf(dot);
+  if (absl::IsInvalidArgument(payload.status())) return std::nullopt;
+  if (!payload.ok()) return payload.status();
+  if (!payload->has_value()) return std::nullopt;
+  content.payload = **std::move(payload);
+  if (IsErasure(content.payload)) {
+    auto erasure = ErasureIn(content.payload);
+    if (!erasure.ok()) return std::nullopt;
+    content.erases = erasure->entry;
+  }
+  std::vector<MutationId> ids;
+  for (size_t i = 0; i < content.payload.mutations.size(); ++i) ids.push_back(MutationIdOf(options_.roster.network(), content.payload, i));
+  content.parts = PartsOf(content.payload, ids);
+  return content;
 }
 
 absl::StatusOr<std::vector<std::pair<Hlc, Dot>>> Committer::Assembly::RowsOf(const std::string& record) const {
@@ -76,29 +114,69 @@ absl::StatusOr<std::vector<std::pair<Hlc, Dot>>> Committer::Assembly::RowsOf(con
   return rows;
 }
 
+void Committer::Assembly::AddRow(const std::string& record, Hlc time, Dot dot, size_t index) {
+  std::string value;
+  PutVarint(&value, index);
+  batch_->Put(Cf::kRevisions, RevisionKey(record, time, dot), value);
+  Rows& rows = rows_[record];
+  rows.added[dot] = time;
+  rows.removed.erase(dot);
+}
+
+void Committer::Assembly::RemoveRow(const std::string& record, Hlc time, Dot dot) {
+  batch_->Delete(Cf::kRevisions, RevisionKey(record, time, dot));
+  Rows& rows = rows_[record];
+  rows.added.erase(dot);
+  rows.removed.insert(dot);
+}
+
 std::vector<Maker> Committer::Assembly::MakersOf(const std::string& record, bool all) const {
   std::vector<Maker> makers;
   const auto rows = RowsOf(record);
   if (!rows.ok()) return makers;
+  // The name proves who made the record while the entry that did is held. Of an erased one somebody says so: of the shapes that say
+  // something else the least doubtful one is believed.
+  int doubt = 3;
+  std::string office;
   for (const auto& [time, dot] : *rows) {
-    const std::optional<Payload> payload = PayloadOf(dot);
-    if (!payload || !committer_.authority_.Makes(*payload, record)) continue;
-    for (size_t i = 0; i < payload->mutations.size(); ++i) {
-      if (payload->mutations[i].record != record) continue;
-      makers.push_back({payload->actor, SiteOf(dot.log), MutationIdOf(options_.roster.network(), *payload, i)});
+    const auto content = ContentOf(dot);
+    if (!content.ok() || !content->has_value() || (*content)->erases) continue;
+    for (const Part& part : (*content)->parts) {
+      if (part.mutation->record != record || !part.maker) continue;
+      if (part.doubt < doubt) {
+        doubt = part.doubt;
+        office = *part.maker;
+      }
+      makers.push_back({*part.maker, SiteOf(dot.log), part.id});
     }
-    if (!all && committer_.authority_.HasOffice(payload->actor)) break;
+    if (!all && doubt == 0 && committer_.authority_.IsOffice(office)) break;
   }
+  std::erase_if(makers, [&office](const Maker& maker) { return maker.office != office; });
   return makers;
 }
 
-absl::Status Committer::Assembly::NoteUnauthorised(Dot dot, size_t index, const Mutation& mutation, const std::vector<uint16_t>& ops,
-                                                   bool fresh) {
+std::vector<uint16_t> Committer::Assembly::Refused(const Part& part, Dot dot) const {
+  const auto makers = [this](const std::string& record, bool all) { return MakersOf(record, all); };
+  return committer_.authority_.Unauthorised(*part.mutation, part.id, part.maker.has_value(), SiteOf(dot.log), makers);
+}
+
+void Committer::Assembly::FoldPart(const Part& part, bool is_shape, Hlc time, Dot dot, const ValueFetcher& fetch,
+                                   const std::vector<uint16_t>& refused, RecordState* state) const {
+  if (!refused.empty() && refused.size() == part.mutation->ops.size()) return;
+  if (is_shape) {
+    FoldErased(*part.mutation, part.id, time, dot, state, fetch, refused);
+  } else {
+    Fold(*part.mutation, part.id, time, dot, state, fetch, refused);
+  }
+}
+
+absl::Status Committer::Assembly::NoteUnauthorised(Dot dot, const Part& part, const std::vector<uint16_t>& ops) {
+  const Mutation& mutation = *part.mutation;
   std::string key = std::string(storage::kMetaUnauthorisedPrefix) + storage::DotKey(dot);
-  PutU32(&key, static_cast<uint32_t>(index));
+  PutU32(&key, static_cast<uint32_t>(part.index));
   auto held = unauthorised_.find(key);
   bool listed = held != unauthorised_.end() && held->second.has_value();
-  if (!fresh && held == unauthorised_.end()) {
+  if (held == unauthorised_.end() && committed_.unauthorised > 0) {
     auto stored = committer_.store_->Get(Cf::kMeta, key);
     if (!stored.ok()) return stored.status();
     listed = stored->has_value();
@@ -129,22 +207,20 @@ absl::Status Committer::Assembly::RefoldRecord(const std::string& name) {
   if (!record.ok()) return record.status();
   auto rows = RowsOf(name);
   if (!rows.ok()) return rows.status();
-  const auto makers = [this](const std::string& of, bool all) { return MakersOf(of, all); };
   const auto fetch = [this](const ValueId& id, Dot dot) { return FetchValue(id, dot); };
   RecordState state;
   for (const auto& [time, dot] : *rows) {
-    const std::optional<Payload> payload = PayloadOf(dot);
-    if (!payload) return Error(Reason::kStoreDamaged, fmt::format("the payload of {} is missing", NameOf(dot)));
-    std::vector<MutationId> ids;
-    for (size_t i = 0; i < payload->mutations.size(); ++i) ids.push_back(MutationIdOf(options_.roster.network(), *payload, i));
-    for (size_t i = 0; i < payload->mutations.size(); ++i) {
-      const Mutation& mutation = payload->mutations[i];
-      if (mutation.record != name) continue;
-      const std::vector<uint16_t> refused = committer_.authority_.Unauthorised(*payload, ids, i, SiteOf(dot.log), makers);
+    const auto content = ContentOf(dot);
+    if (!content.ok()) return content.status();
+    if (!content->has_value()) return Error(Reason::kStoreDamaged, fmt::format("the payload of {} is missing", NameOf(dot)));
+    if ((*content)->erases) continue;
+    for (const Part& part : (*content)->parts) {
+      if (part.mutation->record != name) continue;
+      const std::vector<uint16_t> refused = Refused(part, dot);
       if (committer_.authority_.Limits()) {
-        if (absl::Status status = NoteUnauthorised(dot, i, mutation, refused, /*fresh=*/false); !status.ok()) return status;
+        if (absl::Status status = NoteUnauthorised(dot, part, refused); !status.ok()) return status;
       }
-      if (refused.empty() || refused.size() < mutation.ops.size()) Fold(mutation, ids[i], time, dot, &state, fetch, refused);
+      FoldPart(part, (*content)->is_shape(), time, dot, fetch, refused, &state);
     }
   }
   (*record)->state = state.type == 0 ? std::nullopt : std::optional(std::move(state));
@@ -154,79 +230,101 @@ absl::Status Committer::Assembly::RefoldRecord(const std::string& name) {
 
 absl::StatusOr<std::set<std::string>> Committer::Assembly::Unfold(Dot dot) {
   std::set<std::string> names;
-  const std::string key = storage::DotKey(dot);
-  const std::string wanted_key = std::string(storage::kMetaWantedPrefix) + key;
-  auto opaque = committer_.store_->Get(Cf::kOpaque, key);
+  const absl::StatusOr<bool> opaque = MakeClear(dot);
   if (!opaque.ok()) return opaque.status();
-  // What this batch itself has just made of the entry is not in the store yet.
-  const bool is_opaque = opaque_.contains(dot) || (opaque->has_value() && !payloads_.contains(dot));
-  if (is_opaque) {
-    auto wanted = committer_.store_->Get(Cf::kMeta, wanted_key);
-    if (!wanted.ok()) return wanted.status();
-    if (wanted->has_value() || wanted_.contains(dot)) {
-      batch_->Delete(Cf::kMeta, wanted_key);
-      --committed_.wanted;
-    }
-    batch_->Delete(Cf::kOpaque, key);
-    --committed_.opaque;
-    opaque_.erase(dot);
-    wanted_.erase(dot);
-    return names;
-  }
-  const std::optional<Payload> payload = PayloadOf(dot);
-  if (!payload) return names;
-  auto headers = LogBook(*committer_.store_).Headers(dot.log, dot.seq, dot.seq + 1);
-  std::optional<Hlc> time;
-  if (headers.ok()) {
-    auto header = DecodeHeader(headers->front());
-    if (!header.ok()) return header.status();
-    time = header->time;
-  }
-  for (size_t i = 0; i < payload->mutations.size(); ++i) {
-    const Mutation& mutation = payload->mutations[i];
-    names.insert(mutation.record);
-    Rows& rows = rows_[mutation.record];
-    if (auto added = rows.added.find(dot); added != rows.added.end()) {
-      time = added->second;
-      rows.added.erase(added);
-    }
-    rows.removed.insert(dot);
-    if (time) batch_->Delete(Cf::kRevisions, RevisionKey(mutation.record, *time, dot));
+  if (*opaque) return names;
+  const auto content = ContentOf(dot);
+  if (!content.ok()) return content.status();
+  const auto header = HeaderOf(dot);
+  if (!header.ok()) return header.status();
+  if (!content->has_value() || !header->has_value()) return names;
+  for (const Part& part : (*content)->parts) {
+    names.insert(part.mutation->record);
+    RemoveRow(part.mutation->record, (*header)->time, dot);
     if (committer_.authority_.Limits()) {
-      if (absl::Status status = NoteUnauthorised(dot, i, mutation, {}, /*fresh=*/false); !status.ok()) return status;
+      if (absl::Status status = NoteUnauthorised(dot, part, {}); !status.ok()) return status;
     }
   }
-  const std::string request = RequestKey(payload->actor, payload->request_id);
-  auto known = StoredRequest(request);
-  if (!known.ok()) return known.status();
-  if (known->has_value() && (*known)->starts_with(key)) {
-    batch_->Delete(Cf::kRequests, request);
-    requests_[request] = std::nullopt;
+  const std::string key = storage::DotKey(dot);
+  if (!(*content)->is_shape()) {
+    const Payload& payload = (*content)->payload;
+    const std::string request = RequestKey(payload.actor, payload.request_id);
+    auto known = StoredRequest(request);
+    if (!known.ok()) return known.status();
+    if (known->has_value() && (*known)->starts_with(key)) {
+      batch_->Delete(Cf::kRequests, request);
+      requests_[request] = std::nullopt;
+    }
+  }
+  if ((*content)->erases) {
+    if (absl::Status status = TakeErasureBack(*(*content)->erases, dot, &names); !status.ok()) return status;
   }
   AppendToJournal(key);  // whoever follows the journal learns that its records have changed
   return names;
 }
 
-absl::Status Committer::Assembly::Reinstate(Dot dot) {
-  if (dot.seq >= committed_.applied.Get(dot.log)) return absl::OkStatus();
-  auto headers = LogBook(*committer_.store_).Headers(dot.log, dot.seq, dot.seq + 1);
-  if (!headers.ok()) return headers.status();
-  auto header = DecodeHeader(headers->front());
+absl::Status Committer::Assembly::TakeErasureBack(Dot entry, Dot by, std::set<std::string>* names) {
+  auto left = ErasedBy(entry);
+  if (!left.ok()) return left.status();
+  const auto at = std::find(left->begin(), left->end(), by);
+  if (at == left->end()) return absl::OkStatus();
+  const auto content = ContentOf(entry);
+  if (!content.ok()) return content.status();
+  left->erase(at);
+  const bool none = left->empty();
+  ListErasures(entry, *std::move(left));
+  if (absl::Status status = ListErasure(by, /*folded=*/false); !status.ok()) return status;
+  const auto header = HeaderOf(entry);
   if (!header.ok()) return header.status();
-  auto bytes = LogBook(*committer_.store_).Payload(dot);
-  if (!bytes.ok()) return bytes.status();
-  if (bytes->has_value()) {
-    const DecodedPayload& decoded = reinstated_.emplace_back(committer_.Decode(**bytes));
-    if (absl::Status status = FoldOrMakeOpaque(decoded, header->time, dot); !status.ok()) return status;
-    AppendToJournal(storage::DotKey(dot));
-  } else {
-    MakeOpaqueWithoutPayload(dot, header->audience);
+  if (!content->has_value() || !header->has_value() || !Counts(entry, (*content)->parts)) return absl::OkStatus();
+  for (const Part& part : (*content)->parts) {
+    names->insert(part.mutation->record);
+    if (!none) continue;
+    RemoveRow(part.mutation->record, (*header)->time, entry);
+    if (committer_.authority_.Limits()) {
+      if (absl::Status status = NoteUnauthorised(entry, part, {}); !status.ok()) return status;
+    }
   }
+  if (!none) return absl::OkStatus();
+  MakeOpaqueWithoutPayload(entry, (*header)->audience);
+  AppendToJournal(storage::DotKey(entry));
   return absl::OkStatus();
 }
 
+absl::Status Committer::Assembly::Reinstate(Dot dot) {
+  if (dot.seq >= committed_.applied.Get(dot.log)) return absl::OkStatus();
+  const auto header = HeaderOf(dot);
+  if (!header.ok()) return header.status();
+  if (!header->has_value()) return Error(Reason::kStoreDamaged, fmt::format("the header of {} is missing", NameOf(dot)));
+  const auto erasures = ErasedBy(dot);
+  if (!erasures.ok()) return erasures.status();
+  auto bytes = LogBook(*committer_.store_).Payload(dot);
+  if (!bytes.ok()) return bytes.status();
+  if (erasures->empty() && !bytes->has_value()) {
+    MakeOpaqueWithoutPayload(dot, (*header)->audience);
+    return absl::OkStatus();
+  }
+  AppendToJournal(storage::DotKey(dot));
+  if (erasures->empty()) return FoldOrMakeOpaque(reinstated_.emplace_back(committer_.Decode(**bytes)), **header);
+  const auto content = ContentOf(dot);
+  if (!content.ok()) return content.status();
+  auto effect = Outcome((*content)->parts, /*is_shape=*/true, (*header)->time, dot);
+  if (absl::IsInvalidArgument(effect.status()) || absl::IsUnimplemented(effect.status())) {
+    MakeOpaque(dot, kCauseInvalid, std::string(effect.status().message()));
+    return absl::OkStatus();
+  }
+  return effect.ok() ? Adopt(*std::move(effect), (*content)->parts, (*header)->time, dot) : effect.status();
+}
+
 bool Committer::Assembly::Discarded(Dot dot, const Payload* payload) const {
-  return committed_.discarded.contains(dot) && (payload == nullptr || !DiscardsOthers(*payload));
+  return committed_.discarded.contains(dot) &&
+         (payload == nullptr || std::none_of(payload->mutations.begin(), payload->mutations.end(), IsVoid));
+}
+
+bool Committer::Assembly::Counts(Dot dot, const std::vector<Part>& parts) const {
+  if (options_.roster.Voids(dot)) return false;
+  return !committed_.discarded.contains(dot) ||
+         std::any_of(parts.begin(), parts.end(), [](const Part& part) { return IsVoid(*part.mutation); });
 }
 
 absl::Status Committer::Assembly::FollowVoids(const std::set<std::string>& names) {
@@ -248,7 +346,9 @@ absl::Status Committer::Assembly::FollowVoids(const std::set<std::string>& names
     batch_->Put(Cf::kMeta, key, {});
     spdlog::warn("{} is discarded", NameOf(*dot));
     if (dot->seq >= committed_.applied.Get(dot->log)) continue;  // it will not be folded when it comes
-    if (const std::optional<Payload> payload = PayloadOf(*dot); payload && DiscardsOthers(*payload)) continue;
+    const auto content = ContentOf(*dot);
+    if (!content.ok()) return content.status();
+    if (content->has_value() && Counts(*dot, (*content)->parts)) continue;
     auto touched = Unfold(*dot);
     if (!touched.ok()) return touched.status();
     for (const std::string& each : *touched) {

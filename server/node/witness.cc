@@ -369,6 +369,7 @@ std::vector<LogId> Witness::CosignDue() {
       if (!set_back && since < (grown ? options_.cosign_interval : options_.heartbeat_interval)) continue;
       // The origin vouches that its log ends here; it may do so only while its complete checkpoint is all it has.
       if (roster_log.id == options_.own_log && (!own_allowed_ || Seq(log.complete_size) < log.applied)) continue;
+      if (options_.durable && options_.durable(roster_log.id) < Seq(log.complete_size)) continue;
       log.last_cosigned = now;
       const Statement& held = log.statements[options_.site];
       // What this site said while its clock was ahead binds nobody: peers have not counted it. Else peers take no statement that is older

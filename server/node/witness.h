@@ -43,6 +43,9 @@ class Witness {
     absl::Duration cosign_interval;
     absl::Duration heartbeat_interval;
     absl::Duration future_bound = absl::Seconds(5);  // a cosignature of a later time by this much is not counted
+    // Entries [0, n) of the log have all of what this site's cosignature says is durable here, and nothing of what it says is gone. Null:
+    // all that are applied.
+    std::function<Seq(LogId)> durable;
   };
   struct LogView {
     std::string checkpoint_note;

@@ -276,6 +276,40 @@ absl::StatusOr<std::vector<std::string>> FakeNode::ReadHeaders(LogId id, Seq fir
 
 absl::StatusOr<std::optional<std::string>> FakeNode::ReadPayload(Dot dot) const { return PayloadOf(dot); }
 
+absl::StatusOr<bool> FakeNode::Erased(Dot dot) const {
+  absl::MutexLock lock(&mu_);
+  return erased_.contains(dot);
+}
+
+VersionVector FakeNode::Erasures() const {
+  absl::MutexLock lock(&mu_);
+  VersionVector sizes;
+  for (const auto& [entry, by] : erased_) sizes.Set(by.log, std::max(sizes.Get(by.log), by.seq + 1));
+  return sizes;
+}
+
+bool FakeNode::CoversErasures() const {
+  absl::MutexLock lock(&mu_);
+  const VersionVector applied = AppliedLocked();
+  return std::all_of(peer_erasures_.begin(), peer_erasures_.end(), [&](const auto& peer) { return applied.Covers(peer.second); });
+}
+
+absl::StatusOr<bool> FakeNode::IsErasure(Dot dot) const {
+  absl::MutexLock lock(&mu_);
+  return std::any_of(erased_.begin(), erased_.end(), [dot](const auto& erased) { return erased.second == dot; });
+}
+
+void FakeNode::PeerErasures(SiteId peer, const VersionVector& erasures) {
+  absl::MutexLock lock(&mu_);
+  peer_erasures_[peer] = erasures;
+}
+
+void FakeNode::Erase(Dot entry, Dot erasure) {
+  absl::MutexLock lock(&mu_);
+  erased_[entry] = erasure;
+  logs_.at(entry.log).payloads.at(entry.seq.value()).reset();
+}
+
 absl::StatusOr<Digest> FakeNode::RootAt(LogId id, Seq size) const {
   absl::MutexLock lock(&mu_);
   const Log& log = LogOf(id);
@@ -365,7 +399,7 @@ std::vector<Dot> FakeNode::WantedPayloads(std::optional<Dot> after, size_t max) 
 absl::Status FakeNode::TakePayload(Dot dot, std::string payload) {
   absl::MutexLock lock(&mu_);
   Log& log = logs_[dot.log];
-  if (dot.seq.value() >= log.headers.size()) return absl::OkStatus();  // not wanted
+  if (dot.seq.value() >= log.headers.size() || erased_.contains(dot)) return absl::OkStatus();  // not wanted
   if (Sha256(payload) != DecodeHeader(log.headers[dot.seq.value()])->payload_digest) return absl::InvalidArgumentError("another payload");
   log.payloads[dot.seq.value()] = std::move(payload);
   return absl::OkStatus();

@@ -77,6 +77,10 @@ class FakeNode : public LogSource, public EntrySink {
   VersionVector Applied() const override;
   absl::StatusOr<std::vector<std::string>> ReadHeaders(LogId log, Seq first, Seq end) const override;
   absl::StatusOr<std::optional<std::string>> ReadPayload(Dot dot) const override;
+  absl::StatusOr<bool> Erased(Dot dot) const override;
+  VersionVector Erasures() const override;
+  bool CoversErasures() const override;
+  absl::StatusOr<bool> IsErasure(Dot dot) const override;
   absl::StatusOr<Digest> RootAt(LogId log, Seq size) const override;
   absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, Seq size) const override;
   std::optional<std::string> CheckpointNote(LogId log) const override;
@@ -88,6 +92,9 @@ class FakeNode : public LogSource, public EntrySink {
   std::optional<std::pair<std::string, Position>> ResumePosition(const std::string& peer) const override;
   std::vector<Dot> WantedPayloads(std::optional<Dot> after, size_t max) const override;
   absl::Status TakePayload(Dot dot, std::string payload) override;
+  void PeerErasures(SiteId peer, const VersionVector& erasures) override;
+  // `entry` is erased by `erasure`: its payload goes.
+  void Erase(Dot entry, Dot erasure);
   void PeerClock(const std::string&, absl::Time, absl::Duration) override {}
   void PeerHolds(const std::string& peer, Seq size) override;
   // What `peer` last said that it holds of this site's own log; nullopt when it has not.
@@ -127,6 +134,8 @@ class FakeNode : public LogSource, public EntrySink {
   int duplicates_ ABSL_GUARDED_BY(mu_) = 0;
   int blocked_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<std::string, Seq> peer_holds_ ABSL_GUARDED_BY(mu_);
+  std::map<Dot, Dot> erased_ ABSL_GUARDED_BY(mu_);  // and by what
+  std::map<SiteId, VersionVector> peer_erasures_ ABSL_GUARDED_BY(mu_);
   absl::Status fail_ ABSL_GUARDED_BY(mu_);
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   absl::Mutex listener_mu_;

@@ -50,6 +50,14 @@ class LogSource {
   virtual absl::StatusOr<std::vector<std::string>> ReadHeaders(LogId log, Seq first, Seq end) const = 0;
   // nullopt when this node does not hold it (withheld or erased).
   virtual absl::StatusOr<std::optional<std::string>> ReadPayload(Dot dot) const = 0;
+  // Whether the payload was erased: nobody is to have it.
+  virtual absl::StatusOr<bool> Erased(Dot dot) const = 0;
+  // Sizes that cover the erasures applied here, by log; none for a log without.
+  virtual VersionVector Erasures() const = 0;
+  // Whether every erasure that a peer has told of is applied here. While it is not, a payload held here may be one that is erased, and may
+  // not be sent, unless the entry is an erasure (IsErasure).
+  virtual bool CoversErasures() const = 0;
+  virtual absl::StatusOr<bool> IsErasure(Dot dot) const = 0;
   // The RFC 6962 root over headers [0, size). REQUIRES: size <= Applied(log).
   virtual absl::StatusOr<Digest> RootAt(LogId log, Seq size) const = 0;
   // merkle::BlockProof of a log's block in the tree of `size`. REQUIRES: size <= Applied(log).
@@ -112,6 +120,8 @@ class EntrySink {
   // A payload that was wanted. Enqueues; what is not kept now is wanted still. INVALID_ARGUMENT when it is not the one that the entry's
   // header names.
   virtual absl::Status TakePayload(Dot dot, std::string payload) = 0;
+  // `peer` has said which erasures it has applied: sizes that cover them.
+  virtual void PeerErasures(SiteId peer, const VersionVector& erasures) = 0;
   // `peer` has said that its clock stands at `theirs`, in answer to a question asked `rtt` ago.
   virtual void PeerClock(const std::string& peer, absl::Time theirs, absl::Duration rtt) = 0;
   // `peer` has said how much of this site's own log it holds, and its history is the one held here as far as both go.

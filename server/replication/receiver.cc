@@ -180,6 +180,11 @@ absl::Status Receiver::RefreshApplied(absl::Time now) {
 }
 
 absl::Status Receiver::TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states, absl::Time now) {
+  VersionVector erasures;
+  for (const v1::LogState& state : states) {
+    if (logs_.contains(LogId(state.log()))) erasures.Set(LogId(state.log()), Seq(state.erasures_end()));
+  }
+  if (const RosterSite* peer = source_->roster().FindSite(info_.peer)) sink_->PeerErasures(peer->id, erasures);
   for (const v1::LogState& state : states) {
     auto found = logs_.find(LogId(state.log()));
     if (found == logs_.end()) continue;  // of a newer roster
@@ -592,6 +597,7 @@ absl::Status Receiver::OnAppliedChanged(absl::Time now) {
 }
 
 absl::Status Receiver::PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out) const {
+  const VersionVector erasures = source_->Erasures();
   for (const auto& [id, log] : logs_) {
     if (!log.Open()) continue;
     v1::LogState* state = out->Add();
@@ -601,6 +607,7 @@ absl::Status Receiver::PutStates(google::protobuf::RepeatedPtrField<v1::LogState
     auto root = source_->RootAt(id, log.applied);
     if (!root.ok()) return root.status();
     state->set_root(std::string(AsView(*root)));
+    state->set_erasures_end(erasures.Get(id).value());
   }
   return absl::OkStatus();
 }

@@ -75,12 +75,14 @@ absl::Status Sender::TakeStates(const google::protobuf::RepeatedPtrField<v1::Log
                                 const google::protobuf::RepeatedField<uint32_t>& direct_logs) {
   const VersionVector applied = source_->Applied();
   std::map<LogId, bool> named;
+  VersionVector erasures;
   for (const v1::LogState& state : states) {
     auto found = logs_.find(LogId(state.log()));
     if (found == logs_.end()) continue;  // of a newer roster: nothing here to send of it
     LogOut& log = found->second;
     const Seq size(state.size());
     named[log.log->id] = true;
+    erasures.Set(log.log->id, Seq(state.erasures_end()));
     if (size > log.known || !log.wanted) {
       if (size > Seq(0) && size <= applied.Get(log.log->id) && !log.forked) {
         auto root = source_->RootAt(log.log->id, size);
@@ -110,6 +112,7 @@ absl::Status Sender::TakeStates(const google::protobuf::RepeatedPtrField<v1::Log
     if (!named.contains(id)) log.wanted = false;
     log.direct = std::find(direct_logs.begin(), direct_logs.end(), id.value()) != direct_logs.end();
   }
+  sink_->PeerErasures(receiver_, erasures);
   holds_recheck_ = true;
   return absl::OkStatus();
 }
@@ -142,7 +145,17 @@ void Sender::TakeWant(const v1::Want& want) {
   }
 }
 
+absl::StatusOr<std::optional<std::string>> Sender::Sendable(Dot dot, bool covered) const {
+  if (!covered) {
+    auto is_erasure = source_->IsErasure(dot);
+    if (!is_erasure.ok()) return is_erasure.status();
+    if (!*is_erasure) return std::nullopt;
+  }
+  return source_->ReadPayload(dot);
+}
+
 absl::StatusOr<bool> Sender::PutWanted(v1::ReplicateResponse* out) {
+  const bool covered = wanted_.empty() || source_->CoversErasures();
   const VersionVector applied = source_->Applied();
   while (credit_ > 0 && !wanted_.empty()) {
     const Dot dot = wanted_.front();
@@ -154,7 +167,7 @@ absl::StatusOr<bool> Sender::PutWanted(v1::ReplicateResponse* out) {
     auto header = DecodeHeader(headers->front());
     if (!header.ok()) return header.status();
     if (!header->audience.Includes(receiver_)) continue;
-    auto payload = source_->ReadPayload(dot);
+    auto payload = Sendable(dot, covered);
     if (!payload.ok()) return payload.status();
     if (!payload->has_value()) continue;
     out->mutable_wanted()->set_log(dot.log.value());
@@ -182,6 +195,7 @@ absl::Status Sender::OnTick(absl::Time now) {
 }
 
 absl::Status Sender::PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out) const {
+  const VersionVector erasures = source_->Erasures();  // first: of no more than what is applied
   const VersionVector applied = source_->Applied();
   for (const auto& [id, size] : applied.entries()) {
     auto root = source_->RootAt(id, size);
@@ -190,6 +204,7 @@ absl::Status Sender::PutStates(google::protobuf::RepeatedPtrField<v1::LogState>*
     state->set_log(id.value());
     state->set_size(size.value());
     state->set_root(std::string(AsView(*root)));
+    state->set_erasures_end(erasures.Get(id).value());
   }
   return absl::OkStatus();
 }
@@ -260,6 +275,13 @@ absl::StatusOr<bool> Sender::PutEntries(absl::Time now, v1::ReplicateResponse* o
     holds_recheck_ = false;
     if (absl::Status status = ReleaseHolds(now); !status.ok()) return status;
   }
+  const bool covered = source_->CoversErasures();
+  if (covered) {
+    uncovered_since_.reset();
+  } else if (!uncovered_since_) {
+    uncovered_since_ = now;
+  }
+  if (!covered && now - *uncovered_since_ < options_.erasures_wait) return false;
   const size_t bytes_max = static_cast<size_t>(std::min<int64_t>(options_.frame_bytes_max, credit_));
   size_t bytes = 0;
   v1::Entries* frame = out->mutable_entries();
@@ -325,13 +347,17 @@ absl::StatusOr<bool> Sender::PutEntries(absl::Time now, v1::ReplicateResponse* o
     if (!log.due[log.due.size() - (log.headers_end.value() - dot.seq.value())]) {
       payload.set_withheld(true);
     } else {
-      auto held = source_->ReadPayload(dot);
+      auto held = Sendable(dot, covered);
       if (!held.ok()) return held.status();
       if (held->has_value()) {
         payload.set_payload(**std::move(held));
       } else if (log.direct && log.log->site != source_->site() && log.log->site != receiver_) {
-        HoldLog(&log, Hold::kPayload);
-        continue;
+        auto erased = source_->Erased(dot);
+        if (!erased.ok()) return erased.status();
+        if (!*erased) {
+          HoldLog(&log, Hold::kPayload);
+          continue;
+        }
       }
     }
     const size_t size = payload.payload().size() + kFieldOverheadBytes;

@@ -10,6 +10,10 @@
 // the origin itself; or because the receiver wrote them: it is given a moment to say that it has them. (A node that has lost the end of its
 // own log shows that in Hello, and is sent it like any other.) The resume position that frames state never passes a held entry.
 //
+// While a peer has told of erasures that are not applied here, no payload leaves: it may be one that they have erased. After a moment
+// entries go on without theirs, and the receiver asks for them later; those of erasures go with them, so that two nodes that wait for each
+// other's erasures get them.
+//
 // A log that the receiver's last Hello or Have does not name is not wanted: it is unknown there, quarantined or refused.
 //
 // Resuming by position is an optimisation and never trusted: when the walk finds a gap in what the receiver has, it starts again from 0.
@@ -48,6 +52,7 @@ struct SenderOptions {
   absl::Duration relay_delay = absl::Milliseconds(250);  // for entries that the receiver should get from their origin
   absl::Duration heartbeat_interval = absl::Seconds(1);
   absl::Duration stall_timeout = absl::Seconds(10);
+  absl::Duration erasures_wait = absl::Seconds(2);  // for erasures that peers have; then entries go without their payloads
 };
 
 class Sender {
@@ -93,6 +98,8 @@ class Sender {
                           const google::protobuf::RepeatedField<uint32_t>& direct_logs);
   void TakeCosignature(const v1::Cosignature& cosignature);
   void TakeWant(const v1::Want& want);
+  // The payload, if it may be sent. `covered`: every erasure that peers have told of is applied here.
+  absl::StatusOr<std::optional<std::string>> Sendable(Dot dot, bool covered) const;
   // The next wanted payload that is held here and due to the receiver.
   absl::StatusOr<bool> PutWanted(v1::ReplicateResponse* out);
   absl::Status PutHeartbeat(absl::Time now, v1::ReplicateResponse* out);
@@ -143,6 +150,7 @@ class Sender {
   uint64_t gossip_version_ = 0;
   std::deque<HeldCosignature> gossip_;
   std::deque<Dot> wanted_;
+  std::optional<absl::Time> uncovered_since_;  // when peers told of erasures that are not applied here
 };
 
 }  // namespace fairlead::replication

@@ -145,7 +145,7 @@ class Narrator {
   // What a value was. The state keeps no bytes of those that are replaced: their entries do.
   absl::StatusOr<std::optional<std::string>> BytesOf(const ValueId& id, const node::FieldValue& value) {
     if (value.has_bytes) return value.bytes;
-    if (!value.adds) return std::nullopt;
+    if (!value.adds || value.erased) return std::nullopt;
     const absl::StatusOr<const std::optional<Payload>*> payload = PayloadOf(value.dot);
     if (!payload.ok()) return payload.status();
     if (!(*payload)->has_value()) return std::nullopt;

@@ -392,6 +392,40 @@ TEST_F(ConflictMethodsTest, AmendmentsOfALockedRecordAreListedAcceptedAndDropped
   for (const Client* caller : {&officer_, &abroad_}) EXPECT_THAT(Names(List(*caller)), IsEmpty());
 }
 
+// Whether a person takes it in or drops it.
+class WithdrawalTest : public ConflictMethodsTest, public testing::WithParamInterface<bool> {};
+
+TEST_P(WithdrawalTest, ThatALockHasKeptOutIsSettled) {
+  const bool accept = GetParam();
+  const v1::Engagement reported = Reported();
+  Move<v1::CloseEngagementRequest>("CloseEngagement", reported);
+  v1::WithdrawEngagementRequest withdraw;
+  withdraw.set_name(reported.name());
+  withdraw.set_etag(reported.etag());
+  ASSERT_TRUE(abroad_.Call<v1::Engagement>("EngagementService/WithdrawEngagement", withdraw).ok());
+  Exchange();
+  const auto conflict = Get(officer_, reported.name() + "/conflicts/withdrawn");
+  ASSERT_TRUE(conflict.ok()) << conflict.status();
+  ASSERT_EQ(conflict->values_size(), 1);
+  EXPECT_TRUE(conflict->values(0).amendment());
+  EXPECT_EQ(conflict->values(0).value(), "true");
+  std::vector<std::string> keep;
+  if (accept) keep.push_back(conflict->values(0).value_id());
+  const auto settled = Resolve<v1::Engagement>(officer_, Keep(*conflict, keep));
+  ASSERT_TRUE(settled.ok()) << settled.status();
+  EXPECT_EQ(settled->withdrawn(), accept);
+  EXPECT_EQ(settled->state(), v1::ENGAGEMENT_STATE_CLOSED);
+  Exchange();
+  v1::ListConflictsRequest all;
+  all.set_show_withdrawn(true);
+  EXPECT_THAT(Names(List(abroad_, all)), IsEmpty());
+  v1::GetEngagementRequest get;
+  get.set_name(reported.name());
+  EXPECT_EQ(abroad_.Call<v1::Engagement>("EngagementService/GetEngagement", get)->withdrawn(), accept);
+}
+
+INSTANTIATE_TEST_SUITE_P(Settled, WithdrawalTest, testing::Bool());
+
 TEST_F(ConflictMethodsTest, AWithdrawnRecordsConflictsAreListedWhenAskedForAndLeftAlone) {
   Disagree("JP");
   v1::WithdrawCountryRequest withdraw;

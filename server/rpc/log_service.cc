@@ -94,7 +94,13 @@ absl::Status LogService::Fill(Dot dot, v1::LogEntry* out) const {
   if (!payload.ok()) return payload.status();
   out->set_header(std::move((*header)[0]));
   out->set_has_payload(payload->has_value());
-  if (payload->has_value()) out->set_payload(**std::move(payload));
+  if (payload->has_value()) {
+    out->set_payload(**std::move(payload));
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<bool> erased = node_->Erased(dot);
+  if (!erased.ok()) return erased.status();
+  out->set_erased(*erased);
   return absl::OkStatus();
 }
 

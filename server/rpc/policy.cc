@@ -46,6 +46,9 @@ const std::vector<PolicyRule>& PolicyRules() {
       {"RecordService/ListConflicts", kReaders},
       {"RecordService/GetConflict", kReaders},
       {"RecordService/ResolveConflict", kStaff},
+      {"RecordService/EraseRevision", kStaff},
+      {"RecordService/GetErasure", kReaders},
+      {"RecordService/ListErasures", kReaders},
       {"RecordService/WatchRecords", kReaders},
 
       {"OverviewService/GetOverview", kReaders},

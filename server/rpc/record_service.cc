@@ -12,8 +12,10 @@
 #include <utility>
 
 #include "api/bytes.h"
+#include "api/erasure.h"
 #include "api/errors.h"
 #include "server/node/materialise.h"
+#include "server/rpc/erasure_methods.h"
 #include "server/rpc/read_methods.h"
 #include "server/rpc/record_access.h"
 #include "server/rpc/wire_forms.h"
@@ -364,9 +366,21 @@ absl::StatusOr<v1::ListRevisionsResponse> RecordService::ListRevisions(const Cal
     SetTimestamp(TimeOf(time), revision->mutable_time());
     const absl::StatusOr<std::optional<Payload>> payload = ReadEntry(*node_, dot);
     if (!payload.ok()) return payload.status();
-    if (!payload->has_value() || index >= (*payload)->mutations.size()) continue;
+    if (!payload->has_value()) {
+      absl::StatusOr<std::optional<v1::Erasure>> erasure = ErasureAt(*node_, *view, dot);
+      if (!erasure.ok()) return erasure.status();
+      if (erasure->has_value()) *revision->mutable_erasure() = **std::move(erasure);
+      continue;
+    }
+    if (index >= (*payload)->mutations.size()) continue;
     revision->set_actor((*payload)->actor);
     revision->set_method((*payload)->method);
+    if (IsErasure(**payload)) {
+      if (const absl::StatusOr<Erasure> erasure = ErasureIn(**payload); erasure.ok()) {
+        revision->set_erases(EntryName(node_->roster(), erasure->entry));
+      }
+      continue;
+    }
     for (const Op& op : (*payload)->mutations[index].ops) {
       const auto* field = type->prototype->GetDescriptor()->FindFieldByNumber(static_cast<int>(op.field));
       v1::FieldChange* change = revision->add_changes();

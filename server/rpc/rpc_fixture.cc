@@ -70,6 +70,8 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   standard_methods_->Register(dispatcher_.get());
   conflict_methods_ = std::make_unique<ConflictMethods>(node_.get(), &sealer_, &standard_methods_->writes());
   conflict_methods_->Register(dispatcher_.get());
+  erasure_methods_ = std::make_unique<ErasureMethods>(node_.get(), &sealer_, &standard_methods_->writes(), backups);
+  erasure_methods_->Register(dispatcher_.get());
   record_service_ = std::make_unique<RecordService>(node_.get(), &sealer_, heartbeat);
   record_service_->Register(dispatcher_.get());
   node_service_ = std::make_unique<NodeService>(node_.get(), &sealer_, NodeServiceOptions{.version = "test", .start_time = clock->Now()});

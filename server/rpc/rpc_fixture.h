@@ -33,6 +33,7 @@
 #include "server/rpc/conflict_methods.h"
 #include "server/rpc/consistency.h"
 #include "server/rpc/durability.h"
+#include "server/rpc/erasure_methods.h"
 #include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
 #include "server/rpc/record_service.h"
@@ -137,6 +138,7 @@ class TestSite {
   std::unique_ptr<Durability> durability_;
   std::unique_ptr<StandardMethods> standard_methods_;
   std::unique_ptr<ConflictMethods> conflict_methods_;
+  std::unique_ptr<ErasureMethods> erasure_methods_;
   std::unique_ptr<RecordService> record_service_;
   std::unique_ptr<NodeService> node_service_;
   std::unique_ptr<LogService> log_service_;

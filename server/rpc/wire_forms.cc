@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 namespace fairlead::rpc {
 
 void SetTimestamp(absl::Time time, google::protobuf::Timestamp* out) {
@@ -26,6 +28,19 @@ std::string SiteName(const Roster& roster, LogId log) {
 std::string EntryName(const Roster& roster, Dot dot) {
   const RosterLog* log = roster.FindLog(dot.log);
   return fmt::format("{}/{}/{}", log == nullptr ? "" : log->site_name, log == nullptr ? 0 : log->epoch, dot.seq.value());
+}
+
+std::optional<Dot> ParseEntryName(const Roster& roster, std::string_view name) {
+  const size_t last = name.rfind('/');
+  if (last == std::string_view::npos) return std::nullopt;
+  const std::string_view digits = name.substr(last + 1);
+  uint64_t seq = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), seq);
+  if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  for (const RosterLog& log : roster.logs()) {
+    if (log.stream == kMainStream && name.substr(0, last) == fmt::format("{}/{}", log.site_name, log.epoch)) return Dot{log.id, Seq(seq)};
+  }
+  return std::nullopt;
 }
 
 }  // namespace fairlead::rpc

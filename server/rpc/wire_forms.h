@@ -9,7 +9,9 @@
 #include <google/protobuf/duration.pb.h>
 #include <google/protobuf/timestamp.pb.h>
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "api/ids.h"
 #include "api/roster.h"
@@ -24,6 +26,8 @@ absl::Time TimeOf(Hlc time);
 std::string SiteName(const Roster& roster, LogId log);
 // `{site}/{epoch}/{sequence}`.
 std::string EntryName(const Roster& roster, Dot dot);
+// The entry of a main log that is so named; nullopt when the roster has no such log, or it is no name.
+std::optional<Dot> ParseEntryName(const Roster& roster, std::string_view name);
 
 }  // namespace fairlead::rpc
 

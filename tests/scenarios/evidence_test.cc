@@ -116,7 +116,8 @@ TEST_F(Evidence, WhatANodeGaveOutIsVerifiedWithoutIt) {
   for (const char* file : {"apac.log", "apac-of-hq.log"}) {
     const Ended verified = Verify({"log", File(file)});
     EXPECT_TRUE(Succeeded(verified));
-    EXPECT_THAT(verified.output, AllOf(HasSubstr("log          test.fairlead.example/apac/1/main\n"), HasSubstr(", 0 withheld\n")));
+    EXPECT_THAT(verified.output,
+                AllOf(HasSubstr("log          test.fairlead.example/apac/1/main\n"), HasSubstr(", 0 withheld, 0 erased\n")));
   }
   const Ended named = Verify({"receipt", File("named.tlog-proof")});
   EXPECT_TRUE(Succeeded(named));

@@ -33,6 +33,16 @@ Digest TreeHash(const std::vector<Digest>& leaves, size_t begin, size_t end) {
 
 std::string Show(Dot dot) { return fmt::format("{}/{}", dot.log.value(), dot.seq.value()); }
 
+// What Clients::Text has made.
+void TextsIn(std::string_view bytes, std::set<std::string>* out) {
+  constexpr std::string_view kBegin = "text";
+  for (size_t at = bytes.find(kBegin); at != std::string_view::npos; at = bytes.find(kBegin, at + 1)) {
+    const size_t end = bytes.find('.', at);
+    if (end == std::string_view::npos) return;
+    out->emplace(bytes.substr(at, end + 1 - at));
+  }
+}
+
 std::string Show(const absl::Status& status) { return std::string(status.message()); }
 
 // The values that the mutation says its author had read.
@@ -92,12 +102,28 @@ void Checks::ForgetLost(Site& site) {
   if (known > held) bereft_.insert(site.id);
   std::erase_if(roots_, [&](const auto& root) { return root.first.first == site.log && root.first.second > known; });
   for (auto it = entries_.lower_bound({site.log, Seq(held)}); it != entries_.end() && it->first.log == site.log;) {
-    lost_.insert(it->second.request_id);
+    lost_.insert(it->second.payload ? it->second.payload->request_id : "");
     it = entries_.erase(it);
   }
 }
 
-void Checks::OnCommit(Site& site) { FollowJournal(site, /*catching_up=*/false); }
+void Checks::OnCommit(Site& site) {
+  FollowJournal(site, /*catching_up=*/false);
+  if (++commits_ % 16 == 0) CheckFreshness(site);
+}
+
+void Checks::CheckFreshness(Site& site) {
+  for (const node::LogInfo& info : site.node->Logs()) {
+    if (info.log->id == site.log) continue;
+    const bool claims = site.plant != nullptr && site.plant->fresh_on_receipt;
+    const std::optional<absl::Time> as_of = claims ? site.clock.Now() : info.as_of;
+    if (!as_of) continue;
+    auto said = origin_said_[info.log->id].find(static_cast<uint64_t>(absl::ToUnixSeconds(*as_of)));
+    if (said == origin_said_[info.log->id].end() || said->second > info.size.value()) {
+      return Fail(site, fmt::format("presents log {} as of a time that its origin has not vouched for", info.log->origin()));
+    }
+  }
+}
 
 void Checks::FollowJournal(Site& site, bool catching_up) {
   Reader& reader = readers_[site.id];
@@ -105,37 +131,82 @@ void Checks::FollowJournal(Site& site, bool catching_up) {
   if (!journal.ok()) return Fail(site, "the journal cannot be read: " + Show(journal.status()));
   const Hlc bound = Hlc::FromMillis(static_cast<uint64_t>(absl::ToUnixMillis(site.clock.Now() + absl::Seconds(5))));
   for (const Dot& dot : *journal) {
+    if (reader.pending.contains(dot)) {
+      // Its payload came late, and is news.
+      reader.pending.erase(dot);
+      Learn(site, dot, &reader);
+      if (!world_.failures().empty()) return;
+      if (reader.pending.contains(dot)) return Fail(site, fmt::format("entry {} is told of twice, and has no payload", Show(dot)));
+      ++reader.position;
+      continue;
+    }
     if (dot.seq != reader.applied.Get(dot.log)) return Fail(site, fmt::format("entry {} is not the next of its log", Show(dot)));
     auto headers = site.node->ReadHeaders(dot.log, dot.seq, dot.seq + 1);
-    auto payload = site.node->ReadPayload(dot);
-    if (!headers.ok() || !payload.ok()) return Fail(site, fmt::format("entry {} cannot be read", Show(dot)));
+    if (!headers.ok()) return Fail(site, fmt::format("entry {} cannot be read", Show(dot)));
     auto header = DecodeHeader(headers->at(0));
     if (!header.ok()) return Fail(site, fmt::format("the header of entry {} is malformed", Show(dot)));
     if (!reader.applied.Covers(header->deps)) return Fail(site, fmt::format("entry {} came before entries it follows", Show(dot)));
     if (!catching_up && dot.log != site.log && header->time > bound) {
       return Fail(site, fmt::format("entry {} of the future was applied", Show(dot)));
     }
-    Entry& first = entries_.try_emplace(dot, Entry{headers->at(0), *header, ""}).first->second;
+    const Entry& first = entries_.try_emplace(dot, Entry{headers->at(0), *header, std::nullopt, {}}).first->second;
     if (first.header_bytes != headers->at(0)) return Fail(site, fmt::format("there are two entries {}", Show(dot)));
-    if (payload->has_value()) {
-      if (Sha256(**payload) != header->payload_digest) return Fail(site, fmt::format("the payload of entry {} is not its own", Show(dot)));
-      auto decoded = DecodePayload(**payload);
-      if (!decoded.ok()) return Fail(site, fmt::format("the payload of entry {} is malformed", Show(dot)));
-      first.request_id = decoded->request_id;
-      for (size_t i = 0; i < decoded->mutations.size(); ++i) {
-        for (const ValueId& id : Cited(decoded->mutations[i])) {
-          if (!reader.mutations.contains(id.mutation)) {
-            return Fail(site, fmt::format("entry {} was shown before a value that its author had read", Show(dot)));
-          }
-        }
-        reader.mutations.insert(MutationIdOf(world_.roster().network(), *decoded, i));
-      }
-    } else if (header->audience.Includes(site.id)) {
-      return Fail(site, fmt::format("entry {} has no payload, though the site is in its audience", Show(dot)));
-    }
+    Learn(site, dot, &reader);
+    if (!world_.failures().empty()) return;
     reader.applied.Set(dot.log, dot.seq + 1);
     ++reader.position;
   }
+  // One that is due and not there is wanted; one that came is told of.
+  if (reader.pending.empty()) return;
+  const std::vector<Dot> wanted = site.node->WantedPayloads(std::nullopt, 1'000'000);
+  for (const Dot& dot : std::set<Dot>(reader.pending)) {
+    if (std::find(wanted.begin(), wanted.end(), dot) != wanted.end()) continue;
+    auto payload = site.node->ReadPayload(dot);
+    if (!payload.ok() || payload->has_value())
+      return Fail(site, fmt::format("the payload of entry {} came, and nobody is told", Show(dot)));
+    reader.pending.erase(dot);
+    Learn(site, dot, &reader);
+    if (reader.pending.contains(dot)) return Fail(site, fmt::format("entry {} has no payload, and it is not asked for", Show(dot)));
+  }
+}
+
+void Checks::Learn(Site& site, Dot dot, Reader* reader) {
+  Entry& entry = entries_.at(dot);
+  auto bytes = site.node->ReadPayload(dot);
+  if (!bytes.ok()) return Fail(site, fmt::format("entry {} cannot be read", Show(dot)));
+  if (!bytes->has_value()) {
+    if (!entry.header.audience.Includes(site.id)) return;
+    auto erased = site.node->Erased(dot);
+    if (!erased.ok() || !*erased) {
+      reader->pending.insert(dot);
+      return;
+    }
+    reader->mutations.insert(entry.mutations.begin(), entry.mutations.end());
+    return;
+  }
+  if (Sha256(**bytes) != entry.header.payload_digest) return Fail(site, fmt::format("the payload of entry {} is not its own", Show(dot)));
+  auto decoded = DecodePayload(**bytes);
+  if (!decoded.ok()) return Fail(site, fmt::format("the payload of entry {} is malformed", Show(dot)));
+  if (!entry.payload) {
+    entry.payload = *decoded;
+    for (size_t i = 0; i < decoded->mutations.size(); ++i) {
+      entry.mutations.push_back(MutationIdOf(world_.roster().network(), *decoded, i));
+    }
+  }
+  for (size_t i = 0; i < decoded->mutations.size(); ++i) {
+    for (const ValueId& id : Cited(decoded->mutations[i])) {
+      if (reader->mutations.contains(id.mutation) || IsPending(*reader, id.mutation)) continue;
+      return Fail(site, fmt::format("entry {} was shown before a value that its author had read", Show(dot)));
+    }
+    reader->mutations.insert(entry.mutations[i]);
+  }
+}
+
+bool Checks::IsPending(const Reader& reader, const MutationId& id) const {
+  return std::any_of(reader.pending.begin(), reader.pending.end(), [&](const Dot& dot) {
+    const std::vector<MutationId>& mutations = entries_.at(dot).mutations;
+    return std::find(mutations.begin(), mutations.end(), id) != mutations.end();
+  });
 }
 
 void Checks::OnSend(Site& from, Site& to, const v1::ReplicateResponse& message) {
@@ -143,13 +214,20 @@ void Checks::OnSend(Site& from, Site& to, const v1::ReplicateResponse& message) 
   for (const v1::HeaderPackage& package : message.entries().packages()) {
     if (!package.checkpoint().empty()) OnCheckpoint(from, LogId(package.log()), package.checkpoint());
   }
-  for (const v1::PayloadFrame& payload : message.entries().payloads()) {
-    if (payload.payload().empty()) continue;
+  const auto check = [&](const v1::PayloadFrame& payload) {
+    if (payload.payload().empty()) return;
     auto entry = entries_.find({LogId(payload.log()), Seq(payload.seq())});
-    if (entry != entries_.end() && !entry->second.header.audience.Includes(to.id)) {
+    if (entry == entries_.end()) return;
+    if (!entry->second.header.audience.Includes(to.id)) {
       Fail(from, fmt::format("sends the payload of entry {} to {}, which may not have it", Show(entry->first), to.name));
     }
-  }
+    auto erased = from.node->Erased(entry->first);
+    if (erased.ok() && *erased && Sha256(payload.payload()) == entry->second.header.payload_digest) {
+      Fail(from, fmt::format("sends the payload of entry {} to {}, and has erased it", Show(entry->first), to.name));
+    }
+  };
+  for (const v1::PayloadFrame& payload : message.entries().payloads()) check(payload);
+  if (message.has_wanted()) check(message.wanted());
 }
 
 void Checks::OnAsk(Site& from, Site&, const v1::ReplicateRequest& message) {
@@ -174,6 +252,7 @@ void Checks::OnCosignature(Site& from, LogId log, const std::string& note) {
     if (signature.name != verifier.name()) continue;
     const uint64_t time_s = fairlead::Reader(signature.bytes).U64();
     const uint64_t size = note::ParseCheckpoint(parsed->text)->size;
+    if (log == from.log) origin_said_[log].try_emplace(time_s, size);
     if (restored_.contains(from.id)) continue;  // its peers may have told it what it has vouched for before
     if (Seq(size) > from.node->Applied().Get(log)) {
       return Fail(from, fmt::format("cosigns log {} up to {} and holds {}", log.value(), size, from.node->Applied().Get(log).value()));
@@ -265,6 +344,18 @@ void Checks::CheckStore(Site& site) {
       const Header header = *DecodeHeader(headers->at(seq));
       auto bytes = node.ReadPayload(dot);
       if (!bytes.ok()) return Fail(site, fmt::format("the payload of entry {} cannot be read", Show(dot)));
+      auto erased = node.Erased(dot);
+      if (!erased.ok()) return Fail(site, fmt::format("whether entry {} is erased cannot be read", Show(dot)));
+      if (*erased) {
+        if (bytes->has_value()) return Fail(site, fmt::format("entry {} is erased and there", Show(dot)));
+        const Entry& entry = entries_.at(dot);
+        if (!entry.payload) return Fail(site, fmt::format("entry {} is erased, and nobody ever had it", Show(dot)));
+        for (size_t i = 0; i < entry.mutations.size(); ++i) {
+          const Mutation& mutation = entry.payload->mutations[i];
+          records[mutation.record].Add(mutation, entry.mutations[i], header.time, dot, /*erased=*/true);
+        }
+        continue;
+      }
       if (!bytes->has_value()) {
         withheld.insert(dot);
         continue;
@@ -282,9 +373,7 @@ void Checks::CheckStore(Site& site) {
   std::set<Dot> journal;
   const auto items = node.ReadJournal(Position(0), node.JournalEnd().value());
   if (!items.ok()) return Fail(site, "the journal cannot be read: " + Show(items.status()));
-  for (const Dot& dot : *items) {
-    if (!journal.insert(dot).second) return Fail(site, fmt::format("entry {} is in the journal twice", Show(dot)));
-  }
+  for (const Dot& dot : *items) journal.insert(dot);  // again, when its payload came late: FollowJournal has seen to that
   const VersionVector applied = node.Applied();
   for (const auto& [log, size] : applied.entries()) {
     for (uint64_t seq = 0; seq < size.value(); ++seq) {
@@ -310,10 +399,61 @@ void Checks::CheckStore(Site& site) {
   CheckDerived(site, states);
 }
 
+void Checks::CheckErased(Site& site, const Clients& clients) {
+  const node::Node& node = *site.node;
+  std::set<std::string> erased;  // texts
+  std::set<std::string> kept;    // texts that another entry has, too
+  for (const auto& [dot, entry] : entries_) {
+    if (!entry.payload) continue;
+    std::vector<std::string> texts;
+    auto request = clients.requests().find(entry.payload->request_id);
+    auto gone = node.Erased(dot);
+    if (gone.ok() && *gone && request != clients.requests().end()) {
+      for (const auto& [record, text] : request->second.written) erased.insert(text);
+      for (const Mutation& mutation : entry.payload->mutations) {
+        std::string key = mutation.record;
+        PutU8(&key, 0);
+        PutU64(&key, entry.header.time.raw());
+        key += storage::DotKey(dot);
+        auto revision = node.store().Get(Cf::kRevisions, key);
+        if (!revision.ok() || !revision->has_value()) {
+          return Fail(site, fmt::format("the history of {} does not have entry {}, which is erased", mutation.record, Show(dot)));
+        }
+      }
+    } else if (!gone.ok() || !*gone) {
+      TextsIn(EncodePayload(*entry.payload), &kept);
+    }
+  }
+  for (const std::string& text : kept) erased.erase(text);
+  if (erased.empty()) return;
+  std::set<std::string> held;
+  for (size_t cf = 0; cf < storage::kCfCount; ++cf) {
+    auto it = node.store().Iterate(static_cast<Cf>(cf), {}, {});
+    for (it->SeekToFirst(); it->Valid(); it->Next()) {
+      TextsIn(it->key(), &held);
+      TextsIn(it->value(), &held);
+    }
+  }
+  for (const std::string& text : erased) {
+    if (held.contains(text)) return Fail(site, fmt::format("holds {}, which is erased", text));
+  }
+}
+
 void Checks::Final(const Clients& clients) {
   std::map<std::string, std::pair<std::string, Digest>> digests;  // by class: of which site, and what
   for (const auto& site : world_.sites()) {
     CheckStore(*site);
+    CheckErased(*site, clients);
+    CheckFreshness(*site);
+    for (const Dot& dot : readers_[site->id].pending) {
+      // Only what a site alone had, and lost, may be missed for good.
+      const auto& sites = world_.sites();
+      const bool there = std::any_of(sites.begin(), sites.end(), [&](const auto& other) {
+        auto payload = other->node->ReadPayload(dot);
+        return !payload.ok() || payload->has_value();
+      });
+      if (there || restored_.empty()) Fail(*site, fmt::format("entry {} has no payload, though the site is in its audience", Show(dot)));
+    }
     for (const RosterLog& log : world_.roster().logs()) {
       if (site->node->Quarantined(log.id)) Fail(*site, fmt::format("log {} is quarantined, and nobody forked it", log.origin()));
       auto root = site->node->RootAt(log.id, site->node->Applied().Get(log.id));
@@ -341,10 +481,14 @@ void Checks::Final(const Clients& clients) {
   for (const auto& site : world_.sites()) {
     for (uint64_t seq = 0; seq < site->node->Applied().Get(site->log).value(); ++seq) {
       const Dot dot{site->log, Seq(seq)};
-      auto bytes = site->node->ReadPayload(dot);
-      if (!bytes.ok() || !bytes->has_value()) return Fail(*site, fmt::format("entry {} of its own has no payload", Show(dot)));
-      const Payload payload = *DecodePayload(**bytes);
-      const Header header = *DecodeHeader(site->node->ReadHeaders(dot.log, dot.seq, dot.seq + 1)->at(0));
+      const Entry& entry = entries_.at(dot);
+      if (readers_[site->id].pending.contains(dot)) {
+        if (entry.payload) lost_.insert(entry.payload->request_id);
+        continue;
+      }
+      if (!entry.payload) return Fail(*site, fmt::format("entry {} of its own has no payload", Show(dot)));
+      const Payload& payload = *entry.payload;
+      const Header& header = entry.header;
       auto request = clients.requests().find(payload.request_id);
       if (request == clients.requests().end()) return Fail(*site, fmt::format("entry {} is of a request that nobody made", Show(dot)));
       Written& written = requests[payload.request_id];
@@ -380,8 +524,8 @@ void Checks::Final(const Clients& clients) {
     auto found = requests.find(id);
     if (found == requests.end()) {
       // One that changes nothing is answered and not written.
-      if (request.acknowledged && !request.written.empty() && !lost_.contains(id))
-        world_.Fail(fmt::format("request {} was acknowledged and is lost", id));
+      const bool writes = !request.written.empty() || request.kind == Request::Kind::kErase;
+      if (request.acknowledged && writes && !lost_.contains(id)) world_.Fail(fmt::format("request {} was acknowledged and is lost", id));
       continue;
     }
     if (request.open == 0) world_.Fail(fmt::format("request {} was refused and is there", id));

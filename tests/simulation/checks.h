@@ -6,6 +6,7 @@
 #define FAIRLEAD_TESTS_SIMULATION_CHECKS_H_
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -34,13 +35,15 @@ class Checks : public Watcher {
   struct Entry {
     std::string header_bytes;
     Header header;
-    std::string request_id;  // empty while no site with the payload has shown it
+    std::optional<Payload> payload;     // unset while no site that has it has shown it
+    std::vector<MutationId> mutations;  // of the payload
   };
   // A site's journal, followed item by item.
   struct Reader {
     Position position;
     VersionVector applied;
     std::set<MutationId> mutations;
+    std::set<Dot> pending;  // due there, and not there yet
   };
   // What a site has let others see of what it signs.
   struct Said {
@@ -50,6 +53,14 @@ class Checks : public Watcher {
   };
 
   void FollowJournal(Site& site, bool catching_up);
+  // What the entry says, or said before it was erased, as the site's reader may know it.
+  void Learn(Site& site, Dot dot, Reader* reader);
+  // Whether an entry that the reader waits for brings the mutation.
+  bool IsPending(const Reader& reader, const MutationId& id) const;
+  // Freshness that a site claims: the origin has said so, and of no more than the site holds.
+  void CheckFreshness(Site& site);
+  // The erased texts are in no part of the site's store, and its history tells of the erasures.
+  void CheckErased(Site& site, const Clients& clients);
   // The whole store against its entries: trees, notes, records, indexes, figures, digests, opaque entries, request ids.
   void CheckStore(Site& site);
   void CheckTree(Site& site, const RosterLog& log, const std::vector<std::string>& headers);
@@ -65,11 +76,13 @@ class Checks : public Watcher {
   std::map<Dot, Entry> entries_;
   std::map<std::pair<LogId, uint64_t>, Digest> roots_;  // signed and shown by the log's own site
   std::map<std::pair<SiteId, LogId>, Said> said_;
-  std::set<std::string> lost_;  // requests that only a restored site had
+  std::map<LogId, std::map<uint64_t, uint64_t>> origin_said_;  // seconds and size of each statement of an origin about its own log
+  std::set<std::string> lost_;                                 // requests that only a restored site had
   std::set<SiteId> restored_;
   // Restored, and others know checkpoints of its log beyond all entries that are left: it may not write again but in a new epoch.
   std::set<SiteId> bereft_;
   int64_t conflicts_ = 0;
+  int64_t commits_ = 0;
 };
 
 }  // namespace fairlead::simulation

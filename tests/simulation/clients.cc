@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/bytes.h"
 #include "api/crypto.h"
+#include "api/erasure.h"
 #include "api/errors.h"
 #include "fairlead/v1/engagement_service.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
+#include "server/node/erasures.h"
 #include "server/node/materialise.h"
 #include "server/records/types.h"
 
@@ -89,6 +92,7 @@ void Clients::Act() {
   if (names_.size() < 4 || (dice < 12 && names_.size() < records_max_)) return random_.OneIn(3) ? CreateCountry() : CreateEngagement();
   if (dice < 25) return Repeat();
   if (dice < 32) return Pair();
+  if (random_.OneIn(25)) return Erase();
   auto draft = Read(AnySite(), random_.OneIn(5) ? "countries" : "engagements");
   if (!draft) return;
   auto shared = std::make_shared<Draft>(*std::move(draft));
@@ -130,7 +134,7 @@ Request Clients::NewRequest(Site* site, Request::Kind kind, const std::string& m
   request.identity.name = fmt::format("o{}", random_.Below(4));
   request.identity.path = fmt::format("officer/{}/{}", request.identity.scope, request.identity.name);
   request.method = method;
-  if (kind != Request::Kind::kPair) {
+  if (kind != Request::Kind::kPair && kind != Request::Kind::kErase) {
     request.message = RequestFor(method);
     Set(request.message.get(), "request_id", request.id);
   }
@@ -319,6 +323,40 @@ void Clients::Pair() {
   Submit(std::move(request), site);
 }
 
+// Takes what some revision said from every site. One site is asked that may.
+void Clients::Erase() {
+  Site* site = AnySite();
+  auto draft = Read(site, random_.OneIn(3) ? "countries" : "engagements");
+  if (!draft) return;
+  std::vector<Dot> revisions;
+  const std::string prefix = draft->name + '\0';
+  auto it = site->node->store().Iterate(storage::Cf::kRevisions, prefix, storage::PrefixEnd(prefix));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    Reader key(it->key().substr(prefix.size()));
+    key.U64();
+    const LogId log(key.U32());
+    const Dot dot{log, Seq(key.U64())};
+    if (node::MayErase(world_.roster(), site->id, dot)) revisions.push_back(dot);
+  }
+  if (revisions.empty()) return;
+  const Dot dot = random_.Of(revisions);
+  auto bytes = site->node->ReadPayload(dot);
+  if (!bytes.ok() || !bytes->has_value()) return;
+  const Payload payload = *DecodePayload(**bytes);
+  if (IsErasure(payload)) return;
+  Request request = NewRequest(site, Request::Kind::kErase, "fairlead.v1.RecordService/EraseRevision");
+  request.erases = dot;
+  request.pair.actor = request.identity.path;
+  request.pair.request_id = request.id;
+  request.pair.method = request.method;
+  const Digest digest = Sha256(request.id);
+  std::copy_n(digest.begin(), request.pair.request_digest.size(), request.pair.request_digest.begin());
+  request.pair.mutations = MutationsOf(node::ErasureOf(world_.roster(), payload, dot, "by chance", "the seed"));
+  for (const Mutation& mutation : payload.mutations) request.basis[mutation.record];
+  ++erased_;
+  Submit(std::move(request), site);
+}
+
 void Clients::Repeat() {
   if (order_.empty()) return;
   const size_t recent = std::min<size_t>(order_.size(), 30);
@@ -338,13 +376,18 @@ void Clients::Submit(Request request, Site* site) {
 
 void Clients::Attempt(const std::string& id, Site* site) {
   Request& request = requests_.at(id);
+  if (request.kind == Request::Kind::kErase) {
+    // It is asked where the revision is and may be erased.
+    auto audience = site->node->AudienceOf(request.erases);
+    if (!audience.ok() || !audience->Includes(site->id) || !node::MayErase(world_.roster(), site->id, request.erases)) return;
+  }
   const bool first = request.attempts++ == 0;
   world_.trace().Add("{} asks {} for {} {}", request.identity.path, site->name, request.method.substr(request.method.find('/') + 1), id);
   ++request.open;
   auto answer = [this, id, first, site = site->name](const absl::Status& status, const std::string& text) {
     Answer(id, first, site, status, text);
   };
-  if (request.kind == Request::Kind::kPair) {
+  if (request.message == nullptr) {
     site->node->Write(request.pair, [answer](const absl::StatusOr<node::WriteResult>& result) { answer(result.status(), ""); });
   } else {
     auto call = std::make_shared<rpc::Call>();

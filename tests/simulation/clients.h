@@ -33,15 +33,16 @@ struct Basis {
 
 // One call, as it is repeated.
 struct Request {
-  enum class Kind { kCreate, kUpdate, kWithdraw, kMove, kPair };
+  enum class Kind { kCreate, kUpdate, kWithdraw, kMove, kPair, kErase };
   Kind kind = Kind::kUpdate;
   std::string id;
   rpc::Identity identity;
   std::string method;
   const records::RecordType* type = nullptr;
   const records::Transition* transition = nullptr;
-  std::shared_ptr<google::protobuf::Message> message;  // null for kPair
-  node::WriteRequest pair;
+  std::shared_ptr<google::protobuf::Message> message;  // null for kPair and kErase
+  node::WriteRequest pair;                             // of kPair and kErase
+  Dot erases;
   std::map<std::string, Basis> basis;                        // by record; none for what is created
   std::vector<std::pair<std::string, std::string>> written;  // record and a text that no other request writes
   int attempts = 0;
@@ -57,6 +58,7 @@ class Clients {
   const std::map<std::string, Request>& requests() const { return requests_; }
   int64_t acknowledged() const { return acknowledged_; }
   int64_t refused() const { return refused_; }
+  int64_t erased() const { return erased_; }
 
  private:
   // A record that someone has read and will change.
@@ -82,6 +84,7 @@ class Clients {
   void Move(const Draft& draft);
   void Withdraw(const Draft& draft);
   void Pair();
+  void Erase();
   void Repeat();
   void Submit(Request request, Site* site);
   void Attempt(const std::string& id, Site* site);
@@ -99,6 +102,7 @@ class Clients {
   uint64_t texts_ = 0;
   int64_t acknowledged_ = 0;
   int64_t refused_ = 0;
+  int64_t erased_ = 0;
 };
 
 }  // namespace fairlead::simulation

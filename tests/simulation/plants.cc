@@ -1,6 +1,7 @@
 #include "tests/simulation/plants.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "api/bytes.h"
@@ -53,6 +54,14 @@ std::vector<Plant> MakePlants() {
   };
   plants.back().everywhere = true;
   plants.back().restores = true;
+  plants.back().seeds_max = 40;
+
+  add("log-begun-anew", "1: one number of a log means two entries after its site began anew").options = [](node::NodeOptions* options) {
+    options->licence = nullptr;
+  };
+  plants.back().everywhere = true;
+  plants.back().restores = true;
+  plants.back().forgets = true;
   plants.back().seeds_max = 40;
 
   add("request-ids-forgotten", "9: a request repeated at the same site is there twice").disk = [](std::vector<Change>* changes, Sync*) {
@@ -149,6 +158,13 @@ std::vector<Plant> MakePlants() {
     }
   };
 
+  add("journal-gap", "24: a journal is read on from where it lacks an item").disk = [](std::vector<Change>* changes, Sync*) {
+    std::erase_if(*changes,
+                  [](const Change& change) { return change.cf == Cf::kJournal && static_cast<uint8_t>(change.key.back()) % 16 == 15; });
+  };
+
+  add("fresh-on-receipt", "21: a site that is cut off presents what it has as current").fresh_on_receipt = true;
+
   add("deps-ignored", "4: an entry is applied before those it follows").batch = [](const node::Node&, replication::RemoteBatch* batch) {
     // Log by log, as if nothing followed from anything.
     std::stable_sort(batch->entries.begin(), batch->entries.end(), [](const auto& a, const auto& b) { return a.dot.log > b.dot.log; });
@@ -170,6 +186,30 @@ std::vector<Plant> MakePlants() {
     for (replication::VerifiedEntry& entry : batch->entries) {
       if (entry.dot.seq.value() % 5 == 4) entry.payload.reset();
     }
+  };
+  plants.back().ask = [](const node::Node&, v1::ReplicateRequest* request) { return !request->has_want(); };
+
+  add("erased-kept", "14: a site says that it has erased, and holds it still").disk = [](std::vector<Change>* changes, Sync*) {
+    ForgetChanges(changes, Cf::kPayloads, true);
+  };
+
+  add("erased-revives", "14: what an erased value had replaced is shown again").disk = StatesChangedBy([](node::RecordState* state) {
+    for (auto& [number, field] : state->fields) {
+      std::set<ValueId> erased;
+      for (const auto& [id, value] : field.values) {
+        if (value.erased) erased.insert(id);
+      }
+      std::erase_if(field.values, [&](const auto& value) { return erased.contains(value.first); });
+      std::erase_if(field.edges, [&](const auto& edge) { return erased.contains(edge.second); });
+    }
+  });
+
+  add("erased-forgotten", "14: a node is given what others have erased, and keeps it").disk = [](std::vector<Change>* changes, Sync*) {
+    // It takes an erasure for an entry like any other.
+    std::erase_if(*changes, [](const Change& change) {
+      return change.cf == Cf::kMeta &&
+             (change.key.starts_with(storage::kMetaErasedPrefix) || change.key.starts_with(storage::kMetaErasurePrefix));
+    });
   };
 
   add("stalls-on-withheld", "13: one entry that is not for this site stops all that come after it").batch =

@@ -43,6 +43,10 @@ struct Plant {
   std::function<bool(const node::Node&, v1::ReplicateRequest*)> ask;
   // Cosigns what it is sent, whether or not it holds it.
   bool cosigns_on_receipt = false;
+  // Takes the time of hearing anything for the time as of which it knows a log.
+  bool fresh_on_receipt = false;
+  // What is restored is always an empty disk.
+  bool forgets = false;
 };
 
 const std::vector<Plant>& Plants();

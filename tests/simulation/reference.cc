@@ -5,12 +5,14 @@
 #include <algorithm>
 
 #include "api/bytes.h"
+#include "server/node/committer.h"
 
 namespace fairlead::simulation {
 
-void ReferenceRecord::Add(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot) {
+void ReferenceRecord::Add(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, bool erased) {
   for (size_t i = 0; i < mutation.ops.size(); ++i) {
     const Op& op = mutation.ops[i];
+    if (op.kind == MergeKind::kErase) continue;
     const ValueId value_id{id, static_cast<uint16_t>(i)};
     Field& field = fields_[op.field];
     field.kind = op.kind;
@@ -26,6 +28,9 @@ void ReferenceRecord::Add(const Mutation& mutation, const MutationId& id, Hlc ti
       value.time = time;
       value.dot = dot;
     }
+    // Content goes; what guards the record stays, its withdrawal included.
+    const bool content = (op.kind == MergeKind::kRegister || op.kind == MergeKind::kSet) && op.field != node::kWithdrawnField;
+    value.erased = value.erased || (erased && op.has_value && content);
     if (op.seals) seals_[value_id].insert(op.sealed.begin(), op.sealed.end());
   }
 }
@@ -65,7 +70,7 @@ std::map<uint32_t, ReferenceRecord::View> ReferenceRecord::Views() const {
   for (const auto& [number, field] : fields_) {
     View view;
     for (const auto& [id, value] : field.values) {
-      if (!value.adds || IsDead(field, id)) continue;
+      if (!value.adds || value.erased || IsDead(field, id)) continue;
       (IsPending(field, id) ? view.pending : view.live).push_back(id);
     }
     if (view.live.empty() && view.pending.empty()) continue;

@@ -24,6 +24,7 @@ class ReferenceRecord {
  public:
   struct Value {
     bool adds = false;
+    bool erased = false;  // nothing of it may be left
     std::string bytes;
     Hlc time;  // of the earliest entry that brought it
     Dot dot;
@@ -40,7 +41,8 @@ class ReferenceRecord {
     friend bool operator==(const View&, const View&) = default;
   };
 
-  void Add(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot);
+  // `erased`: as what an entry said that has been erased since.
+  void Add(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, bool erased = false);
   const std::map<uint32_t, Field>& fields() const { return fields_; }
   // Fields with live or pending values.
   std::map<uint32_t, View> Views() const;

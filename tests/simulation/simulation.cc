@@ -27,7 +27,8 @@ Result Simulate(const Options& options) {
   World world(&schedule, &trace, random.Fork(), sites, options.plant);
   Checks checks(&world);
   Clients clients(&world, random.Fork());
-  Weather weather(&world, random.Fork(), options.plant != nullptr && options.plant->restores);
+  const Plant* plant = options.plant;
+  Weather weather(&world, random.Fork(), plant != nullptr && plant->restores, plant != nullptr && plant->forgets);
 
   const absl::Time end = schedule.now() + options.length;
   auto run_until = [&](absl::Time time) {
@@ -59,6 +60,7 @@ Result Simulate(const Options& options) {
   result.requests = static_cast<int64_t>(clients.requests().size());
   result.acknowledged = clients.acknowledged();
   result.refused = clients.refused();
+  result.erased = clients.erased();
   result.conflicts = checks.conflicts();
   result.messages = world.messages();
   for (const auto& site : world.sites()) {

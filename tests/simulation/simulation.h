@@ -17,7 +17,9 @@
 //            acknowledged or not; nothing else is. Two sites may not, for what one held of the other's log both have forgotten, and none
 //            in a run with a lying relay, which could hide what it alone holds (rule 7, limits).
 //   people   Up to four officers of each site call any site, repeat any call anywhere, and may never get the answer. An audience leaves
-//            out only sites that no entry needs to pass through, so that each payload comes with its header (rule 13).
+//            out only sites that no entry needs to pass through. A payload may come after its header all the same: of a restored site's own
+//            entries, and while a site waits for erasures (rules 13 and 14).
+//            They erase revisions where they may. What was erased is nobody's loss.
 //   healing  In the end all paths carry, clocks are right within 1 s, disks have room, every site runs and nobody lies. All sites then
 //            hold all entries within 90 s.
 //
@@ -56,6 +58,7 @@ struct Result {
   int64_t requests = 0;
   int64_t acknowledged = 0;
   int64_t refused = 0;
+  int64_t erased = 0;
   int64_t entries = 0;
   int64_t conflicts = 0;  // unresolved at the end
   uint64_t messages = 0;

@@ -5,7 +5,7 @@
 
 namespace fairlead::simulation {
 
-Weather::Weather(World* world, Random random, bool restores) : world_(*world), random_(std::move(random)) {
+Weather::Weather(World* world, Random random, bool restores, bool forgets) : world_(*world), random_(std::move(random)), forgets_(forgets) {
   // A run with few kinds of faults goes deeper into each.
   const uint64_t share = 1 + random_.Below(4);
   for (int kind = 0; kind <= static_cast<int>(Fault::kRestore); ++kind) {
@@ -138,7 +138,7 @@ void Weather::Strike(Fault fault) {
         break;
       }
       if (std::exchange(restored_, true)) break;
-      const bool lost = random_.OneIn(4);
+      const bool lost = random_.OneIn(4) || forgets_;
       trace.Add("fault: {} {}", site.name, lost ? "has a new disk" : "is restored from an old copy");
       const storage::MemoryStore empty;
       world_.Restore(site, lost ? empty : *copy->second);

@@ -16,8 +16,8 @@ namespace fairlead::simulation {
 
 class Weather {
  public:
-  // `restores`: the run has a restored site if it can.
-  Weather(World* world, Random random, bool restores);
+  // `restores`: the run has a restored site if it can; `forgets`: it has an empty disk then.
+  Weather(World* world, Random random, bool restores, bool forgets);
   // Faults until `end`.
   void Start(absl::Time end);
   // Ends every fault and starts every site.
@@ -49,6 +49,7 @@ class Weather {
 
   World& world_;
   Random random_;
+  const bool forgets_;
   std::vector<Fault> kinds_;
   absl::Duration pause_;
   bool healed_ = false;

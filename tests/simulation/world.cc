@@ -531,6 +531,14 @@ void World::MendPaths() {
   }
 }
 
+bool World::HeldElsewhere(const Site& site, Dot dot) const {
+  return std::any_of(sites_.begin(), sites_.end(), [&](const auto& other) {
+    if (other.get() == &site) return false;
+    auto payload = other->node->ReadPayload(dot);
+    return payload.ok() && payload->has_value();
+  });
+}
+
 bool World::Converged() const {
   for (const auto& site : sites_) {
     if (site->node == nullptr || site->node->Applied() != sites_[0]->node->Applied()) return false;
@@ -542,6 +550,9 @@ bool World::Converged() const {
       if (!note) return false;
       auto checkpoint = note::ParseCheckpoint(note::Parse(*note)->text);
       if (checkpoint->size != size.value()) return false;
+    }
+    for (const Dot& dot : site->node->WantedPayloads(std::nullopt, 1'000'000)) {
+      if (HeldElsewhere(*site, dot)) return false;
     }
   }
   return true;

@@ -116,7 +116,7 @@ class World {
   // Connections of the link end, each end learning it in its own time, or never.
   void Break(Site& to, Site& from);
 
-  // Whether every site holds every entry and every log's newest checkpoint.
+  // Whether every site holds every entry, what is due to it of those that anybody has, and every log's newest checkpoint.
   bool Converged() const;
   // What keeps it from that.
   std::string Describe() const;
@@ -132,6 +132,9 @@ class World {
     std::string bytes;
     bool end = false;  // the far end learns that this one has ended
   };
+
+  // Whether another site has the payload.
+  bool HeldElsewhere(const Site& site, Dot dot) const;
 
   friend struct Stream;
   void MakeRoster(size_t sites);

@@ -1,0 +1,86 @@
+#include "client/cli/erasure_commands.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "fairlead/v1/record_service.pb.h"
+
+namespace fairlead::cli {
+namespace {
+
+namespace v1 = fairlead::v1;
+
+constexpr int32_t kPageSize = 1000;
+
+std::string Names(const google::protobuf::RepeatedPtrField<std::string>& names) {
+  return names.empty() ? "none" : fmt::format("{}", fmt::join(names, " "));
+}
+
+void PrintErasure(const v1::Erasure& erasure, std::ostream& out) {
+  out << fmt::format("entry        {}\nrecords      {}\n", erasure.entry(), Names(erasure.records()));
+  if (!erasure.erasure().empty()) {
+    out << fmt::format("erased       {} by {} at {}, entry {}\n", TimeText(erasure.time()), erasure.actor(), erasure.site(),
+                       erasure.erasure());
+  }
+  out << fmt::format("reason       {}\nauthority    {}\n", Printable(erasure.reason()), Printable(erasure.authority()));
+  out << fmt::format("done at      {}\noutstanding  {}\n", Names(erasure.purged_sites()), Names(erasure.outstanding_sites()));
+  if (!erasure.outstanding_backups().empty()) {
+    out << fmt::format("backups      {} (of this node, made before: delete them)\n", Names(erasure.outstanding_backups()));
+  }
+  if (!erasure.copies().empty()) {
+    out << fmt::format("copies       {} (the same request, accepted there too: erase each)\n", Names(erasure.copies()));
+  }
+}
+
+}  // namespace
+
+absl::Status RunErase(Session& session, const EraseArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::EraseRevisionRequest request;
+  request.set_name(arguments.record);
+  request.set_entry(arguments.entry);
+  request.set_reason(arguments.reason);
+  request.set_authority(arguments.authority);
+  request.set_request_id(arguments.request_id);
+  request.set_validate_only(!arguments.confirmed);
+  const absl::StatusOr<v1::Erasure> erasure = session.Call<v1::Erasure>("fairlead.v1.RecordService.EraseRevision", request);
+  if (!erasure.ok()) return erasure.status();
+  session.Print(ToJson(*erasure), [&] { PrintErasure(*erasure, session.out()); });
+  if (arguments.confirmed || !erasure->erasure().empty()) return absl::OkStatus();
+  return UsageError("nothing was erased: this cannot be undone; add --yes to erase what is shown");
+}
+
+absl::Status RunErasureList(Session& session) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::ListErasuresResponse all;
+  v1::ListErasuresRequest request;
+  request.set_page_size(kPageSize);
+  do {
+    const absl::StatusOr<v1::ListErasuresResponse> page =
+        session.Call<v1::ListErasuresResponse>("fairlead.v1.RecordService.ListErasures", request);
+    if (!page.ok()) return page.status();
+    all.mutable_erasures()->MergeFrom(page->erasures());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  session.Print(ToJson(all), [&] {
+    Table table{{"ENTRY", "RECORDS", "TIME", "ACTOR", "OUTSTANDING", "REASON"}, {}};
+    for (const v1::Erasure& erasure : all.erasures()) {
+      table.rows.push_back({erasure.entry(), Names(erasure.records()), TimeText(erasure.time()), erasure.actor(),
+                            Names(erasure.outstanding_sites()), erasure.reason()});
+    }
+    table.Print(session.out(), session.environment().columns);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status RunErasureShow(Session& session, const std::string& entry) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::GetErasureRequest request;
+  request.set_entry(entry);
+  const absl::StatusOr<v1::Erasure> erasure = session.Call<v1::Erasure>("fairlead.v1.RecordService.GetErasure", request);
+  if (!erasure.ok()) return erasure.status();
+  session.Print(ToJson(*erasure), [&] { PrintErasure(*erasure, session.out()); });
+  return absl::OkStatus();
+}
+
+}  // namespace fairlead::cli

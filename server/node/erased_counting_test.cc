@@ -1,0 +1,1 @@
+// Erasures among entries that do not count.
