@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -44,6 +45,8 @@ class Scenario : public testing::Test {
   // Imports Japan, Germany, Brazil and the United States at headquarters (or the last site), and waits until every site has them.
   void SeedCountries();
   Cluster& cluster() { return *cluster_; }
+  // What the site's node tells Prometheus: samples by name and labels. Empty when it does not answer.
+  std::map<std::string, double> MetricsOf(const std::string& site);
 
  private:
   std::unique_ptr<Cluster> cluster_;
