@@ -39,7 +39,9 @@ class Authority {
   };
   Issued Issue(const std::string& identity) const {
     const certs::Key key = *certs::GenerateKey();
-    const certs::LeafOptions options{.network = kTestNetwork, .identity = *certs::Identity::Parse(identity), .validity = Lifetime(absl::Hours(24))};
+    const certs::Identity id = *certs::Identity::Parse(identity);
+    const certs::LeafOptions options{
+        .network = kTestNetwork, .identity = id, .validity = Lifetime(absl::Hours(24)), .loopback = id.profile().serves};
     const certs::Certificate leaf = *certs::MakeLeaf(options, key, root_, key_);
     return {*certs::CertificateToPem(leaf), *certs::KeyToPem(key), certs::ReadFields(leaf)->serial};
   }
