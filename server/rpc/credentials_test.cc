@@ -139,9 +139,8 @@ class CredentialsTest : public ::testing::Test {
         DispatcherOptions{.network = kTestNetwork,
                           .identify = [this](const grpc::AuthContext& context) { return credentials_->Identify(context); },
                           .authorize = [](const Identity&, std::string_view) { return absl::OkStatus(); }});
-    dispatcher_->Handle(kGet, [](const std::shared_ptr<Call>&, const google::protobuf::Message&, Reply reply) {
-      reply(std::make_unique<v1::Country>());
-    });
+    dispatcher_->Handle(
+        kGet, [](const std::shared_ptr<Call>&, const google::protobuf::Message&, Reply reply) { reply(std::make_unique<v1::Country>()); });
     dispatcher_->HandleStream(kWatch, [this](const std::shared_ptr<Call>&, const google::protobuf::Message&) {
       ++watches_;
       return std::make_shared<Silence>();
@@ -160,9 +159,7 @@ class CredentialsTest : public ::testing::Test {
     Write(name + ".key", issued.key);
     return {.certificate = folder_ / (name + ".crt"), .key = folder_ / (name + ".key"), .ca = folder_ / "ca.crt"};
   }
-  Client As(const std::string& name, const Authority::Issued& issued) const {
-    return Client(server_->port(), Keep(name, issued));
-  }
+  Client As(const std::string& name, const Authority::Issued& issued) const { return Client(server_->port(), Keep(name, issued)); }
   static absl::Status Get(const Client& caller) {
     return caller.Call<v1::Country>("ReferenceService/GetCountry", v1::GetCountryRequest()).status();
   }
@@ -208,9 +205,8 @@ TEST_F(Matrix, OfCallers) {
   Dispatcher dispatcher({.network = kTestNetwork,
                          .identify = [this](const grpc::AuthContext& context) { return credentials_->Identify(context); },
                          .authorize = [](const Identity&, std::string_view) { return absl::OkStatus(); }});
-  dispatcher.Handle(kGet, [](const std::shared_ptr<Call>&, const google::protobuf::Message&, Reply reply) {
-    reply(std::make_unique<v1::Country>());
-  });
+  dispatcher.Handle(
+      kGet, [](const std::shared_ptr<Call>&, const google::protobuf::Message&, Reply reply) { reply(std::make_unique<v1::Country>()); });
   const auto server = Server::Start({.address = "127.0.0.1:0", .credentials = credentials_.get()}, &dispatcher, {});
   ASSERT_TRUE(server.ok()) << server.status();
   const int port = (*server)->port();
@@ -399,6 +395,7 @@ TEST_F(CredentialsTest, ARevocationEndsStreamsCallsConnectionsAndSessions) {
 TEST_F(CredentialsTest, ListsDoNotGoBack) {
   const Authority::Issued thief = first_.Issue("officer/apac/thief");
   const Client thiefs = As("thief", thief);
+  EXPECT_TRUE(Get(thiefs).ok());
   Write("crl.pem", first_.List(2, {thief.serial}));
   EXPECT_TRUE(Look());
   for (const std::string& list : {first_.List(1), second_.List(9), std::string("none"), std::string()}) {

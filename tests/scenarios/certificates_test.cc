@@ -46,9 +46,7 @@ class Certificates : public Scenario {
   double Metric(const std::string& site, const std::string& name) { return MetricsOf(site)[name]; }
   // Both nodes have taken up `n` changes of their files more than they had.
   bool TakeUp(const std::map<std::string, double>& before, double n) {
-    return Eventually([&] {
-      return Metric("apac", kChanges) >= before.at("apac") + n && Metric("hq", kChanges) >= before.at("hq") + n;
-    });
+    return Eventually([&] { return Metric("apac", kChanges) >= before.at("apac") + n && Metric("hq", kChanges) >= before.at("hq") + n; });
   }
   std::map<std::string, double> Changes() { return {{"apac", Metric("apac", kChanges)}, {"hq", Metric("hq", kChanges)}}; }
   // How the receiver's link to the peer is.
@@ -127,10 +125,21 @@ TEST_F(Certificates, CertificatesKeysAndTheRootChangeUnderLoadWithoutAFailedCall
   ASSERT_TRUE(TakeUp(before, 1));
   const int64_t calls = callers.calls();
   ASSERT_TRUE(Eventually([&] { return callers.calls() > calls + 20; }));
+  before = Changes();
   ASSERT_TRUE(Ok(Network().PromoteRoot()));
+  ASSERT_TRUE(TakeUp(before, 1));
   before = Changes();
   for (const char* node : {"node/apac", "node/hq"}) Renew(node);
   ASSERT_TRUE(TakeUp(before, 1));
+  // They show them: to who trusts the second root alone.
+  Credentials ahead = officer_before;
+  ahead.ca_file = (cluster().certs_folder() / "second.crt").string();
+  ASSERT_TRUE(Ok(certs::WriteFile(ahead.ca_file, *certs::CertificateToPem(Network().root()), certs::Access::kEveryoneReads,
+                                  certs::IfExists::kRefuse)));
+  ASSERT_TRUE(Eventually([&] {
+    const auto channel = cluster().Channel(ahead, "hq");
+    return channel.ok() && CallBytes(*channel, kStatusPath, "").ok();
+  }));
   const int64_t after = callers.calls();
   ASSERT_TRUE(Eventually([&] { return callers.calls() > after + 20; }));
   callers.Stop();
@@ -153,9 +162,7 @@ TEST_F(Certificates, CertificatesKeysAndTheRootChangeUnderLoadWithoutAFailedCall
   ASSERT_TRUE(Ok(writer));
   const auto made = Create(**writer, EngagementAt("hq", "After the succession"));
   ASSERT_TRUE(Ok(made));
-  EXPECT_TRUE(Eventually([&] {
-    return GetEngagement(**writer, made->name(), AtSite("apac")).ok();
-  }));
+  EXPECT_TRUE(Eventually([&] { return GetEngagement(**writer, made->name(), AtSite("apac")).ok(); }));
 }
 
 TEST_F(Certificates, ARevocationEndsALiveWatch) {
