@@ -1,7 +1,8 @@
 // Errors: one table from reason to status code, with google.rpc.ErrorInfo on every one.
 //
 // Inside the program an error is an absl::Status whose payloads carry ErrorInfo (domain "fairlead", reason, metadata), for field errors
-// google.rpc.BadRequest, and google.rpc.RetryInfo where the time to try again is known. ToGrpc and FromGrpc carry them over the wire as google.rpc.Status details.
+// google.rpc.BadRequest, and google.rpc.RetryInfo where the time to try again is known. ToGrpc and FromGrpc carry them over the wire as
+// google.rpc.Status details.
 // Thread safety: pure functions.
 
 #ifndef FAIRLEAD_API_ERRORS_H_

@@ -143,7 +143,8 @@ TEST(Errors, EqualErrorsAreEqualStatuses) {
 }
 
 TEST(Errors, TheTimeToTryAgainAndMetadataGoOverTheWire) {
-  const absl::Status sent = RetryAfter(Error(Reason::kLimitReached, "slower", {{"limit", "limits.partner.burst"}}), absl::Milliseconds(1250));
+  const absl::Status sent =
+      RetryAfter(Error(Reason::kLimitReached, "slower", {{"limit", "limits.partner.burst"}}), absl::Milliseconds(1250));
   const absl::Status heard = FromGrpc(ToGrpc(sent));
   EXPECT_EQ(heard, sent);
   EXPECT_EQ(RetryDelayOf(heard), absl::Milliseconds(1250));

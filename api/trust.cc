@@ -330,8 +330,8 @@ std::string Trust::RollbackFrom(const Trust& earlier) const {
   for (const Root& before : earlier.roots_) {
     for (const Root& after : roots_) {
       if (after.key_id != before.key_id || after.list_number >= before.list_number) continue;
-      return fmt::format("the revocation list of root {} has number {}, older than {}, which is in use", Short(after.key_id), after.list_number,
-                         before.list_number);
+      return fmt::format("the revocation list of root {} has number {}, older than {}, which is in use", Short(after.key_id),
+                         after.list_number, before.list_number);
     }
   }
   return "";

@@ -83,7 +83,8 @@ absl::Status List(const Arguments& arguments, absl::Time now, std::ostream* out)
   absl::StatusOr<std::vector<Issued>> all = network->List();
   if (!all.ok()) return all.status();
   for (const Issued& issued : *all) {
-    const bool ends = State(issued, now) == "valid" && issued.validity.not_after - now < absl::Hours(24) * arguments.ends_within_days.value_or(0);
+    const bool ends =
+        State(issued, now) == "valid" && issued.validity.not_after - now < absl::Hours(24) * arguments.ends_within_days.value_or(0);
     if (!arguments.ends_within_days.has_value() || ends) *out << Line(issued, now);
   }
   return absl::OkStatus();
@@ -125,7 +126,8 @@ absl::Status MoveRoot(const Arguments& arguments, absl::Time now, std::ostream* 
   absl::StatusOr<Network> network = Network::Open(arguments.folder);
   if (!network.ok()) return network.status();
   const fs::path ca = fs::path(arguments.folder) / "ca";
-  const std::string deliver = fmt::format("deliver {} first, then {}, to everyone who connects", (ca / "crl.pem").string(), (ca / "ca.crt").string());
+  const std::string deliver =
+      fmt::format("deliver {} first, then {}, to everyone who connects", (ca / "crl.pem").string(), (ca / "ca.crt").string());
   if (arguments.subject == "introduce") {
     if (absl::Status status = network->IntroduceRoot(now); !status.ok()) return status;
     *out << "a second root is made and signs nothing yet\n" << deliver << "; then: root promote\n";
@@ -134,7 +136,8 @@ absl::Status MoveRoot(const Arguments& arguments, absl::Time now, std::ostream* 
     *out << "the second root signs from now on\nrenew every identity and deliver its certificate; then: root retire\n";
   } else {
     if (absl::Status status = network->RetireRoot(arguments.force, now); !status.ok()) return status;
-    *out << "the first root is trusted no longer and its key is removed\n" << fmt::format("deliver {} first, then {}\n", (ca / "ca.crt").string(), (ca / "crl.pem").string());
+    *out << "the first root is trusted no longer and its key is removed\n"
+         << fmt::format("deliver {} first, then {}\n", (ca / "ca.crt").string(), (ca / "crl.pem").string());
   }
   return absl::OkStatus();
 }
@@ -240,7 +243,8 @@ void AddCertsCommands(CLI::App* app, std::ostream* out, absl::Status* result) {
 
   CLI::App* list = certs->add_subcommand("list", "List every certificate ever issued: identity, serial, end, state");
   add_folder(list);
-  list->add_option("--ends-within", arguments->ends_within_days, "Only valid ones that end within so many days")->check(CLI::Range(1, 3650));
+  list->add_option("--ends-within", arguments->ends_within_days, "Only valid ones that end within so many days")
+      ->check(CLI::Range(1, 3650));
   list->callback([=] { *result = List(*arguments, absl::Now(), out); });
 
   CLI::App* revoke = certs->add_subcommand("revoke", "Revoke a certificate, or all of an identity, and write the revocation list");
@@ -255,8 +259,11 @@ void AddCertsCommands(CLI::App* app, std::ostream* out, absl::Status* result) {
   add_deliver(crl);
   crl->callback([=] { *result = RenewRevocationList(*arguments, absl::Now(), out); });
 
-  CLI::App* root = certs->add_subcommand("root", "Let another TLS root succeed the one that signs, in three steps, without an interruption");
-  root->add_option("step", arguments->subject, "introduce, promote or retire")->required()->check(CLI::IsMember({"introduce", "promote", "retire"}));
+  CLI::App* root =
+      certs->add_subcommand("root", "Let another TLS root succeed the one that signs, in three steps, without an interruption");
+  root->add_option("step", arguments->subject, "introduce, promote or retire")
+      ->required()
+      ->check(CLI::IsMember({"introduce", "promote", "retire"}));
   root->add_flag("--force", arguments->force, "Retire although certificates of that root are in use");
   add_folder(root);
   root->callback([=] { *result = MoveRoot(*arguments, absl::Now(), out); });

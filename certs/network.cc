@@ -19,7 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kTokenKeyBytes = 32;
-constexpr const char* kKeyFiles[] = {"ca.key", "next.key"};  // of the roots
 
 // Puts the file's name before an error that does not know it.
 absl::Status InFile(const fs::path& path, const absl::Status& status) {
@@ -257,11 +256,11 @@ absl::StatusOr<Network> Network::Open(const fs::path& folder) {
     const fs::path path = folder / "ca" / file;
     if (absl::Status status = ReadFile(path).status(); !status.ok()) return NotWhole(path, status);
   }
-  const fs::path key_path = folder / "ca" / kKeyFiles[0];
-  if (std::error_code error; !fs::exists(key_path, error) && !fs::exists(folder / "ca" / kKeyFiles[1], error)) {
-    return NotWhole(key_path, absl::NotFoundError("missing"));
+  Network network(folder, *std::move(roots), *std::move(roster));
+  if (absl::Status status = network.KeyFileOf(network.root()).status(); absl::IsNotFound(status)) {
+    return NotWhole(folder / "ca" / "ca.key", status);
   }
-  return Network(folder, *std::move(roots), *std::move(roster));
+  return network;
 }
 
 fs::path Network::FolderOf(const Identity& identity) const { return folder_ / identity.ToString(); }
@@ -421,94 +420,6 @@ absl::StatusOr<std::vector<Issued>> Network::List() const {
   return index;
 }
 
-absl::Status Network::IntroduceRoot(absl::Time now) const {
-  absl::StatusOr<Lock> lock = Lock::Take(folder_ / "ca");
-  if (!lock.ok()) return lock.status();
-  if (roots_.size() > 1) return absl::FailedPreconditionError("there are two roots: promote or retire first");
-  absl::StatusOr<std::vector<Issued>> index = ReadIndex();
-  if (!index.ok()) return index.status();
-  absl::StatusOr<fs::path> used = KeyFileOf(root());
-  if (!used.ok()) return used.status();
-  const fs::path free = folder_ / "ca" / (used->filename() == kKeyFiles[0] ? kKeyFiles[1] : kKeyFiles[0]);
-  absl::StatusOr<Key> key = GenerateKey();
-  if (!key.ok()) return key.status();
-  absl::StatusOr<Certificate> next = MakeRoot(name(), *key, {now - kBackdating, now - kBackdating + kRootLifetime});
-  if (!next.ok()) return next.status();
-  // What an introduction that stopped half-way has left in the free place belongs to no root.
-  if (absl::Status status = WriteKey(free, *key, IfExists::kReplace); !status.ok()) return status;
-  // The lists before the roots: a root without a list is not taken up.
-  const std::vector<Certificate> roots = {root(), *next};
-  if (absl::Status status = WriteRevocationLists(roots, *index, now); !status.ok()) return status;
-  return WriteRoots(roots);
-}
-
-absl::Status Network::PromoteRoot() const {
-  absl::StatusOr<Lock> lock = Lock::Take(folder_ / "ca");
-  if (!lock.ok()) return lock.status();
-  if (roots_.size() < 2) return absl::FailedPreconditionError("there is one root: introduce another first");
-  if (absl::StatusOr<Key> key = KeyOf(roots_[1]); !key.ok()) return key.status();
-  return WriteRoots({roots_[1], roots_[0]});
-}
-
-absl::Status Network::RetireRoot(bool force, absl::Time now) const {
-  absl::StatusOr<Lock> lock = Lock::Take(folder_ / "ca");
-  if (!lock.ok()) return lock.status();
-  if (roots_.size() < 2) return absl::FailedPreconditionError("there is one root, which signs");
-  absl::StatusOr<std::vector<Issued>> index = ReadIndex();
-  if (!index.ok()) return index.status();
-  absl::StatusOr<CertificateFields> staying = ReadFields(root());
-  if (!staying.ok()) return staying.status();
-  std::set<std::string> seen;
-  for (auto issued = index->rbegin(); issued != index->rend() && !force; ++issued) {
-    if (!seen.insert(issued->identity).second || issued->revocation.has_value() || issued->validity.not_after <= now) continue;
-    if (issued->root == staying->subject_key_id) continue;
-    return absl::FailedPreconditionError(
-        fmt::format("{} still has certificate {} of the root that would go; renew it, or retire with --force", issued->identity,
-                    issued->serial));
-  }
-  absl::StatusOr<fs::path> key = KeyFileOf(roots_[1]);
-  if (absl::Status status = WriteRoots({root()}); !status.ok()) return status;
-  if (absl::Status status = WriteRevocationLists({root()}, *index, now); !status.ok()) return status;
-  if (!key.ok()) return absl::OkStatus();  // it is gone already
-  std::error_code error;
-  fs::remove(*key, error);
-  return error ? absl::InternalError(fmt::format("{}: cannot remove: {}", key->string(), error.message())) : absl::OkStatus();
-}
-
-absl::Status Network::WriteRoots(const std::vector<Certificate>& roots) const {
-  std::string all;
-  for (const Certificate& root : roots) {
-    absl::StatusOr<std::string> pem = CertificateToPem(root);
-    if (!pem.ok()) return pem.status();
-    all += *pem;
-  }
-  return WriteFile(folder_ / "ca" / "ca.crt", all, Access::kEveryoneReads, IfExists::kReplace);
-}
-
-absl::StatusOr<fs::path> Network::KeyFileOf(const Certificate& root) const {
-  absl::Status status;
-  for (const char* file : kKeyFiles) {
-    const fs::path path = folder_ / "ca" / file;
-    absl::StatusOr<std::string> pem = ReadFile(path);
-    if (absl::IsNotFound(pem.status())) continue;
-    if (!pem.ok()) return pem.status();
-    absl::StatusOr<Key> key = KeyFromPem(*pem);
-    if (key.ok() && KeyMatches(*key, root)) return path;
-    status.Update(key.ok() ? absl::InvalidArgumentError(fmt::format("{}: is not the key of ca.crt", path.string()))
-                           : InFile(path, key.status()));
-  }
-  if (!status.ok()) return status;
-  return absl::NotFoundError(fmt::format("{}: missing", (folder_ / "ca" / kKeyFiles[0]).string()));
-}
-
-absl::StatusOr<Key> Network::KeyOf(const Certificate& root) const {
-  absl::StatusOr<fs::path> path = KeyFileOf(root);
-  if (!path.ok()) return path.status();
-  absl::StatusOr<std::string> pem = ReadFile(*path);
-  if (!pem.ok()) return pem.status();
-  return KeyFromPem(*pem);
-}
-
 absl::StatusOr<std::vector<Issued>> Network::ReadIndex() const {
   const fs::path path = folder_ / "ca" / "issued.jsonl";
   absl::StatusOr<std::string> bytes = ReadFile(path);
@@ -574,8 +485,8 @@ absl::StatusOr<Issued> Network::Sign(const LeafOptions& options, Key public_key,
   absl::StatusOr<CertificateFields> fields = ReadFields(*certificate);
   if (!fields.ok()) return fields.status();
 
-  const Issued issued{fields->serial,   options.identity.ToString(), fields->validity, options.loopback,
-                      key_elsewhere, fields->authority_key_id,      std::nullopt};
+  const Issued issued{fields->serial, options.identity.ToString(), fields->validity, options.loopback,
+                      key_elsewhere,  fields->authority_key_id,    std::nullopt};
   index.push_back(issued);
   if (absl::Status status = WriteIndex(index); !status.ok()) return status;
 

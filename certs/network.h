@@ -65,7 +65,7 @@ struct Issued {
   Validity validity;
   bool loopback = false;
   bool key_elsewhere = false;  // certified by request
-  std::string root;  // key id of the root that signed it; empty in lines older than the field
+  std::string root;            // key id of the root that signed it; empty in lines older than the field
   std::optional<Revocation> revocation;
 };
 

@@ -132,11 +132,11 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
     grpc::ChannelArguments arguments;
     // The address only says where to connect: whoever answers there must hold the certificate of this site's node.
     const std::shared_ptr<grpc::ChannelCredentials> credentials = NodeChannelCredentials({.network = options.network,
-                                                                                           .site = node.site,
-                                                                                           .certificate_pem = *certificate,
-                                                                                           .key_pem = *key,
-                                                                                           .trust = *trust,
-                                                                                           .on_judged = nullptr});
+                                                                                          .site = node.site,
+                                                                                          .certificate_pem = *certificate,
+                                                                                          .key_pem = *key,
+                                                                                          .trust = *trust,
+                                                                                          .on_judged = nullptr});
     arguments.SetSslTargetNameOverride(fmt::format("{}.node.{}", node.site, options.network));
     arguments.SetMaxReceiveMessageSize(kReceiveBytesMax);
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);

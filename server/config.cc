@@ -76,8 +76,9 @@ void AddIdentityLimits(std::vector<Setting>* all) {
           row.values.*member, 0, 1'000'000, meaning));
     };
     add("calls_per_second", &IdentityLimits::calls_per_second,
-        fmt::format("Calls and streams begun by {}, in the long run; more are refused with LIMIT_REACHED, as by the next three. 0: no limit.",
-                    row.who));
+        fmt::format(
+            "Calls and streams begun by {}, in the long run; more are refused with LIMIT_REACHED, as by the next three. 0: no limit.",
+            row.who));
     add("burst", &IdentityLimits::burst, "Those that may come at once after a silence.");
     add("calls_max", &IdentityLimits::calls_max, "Unary calls at a time. 0: no limit.");
     add("streams_max", &IdentityLimits::streams_max, "Streams at a time. 0: no limit.");

@@ -146,7 +146,8 @@ int Serve(const NodeConfig& config) {
   if (!opened_credentials.ok()) return Fail(kExitConfiguration, std::string(opened_credentials.status().message()));
   rpc::Credentials& credentials = **opened_credentials;
   if (std::string expected = fmt::format("spiffe://{}/node/{}", config.network, config.site); credentials.uri() != expected) {
-    return Fail(kExitConfiguration, fmt::format("{} is the certificate of {}, not of {}", config.tls.certificate, credentials.uri(), expected));
+    return Fail(kExitConfiguration,
+                fmt::format("{} is the certificate of {}, not of {}", config.tls.certificate, credentials.uri(), expected));
   }
   auto options = NodeOptionsFrom(config);
   if (!options.ok()) return Fail(kExitConfiguration, std::string(options.status().message()));

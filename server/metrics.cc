@@ -65,7 +65,8 @@ std::vector<MetricFamily> CollectTrust(const rpc::Credentials& credentials) {
                   static_cast<double>(figures.refused[at][static_cast<size_t>(fault)]));
     }
   }
-  FamilyOf handshakes("fairlead_handshakes_failed_total", "TLS handshakes that failed before a certificate was judged.", MetricType::Counter);
+  FamilyOf handshakes("fairlead_handshakes_failed_total", "TLS handshakes that failed before a certificate was judged.",
+                      MetricType::Counter);
   const auto counts = rpc::HandshakesFailed();
   for (size_t i = 0; i < counts.size(); ++i) {
     handshakes.Add({{"cause", std::string(rpc::FaultName(static_cast<rpc::HandshakeFault>(i)))}}, static_cast<double>(counts[i]));
@@ -134,8 +135,8 @@ class Metrics::NodeCollector : public prometheus::Collectable {
     failed.Add({}, static_cast<double>(figures.failed));
 
     std::vector<MetricFamily> out = CollectTrust(*sources_.credentials);
-    for (FamilyOf* family : {&size,     &behind, &age,    &quarantined, &as_of,  &connected, &rtt,    &link_behind,  &entries, &bytes,
-                             &writable, &opaque, &unkept, &journal,     &backups,   &newest, &newest_bytes, &made,    &failed}) {
+    for (FamilyOf* family : {&size, &behind, &age, &quarantined, &as_of, &connected, &rtt, &link_behind, &entries, &bytes, &writable,
+                             &opaque, &unkept, &journal, &backups, &newest, &newest_bytes, &made, &failed}) {
       out.push_back(family->Take());
     }
     return out;
@@ -161,7 +162,10 @@ void Metrics::CallFinished(const rpc::CallSummary& summary) {
   static const prometheus::Histogram::BucketBoundaries kBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                                                   0.1,    0.25,  0.5,    1,     2.5,  10};
   std::string method(summary.method);
-  calls_->Add({{"method", method}, {"caller", std::string(rpc::KindName(summary.kind))}, {"code", fmt::format("{}", static_cast<int>(summary.code))}})
+  calls_
+      ->Add({{"method", method},
+             {"caller", std::string(rpc::KindName(summary.kind))},
+             {"code", fmt::format("{}", static_cast<int>(summary.code))}})
       .Increment();
   if (!summary.limit.empty()) {
     limited_->Add({{"caller", std::string(rpc::KindName(summary.kind))}, {"limit", summary.limit}}).Increment();

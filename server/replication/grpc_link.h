@@ -41,7 +41,8 @@ struct PeerOptions {
   std::string address;  // of the peer's node
   // Called for each dial, so that rotated certificates take effect.
   std::function<std::shared_ptr<grpc::ChannelCredentials>()> credentials;
-  // Whether the certificate that the peer has shown still holds; an error ends the link with it. Null: the link is dialled anew to find out.
+  // Whether the certificate that the peer has shown still holds; an error ends the link with it. Null: the link is dialled anew to find
+  // out.
   std::function<absl::Status()> trusted;
 };
 

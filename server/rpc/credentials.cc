@@ -306,7 +306,8 @@ absl::Status Credentials::LookAtTrust(bool* changed) {
   }
   std::string lists;
   for (const Trust::Root& root : trust->roots()) {
-    lists += fmt::format("{}{} with list {} of {}", lists.empty() ? "" : ", ", root.key_id.substr(0, 8), root.list_number, root.revoked.size());
+    lists +=
+        fmt::format("{}{} with list {} of {}", lists.empty() ? "" : ", ", root.key_id.substr(0, 8), root.list_number, root.revoked.size());
   }
   spdlog::info("credentials: roots {} taken up", lists);
   ca_text_ = *std::move(ca);
@@ -369,12 +370,12 @@ std::shared_ptr<grpc::ServerCredentials> Credentials::ForServer() const {
   options.watch_identity_key_cert_pairs();
   // Every client must show a certificate and hold its key; whether it is good, the verifier says.
   options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_BUT_DONT_VERIFY);
-  options.set_certificate_verifier(ClientVerifier(
-      [shared = shared_] { return shared->CurrentTrust(); },
-      // gRPC's watcher reads the file for as long as the verifier lives.
-      [shared = shared_, file = pair_file_](const std::string&, const absl::StatusOr<Leaf>& leaf) {
-        if (!leaf.ok()) shared->Count(RefusedAt::kHandshake, leaf.status());
-      }));
+  options.set_certificate_verifier(
+      ClientVerifier([shared = shared_] { return shared->CurrentTrust(); },
+                     // gRPC's watcher reads the file for as long as the verifier lives.
+                     [shared = shared_, file = pair_file_](const std::string&, const absl::StatusOr<Leaf>& leaf) {
+                       if (!leaf.ok()) shared->Count(RefusedAt::kHandshake, leaf.status());
+                     }));
   return grpc::experimental::TlsServerCredentials(options);
 }
 

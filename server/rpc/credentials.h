@@ -2,8 +2,8 @@
 //
 // The files are looked at every `refresh`. What has changed is taken up when it is whole and good: certificate and key together, roots
 // and lists together. Else what is in use stays in use, the log says what is wrong, and the next look tries again: a file that is half
-// written, or half of a rotation, costs nothing. A root that is gone must be gone at two looks. A change concerns new handshakes at once; connections go on, and whoever needs to know
-// whether their certificates still hold asks Identify and PeerTrusted again (OnChange).
+// written, or half of a rotation, costs nothing. A root that is gone must be gone at two looks. A change concerns new handshakes at once;
+// connections go on, and whoever needs to know whether their certificates still hold asks Identify and PeerTrusted again after each look.
 //
 // Thread safety: any thread. Ownership: credentials that were handed out, and gRPC's copies of them, stay valid after this is gone; they
 // then go by what was current last.
@@ -59,10 +59,10 @@ inline constexpr size_t kRefusedAt = 3;
 
 struct CredentialFigures {
   absl::Time certificate_not_after;
-  absl::Time root_not_after;      // the earliest
-  absl::Time list_next_update;    // the earliest
-  uint64_t changes = 0;           // taken up since the start
-  uint64_t looks_failed = 0;      // looks that found something that could not be taken up
+  absl::Time root_not_after;    // the earliest
+  absl::Time list_next_update;  // the earliest
+  uint64_t changes = 0;         // taken up since the start
+  uint64_t looks_failed = 0;    // looks that found something that could not be taken up
   std::array<std::array<uint64_t, kCertificateFaults>, kRefusedAt> refused{};
 };
 
@@ -110,8 +110,8 @@ class Credentials {
   const std::shared_ptr<Shared> shared_;
   const std::shared_ptr<PairFile> pair_file_;
   absl::Mutex look_mu_;  // one look at a time
-  std::string ca_text_ ABSL_GUARDED_BY(look_mu_), crl_text_ ABSL_GUARDED_BY(look_mu_);  // in use
-  std::string seen_ca_text_ ABSL_GUARDED_BY(look_mu_);  // that lacked a root at the last look
+  // The texts of roots and lists that are in use; that of roots which lacked one of these at the last look.
+  std::string ca_text_ ABSL_GUARDED_BY(look_mu_), crl_text_ ABSL_GUARDED_BY(look_mu_), seen_ca_text_ ABSL_GUARDED_BY(look_mu_);
   std::string warned_trust_ ABSL_GUARDED_BY(look_mu_), warned_pair_ ABSL_GUARDED_BY(look_mu_), warned_stale_ ABSL_GUARDED_BY(look_mu_);
   absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

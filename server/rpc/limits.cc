@@ -14,8 +14,9 @@ constexpr absl::Duration kPlaceRetry = absl::Seconds(1);  // nobody knows when a
 
 absl::Status Reached(IdentityKind kind, std::string_view limit, int value, absl::Duration retry) {
   const std::string name = fmt::format("{}.{}", LimitsName(kind), limit);
-  return RetryAfter(Error(Reason::kLimitReached, fmt::format("{} of {} is reached; try again in {} ms", name, value,
-                                                             absl::ToInt64Milliseconds(absl::Ceil(retry, absl::Milliseconds(1)))),
+  return RetryAfter(Error(Reason::kLimitReached,
+                          fmt::format("{} of {} is reached; try again in {} ms", name, value,
+                                      absl::ToInt64Milliseconds(absl::Ceil(retry, absl::Milliseconds(1)))),
                           {{"limit", name}, {"value", std::to_string(value)}}),
                     retry);
 }

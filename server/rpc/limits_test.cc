@@ -111,14 +111,15 @@ class LimitedServer : public ::testing::Test {
  protected:
   void Open(LimitOptions options) {
     limits_ = std::make_unique<Limits>(std::move(options));
-    dispatcher_ = std::make_unique<Dispatcher>(DispatcherOptions{.network = kTestNetwork,
-                                                                 .authorize = [](const Identity&, std::string_view) { return absl::OkStatus(); },
-                                                                 .limits = limits_.get(),
-                                                                 .on_finish =
-                                                                     [this](const CallSummary& summary) {
-                                                                       absl::MutexLock lock(&mu_);
-                                                                       refused_by_.push_back(summary.limit);
-                                                                     }});
+    dispatcher_ =
+        std::make_unique<Dispatcher>(DispatcherOptions{.network = kTestNetwork,
+                                                       .authorize = [](const Identity&, std::string_view) { return absl::OkStatus(); },
+                                                       .limits = limits_.get(),
+                                                       .on_finish =
+                                                           [this](const CallSummary& summary) {
+                                                             absl::MutexLock lock(&mu_);
+                                                             refused_by_.push_back(summary.limit);
+                                                           }});
     dispatcher_->Handle(kGet, [this](const std::shared_ptr<Call>&, const google::protobuf::Message&, Reply reply) {
       absl::MutexLock lock(&mu_);
       if (hold_) {

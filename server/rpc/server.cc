@@ -14,7 +14,7 @@ namespace fairlead::rpc {
 namespace {
 
 constexpr int kKeepaliveTimeoutMs = 10'000;
-constexpr int kPingStrikesMax = 2;  // gRPC's default, said so that it stays
+constexpr int kPingStrikesMax = 2;                         // gRPC's default, said so that it stays
 constexpr absl::Duration kOthersGrace = absl::Seconds(1);  // for streams of other services, once the dispatcher's calls have ended
 
 int Milliseconds(absl::Duration duration) { return static_cast<int>(absl::ToInt64Milliseconds(duration)); }

@@ -22,7 +22,7 @@
 namespace fairlead::rpc {
 
 struct ServerOptions {
-  std::string address;  // "0.0.0.0:7420"; port 0: any free one
+  std::string address;                       // "0.0.0.0:7420"; port 0: any free one
   const Credentials* credentials = nullptr;  // borrowed
   bool reflection = false;
   // Of one message in either direction; above it gRPC itself refuses. More than DispatcherOptions::request_bytes_max, so that callers are

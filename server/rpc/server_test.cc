@@ -25,9 +25,7 @@ class ServerTest : public ::testing::Test {
  protected:
   ServerTest() : dispatcher_(DispatcherOptions{.network = kTestNetwork, .authorize = Authorize}) {}
 
-  static ServerOptions Options() {
-    return {.address = "127.0.0.1:0", .credentials = &TestCerts::Get().Live("node/apac")};
-  }
+  static ServerOptions Options() { return {.address = "127.0.0.1:0", .credentials = &TestCerts::Get().Live("node/apac")}; }
   void Open(ServerOptions options) {
     auto server = Server::Start(std::move(options), &dispatcher_, {});
     ASSERT_TRUE(server.ok()) << server.status();

@@ -41,8 +41,8 @@ certs::Key MakeKey(const std::string& kind) {
 
 void AddExtension(X509* certificate, int nid, const std::string& value) {
   if (value.empty()) return;
-  const std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> extension(
-      X509V3_EXT_conf_nid(nullptr, nullptr, nid, value.c_str()), X509_EXTENSION_free);
+  const std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> extension(X509V3_EXT_conf_nid(nullptr, nullptr, nid, value.c_str()),
+                                                                                  X509_EXTENSION_free);
   X509_add_ext(certificate, extension.get(), -1);
 }
 

@@ -29,8 +29,8 @@ inline constexpr char kTestNetwork[] = "test.example";
 struct CraftedLeaf {
   std::vector<std::string> uris;
   absl::Duration begins_in = -absl::Hours(2);
-  absl::Duration ends_in = absl::Hours(1);  // negative: it has expired
-  std::string key = "P-256";                // or "rsa:BITS", or a curve as OpenSSL calls it
+  absl::Duration ends_in = absl::Hours(1);      // negative: it has expired
+  std::string key = "P-256";                    // or "rsa:BITS", or a curve as OpenSSL calls it
   std::string usage = "serverAuth,clientAuth";  // empty: no such extension
   std::string dns;                              // beside the URIs
   bool authority = false;

@@ -1,7 +1,7 @@
 // fairlead-bench: what real nodes do on this machine, beside what bounds them, in turns in one run.
 //
-//   fairlead-bench [--only creates|import|lag|watchers|catchup|flood] [--rounds N] [--seconds S] [--rows N] [--entries N] [--watchers N] [--json
-//   FILE] [--smoke]
+//   fairlead-bench [--only creates|import|lag|watchers|catchup|flood] [--rounds N] [--seconds S] [--rows N] [--entries N] [--watchers N]
+//   [--json FILE] [--smoke]
 //
 // Every figure is the median of the rounds. Nodes are processes of their own on loopback, with mutual TLS and synced writes; the clients
 // share the machine with them. --smoke does a moment of everything, for the counts that every measurement checks, and prints no figures.
@@ -30,12 +30,8 @@ int Main(int argc, char** argv) {
     const char* name;
     absl::StatusOr<Section> (*measure)(const Settings&);
   };
-  constexpr Measurement kMeasurements[] = {{"creates", MeasureCreates},
-                                           {"import", MeasureImport},
-                                           {"lag", MeasureLag},
-                                           {"watchers", MeasureWatchers},
-                                           {"catchup", MeasureCatchUp},
-                                           {"flood", MeasureFlood}};
+  constexpr Measurement kMeasurements[] = {{"creates", MeasureCreates},   {"import", MeasureImport},   {"lag", MeasureLag},
+                                           {"watchers", MeasureWatchers}, {"catchup", MeasureCatchUp}, {"flood", MeasureFlood}};
 
   Settings settings;
   double seconds = absl::ToDoubleSeconds(settings.duration);
