@@ -31,8 +31,8 @@ const google::protobuf::MethodDescriptor* FindMethod(std::string_view method) {
   return google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name);
 }
 
-// A refusal by rate is told when the next call is due, at most this much later: a caller who ignores it is held to about his rate, and what
-// he costs is bounded by the connections he has.
+// A refusal by rate is told when a call is due to the caller, at most this much later: who ignores it is held to about his rate, or to as
+// many refusals in this time as he has calls in flight.
 constexpr absl::Duration kHeldMax = absl::Seconds(1);
 constexpr int kHeldCallsMax = 4096;  // beyond that, refusals are told at once
 constexpr absl::Duration kOverloadedRetry = absl::Seconds(1);
@@ -173,6 +173,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     }
     if (unary_counted_) --owner_->unary_in_flight_;
     if (place_taken_) owner_->options_.limits->Leave(call_->identity, streams_counted_);
+    if (over_rate_) owner_->options_.limits->Told(call_->identity);
     if (held_) --owner_->held_;
     // AwaitIdle looks again when the lock is let go.
     if (owner_->draining_.load()) absl::MutexLock lock(&owner_->mu_);

@@ -90,7 +90,7 @@ void Limits::Sweep(absl::Time now) {
   for (auto it = accounts_.begin(); it != accounts_.end();) {
     const Account& account = it->second;
     const bool full = TokensAt(account.tokens, now - account.filled, *account.limits) >= std::max(account.limits->burst, 1);
-    it = account.calls == 0 && account.streams == 0 && full ? accounts_.erase(it) : std::next(it);
+    it = account.calls == 0 && account.streams == 0 && account.refused == 0 && full ? accounts_.erase(it) : std::next(it);
   }
   sweep_at_ = std::max<size_t>(1024, 2 * accounts_.size());
 }
@@ -107,7 +107,13 @@ absl::Status Limits::Take(const Identity& identity) {
     account.tokens -= 1;
     return absl::OkStatus();
   }
-  return Reached(identity.kind, "calls_per_second", limits.calls_per_second, absl::Seconds((1 - account.tokens) / limits.calls_per_second));
+  const double due = (1 - account.tokens + account.refused++) / limits.calls_per_second;
+  return Reached(identity.kind, "calls_per_second", limits.calls_per_second, absl::Seconds(due));
+}
+
+void Limits::Told(const Identity& identity) {
+  absl::MutexLock lock(&mu_);
+  --accounts_.at(identity.path).refused;
 }
 
 absl::Status Limits::Enter(const Identity& identity, bool stream) {

@@ -40,8 +40,10 @@ class Limits {
  public:
   explicit Limits(LimitOptions options) : options_(std::move(options)) {}
 
-  // Takes one call from the identity's rate. LIMIT_REACHED with RetryInfo, when the next is due.
+  // Takes one call from the identity's rate. LIMIT_REACHED with RetryInfo: when a call is due to it, after those whose refusals have not
+  // been told yet. Told says that this one has been.
   absl::Status Take(const Identity& identity);
+  void Told(const Identity& identity);
   // Takes a place for a call or a stream, which Leave gives back. LIMIT_REACHED, and then there is nothing to give back.
   absl::Status Enter(const Identity& identity, bool stream);
   void Leave(const Identity& identity, bool stream);
@@ -54,6 +56,7 @@ class Limits {
     const KindLimits* limits = nullptr;
     double tokens = 0;
     absl::Time filled;  // when `tokens` was true
+    int refused = 0;    // and not told yet
     int calls = 0;
     int streams = 0;
   };

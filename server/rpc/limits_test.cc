@@ -31,13 +31,17 @@ TEST_F(LimitsTest, ABurstThenTheRate) {
   const Identity one = Partner("one");
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(limits_.Take(one).ok()) << i;
   const absl::Status refused = limits_.Take(one);
+  EXPECT_EQ(RetryDelayOf(limits_.Take(one)), absl::Milliseconds(200)) << "the one before comes first";
+  limits_.Told(one);
+  limits_.Told(one);
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(ReasonOf(refused), "LIMIT_REACHED");
   EXPECT_EQ(MetadataOf(refused, "limit"), "limits.partner.calls_per_second");
   EXPECT_EQ(MetadataOf(refused, "value"), "10");
   EXPECT_EQ(RetryDelayOf(refused), absl::Milliseconds(100));
   now_ += absl::Milliseconds(40);
-  EXPECT_NEAR(absl::ToDoubleMilliseconds(RetryDelayOf(limits_.Take(one))), 60, 0.001) << "refusals cost nothing";
+  EXPECT_NEAR(absl::ToDoubleMilliseconds(RetryDelayOf(limits_.Take(one))), 60, 0.001) << "refusals that were told cost nothing";
+  limits_.Told(one);
   now_ += absl::Milliseconds(60);
   EXPECT_TRUE(limits_.Take(one).ok()) << "when it was told to come";
   EXPECT_FALSE(limits_.Take(one).ok());

@@ -33,36 +33,41 @@ class Flood {
     for (int i = 0; i < kFloodInFlight; ++i) Call(static_cast<size_t>(i));
   }
   ~Flood() {
-    absl::MutexLock lock(&mu_);
-    stopping_ = true;
-    mu_.Await(absl::Condition(
-        +[](int* running) { return *running == 0; }, &running_));
+    absl::MutexLock lock(&state_->mu);
+    state_->stopping = true;
+    state_->mu.Await(absl::Condition(
+        +[](State* state) { return state->running == 0; }, state_.get()));
   }
   Flood(const Flood&) = delete;
   Flood& operator=(const Flood&) = delete;
 
-  int64_t answers() const { return answers_.load(); }
+  int64_t answers() const { return state_->answers.load(); }
 
  private:
+  // Callbacks keep it: the last of them is still in it when the destructor goes on.
+  struct State {
+    std::atomic<int64_t> answers{0};
+    absl::Mutex mu;
+    bool stopping ABSL_GUARDED_BY(mu) = false;
+    int running ABSL_GUARDED_BY(mu) = 0;
+  };
+
   void Call(size_t i) {
     {
-      absl::MutexLock lock(&mu_);
-      if (stopping_) return;
-      ++running_;
+      absl::MutexLock lock(&state_->mu);
+      if (state_->stopping) return;
+      ++state_->running;
     }
-    callers_[i % callers_.size()]->Call(kPartnersCall, "", [this, i](const absl::StatusOr<std::string>&) {
-      ++answers_;
+    callers_[i % callers_.size()]->Call(kPartnersCall, "", [this, state = state_, i](const absl::StatusOr<std::string>&) {
+      ++state->answers;
       Call(i);
-      absl::MutexLock lock(&mu_);
-      --running_;
+      absl::MutexLock lock(&state->mu);
+      --state->running;
     });
   }
 
   const Callers callers_;
-  std::atomic<int64_t> answers_{0};
-  absl::Mutex mu_;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  int running_ ABSL_GUARDED_BY(mu_) = 0;
+  const std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 absl::StatusOr<Callers> Connect(Cluster& cluster, const std::string& identity, int channels) {
