@@ -15,6 +15,7 @@ namespace {
 
 constexpr char kDomain[] = "fairlead";
 constexpr char kErrorInfoUrl[] = "type.googleapis.com/google.rpc.ErrorInfo";
+constexpr char kRetryInfoUrl[] = "type.googleapis.com/google.rpc.RetryInfo";
 constexpr char kBadRequestUrl[] = "type.googleapis.com/google.rpc.BadRequest";
 
 struct Row {
@@ -48,7 +49,9 @@ constexpr std::array kTable = {
     Row{Reason::kClockDisagrees, absl::StatusCode::kUnavailable, "CLOCK_DISAGREES"},
     Row{Reason::kShuttingDown, absl::StatusCode::kUnavailable, "SHUTTING_DOWN"},
     Row{Reason::kOverloaded, absl::StatusCode::kResourceExhausted, "OVERLOADED"},
+    Row{Reason::kLimitReached, absl::StatusCode::kResourceExhausted, "LIMIT_REACHED"},
     Row{Reason::kIdentityMissing, absl::StatusCode::kUnauthenticated, "IDENTITY_MISSING"},
+    Row{Reason::kCertificateRefused, absl::StatusCode::kUnauthenticated, "CERTIFICATE_REFUSED"},
     Row{Reason::kPermissionDenied, absl::StatusCode::kPermissionDenied, "PERMISSION_DENIED"},
     Row{Reason::kMethodUnknown, absl::StatusCode::kUnimplemented, "METHOD_UNKNOWN"},
     Row{Reason::kResumeTokenForeign, absl::StatusCode::kOutOfRange, "RESUME_TOKEN_FOREIGN"},
@@ -134,6 +137,28 @@ void AddFieldViolation(absl::Status* status, const std::string& field, const std
 std::string ReasonOf(const absl::Status& status) {
   const auto info = GetPayload<google::rpc::ErrorInfo>(status, kErrorInfoUrl);
   return info.has_value() && info->domain() == kDomain ? info->reason() : "";
+}
+
+absl::Status RetryAfter(absl::Status status, absl::Duration delay) {
+  google::rpc::RetryInfo info;
+  const int64_t seconds = absl::IDivDuration(delay, absl::Seconds(1), &delay);
+  info.mutable_retry_delay()->set_seconds(seconds);
+  info.mutable_retry_delay()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(delay)));
+  SetPayload(&status, kRetryInfoUrl, info);
+  return status;
+}
+
+std::string MetadataOf(const absl::Status& status, const std::string& name) {
+  const auto info = GetPayload<google::rpc::ErrorInfo>(status, kErrorInfoUrl);
+  if (!info.has_value() || info->domain() != kDomain) return "";
+  const auto found = info->metadata().find(name);
+  return found == info->metadata().end() ? "" : found->second;
+}
+
+absl::Duration RetryDelayOf(const absl::Status& status) {
+  const auto info = GetPayload<google::rpc::RetryInfo>(status, kRetryInfoUrl);
+  if (!info.has_value()) return absl::ZeroDuration();
+  return absl::Seconds(info->retry_delay().seconds()) + absl::Nanoseconds(info->retry_delay().nanos());
 }
 
 std::string FieldOf(const absl::Status& status) {

@@ -1,13 +1,15 @@
 // Errors: one table from reason to status code, with google.rpc.ErrorInfo on every one.
 //
-// Inside the program an error is an absl::Status whose payloads carry ErrorInfo (domain "fairlead", reason, metadata) and, for
-// field errors, google.rpc.BadRequest. ToGrpc and FromGrpc carry them over the wire as google.rpc.Status details.
+// Inside the program an error is an absl::Status whose payloads carry ErrorInfo (domain "fairlead", reason, metadata), for field errors
+// google.rpc.BadRequest, and google.rpc.RetryInfo where the time to try again is known. ToGrpc and FromGrpc carry them over the wire as
+// google.rpc.Status details.
 // Thread safety: pure functions.
 
 #ifndef FAIRLEAD_API_ERRORS_H_
 #define FAIRLEAD_API_ERRORS_H_
 
 #include <absl/status/status.h>
+#include <absl/time/time.h>
 #include <grpcpp/support/status.h>
 
 #include <map>
@@ -44,7 +46,9 @@ enum class Reason {
   kClockDisagrees,      // UNAVAILABLE: CLOCK_DISAGREES
   kShuttingDown,        // UNAVAILABLE: SHUTTING_DOWN
   kOverloaded,          // RESOURCE_EXHAUSTED: OVERLOADED
+  kLimitReached,        // RESOURCE_EXHAUSTED: LIMIT_REACHED
   kIdentityMissing,     // UNAUTHENTICATED: IDENTITY_MISSING
+  kCertificateRefused,  // UNAUTHENTICATED: CERTIFICATE_REFUSED
   kPermissionDenied,    // PERMISSION_DENIED: PERMISSION_DENIED
   kMethodUnknown,       // UNIMPLEMENTED: METHOD_UNKNOWN
   kResumeTokenForeign,  // OUT_OF_RANGE: RESUME_TOKEN_FOREIGN
@@ -68,8 +72,15 @@ absl::Status FieldError(Reason reason, const std::string& field, const std::stri
 // Adds another field violation to a field error. REQUIRES: !status->ok().
 void AddFieldViolation(absl::Status* status, const std::string& field, const std::string& message);
 
+// `status` with RetryInfo: when the same call may be made again. REQUIRES: !status.ok(), delay >= 0.
+absl::Status RetryAfter(absl::Status status, absl::Duration delay);
+
 // The reason's name in `status`; empty when it carries no ErrorInfo.
 std::string ReasonOf(const absl::Status& status);
+// ErrorInfo's metadata of this name; empty when there is none.
+std::string MetadataOf(const absl::Status& status, const std::string& name);
+// RetryInfo's delay; zero when there is none.
+absl::Duration RetryDelayOf(const absl::Status& status);
 // The field of the first violation; empty when there is none.
 std::string FieldOf(const absl::Status& status);
 

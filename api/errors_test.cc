@@ -142,5 +142,17 @@ TEST(Errors, EqualErrorsAreEqualStatuses) {
   EXPECT_EQ(bytes(), bytes());
 }
 
+TEST(Errors, TheTimeToTryAgainAndMetadataGoOverTheWire) {
+  const absl::Status sent =
+      RetryAfter(Error(Reason::kLimitReached, "slower", {{"limit", "limits.partner.burst"}}), absl::Milliseconds(1250));
+  const absl::Status heard = FromGrpc(ToGrpc(sent));
+  EXPECT_EQ(heard, sent);
+  EXPECT_EQ(RetryDelayOf(heard), absl::Milliseconds(1250));
+  EXPECT_EQ(MetadataOf(heard, "limit"), "limits.partner.burst");
+  EXPECT_EQ(MetadataOf(heard, "absent"), "");
+  EXPECT_EQ(MetadataOf(absl::InternalError("without"), "limit"), "");
+  EXPECT_EQ(RetryDelayOf(Error(Reason::kOverloaded, "")), absl::ZeroDuration());
+}
+
 }  // namespace
 }  // namespace fairlead

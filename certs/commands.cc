@@ -35,6 +35,9 @@ struct Arguments {
   std::string headquarters;
   uint64_t size = 0;
   std::string root;  // base64
+  bool force = false;
+  std::optional<int> ends_within_days;
+  std::vector<std::string> deliver;  // folders that get a copy of the revocation list
 };
 
 std::optional<absl::Duration> Lifetime(const Arguments& arguments) {
@@ -84,7 +87,22 @@ absl::Status List(const Arguments& arguments, absl::Time now, std::ostream* out)
   if (!network.ok()) return network.status();
   absl::StatusOr<std::vector<Issued>> all = network->List();
   if (!all.ok()) return all.status();
-  for (const Issued& issued : *all) *out << Line(issued, now);
+  for (const Issued& issued : *all) {
+    const bool ends =
+        State(issued, now) == "valid" && issued.validity.not_after - now < absl::Hours(24) * arguments.ends_within_days.value_or(0);
+    if (!arguments.ends_within_days.has_value() || ends) *out << Line(issued, now);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Deliver(const Arguments& arguments, std::ostream* out) {
+  absl::StatusOr<std::string> lists = ReadFile(fs::path(arguments.folder) / "ca" / "crl.pem");
+  if (!lists.ok()) return lists.status();
+  for (const std::string& folder : arguments.deliver) {
+    const fs::path to = fs::path(folder) / "crl.pem";
+    if (absl::Status status = WriteFile(to, *lists, Access::kEveryoneReads, IfExists::kReplace); !status.ok()) return status;
+    *out << "wrote " << to.string() << "\n";
+  }
   return absl::OkStatus();
 }
 
@@ -97,7 +115,7 @@ absl::Status Revoke(const Arguments& arguments, absl::Time now, std::ostream* ou
   if (!revoked.ok()) return revoked.status();
   if (revoked->empty()) *out << "nothing was left to revoke\n";
   for (const Issued& issued : *revoked) *out << Line(issued, now);
-  return absl::OkStatus();
+  return Deliver(arguments, out);
 }
 
 absl::Status RenewRevocationList(const Arguments& arguments, absl::Time now, std::ostream* out) {
@@ -106,6 +124,26 @@ absl::Status RenewRevocationList(const Arguments& arguments, absl::Time now, std
   if (absl::Status status = network->RenewRevocationList(now); !status.ok()) return status;
   *out << fmt::format("wrote {}, due again before {}\n", (fs::path(arguments.folder) / "ca" / "crl.pem").string(),
                       FormatUtc(now + kRevocationListLifetime));
+  return Deliver(arguments, out);
+}
+
+absl::Status MoveRoot(const Arguments& arguments, absl::Time now, std::ostream* out) {
+  absl::StatusOr<Network> network = Network::Open(arguments.folder);
+  if (!network.ok()) return network.status();
+  const fs::path ca = fs::path(arguments.folder) / "ca";
+  const std::string deliver =
+      fmt::format("deliver {} first, then {}, to everyone who connects", (ca / "crl.pem").string(), (ca / "ca.crt").string());
+  if (arguments.subject == "introduce") {
+    if (absl::Status status = network->IntroduceRoot(now); !status.ok()) return status;
+    *out << "a second root is made and signs nothing yet\n" << deliver << "; then: root promote\n";
+  } else if (arguments.subject == "promote") {
+    if (absl::Status status = network->PromoteRoot(); !status.ok()) return status;
+    *out << "the second root signs from now on\nrenew every identity and deliver its certificate; then: root retire\n";
+  } else {
+    if (absl::Status status = network->RetireRoot(arguments.force, now); !status.ok()) return status;
+    *out << "the first root is trusted no longer and its key is removed\n"
+         << fmt::format("deliver {} first, then {}\n", (ca / "ca.crt").string(), (ca / "crl.pem").string());
+  }
   return absl::OkStatus();
 }
 
@@ -200,6 +238,9 @@ void AddCertsCommands(CLI::App* app, std::ostream* out, absl::Status* result) {
   const auto add_request = [&](CLI::App* command) {
     command->add_option("--request", arguments->request_file, "Certify the key of this PKCS #10 request (PEM); no key is made");
   };
+  const auto add_deliver = [&](CLI::App* command) {
+    command->add_option("--deliver", arguments->deliver, "Also write crl.pem into this folder; may be repeated");
+  };
   const std::string identity_help = "node/<site>, officer/<site>/<name>, hq/<role>/<name>, gateway/<name> or partner/<ISO2>/<system>";
 
   CLI::App* init = certs->add_subcommand("init", "Make a network: root keys, roster, and each site's node keys and certificate");
@@ -230,17 +271,30 @@ void AddCertsCommands(CLI::App* app, std::ostream* out, absl::Status* result) {
 
   CLI::App* list = certs->add_subcommand("list", "List every certificate ever issued: identity, serial, end, state");
   add_folder(list);
+  list->add_option("--ends-within", arguments->ends_within_days, "Only valid ones that end within so many days")
+      ->check(CLI::Range(1, 3650));
   list->callback([=] { *result = List(*arguments, absl::Now(), out); });
 
   CLI::App* revoke = certs->add_subcommand("revoke", "Revoke a certificate, or all of an identity, and write the revocation list");
   revoke->add_option("subject", arguments->subject, "A serial number or an identity")->required();
   revoke->add_option("--reason", arguments->reason, "unspecified, keyCompromise, affiliationChanged, superseded or cessationOfOperation");
   add_folder(revoke);
+  add_deliver(revoke);
   revoke->callback([=] { *result = Revoke(*arguments, absl::Now(), out); });
 
   CLI::App* crl = certs->add_subcommand("crl", "Sign the revocation list anew, before it ends");
   add_folder(crl);
+  add_deliver(crl);
   crl->callback([=] { *result = RenewRevocationList(*arguments, absl::Now(), out); });
+
+  CLI::App* root =
+      certs->add_subcommand("root", "Let another TLS root succeed the one that signs, in three steps, without an interruption");
+  root->add_option("step", arguments->subject, "introduce, promote or retire")
+      ->required()
+      ->check(CLI::IsMember({"introduce", "promote", "retire"}));
+  root->add_flag("--force", arguments->force, "Retire although certificates of that root are in use");
+  add_folder(root);
+  root->callback([=] { *result = MoveRoot(*arguments, absl::Now(), out); });
 
   CLI::App* epoch = certs->add_subcommand(
       "epoch", "Begin a new log for a site that lost its disk or licence and whose peers cannot tell what they hold of the old one");

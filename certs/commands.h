@@ -1,4 +1,4 @@
-// The commands `fairlead certs init|issue|list|renew|revoke|crl|epoch|show`, over certs/network.h.
+// The commands `fairlead certs init|issue|list|renew|revoke|crl|root|epoch|show`, over certs/network.h.
 //
 // Thread safety: none is needed; a program adds them once, before it parses. Ownership: `app`, `out` and `result` are borrowed and must
 // outlive the parse.

@@ -110,5 +110,41 @@ TEST_F(CommandsTest, FailuresComeBackAsTheResult) {
   EXPECT_FALSE(RunCerts({}).parsed);
 }
 
+TEST_F(CommandsTest, ListsGoWhereTheyAreDelivered) {
+  TempFolder first, second;
+  const Outcome crl = RunCerts({"crl", "--dir", net_, "--deliver", first / "", "--deliver", second / ""});
+  ASSERT_TRUE(crl.parsed);
+  ASSERT_TRUE(crl.result.ok()) << crl.result;
+  EXPECT_EQ(*ReadFile(first / "crl.pem"), *ReadFile(net_ + "/ca/crl.pem"));
+  EXPECT_THAT(crl.out, HasSubstr("crl.pem\nwrote "));
+  const Outcome revoke = RunCerts({"revoke", "node/hq", "--dir", net_, "--deliver", second / ""});
+  ASSERT_TRUE(revoke.result.ok()) << revoke.result;
+  EXPECT_EQ(*ReadFile(second / "crl.pem"), *ReadFile(net_ + "/ca/crl.pem"));
+  EXPECT_NE(*ReadFile(first / "crl.pem"), *ReadFile(net_ + "/ca/crl.pem"));
+  EXPECT_EQ(RunCerts({"crl", "--dir", net_, "--deliver", net_ + "/absent"}).result.code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(CommandsTest, WhatEndsSoonIsListed) {
+  ASSERT_TRUE(RunCerts({"issue", "officer/apac/watch", "--dir", net_, "--days", "7"}).result.ok());
+  EXPECT_THAT(RunCerts({"list", "--dir", net_, "--ends-within", "10"}).out, MatchesRegex("officer/apac/watch .*valid\n"));
+  EXPECT_EQ(RunCerts({"list", "--dir", net_, "--ends-within", "5"}).out, "");
+  ASSERT_TRUE(RunCerts({"revoke", "officer/apac/watch", "--dir", net_}).result.ok());
+  EXPECT_EQ(RunCerts({"list", "--dir", net_, "--ends-within", "10"}).out, "");
+}
+
+TEST_F(CommandsTest, ARootSucceedsAnotherInThreeSteps) {
+  EXPECT_EQ(RunCerts({"root", "promote", "--dir", net_}).result.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_FALSE(RunCerts({"root", "replace", "--dir", net_}).parsed);
+  const Outcome introduced = RunCerts({"root", "introduce", "--dir", net_});
+  ASSERT_TRUE(introduced.result.ok()) << introduced.result;
+  EXPECT_THAT(introduced.out, HasSubstr("crl.pem first, then " + net_ + "/ca/ca.crt"));
+  ASSERT_TRUE(RunCerts({"root", "promote", "--dir", net_}).result.ok());
+  EXPECT_EQ(RunCerts({"root", "retire", "--dir", net_}).result.code(), absl::StatusCode::kFailedPrecondition);
+  for (const char* node : {"node/apac", "node/hq"}) ASSERT_TRUE(RunCerts({"renew", node, "--dir", net_}).result.ok());
+  const Outcome retired = RunCerts({"root", "retire", "--dir", net_});
+  ASSERT_TRUE(retired.result.ok()) << retired.result;
+  EXPECT_THAT(retired.out, HasSubstr("ca.crt first, then "));
+}
+
 }  // namespace
 }  // namespace fairlead::certs

@@ -32,6 +32,7 @@ std::string ToLine(const Issued& issued) {
                                  {"not_after", FormatUtc(issued.validity.not_after)},
                                  {"loopback", issued.loopback},
                                  {"key_elsewhere", issued.key_elsewhere},
+                                 {"root", issued.root},
                                  {"revoked", nullptr}};
   if (issued.revocation.has_value()) {
     line["revoked"] = {{"time", FormatUtc(issued.revocation->time)}, {"reason", RevocationReasonName(issued.revocation->reason)}};
@@ -53,7 +54,8 @@ absl::StatusOr<Issued> FromLine(const std::string& text) {
                   .identity = line.at("identity").get<std::string>(),
                   .validity = {time(line.at("not_before")), time(line.at("not_after"))},
                   .loopback = line.at("loopback").get<bool>(),
-                  .key_elsewhere = line.at("key_elsewhere").get<bool>()};
+                  .key_elsewhere = line.at("key_elsewhere").get<bool>(),
+                  .root = line.value("root", "")};
     if (const nlohmann::json& revoked = line.at("revoked"); !revoked.is_null()) {
       absl::StatusOr<RevocationReason> reason = RevocationReasonFromName(revoked.at("reason").get<std::string>());
       if (!reason.ok()) return reason.status();
@@ -226,10 +228,10 @@ absl::Status Network::Create(const fs::path& folder, const CreateOptions& option
 
 absl::StatusOr<Network> Network::Open(const fs::path& folder) {
   const fs::path root_path = folder / "ca" / "ca.crt";
-  absl::StatusOr<Certificate> root = ReadCertificate(root_path);
-  if (!root.ok()) return NotWhole(root_path, root.status());
-  absl::StatusOr<CertificateFields> fields = ReadFields(*root);
-  if (!fields.ok()) return InFile(root_path, fields.status());
+  absl::StatusOr<std::string> pem = ReadFile(root_path);
+  if (!pem.ok()) return NotWhole(root_path, pem.status());
+  absl::StatusOr<std::vector<Certificate>> roots = CertificatesFromPem(*pem);
+  if (!roots.ok()) return InFile(root_path, roots.status());
 
   const fs::path vkey_path = folder / "root.vkey";
   absl::StatusOr<std::string> vkey = ReadFile(vkey_path);
@@ -243,15 +245,23 @@ absl::StatusOr<Network> Network::Open(const fs::path& folder) {
   if (!bytes.ok()) return NotWhole(roster_path, bytes.status());
   absl::StatusOr<Roster> roster = Roster::Open(*bytes, *verifier);
   if (!roster.ok()) return InFile(roster_path, roster.status());
-  if (fields->subject != fmt::format("O={},CN=root", roster->network())) {
-    return absl::InvalidArgumentError(fmt::format("{}: its subject is \"{}\", but the roster is of network \"{}\"", root_path.string(),
-                                                  fields->subject, roster->network()));
+  for (const Certificate& root : *roots) {
+    absl::StatusOr<CertificateFields> fields = ReadFields(root);
+    if (!fields.ok()) return InFile(root_path, fields.status());
+    if (fields->subject != fmt::format("O={},CN=root", roster->network())) {
+      return absl::InvalidArgumentError(fmt::format("{}: its subject is \"{}\", but the roster is of network \"{}\"", root_path.string(),
+                                                    fields->subject, roster->network()));
+    }
   }
-  for (const char* file : {"ca.key", "crl.pem", "issued.jsonl"}) {
+  for (const char* file : {"crl.pem", "issued.jsonl"}) {
     const fs::path path = folder / "ca" / file;
     if (absl::Status status = ReadFile(path).status(); !status.ok()) return NotWhole(path, status);
   }
-  return Network(folder, *std::move(root), *std::move(roster));
+  Network network(folder, *std::move(roots), *std::move(roster));
+  if (absl::Status status = network.KeyFileOf(network.root()).status(); absl::IsNotFound(status)) {
+    return NotWhole(folder / "ca" / "ca.key", status);
+  }
+  return network;
 }
 
 fs::path Network::FolderOf(const Identity& identity) const { return folder_ / identity.ToString(); }
@@ -331,7 +341,7 @@ absl::StatusOr<std::vector<Issued>> Network::Revoke(std::string_view serial_or_i
   if (!known) return absl::NotFoundError(fmt::format("\"{}\": no certificate of this serial or identity was issued", serial_or_identity));
   // The index first: a list written from it later is complete, whereas a serial that is only in the list would be dropped from the next.
   if (absl::Status status = WriteIndex(*index); !status.ok()) return status;
-  if (absl::Status status = WriteRevocationList(*index, now); !status.ok()) return status;
+  if (absl::Status status = WriteRevocationLists(roots_, *index, now); !status.ok()) return status;
   return revoked;
 }
 
@@ -421,7 +431,7 @@ absl::Status Network::RenewRevocationList(absl::Time now) const {
   if (!lock.ok()) return lock.status();
   absl::StatusOr<std::vector<Issued>> index = ReadIndex();
   if (!index.ok()) return index.status();
-  return WriteRevocationList(*index, now);
+  return WriteRevocationLists(roots_, *index, now);
 }
 
 absl::StatusOr<std::vector<Issued>> Network::List() const {
@@ -429,7 +439,7 @@ absl::StatusOr<std::vector<Issued>> Network::List() const {
   if (!lock.ok()) return lock.status();
   absl::StatusOr<std::vector<Issued>> index = ReadIndex();
   if (!index.ok()) return index.status();
-  absl::StatusOr<RevocationList> list = CurrentRevocationList();
+  absl::StatusOr<RevocationList> list = CurrentRevocationList(root());
   if (!list.ok()) return list.status();
   for (const Issued& issued : *index) {
     if (!issued.revocation.has_value()) continue;
@@ -442,16 +452,6 @@ absl::StatusOr<std::vector<Issued>> Network::List() const {
     }
   }
   return index;
-}
-
-absl::StatusOr<Key> Network::RootKey() const {
-  const fs::path path = folder_ / "ca" / "ca.key";
-  absl::StatusOr<std::string> pem = ReadFile(path);
-  if (!pem.ok()) return pem.status();
-  absl::StatusOr<Key> key = KeyFromPem(*pem);
-  if (!key.ok()) return InFile(path, key.status());
-  if (!KeyMatches(*key, root_)) return absl::InvalidArgumentError(fmt::format("{}: is not the key of ca.crt", path.string()));
-  return key;
 }
 
 absl::StatusOr<std::vector<Issued>> Network::ReadIndex() const {
@@ -476,31 +476,36 @@ absl::Status Network::WriteIndex(const std::vector<Issued>& index) const {
   return WriteFile(folder_ / "ca" / "issued.jsonl", lines, Access::kOwnerOnly, IfExists::kReplace);
 }
 
-absl::StatusOr<RevocationList> Network::CurrentRevocationList() const {
+absl::StatusOr<RevocationList> Network::CurrentRevocationList(const Certificate& root) const {
   const fs::path path = folder_ / "ca" / "crl.pem";
   absl::StatusOr<std::string> pem = ReadFile(path);
   if (!pem.ok()) return pem.status();
-  absl::StatusOr<RevocationList> list = ReadRevocationList(*pem, root_);
+  absl::StatusOr<RevocationList> list = ReadRevocationList(*pem, root);
   if (!list.ok()) return InFile(path, list.status());
   return list;
 }
 
-absl::Status Network::WriteRevocationList(const std::vector<Issued>& index, absl::Time now) const {
-  absl::StatusOr<RevocationList> previous = CurrentRevocationList();
-  if (!previous.ok()) return previous.status();
-  absl::StatusOr<Key> key = RootKey();
-  if (!key.ok()) return key.status();
-  RevocationList list{.number = previous->number + 1, .this_update = now, .next_update = now + kRevocationListLifetime};
-  for (const Issued& issued : index) {
-    if (issued.revocation.has_value()) list.revoked.push_back(*issued.revocation);
+absl::Status Network::WriteRevocationLists(const std::vector<Certificate>& roots, const std::vector<Issued>& index, absl::Time now) const {
+  std::string lists;
+  for (const Certificate& root : roots) {
+    absl::StatusOr<RevocationList> previous = CurrentRevocationList(root);
+    const bool is_new = absl::IsUnauthenticated(previous.status()) && &root != &roots.front();  // a root just introduced has none
+    if (!previous.ok() && !is_new) return previous.status();
+    absl::StatusOr<Key> key = KeyOf(root);
+    if (!key.ok()) return key.status();
+    RevocationList list{.number = is_new ? 1 : previous->number + 1, .this_update = now, .next_update = now + kRevocationListLifetime};
+    for (const Issued& issued : index) {
+      if (issued.revocation.has_value()) list.revoked.push_back(*issued.revocation);
+    }
+    absl::StatusOr<std::string> pem = MakeRevocationList(list, root, *key);
+    if (!pem.ok()) return pem.status();
+    lists += *pem;
   }
-  absl::StatusOr<std::string> pem = MakeRevocationList(list, root_, *key);
-  if (!pem.ok()) return pem.status();
-  return WriteFile(folder_ / "ca" / "crl.pem", *pem, Access::kEveryoneReads, IfExists::kReplace);
+  return WriteFile(folder_ / "ca" / "crl.pem", lists, Access::kEveryoneReads, IfExists::kReplace);
 }
 
 absl::StatusOr<Issued> Network::Sign(const LeafOptions& options, Key public_key, bool replace, std::vector<Issued> index) const {
-  absl::StatusOr<Key> root_key = RootKey();
+  absl::StatusOr<Key> root_key = KeyOf(root());
   if (!root_key.ok()) return root_key.status();
   const bool key_elsewhere = public_key != nullptr;
   Key key = std::move(public_key);
@@ -509,12 +514,13 @@ absl::StatusOr<Issued> Network::Sign(const LeafOptions& options, Key public_key,
     if (!made.ok()) return made.status();
     key = *std::move(made);
   }
-  absl::StatusOr<Certificate> certificate = MakeLeaf(options, key, root_, *root_key);
+  absl::StatusOr<Certificate> certificate = MakeLeaf(options, key, root(), *root_key);
   if (!certificate.ok()) return certificate.status();
   absl::StatusOr<CertificateFields> fields = ReadFields(*certificate);
   if (!fields.ok()) return fields.status();
 
-  const Issued issued{fields->serial, options.identity.ToString(), fields->validity, options.loopback, key_elsewhere};
+  const Issued issued{fields->serial, options.identity.ToString(), fields->validity, options.loopback,
+                      key_elsewhere,  fields->authority_key_id,    std::nullopt};
   index.push_back(issued);
   if (absl::Status status = WriteIndex(index); !status.ok()) return status;
 

@@ -1,6 +1,7 @@
 // A network folder: its root certificate and roster, and the keys and certificates issued under them.
 //
-//   ca/ca.crt ca/ca.key ca/crl.pem           the TLS root, its key and its revocation list
+//   ca/ca.crt ca/crl.pem                     the TLS roots, the one that signs first, and a revocation list of each
+//   ca/ca.key ca/next.key                    their keys: two places, either of which may hold that of the root that signs
 //   ca/issued.jsonl                          one JSON object a line for each certificate ever signed, in order
 //   roster.note root.vkey root.key           the roster (api/roster.h) and the Ed25519 key that signs it
 //   token.key                                32 random bytes: the MAC key of consistency, page and resume tokens
@@ -65,6 +66,7 @@ struct Issued {
   Validity validity;
   bool loopback = false;
   bool key_elsewhere = false;  // certified by request
+  std::string root;            // key id of the root that signed it; empty in lines older than the field
   std::optional<Revocation> revocation;
 };
 
@@ -78,7 +80,9 @@ class Network {
 
   const std::string& name() const { return roster_.network(); }
   const Roster& roster() const { return roster_; }
-  const Certificate& root() const { return root_; }
+  const Certificate& root() const { return roots_.front(); }  // the one that signs
+  // One, or two while one succeeds the other.
+  const std::vector<Certificate>& roots() const { return roots_; }
   std::filesystem::path FolderOf(const Identity& identity) const;
 
   // ALREADY_EXISTS when the identity has a certificate, FAILED_PRECONDITION when an earlier issue stopped half-way, NOT_FOUND for a site
@@ -91,6 +95,14 @@ class Network {
   absl::StatusOr<std::vector<Issued>> Revoke(std::string_view serial_or_identity, RevocationReason reason, absl::Time now) const;
   // Signs the revocation list anew, under the next number.
   absl::Status RenewRevocationList(absl::Time now) const;
+  // The TLS root's succession, in three steps. Between them the roots and lists must have reached everyone who connects.
+  // 1. A second root, trusted beside the one that signs. FAILED_PRECONDITION when there are two.
+  absl::Status IntroduceRoot(absl::Time now) const;
+  // 2. From now on the second signs; certificates move over when they are renewed. FAILED_PRECONDITION when there is one.
+  absl::Status PromoteRoot() const;
+  // 3. The one that no longer signs is trusted no longer, and its key removed. FAILED_PRECONDITION when there is one, or when the newest
+  // certificate of some identity, neither ended nor revoked, is of that root, unless `force`.
+  absl::Status RetireRoot(bool force, absl::Time now) const;
   // A new log for a site that can no longer extend its newest (its disk or its licence is lost and its peers cannot say what they hold):
   // the next epoch, with a new key and licence in the site's folder, in the next version of the roster. Every node needs that roster; the
   // old log stays, and ends wherever it ended. Returns the new log. NOT_FOUND for a site that the roster does not name.
@@ -103,23 +115,27 @@ class Network {
   absl::StatusOr<std::vector<Issued>> List() const;
 
  private:
-  Network(std::filesystem::path folder, Certificate root, Roster roster)
-      : folder_(std::move(folder)), root_(std::move(root)), roster_(std::move(roster)) {}
+  Network(std::filesystem::path folder, std::vector<Certificate> roots, Roster roster)
+      : folder_(std::move(folder)), roots_(std::move(roots)), roster_(std::move(roster)) {}
 
   // Signs and writes the next version of the roster: with `closing` for the log `closed` when there is one, and, where `site` has no newest
   // log that is open or none was closed, with its next epoch.
   absl::StatusOr<RosterLog> NextRoster(const Roster& roster, const RosterSite& site, std::optional<LogId> closed, const LogClosing& closing,
                                        absl::Time now) const;
-  absl::StatusOr<Key> RootKey() const;
+  // The file among the two places that holds the root's key.
+  absl::StatusOr<std::filesystem::path> KeyFileOf(const Certificate& root) const;
+  absl::StatusOr<Key> KeyOf(const Certificate& root) const;
+  absl::Status WriteRoots(const std::vector<Certificate>& roots) const;
   absl::StatusOr<std::vector<Issued>> ReadIndex() const;
   absl::Status WriteIndex(const std::vector<Issued>& index) const;
-  absl::StatusOr<RevocationList> CurrentRevocationList() const;
-  absl::Status WriteRevocationList(const std::vector<Issued>& index, absl::Time now) const;
+  absl::StatusOr<RevocationList> CurrentRevocationList(const Certificate& root) const;
+  // A list of each of `roots`, which names every revoked certificate, whichever root signed it: serial numbers are random.
+  absl::Status WriteRevocationLists(const std::vector<Certificate>& roots, const std::vector<Issued>& index, absl::Time now) const;
   // Signs, notes it in `index` and on disk, then writes the files. A null `public_key`: makes a key.
   absl::StatusOr<Issued> Sign(const LeafOptions& options, Key public_key, bool replace, std::vector<Issued> index) const;
 
   std::filesystem::path folder_;
-  Certificate root_;
+  std::vector<Certificate> roots_;
   Roster roster_;
 };
 

@@ -190,6 +190,15 @@ absl::StatusOr<Certificate> CertificateFromPem(std::string_view pem) {
   return certificate;
 }
 
+absl::StatusOr<std::vector<Certificate>> CertificatesFromPem(std::string_view pem) {
+  std::vector<Certificate> all;
+  const Bio bio = ReadBio(pem);
+  while (X509* one = PEM_read_bio_X509(bio.get(), nullptr, NoPassphrase, nullptr)) all.emplace_back(one, X509_free);
+  if (all.empty() || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) return Malformed("read a certificate");
+  ERR_clear_error();
+  return all;
+}
+
 bool KeyMatches(const Key& key, const Certificate& certificate) {
   const bool matches = X509_check_private_key(certificate.get(), key.get()) == 1;
   ERR_clear_error();  // a mismatch leaves one
@@ -412,10 +421,16 @@ absl::StatusOr<std::string> MakeRevocationList(const RevocationList& list, const
 }
 
 absl::StatusOr<RevocationList> ReadRevocationList(std::string_view pem, const Certificate& root) {
-  Crl crl(PEM_read_bio_X509_CRL(ReadBio(pem).get(), nullptr, NoPassphrase, nullptr));
+  const Bio bio = ReadBio(pem);
+  Crl crl(PEM_read_bio_X509_CRL(bio.get(), nullptr, NoPassphrase, nullptr));
   if (crl == nullptr) return Malformed("read a revocation list");
-  if (X509_CRL_verify(crl.get(), PublicKeyOf(root).get()) != 1) {
-    return OpensslError(absl::StatusCode::kUnauthenticated, "verify the revocation list under the root");
+  while (X509_CRL_verify(crl.get(), PublicKeyOf(root).get()) != 1) {
+    absl::Status failed = OpensslError(absl::StatusCode::kUnauthenticated, "verify the revocation list under the root");
+    crl.reset(PEM_read_bio_X509_CRL(bio.get(), nullptr, NoPassphrase, nullptr));
+    if (crl == nullptr) {
+      ERR_clear_error();
+      return failed;
+    }
   }
   RevocationList list;
   Asn1Integer number(static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(crl.get(), NID_crl_number, nullptr, nullptr)));

@@ -45,6 +45,8 @@ absl::StatusOr<Key> KeyOfRequest(std::string_view pem);
 absl::StatusOr<std::string> CertificateToPem(const Certificate& certificate);
 // The first certificate of `pem`.
 absl::StatusOr<Certificate> CertificateFromPem(std::string_view pem);
+// All of them, at least one.
+absl::StatusOr<std::vector<Certificate>> CertificatesFromPem(std::string_view pem);
 bool KeyMatches(const Key& key, const Certificate& certificate);
 Key PublicKeyOf(const Certificate& certificate);
 
@@ -104,7 +106,7 @@ struct RevocationList {
   std::vector<Revocation> revoked;
 };
 absl::StatusOr<std::string> MakeRevocationList(const RevocationList& list, const Certificate& root, const Key& root_key);  // PEM
-// UNAUTHENTICATED when it is not signed by `root`.
+// The list that `root` has signed, among those of `pem`. UNAUTHENTICATED when there is none.
 absl::StatusOr<RevocationList> ReadRevocationList(std::string_view pem, const Certificate& root);
 
 }  // namespace fairlead::certs

@@ -99,6 +99,7 @@ absl::StatusOr<Config> ParseConfig(std::string_view text, const std::string& pat
   config.client.certificate_file = resolve(keys.Get<std::string>("certificate", "", true));
   config.client.key_file = resolve(keys.Get<std::string>("key", "", true));
   config.client.ca_file = resolve(keys.Get<std::string>("ca", "", true));
+  config.client.crl_file = resolve(keys.Get<std::string>("crl", ""));
   config.client.site = keys.Get<std::string>("default_site", "");
   config.client.failover = keys.Get<bool>("failover", false);
   config.regions_file = resolve(keys.Get<std::string>("regions", ""));

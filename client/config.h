@@ -4,6 +4,7 @@
 //   certificate = "officer.pem"      paths are relative to the file
 //   key = "officer.key"
 //   ca = "ca.pem"
+//   crl = "crl.pem"                  optional: crl.pem beside ca, when it is there
 //   default_site = "hq"              optional: the first node
 //   timeout = "30s"                  optional, of a call with its retries
 //   failover = false                 optional

@@ -1,6 +1,5 @@
 #include "client/connection.h"
 
-#include <absl/base/call_once.h>
 #include <absl/synchronization/notification.h>
 #include <absl/time/clock.h>
 #include <fmt/format.h>
@@ -12,6 +11,8 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <condition_variable>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -31,6 +32,7 @@ constexpr char kDurabilityMetadata[] = "fairlead-durability";
 constexpr int kReceiveBytesMax = 64 << 20;
 // Finds a dead link under a silent watch. Just above five minutes: a gRPC server takes more frequent pings for abuse.
 constexpr int kKeepaliveMs = 310'000;
+constexpr absl::Duration kListGrace = absl::Hours(24 * 7);  // of a revocation list that is past its next update; as a node's
 constexpr int kConnectTimeoutMs = 5000;
 constexpr int kReconnectBackoffInitialMs = 200;
 constexpr int kReconnectBackoffMaxMs = 3000;
@@ -41,6 +43,47 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, const char* option
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
+}
+
+// Roots and revocation lists as they are at each handshake: a client that runs for weeks goes by new ones. What cannot be read then is as
+// it was before.
+absl::StatusOr<TrustSource> ClientTrust(const ClientOptions& options) {
+  std::string crl_file = options.crl_file;
+  if (crl_file.empty()) {
+    crl_file = (std::filesystem::path(options.ca_file).parent_path() / "crl.pem").string();
+    std::error_code error;
+    if (!std::filesystem::exists(crl_file, error)) crl_file.clear();
+  }
+  const auto read = [ca_file = options.ca_file, crl_file]() -> absl::StatusOr<std::shared_ptr<const Trust>> {
+    absl::StatusOr<std::string> ca = ReadFile(ca_file, "ca");
+    if (!ca.ok()) return ca.status();
+    std::optional<std::string> lists;
+    if (!crl_file.empty()) {
+      absl::StatusOr<std::string> crl = ReadFile(crl_file, "crl");
+      if (!crl.ok()) return crl.status();
+      lists = *std::move(crl);
+    }
+    absl::StatusOr<Trust> trust = Trust::Parse(*ca, lists, kListGrace);
+    if (!trust.ok()) return absl::InvalidArgumentError(fmt::format("{}: {}", ca_file, std::string(trust.status().message())));
+    return std::make_shared<const Trust>(*std::move(trust));
+  };
+  struct Last {
+    absl::Mutex mutex;
+    std::shared_ptr<const Trust> trust ABSL_GUARDED_BY(mutex);
+  };
+  absl::StatusOr<std::shared_ptr<const Trust>> first = read();
+  if (!first.ok()) return first.status();
+  auto last = std::make_shared<Last>();
+  {
+    absl::MutexLock lock(&last->mutex);
+    last->trust = *std::move(first);
+  }
+  return TrustSource([last, read] {
+    absl::StatusOr<std::shared_ptr<const Trust>> now = read();
+    absl::MutexLock lock(&last->mutex);
+    if (now.ok() && (*now)->RollbackFrom(*last->trust).empty()) last->trust = *std::move(now);
+    return last->trust;
+  });
 }
 
 // Whether the method writes records: it takes a request id, or imports.
@@ -56,11 +99,6 @@ bool SleepUnlessStopped(absl::Duration duration, const std::stop_token& stop) {
 }
 
 }  // namespace
-
-void RequireTls13() {
-  static absl::once_flag once;
-  absl::call_once(once, [] { setenv("GRPC_SSL_CIPHER_SUITES", "ECDHE-RSA-AES256-GCM-SHA384", 1); });
-}
 
 absl::Status Client::Validate(const ClientOptions& options) {
   if (options.nodes.empty()) return absl::InvalidArgumentError("no node is configured");
@@ -80,22 +118,23 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
   if (absl::Status valid = Validate(options); !valid.ok()) return valid;
   if (options.network.empty()) return absl::InvalidArgumentError("the network has no name");
   RequireTls13();
-  grpc::SslCredentialsOptions ssl;
-  absl::StatusOr<std::string> ca = ReadFile(options.ca_file, "ca");
-  if (!ca.ok()) return ca.status();
+  absl::StatusOr<TrustSource> trust = ClientTrust(options);
+  if (!trust.ok()) return trust.status();
   absl::StatusOr<std::string> certificate = ReadFile(options.certificate_file, "certificate");
   if (!certificate.ok()) return certificate.status();
   absl::StatusOr<std::string> key = ReadFile(options.key_file, "key");
   if (!key.ok()) return key.status();
-  ssl.pem_root_certs = *std::move(ca);
-  ssl.pem_cert_chain = *std::move(certificate);
-  ssl.pem_private_key = *std::move(key);
-  const std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::SslCredentials(ssl);
 
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   for (const NodeAddress& node : options.nodes) {
     grpc::ChannelArguments arguments;
     // The address only says where to connect: whoever answers there must hold the certificate of this site's node.
+    const std::shared_ptr<grpc::ChannelCredentials> credentials = NodeChannelCredentials({.network = options.network,
+                                                                                          .site = node.site,
+                                                                                          .certificate_pem = *certificate,
+                                                                                          .key_pem = *key,
+                                                                                          .trust = *trust,
+                                                                                          .on_judged = nullptr});
     arguments.SetSslTargetNameOverride(fmt::format("{}.node.{}", node.site, options.network));
     arguments.SetMaxReceiveMessageSize(kReceiveBytesMax);
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
@@ -222,7 +261,8 @@ absl::Status Client::Call(const MethodDescriptor& method, const Message& request
       wait = hop % route->size() == 0;  // every node has been asked
     }
     const int round = has_other ? attempt / static_cast<int>(route->size()) : attempt;
-    const absl::Duration delay = wait ? Backoff(options_.retry, std::max(round, 1), Jitter()) : absl::ZeroDuration();
+    const absl::Duration backoff = wait ? Backoff(options_.retry, std::max(round, 1), Jitter()) : absl::ZeroDuration();
+    const absl::Duration delay = std::max(backoff, RetryDelayOf(status));
     if (absl::Now() + delay >= deadline) return status;
     if (!SleepUnlessStopped(delay, call.stop)) return absl::CancelledError("interrupted");
   }

@@ -28,6 +28,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/tls.h"
 #include "client/retry.h"
 #include "fairlead/v1/record_service.pb.h"
 
@@ -43,6 +44,7 @@ struct ClientOptions {
   std::string certificate_file;  // PEM, leaf first
   std::string key_file;          // PEM
   std::string ca_file;           // PEM, the authorities that nodes are verified against
+  std::string crl_file;          // PEM, their revocation lists; empty: `crl.pem` beside `ca_file` when it is there, else none are checked
   std::vector<NodeAddress> nodes;
   std::string site;                                   // whose node is asked; the first of `nodes` when empty
   bool failover = false;                              // ask the other nodes, in order, when that one does not answer
@@ -67,9 +69,8 @@ struct Answer {
   std::string durability;  // what the node said of it: `replicated:2 eame,hq`; empty for `local`
 };
 
-// Lets gRPC negotiate TLS 1.3 only: it has no public setting for the lowest version, but with ECDSA certificates this one RSA suite leaves
-// TLS 1.2 without a cipher. Must run before the first secure channel of the process; Client::Connect calls it.
-void RequireTls13();
+// Before the first secure channel of the process; Client::Connect calls it.
+using fairlead::RequireTls13;
 
 class Client {
  public:

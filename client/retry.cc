@@ -26,7 +26,8 @@ NextStep StepAfter(const absl::Status& status, bool idempotent, bool has_other_n
       if (reason == ReasonName(Reason::kNodeReadOnly) || reason == ReasonName(Reason::kClockDrift)) return NextStep::kStop;
       return NextStep::kSameNode;
     case absl::StatusCode::kResourceExhausted:
-      return reason == ReasonName(Reason::kOverloaded) ? NextStep::kSameNode : NextStep::kStop;
+      return reason == ReasonName(Reason::kOverloaded) || reason == ReasonName(Reason::kLimitReached) ? NextStep::kSameNode
+                                                                                                      : NextStep::kStop;
     case absl::StatusCode::kDeadlineExceeded:
       // It is written there: asked again, that node waits on, and another one might write it a second time.
       if (reason == ReasonName(Reason::kReplicationTimeout)) return has_other_node ? NextStep::kSameNode : NextStep::kStop;

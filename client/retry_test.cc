@@ -44,6 +44,8 @@ TEST(RetryTest, WhatPassesIsRetriedAndWhatLastsIsNot) {
   EXPECT_EQ(StepAfter(Error(Reason::kClockDrift, ""), true, false), NextStep::kStop);
   EXPECT_EQ(StepAfter(Error(Reason::kOverloaded, ""), true, true), NextStep::kSameNode);
   EXPECT_EQ(StepAfter(Error(Reason::kStorageFull, ""), true, true), NextStep::kStop);
+  EXPECT_EQ(StepAfter(Error(Reason::kLimitReached, ""), true, true), NextStep::kSameNode);
+  EXPECT_EQ(StepAfter(Error(Reason::kLimitReached, ""), false, true), NextStep::kStop);
   EXPECT_EQ(StepAfter(absl::DeadlineExceededError(""), true, true), NextStep::kOtherNode);
   EXPECT_EQ(StepAfter(absl::DeadlineExceededError(""), true, false), NextStep::kStop);
   // It is written at that node: it waits there again, and only there.

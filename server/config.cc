@@ -54,6 +54,37 @@ Setting Number(std::string key, std::function<int*(NodeConfig*)> target, int val
   return s;
 }
 
+using IdentityLimits = NodeConfig::IdentityLimits;
+
+// Four numbers for each kind of identity.
+void AddIdentityLimits(std::vector<Setting>* all) {
+  struct Row {
+    std::string kind, who;
+    IdentityLimits* (*of)(NodeConfig*);
+    IdentityLimits values;
+  };
+  static const Row kRows[] = {
+      {"partner", "a partner's system", [](NodeConfig* c) { return &c->limits.partner; }, {50, 100, 32, 16}},
+      {"staff", "an officer or headquarters identity", [](NodeConfig* c) { return &c->limits.staff; }, {20000, 20000, 1024, 4096}},
+      {"gateway", "a gateway, for all its users", [](NodeConfig* c) { return &c->limits.gateway; }, {5000, 5000, 1024, 4096}},
+      {"node", "a site's node, beside replication", [](NodeConfig* c) { return &c->limits.node; }, {500, 500, 64, 64}},
+  };
+  for (const Row& row : kRows) {
+    const auto add = [&](const std::string& name, int IdentityLimits::*member, const std::string& meaning) {
+      all->push_back(Number(
+          fmt::format("limits.{}.{}", row.kind, name), [of = row.of, member](NodeConfig* c) { return &(of(c)->*member); },
+          row.values.*member, 0, 1'000'000, meaning));
+    };
+    add("calls_per_second", &IdentityLimits::calls_per_second,
+        fmt::format(
+            "Calls and streams begun by {}, in the long run; more are refused with LIMIT_REACHED, as by the next three. 0: no limit.",
+            row.who));
+    add("burst", &IdentityLimits::burst, "Those that may come at once after a silence.");
+    add("calls_max", &IdentityLimits::calls_max, "Unary calls at a time. 0: no limit.");
+    add("streams_max", &IdentityLimits::streams_max, "Streams at a time. 0: no limit.");
+  }
+}
+
 const std::vector<Setting>& Settings() {
   static const std::vector<Setting>* const settings = [] {
     auto* all = new std::vector<Setting>;
@@ -99,6 +130,16 @@ const std::vector<Setting>& Settings() {
         "tls.key", [](NodeConfig* c) { return &c->tls.key; }, Kind::kPath, "Its private key, PEM. Reloaded when it changes."));
     add(Text(
         "tls.ca", [](NodeConfig* c) { return &c->tls.ca; }, Kind::kPath, "The network's roots, PEM. Reloaded when they change."));
+    add(Optional(Text(
+        "tls.crl", [](NodeConfig* c) { return &c->tls.crl; }, Kind::kPath,
+        "Revocation lists, PEM, one of each root. Reloaded when they change. Absent: `crl.pem` beside `tls.ca`, which must be there.")));
+    add(Number(
+        "tls.refresh_seconds", [](NodeConfig* c) { return &c->tls.refresh_seconds; }, 5, 1, 3600,
+        "How often these files are looked at. A revocation ends streams within this and a second."));
+    add(Number(
+        "tls.list_grace_hours", [](NodeConfig* c) { return &c->tls.list_grace_hours; }, 168, 0, 8760,
+        "How long a revocation list that was due to be signed anew still counts. The node warns from the day it is due; after the grace it "
+        "refuses every certificate of that root."));
     add(Text(
         "keys.roster", [](NodeConfig* c) { return &c->keys.roster; }, Kind::kPath, "The signed roster."));
     add(Text(
@@ -128,6 +169,13 @@ const std::vector<Setting>& Settings() {
     add(Number(
         "limits.drain_seconds", [](NodeConfig* c) { return &c->limits.drain_seconds; }, 10, 0, 3600,
         "How long a shutdown waits for calls in flight."));
+    add(Number(
+        "limits.keepalive_seconds", [](NodeConfig* c) { return &c->limits.keepalive_seconds; }, 30, 1, 7200,
+        "A connection silent for this long is pinged, and dropped when no answer comes within 10 s."));
+    add(Number(
+        "limits.ping_seconds_min", [](NodeConfig* c) { return &c->limits.ping_seconds_min; }, 10, 1, 7200,
+        "A client that pings more often while nothing is sent is dropped (GOAWAY, too_many_pings)."));
+    AddIdentityLimits(all);
     return all;
   }();
   return *settings;

@@ -32,10 +32,20 @@ struct NodeConfig {
   bool reflection = false;
   struct {
     std::string certificate, key, ca;
+    std::string crl;  // empty: `crl.pem` beside `ca`
+    int refresh_seconds = 0;
+    int list_grace_hours = 0;
   } tls;
   struct {
     std::string roster, root, log, mirror, token;
   } keys;
+  // Of one identity. 0: no such limit.
+  struct IdentityLimits {
+    int calls_per_second = 0;
+    int burst = 0;
+    int calls_max = 0;
+    int streams_max = 0;
+  };
   struct {
     int message_bytes_max = 0;
     int in_flight_max = 0;
@@ -43,6 +53,9 @@ struct NodeConfig {
     int completion_threads = 0;
     int staleness_seconds = 0;
     int drain_seconds = 0;
+    int keepalive_seconds = 0;
+    int ping_seconds_min = 0;
+    IdentityLimits partner, staff, gateway, node;
   } limits;
   std::vector<Peer> peers;
 };

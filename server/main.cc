@@ -31,6 +31,8 @@
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/durability.h"
 #include "server/rpc/erasure_methods.h"
+#include "server/rpc/grpc_log.h"
+#include "server/rpc/limits.h"
 #include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
 #include "server/rpc/policy.h"
@@ -134,13 +136,22 @@ int Fail(int code, const std::string& message) {
   return code;
 }
 
+rpc::KindLimits LimitsFrom(const NodeConfig::IdentityLimits& limits) {
+  return {limits.calls_per_second, limits.burst, limits.calls_max, limits.streams_max};
+}
+
 int Serve(const NodeConfig& config) {
   const absl::Time started = absl::Now();
-  rpc::CredentialFiles files{.certificate = config.tls.certificate, .key = config.tls.key, .ca = config.tls.ca};
-  auto certificate = rpc::CheckCredentials(files, config.network);
-  if (!certificate.ok()) return Fail(kExitConfiguration, std::string(certificate.status().message()));
-  if (std::string expected = fmt::format("spiffe://{}/node/{}", config.network, config.site); certificate->uri != expected) {
-    return Fail(kExitConfiguration, fmt::format("{} is the certificate of {}, not of {}", files.certificate, certificate->uri, expected));
+  auto opened_credentials = rpc::Credentials::Open(
+      {.files = {.certificate = config.tls.certificate, .key = config.tls.key, .ca = config.tls.ca, .crl = config.tls.crl},
+       .network = config.network,
+       .refresh = absl::Seconds(config.tls.refresh_seconds),
+       .list_grace = absl::Hours(config.tls.list_grace_hours)});
+  if (!opened_credentials.ok()) return Fail(kExitConfiguration, std::string(opened_credentials.status().message()));
+  rpc::Credentials& credentials = **opened_credentials;
+  if (std::string expected = fmt::format("spiffe://{}/node/{}", config.network, config.site); credentials.uri() != expected) {
+    return Fail(kExitConfiguration,
+                fmt::format("{} is the certificate of {}, not of {}", config.tls.certificate, credentials.uri(), expected));
   }
   auto options = NodeOptionsFrom(config);
   if (!options.ok()) return Fail(kExitConfiguration, std::string(options.status().message()));
@@ -171,13 +182,14 @@ int Serve(const NodeConfig& config) {
   replication::ReplicatorOptions replicator_options;
   for (const NodeConfig::Peer& peer : config.peers) {
     replicator_options.peers.push_back(
-        {.site = peer.site, .address = peer.address, .credentials = [files, network = config.network, site = peer.site] {
-           return rpc::PeerCredentials(files, network, site);
-         }});
+        {.site = peer.site,
+         .address = peer.address,
+         .credentials = [&credentials, site = peer.site] { return credentials.ForPeer(site); },
+         .trusted = [&credentials, site = peer.site] { return credentials.PeerTrusted(site, absl::Now()); }});
   }
   replication::Replicator replicator(std::move(replicator_options), &node, &node);
-  replicator.set_authorize([&node, &config](const grpc::ServerContextBase& context) -> absl::StatusOr<SiteId> {
-    auto identity = rpc::Admit(*context.auth_context(), config.network, "fairlead.v1.ReplicationService/Replicate");
+  replicator.set_authorize([&node, &credentials](const grpc::ServerContextBase& context) -> absl::StatusOr<SiteId> {
+    auto identity = rpc::Admit(credentials.Identify(*context.auth_context()), "fairlead.v1.ReplicationService/Replicate");
     if (!identity.ok()) return identity.status();
     const RosterSite* site = node.roster().FindSite(identity->scope);
     if (site == nullptr) return Error(Reason::kPermissionDenied, "not a site of the roster");
@@ -187,10 +199,16 @@ int Serve(const NodeConfig& config) {
   uint64_t listener = node.AddJournalListener([&replicator](Position) { replicator.OnJournalAdvanced(); });
 
   auto consistency = std::make_unique<rpc::Consistency>(&node, &sealer);
+  rpc::Limits limits({.partner = LimitsFrom(config.limits.partner),
+                      .staff = LimitsFrom(config.limits.staff),
+                      .gateway = LimitsFrom(config.limits.gateway),
+                      .node = LimitsFrom(config.limits.node)});
   rpc::Dispatcher dispatcher({.network = config.network,
+                              .identify = [&credentials](const grpc::AuthContext& context) { return credentials.Identify(context); },
                               .authorize = rpc::Authorize,
                               .consistency = consistency.get(),
                               .request_bytes_max = static_cast<size_t>(config.limits.message_bytes_max),
+                              .limits = &limits,
                               .unary_in_flight_max = config.limits.in_flight_max,
                               .streams_max = config.limits.streams_max,
                               .on_finish = [&metrics](const rpc::CallSummary& summary) { metrics.CallFinished(summary); }});
@@ -203,15 +221,11 @@ int Serve(const NodeConfig& config) {
   erasure_methods.Register(&dispatcher);
   auto record_service = std::make_unique<rpc::RecordService>(&node, &sealer);
   record_service->Register(&dispatcher);
-  auto certificate_expiry = [files, network = config.network, at_start = certificate->not_after] {
-    auto now = rpc::CheckCredentials(files, network);
-    return now.ok() ? now->not_after : at_start;
-  };
   rpc::NodeService node_service(&node, &sealer,
                                 {.version = kVersion,
                                  .start_time = started,
                                  .links = [&replicator] { return ToProto(replicator.Links()); },
-                                 .certificate_expiry = certificate_expiry});
+                                 .certificate_expiry = [&credentials] { return credentials.Figures().certificate_not_after; }});
   node_service.Register(&dispatcher);
   rpc::LogService log_service(&node);
   log_service.Register(&dispatcher);
@@ -225,18 +239,25 @@ int Serve(const NodeConfig& config) {
           const rpc::Call&, const v1::GetOverviewRequest&) -> absl::StatusOr<v1::Overview> { return view::OverviewOf(node, bound); });
 
   runner.Start();
-  auto server =
-      rpc::Server::Start({.address = config.listen, .network = config.network, .credentials = files, .reflection = config.reflection},
-                         &dispatcher, {replicator.service()});
+  auto server = rpc::Server::Start({.address = config.listen,
+                                    .credentials = &credentials,
+                                    .reflection = config.reflection,
+                                    .keepalive = absl::Seconds(config.limits.keepalive_seconds),
+                                    .ping_interval_min = absl::Seconds(config.limits.ping_seconds_min)},
+                                   &dispatcher, {replicator.service()});
   if (!server.ok()) return Fail(kExitStart, std::string(server.status().message()));
   if (!config.metrics.empty()) {
     absl::Status served = metrics.Serve(config.metrics, {.node = &node,
                                                          .links = [&replicator] { return replicator.Links(); },
-                                                         .certificate_expiry = certificate_expiry,
+                                                         .credentials = &credentials,
                                                          .backups = [&backup_methods] { return backup_methods.figures(); }});
     if (!served.ok()) return Fail(kExitStart, std::string(served.message()));
   }
   replicator.Start();
+  credentials.Start([&dispatcher, &replicator] {
+    dispatcher.Reauthorize();
+    replicator.Reauthorize();
+  });
   spdlog::info("serving on {} with {} entries in the journal", config.listen, node.JournalEnd().value());
 
   sigset_t signals;
@@ -247,6 +268,7 @@ int Serve(const NodeConfig& config) {
   sigwait(&signals, &signal);  // blocked in every thread since main
 
   spdlog::info("draining");
+  credentials.Stop();
   replicator.Stop();
   durability.Close();
   (*server)->Shutdown(absl::Seconds(config.limits.drain_seconds));
@@ -293,7 +315,8 @@ int Main(int argc, char** argv) {
     return fsck->parsed() ? RunFsck(*roster, data.empty() ? config->data : data, scratch) : RunRestore(*config, backup);
   }
 
-  rpc::RequireTls13();
+  RequireTls13();
+  rpc::TakeOverGrpcLog();
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);

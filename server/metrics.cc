@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <exception>
 #include <map>
+#include <utility>
+
+#include "server/rpc/grpc_log.h"
 
 namespace fairlead {
 namespace {
@@ -13,22 +17,6 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 
 using Labels = std::map<std::string, std::string>;
-
-const char* KindName(rpc::IdentityKind kind) {
-  switch (kind) {
-    case rpc::IdentityKind::kNode:
-      return "node";
-    case rpc::IdentityKind::kOfficer:
-      return "officer";
-    case rpc::IdentityKind::kHq:
-      return "hq";
-    case rpc::IdentityKind::kPartner:
-      return "partner";
-    case rpc::IdentityKind::kGateway:
-      return "gateway";
-  }
-  return "unknown";
-}
 
 class FamilyOf {
  public:
@@ -48,6 +36,45 @@ class FamilyOf {
  private:
   MetricFamily family_;
 };
+
+// Of certificates: when they end, and which were refused.
+std::vector<MetricFamily> CollectTrust(const rpc::Credentials& credentials) {
+  const rpc::CredentialFigures figures = credentials.Figures();
+  FamilyOf expiry("fairlead_certificate_expire_seconds", "Unix time at which the node's certificate ends.");
+  expiry.Add({}, static_cast<double>(absl::ToUnixSeconds(figures.certificate_not_after)));
+  FamilyOf remaining("fairlead_credentials_remaining_seconds",
+                     "Seconds until the node's certificate ends, the first of its roots ends, and the first of its revocation lists is due "
+                     "to be signed anew; negative afterwards.");
+  const absl::Time now = absl::Now();
+  for (const auto& [what, end] : {std::pair("certificate", figures.certificate_not_after), std::pair("root", figures.root_not_after),
+                                  std::pair("revocation_list", figures.list_next_update)}) {
+    remaining.Add({{"what", what}}, absl::ToDoubleSeconds(end - now));
+  }
+  FamilyOf changes("fairlead_credentials_changes_total", "Changes of the credential files taken up since the start.", MetricType::Counter);
+  changes.Add({}, static_cast<double>(figures.changes));
+  FamilyOf failed("fairlead_credentials_looks_failed_total", "Looks at the credential files that found what could not be taken up.",
+                  MetricType::Counter);
+  failed.Add({}, static_cast<double>(figures.looks_failed));
+  FamilyOf refused("fairlead_certificates_refused_total",
+                   "Certificates refused: a caller's at its handshake, a caller's at a call or in a stream, a peer's that was dialled.",
+                   MetricType::Counter);
+  constexpr std::array<const char*, rpc::kRefusedAt> kPlaces = {"handshake", "call", "peer"};
+  for (size_t at = 0; at < rpc::kRefusedAt; ++at) {
+    for (const CertificateFault fault : AllCertificateFaults()) {
+      refused.Add({{"at", kPlaces[at]}, {"cause", std::string(FaultName(fault))}},
+                  static_cast<double>(figures.refused[at][static_cast<size_t>(fault)]));
+    }
+  }
+  FamilyOf handshakes("fairlead_handshakes_failed_total", "TLS handshakes that failed before a certificate was judged.",
+                      MetricType::Counter);
+  const auto counts = rpc::HandshakesFailed();
+  for (size_t i = 0; i < counts.size(); ++i) {
+    handshakes.Add({{"cause", std::string(rpc::FaultName(static_cast<rpc::HandshakeFault>(i)))}}, static_cast<double>(counts[i]));
+  }
+  std::vector<MetricFamily> out;
+  for (FamilyOf* family : {&expiry, &remaining, &changes, &failed, &refused, &handshakes}) out.push_back(family->Take());
+  return out;
+}
 
 }  // namespace
 
@@ -104,8 +131,6 @@ class Metrics::NodeCollector : public prometheus::Collectable {
     unkept.Add({}, static_cast<double>(node.UnkeptStatements()));
     FamilyOf journal("fairlead_journal_entries", "Entries in the node's journal.");
     journal.Add({}, static_cast<double>(node.JournalEnd().value()));
-    FamilyOf expiry("fairlead_certificate_expire_seconds", "Unix time at which the node's certificate ends.");
-    expiry.Add({}, static_cast<double>(absl::ToUnixSeconds(sources_.certificate_expiry())));
     const rpc::BackupFigures figures = sources_.backups();
     FamilyOf backups("fairlead_backups", "Backups in the node's backups folder.");
     backups.Add({}, static_cast<double>(figures.backups));
@@ -121,11 +146,11 @@ class Metrics::NodeCollector : public prometheus::Collectable {
                     MetricType::Counter);
     failed.Add({}, static_cast<double>(figures.failed));
 
-    std::vector<MetricFamily> out;
+    std::vector<MetricFamily> out = CollectTrust(*sources_.credentials);
     for (FamilyOf* family :
          {&size,   &behind,       &age,    &quarantined,  &as_of,     &connected,      &rtt,      &link_behind, &entries, &bytes,
           &closed, &void_entries, &ahead,  &unauthorised, &disagrees, &roster_version, &writable, &opaque,      &unkept,  &journal,
-          &expiry, &backups,      &newest, &newest_bytes, &made,      &failed}) {
+          &backups, &newest, &newest_bytes, &made,      &failed}) {
       out.push_back(family->Take());
     }
     return out;
@@ -140,6 +165,10 @@ Metrics::Metrics() : registry_(std::make_shared<prometheus::Registry>()) {
                 .Name("fairlead_calls_total")
                 .Help("Calls ended, by method, kind of caller and code.")
                 .Register(*registry_);
+  limited_ = &prometheus::BuildCounter()
+                  .Name("fairlead_calls_limited_total")
+                  .Help("Calls refused by a limit, by kind of caller and setting.")
+                  .Register(*registry_);
   seconds_ = &prometheus::BuildHistogram().Name("fairlead_call_seconds").Help("Time from a call's start to its end.").Register(*registry_);
 }
 
@@ -147,8 +176,14 @@ void Metrics::CallFinished(const rpc::CallSummary& summary) {
   static const prometheus::Histogram::BucketBoundaries kBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                                                   0.1,    0.25,  0.5,    1,     2.5,  10};
   std::string method(summary.method);
-  calls_->Add({{"method", method}, {"caller", KindName(summary.kind)}, {"code", fmt::format("{}", static_cast<int>(summary.code))}})
+  calls_
+      ->Add({{"method", method},
+             {"caller", std::string(rpc::KindName(summary.kind))},
+             {"code", fmt::format("{}", static_cast<int>(summary.code))}})
       .Increment();
+  if (!summary.limit.empty()) {
+    limited_->Add({{"caller", std::string(rpc::KindName(summary.kind))}, {"limit", summary.limit}}).Increment();
+  }
   seconds_->Add({{"method", method}}, kBounds).Observe(absl::ToDoubleSeconds(summary.elapsed));
 }
 

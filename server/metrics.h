@@ -23,6 +23,7 @@
 #include "server/node/node.h"
 #include "server/replication/link_info.h"
 #include "server/rpc/backup_methods.h"
+#include "server/rpc/credentials.h"
 #include "server/rpc/dispatcher.h"
 
 namespace fairlead {
@@ -32,7 +33,7 @@ class Metrics {
   struct Sources {
     const node::Node* node = nullptr;
     std::function<std::vector<replication::LinkInfo>()> links;
-    std::function<absl::Time()> certificate_expiry;
+    const rpc::Credentials* credentials = nullptr;
     std::function<rpc::BackupFigures()> backups;
   };
 
@@ -49,6 +50,7 @@ class Metrics {
 
   std::shared_ptr<prometheus::Registry> registry_;
   prometheus::Family<prometheus::Counter>* calls_ = nullptr;
+  prometheus::Family<prometheus::Counter>* limited_ = nullptr;
   prometheus::Family<prometheus::Histogram>* seconds_ = nullptr;
   std::shared_ptr<NodeCollector> collector_;
   std::unique_ptr<prometheus::Exposer> exposer_;

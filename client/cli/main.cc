@@ -21,7 +21,7 @@ int TerminalColumns() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  fairlead::client::RequireTls13();
+  fairlead::RequireTls13();
   // What gRPC would log, the error of the call says.
   setenv("GRPC_VERBOSITY", "NONE", 0);
   // The first Ctrl-C ends the command in order; the second one kills it. Blocked before any thread starts, so that only the waiter gets it.

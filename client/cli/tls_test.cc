@@ -90,5 +90,30 @@ TEST_F(TlsConnectionTest, TheNodeMustBeTheSiteNamed) {
   EXPECT_EQ(apac.calls(), 1);
 }
 
+TEST_F(TlsConnectionTest, ARevokedNodeIsAskedNothing) {
+  TestNode apac("apac", NodeCredentials("apac"));
+  Port port;
+  port.set_name("ports/JPYOK");
+  apac.Put(port);
+  options_.nodes = {{"apac", apac.address()}};
+  options_.timeout = absl::Milliseconds(500);
+  const auto network = certs::Network::Open(folder_);
+  ASSERT_TRUE(network.ok() && network->Revoke("node/apac", certs::RevocationReason::kKeyCompromise, absl::Now()).ok());
+  const auto client = Client::Connect(options_);
+  ASSERT_TRUE(client.ok()) << client.status();
+  const absl::Status refused = (*client)->Call<Port>(kGetPort, Get("ports/JPYOK")).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(std::string(refused.message()).find("revoked"), std::string::npos) << refused;
+  EXPECT_EQ(apac.calls(), 0);
+  // Without lists, by whoever removed them, it is not known.
+  std::filesystem::remove(folder_ / "ca/crl.pem");
+  const auto unknowing = Client::Connect(options_);
+  ASSERT_TRUE(unknowing.ok()) << unknowing.status();
+  EXPECT_TRUE((*unknowing)->Call<Port>(kGetPort, Get("ports/JPYOK")).ok());
+  // Lists that are configured must be there.
+  options_.crl_file = (folder_ / "ca/crl.pem").string();
+  EXPECT_EQ(Client::Connect(options_).status().code(), absl::StatusCode::kNotFound);
+}
+
 }  // namespace
 }  // namespace fairlead::client

@@ -419,6 +419,11 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
     if (call) call->End(status);
   }
 
+  void Reauthorize() {
+    const absl::Status trusted = options_.trusted ? options_.trusted() : absl::UnavailableError("dialled anew: trust has changed");
+    if (!trusted.ok()) End(trusted);
+  }
+
   void BeginStop() {
     {
       absl::MutexLock lock(&mu_);
@@ -604,7 +609,7 @@ std::vector<LinkInfo> Replicator::Links() const {
 
 void Replicator::Reauthorize() {
   for (const auto& stream : Served()) stream->Reauthorize();
-  for (const auto& link : links_) link->End(absl::UnavailableError("dialled anew: trust has changed"));
+  for (const auto& link : links_) link->Reauthorize();
 }
 
 std::vector<std::shared_ptr<ServedStream>> Replicator::Served() const {

@@ -41,6 +41,9 @@ struct PeerOptions {
   std::string address;  // of the peer's node
   // Called for each dial, so that rotated certificates take effect.
   std::function<std::shared_ptr<grpc::ChannelCredentials>()> credentials;
+  // Whether the certificate that the peer has shown still holds; an error ends the link with it. Null: the link is dialled anew to find
+  // out.
+  std::function<absl::Status()> trusted;
 };
 
 struct ReplicatorOptions {
@@ -80,8 +83,8 @@ class Replicator {
 
   // One for each configured peer, in the order of the options.
   std::vector<LinkInfo> Links() const;
-  // Asks `authorize` again for every stream that is served, and ends those refused; dials every peer anew. For a new certificate
-  // revocation list.
+  // Asks `authorize` again for every stream that is served, and `trusted` for every link; ends those refused. For certificates that have
+  // ended or been revoked, and for new roots.
   void Reauthorize();
 
  private:

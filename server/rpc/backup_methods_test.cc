@@ -148,8 +148,7 @@ TEST_F(BackupMethodsTest, FiguresCountWhatHappened) {
   // One that makes one, is asked for it again, and cannot make a third.
   Dispatcher dispatcher({.network = kTestNetwork, .authorize = Authorize});
   methods.Register(&dispatcher);
-  auto server =
-      Server::Start({.address = "127.0.0.1:0", .network = kTestNetwork, .credentials = TestCerts::Get().Of("node/apac")}, &dispatcher, {});
+  auto server = Server::Start({.address = "127.0.0.1:0", .credentials = &TestCerts::Get().Live("node/apac")}, &dispatcher, {});
   ASSERT_TRUE(server.ok()) << server.status();
   officer_ = std::make_unique<Client>((*server)->port(), TestCerts::Get().Of("officer/apac/watch"));
   const std::string request_id = clock_.RequestId();

@@ -5,6 +5,7 @@
 #include <grpcpp/alarm.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -28,6 +29,18 @@ const google::protobuf::MethodDescriptor* FindMethod(std::string_view method) {
   if (slash == std::string::npos) return nullptr;
   name[slash] = '.';
   return google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name);
+}
+
+// A refusal by rate is told when a call is due to the caller, at most this much later: who ignores it is held to about his rate, or to as
+// many refusals in this time as he has calls in flight.
+constexpr absl::Duration kHeldMax = absl::Seconds(1);
+constexpr int kHeldCallsMax = 4096;  // beyond that, refusals are told at once
+constexpr absl::Duration kOverloadedRetry = absl::Seconds(1);
+// An admission older than this is looked at again before the handler runs.
+constexpr absl::Duration kAdmissionStale = absl::Seconds(1);
+
+absl::Status Overloaded(const char* what, const char* limit, int value) {
+  return RetryAfter(Error(Reason::kOverloaded, what, {{"limit", limit}, {"value", std::to_string(value)}}), kOverloadedRetry);
 }
 
 absl::Status ShuttingDown() { return Error(Reason::kShuttingDown, "the node is shutting down"); }
@@ -64,6 +77,8 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   void Start() {
     self_ = shared_from_this();
     if (absl::Status admitted = Admit(); !admitted.ok()) {
+      limit_ = MetadataOf(admitted, "limit");
+      if (over_rate_) return EndLater(admitted);
       End(admitted);
       return;
     }
@@ -82,6 +97,18 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     }
     if (source) source->Cancel();
     End(status);
+  }
+
+  // As EndStream, when the caller is no longer admitted.
+  void Reauthorize() {
+    const absl::Status admitted = Readmit();
+    if (admitted.ok()) return;
+    {
+      absl::MutexLock lock(&mu_);
+      // The context lives while a write is out. gRPC runs no callback of a reactor on the thread that cancels.
+      if (!finished_ && writing_ && ending_) return context_->TryCancel();
+    }
+    EndStream(admitted);
   }
 
   void OnReadDone(bool ok) override {
@@ -145,10 +172,14 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
       --owner_->streams_;
     }
     if (unary_counted_) --owner_->unary_in_flight_;
+    if (place_taken_) owner_->options_.limits->Leave(call_->identity, streams_counted_);
+    if (over_rate_) owner_->options_.limits->Told(call_->identity);
+    if (held_) --owner_->held_;
     // AwaitIdle looks again when the lock is let go.
     if (owner_->draining_.load()) absl::MutexLock lock(&owner_->mu_);
     if (owner_->options_.on_finish) {
-      owner_->options_.on_finish({entry_ ? std::string_view(call_->method) : "unknown", call_->identity.kind, code_, absl::Now() - start_});
+      owner_->options_.on_finish(
+          {entry_ ? std::string_view(call_->method) : "unknown", call_->identity.kind, code_, absl::Now() - start_, limit_});
     }
     // A reply that is still held keeps this object, and shall not keep the source.
     std::shared_ptr<Source> source;
@@ -164,10 +195,17 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     const DispatcherOptions& options = owner_->options_;
     std::string_view method = context_->method();
     if (method.starts_with('/')) method.remove_prefix(1);
-    absl::StatusOr<Identity> identity = IdentityOf(*context_->auth_context(), options.network);
+    caller_ = context_->auth_context();
+    absl::StatusOr<Identity> identity = Identified();
     if (!identity.ok()) return identity.status();
     call_->identity = *std::move(identity);
     if (owner_->draining_.load()) return ShuttingDown();
+    if (options.limits != nullptr) {
+      if (absl::Status taken = options.limits->Take(call_->identity); !taken.ok()) {
+        over_rate_ = true;
+        return taken;
+      }
+    }
     const auto found = owner_->table_.find(method);
     if (found == owner_->table_.end()) return Error(Reason::kMethodUnknown, "this node has no such method");
     entry_ = &found->second;
@@ -175,10 +213,16 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     if (!options.authorize) return Error(Reason::kPermissionDenied, "not permitted");
     if (absl::Status allowed = options.authorize(call_->identity, call_->method); !allowed.ok()) return allowed;
 
+    if (options.limits != nullptr) {
+      if (absl::Status entered = options.limits->Enter(call_->identity, !entry_->unary); !entered.ok()) return entered;
+      place_taken_ = true;
+    }
     const bool has_deadline = context_->deadline() != std::chrono::system_clock::time_point::max();
     if (entry_->unary) {
       unary_counted_ = true;
-      if (++owner_->unary_in_flight_ > options.unary_in_flight_max) return Error(Reason::kOverloaded, "too many calls in flight");
+      if (++owner_->unary_in_flight_ > options.unary_in_flight_max) {
+        return Overloaded("too many calls in flight", "limits.in_flight_max", options.unary_in_flight_max);
+      }
       call_->deadline = has_deadline ? absl::FromChrono(context_->deadline()) : start_ + options.default_deadline;
       if (!has_deadline) {
         // An alarm keeps its function until it is destroyed: a strong reference here would keep this object for ever.
@@ -193,7 +237,9 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     } else {
       streams_counted_ = true;
       call_->deadline = has_deadline ? absl::FromChrono(context_->deadline()) : absl::InfiniteFuture();
-      if (++owner_->streams_ > options.streams_max) return Error(Reason::kOverloaded, "too many streams");
+      if (++owner_->streams_ > options.streams_max) {
+        return Overloaded("too many streams", "limits.streams_max", options.streams_max);
+      }
       absl::MutexLock lock(&owner_->mu_);
       // Looked at again under the lock that Drain takes: a stream is either ended by it or refused here.
       if (owner_->draining_.load()) return ShuttingDown();
@@ -202,8 +248,35 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     return absl::OkStatus();
   }
 
+  absl::StatusOr<Identity> Identified() const {
+    const DispatcherOptions& options = owner_->options_;
+    return options.identify ? options.identify(*caller_) : IdentityOf(*caller_, options.network);
+  }
+
+  // Whether who was admitted would be admitted now.
+  absl::Status Readmit() const {
+    const absl::StatusOr<Identity> identity = Identified();
+    if (!identity.ok()) return identity.status();
+    return owner_->options_.authorize(*identity, call_->method);
+  }
+
+  void EndLater(const absl::Status& refusal) {
+    held_ = ++owner_->held_ <= kHeldCallsMax;
+    if (!held_) {
+      --owner_->held_;
+      return End(refusal);
+    }
+    const absl::Duration delay = std::min(RetryDelayOf(refusal), kHeldMax);
+    alarm_.Set(absl::ToChronoTime(start_ + delay), [weak = weak_from_this(), refusal](bool) {
+      if (const auto self = weak.lock()) self->End(refusal);
+    });
+  }
+
   void Run(const absl::Status& waited) {
     if (!waited.ok()) return End(waited);
+    if (absl::Now() - start_ > kAdmissionStale) {
+      if (absl::Status admitted = Readmit(); !admitted.ok()) return End(admitted);
+    }
     if (call_->cancelled()) return;  // OnCancel has ended it
     if (entry_->unary) {
       entry_->unary(call_, *request_, [self = self_](absl::StatusOr<MessagePtr> reply) { self->Answer(std::move(reply)); });
@@ -287,7 +360,12 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   const Entry* entry_ = nullptr;
   bool unary_counted_ = false;
   bool streams_counted_ = false;
-  grpc::Alarm alarm_;  // the default deadline
+  bool place_taken_ = false;
+  bool over_rate_ = false;
+  bool held_ = false;
+  std::string limit_;  // by which the call was refused
+  std::shared_ptr<const grpc::AuthContext> caller_;
+  grpc::Alarm alarm_;  // the default deadline, or when a refusal is told
   grpc::ByteBuffer request_bytes_;
   MessagePtr request_;
   grpc::ByteBuffer response_bytes_;
@@ -342,6 +420,15 @@ void Dispatcher::Drain() {
     for (Reactor* reactor : open_streams_) streams.push_back(reactor->shared_from_this());
   }
   for (const auto& stream : streams) stream->EndStream(ShuttingDown());
+}
+
+void Dispatcher::Reauthorize() {
+  std::vector<std::shared_ptr<Reactor>> streams;
+  {
+    absl::MutexLock lock(&mu_);
+    for (Reactor* reactor : open_streams_) streams.push_back(reactor->shared_from_this());
+  }
+  for (const auto& stream : streams) stream->Reauthorize();
 }
 
 void Dispatcher::AwaitIdle(absl::Time deadline) {

@@ -1,9 +1,9 @@
 // The door of the node: every unary and server-streaming method of the product passes through one generic service.
 //
 // A table leads from a method's full name to its handler; requests are parsed with the generated descriptors, so that a new record type
-// needs no code here. For each call, in this order: identity, policy, the limits on what is in flight, one message of bounded size, its
-// parse, the caller's wish for durability and its consistency token, the handler. Every call is bounded in time: by the caller's deadline
-// or else by a default one. Every error carries google.rpc.ErrorInfo, and every reply the consistency token of what it has seen.
+// needs no code here. For each call, in this order: identity, its rate, policy, the limits on what is in flight, one message of bounded
+// size, its parse, the caller's wish for durability and its consistency token, the handler. Every call is bounded in time: by the caller's
+// deadline or else by a default one. Every error carries google.rpc.ErrorInfo, and every reply the consistency token of what it has seen.
 //
 // Thread safety: Handle* before the server starts, by one thread; after that any thread. Handlers run on gRPC's threads and may answer
 // later from any thread. Ownership: borrows `Options::consistency`; outlives the server it is registered with.
@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "server/rpc/identity.h"
+#include "server/rpc/limits.h"
 
 namespace fairlead::rpc {
 
@@ -85,15 +86,19 @@ struct CallSummary {
   IdentityKind kind = IdentityKind::kPartner;
   grpc::StatusCode code = grpc::StatusCode::OK;
   absl::Duration elapsed;
+  std::string limit;  // the setting by which it was refused, such as "limits.partner.calls_per_second"; else empty
 };
 
 struct DispatcherOptions {
   std::string network;
+  // Who calls; null: the identity of `network` that the handshake verified, without asking again.
+  Identify identify;
   // Whether the identity may call the method ("fairlead.v1.ReferenceService/GetPort"); null refuses everything.
   std::function<absl::Status(const Identity&, std::string_view method)> authorize;
   Consistency* consistency = nullptr;  // null: no consistency tokens (tests)
   absl::Duration default_deadline = absl::Seconds(30);
   size_t request_bytes_max = 4 << 20;
+  Limits* limits = nullptr;  // of each identity; null: none
   int unary_in_flight_max = 4096;
   int streams_max = 256;
   std::function<void(const CallSummary&)> on_finish;  // may be null
@@ -124,6 +129,10 @@ class Dispatcher : public grpc::CallbackGenericService {
   // Methods with a handler, sorted.
   std::vector<std::string> Methods() const;
 
+  // Asks again who holds each stream and whether he may, and ends those refused with that error: for certificates that have ended or been
+  // revoked, and for new roots. A stream that its reader holds up is cut at the second time.
+  void Reauthorize();
+
   // Refuses new calls with SHUTTING_DOWN and ends the streams with it. Unary calls in flight go on.
   void Drain();
   // Waits until no call is in flight, or until `deadline`. REQUIRES: after Drain.
@@ -146,6 +155,7 @@ class Dispatcher : public grpc::CallbackGenericService {
   std::map<std::string, Entry, std::less<>> table_;
   std::atomic<int> unary_in_flight_{0};
   std::atomic<int> streams_{0};
+  std::atomic<int> held_{0};  // refusals that wait to be told
   std::atomic<bool> draining_{false};
   absl::Mutex mu_;
   std::set<Reactor*> open_streams_ ABSL_GUARDED_BY(mu_);

@@ -136,8 +136,7 @@ class DispatcherTest : public ::testing::Test {
   }
   // After the handlers are there.
   Client Serve() {
-    auto server = Server::Start({.address = "127.0.0.1:0", .network = kTestNetwork, .credentials = TestCerts::Get().Of("node/apac")},
-                                dispatcher_.get(), {});
+    auto server = Server::Start({.address = "127.0.0.1:0", .credentials = &TestCerts::Get().Live("node/apac")}, dispatcher_.get(), {});
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     return Client(server_->port(), TestCerts::Get().Of("officer/apac/watch"));

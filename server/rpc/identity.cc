@@ -30,15 +30,19 @@ std::vector<std::string_view> Split(std::string_view path) {
   }
 }
 
-absl::Status Missing(const char* why) { return Error(Reason::kIdentityMissing, why); }
+absl::Status Missing(CertificateFault fault, const char* why) {
+  return Error(Reason::kIdentityMissing, why, {{"cause", std::string(FaultName(fault))}});
+}
 
 }  // namespace
 
 absl::StatusOr<Identity> ParseIdentity(std::string_view uri, std::string_view network) {
-  if (!uri.starts_with(kScheme)) return Missing("the certificate's URI is not a SPIFFE id");
+  if (!uri.starts_with(kScheme)) return Missing(CertificateFault::kUnknownForm, "the certificate's URI is not a SPIFFE id");
   uri.remove_prefix(kScheme.size());
   const size_t slash = uri.find('/');
-  if (slash == std::string_view::npos || uri.substr(0, slash) != network) return Missing("the certificate is of another network");
+  if (slash == std::string_view::npos || uri.substr(0, slash) != network) {
+    return Missing(CertificateFault::kForeignNetwork, "the certificate is of another network");
+  }
   Identity id;
   id.path = std::string(uri.substr(slash + 1));
   const std::vector<std::string_view> parts = Split(id.path);
@@ -56,15 +60,21 @@ absl::StatusOr<Identity> ParseIdentity(std::string_view uri, std::string_view ne
       id.name = std::string(parts[2]);
     }
   }
-  if (!valid) return Missing("the certificate's SPIFFE id has no known form");
+  if (!valid) return Missing(CertificateFault::kUnknownForm, "the certificate's SPIFFE id has no known form");
   return id;
 }
 
+absl::StatusOr<Identity> IdentityOf(const Leaf& leaf, std::string_view network) {
+  if (leaf.uris.empty()) return Missing(CertificateFault::kNoUri, "the certificate must have exactly one URI");
+  if (leaf.uris.size() > 1) return Missing(CertificateFault::kSeveralUris, "the certificate must have exactly one URI");
+  return ParseIdentity(leaf.uris[0], network);
+}
+
 absl::StatusOr<Identity> IdentityOf(const grpc::AuthContext& context, std::string_view network) {
-  if (!context.IsPeerAuthenticated()) return Missing("a verified client certificate is required");
-  const std::vector<grpc::string_ref> uris = context.FindPropertyValues("peer_uri");
-  if (uris.size() != 1) return Missing("the certificate must have exactly one URI");
-  return ParseIdentity(std::string_view(uris[0].data(), uris[0].size()), network);
+  if (!context.IsPeerAuthenticated()) return Error(Reason::kIdentityMissing, "a verified client certificate is required");
+  Leaf leaf;
+  for (const grpc::string_ref& uri : context.FindPropertyValues("peer_uri")) leaf.uris.emplace_back(uri.data(), uri.size());
+  return IdentityOf(leaf, network);
 }
 
 }  // namespace fairlead::rpc

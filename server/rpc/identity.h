@@ -13,8 +13,11 @@
 #include <absl/status/statusor.h>
 #include <grpcpp/security/auth_context.h>
 
+#include <functional>
 #include <string>
 #include <string_view>
+
+#include "api/trust.h"
 
 namespace fairlead::rpc {
 
@@ -29,8 +32,14 @@ struct Identity {
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 
-// UNAUTHENTICATED (IDENTITY_MISSING) for another network and for every other form.
+// How a server finds out who calls.
+using Identify = std::function<absl::StatusOr<Identity>(const grpc::AuthContext&)>;
+
+// UNAUTHENTICATED (IDENTITY_MISSING, with the certificate's fault as metadata `cause`) for another network and for every other form.
 absl::StatusOr<Identity> ParseIdentity(std::string_view uri, std::string_view network);
+
+// The identity that a certificate states, which must state exactly one URI.
+absl::StatusOr<Identity> IdentityOf(const Leaf& leaf, std::string_view network);
 
 // The identity of a peer whose certificate TLS has verified. UNAUTHENTICATED when it states none, or more than one URI: gRPC 1.51 then
 // shows all of them as `peer_uri`, and the first is not better than the second.

@@ -90,7 +90,7 @@ TEST(CheckCredentialsTest, SaysWhichFileIsAtFault) {
     std::string file;
     std::string says;
   };
-  const CredentialFiles rsa = certs.Craft("rsa", {.uris = {uri}, .rsa = true});
+  const CredentialFiles rsa = certs.Craft("rsa", {.uris = {uri}, .key = "rsa:2048"});
   const CredentialFiles expired = certs.Craft("expired", {.uris = {uri}, .ends_in = -absl::Hours(1)});
   const CredentialFiles other_ca = certs.Craft("other_ca", {.uris = {uri}, .other_ca = true});
   const CredentialFiles two = certs.Craft("two", {.uris = {uri, "spiffe://test.example/node/eame"}});
@@ -175,12 +175,12 @@ TEST_F(ConnectionTest, NothingBelowTls13Connects) {
 
 TEST_F(ConnectionTest, APeerIsCalledOnlyWhenItIsTheOneMeant) {
   const v1::GetNodeStatusRequest request;
-  const CredentialFiles files = TestCerts::Get().Of("node/eame");
-  const Client right(Dial(apac_.port(), PeerCredentials(files, kTestNetwork, "apac")));
+  const Credentials& credentials = TestCerts::Get().Live("node/eame");
+  const Client right(Dial(apac_.port(), credentials.ForPeer("apac")));
   const auto status = right.Call<v1::NodeStatus>("NodeService/GetNodeStatus", request);
   ASSERT_TRUE(status.ok()) << status.status();
   EXPECT_EQ(status->site(), "apac");
-  const Client wrong(Dial(apac_.port(), PeerCredentials(files, kTestNetwork, "hq")));
+  const Client wrong(Dial(apac_.port(), credentials.ForPeer("hq")));
   EXPECT_EQ(wrong.Call<v1::NodeStatus>("NodeService/GetNodeStatus", request).status().code(), absl::StatusCode::kUnavailable);
 }
 

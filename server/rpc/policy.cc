@@ -90,8 +90,7 @@ absl::Status Authorize(const Identity& identity, std::string_view method) {
   return Error(Reason::kPermissionDenied, "not permitted");
 }
 
-absl::StatusOr<Identity> Admit(const grpc::AuthContext& context, std::string_view network, std::string_view method) {
-  absl::StatusOr<Identity> identity = IdentityOf(context, network);
+absl::StatusOr<Identity> Admit(absl::StatusOr<Identity> identity, std::string_view method) {
   if (!identity.ok()) return identity;
   if (absl::Status allowed = Authorize(*identity, method); !allowed.ok()) return allowed;
   return identity;

@@ -8,7 +8,6 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
-#include <grpcpp/security/auth_context.h>
 
 #include <cstdint>
 #include <string_view>
@@ -31,8 +30,8 @@ bool Matches(const PolicyRule& rule, std::string_view method);
 // OK or PERMISSION_DENIED. `method` is "fairlead.v1.ReferenceService/GetPort".
 absl::Status Authorize(const Identity& identity, std::string_view method);
 
-// Identity and policy in one, for services that do not pass through the dispatcher.
-absl::StatusOr<Identity> Admit(const grpc::AuthContext& context, std::string_view network, std::string_view method);
+// The identity, when it is known and may call the method: for services that do not pass through the dispatcher.
+absl::StatusOr<Identity> Admit(absl::StatusOr<Identity> identity, std::string_view method);
 
 }  // namespace fairlead::rpc
 

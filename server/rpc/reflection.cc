@@ -118,7 +118,7 @@ class Conversation : public grpc::ServerBidiReactor<ServerReflectionRequest, Ser
 
 grpc::ServerBidiReactor<ServerReflectionRequest, ServerReflectionResponse>* ReflectionService::ServerReflectionInfo(
     grpc::CallbackServerContext* context) {
-  return new Conversation(Admit(*context->auth_context(), network_, kMethod).status());
+  return new Conversation(Admit(identify_(*context->auth_context()), kMethod).status());
 }
 
 }  // namespace fairlead::rpc

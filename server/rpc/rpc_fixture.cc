@@ -47,7 +47,7 @@ void AwaitCheckpoint(const node::Node& node, LogId log, Seq size) {
 
 TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat, std::unique_ptr<storage::Store> store,
                    storage::BackupFolder* backups)
-    : sealer_(TestCerts::Get().token_key()) {
+    : sealer_(TestCerts::Get().token_key()), credentials_(&TestCerts::Get().Live("node/" + site)) {
   TestCerts& certs = TestCerts::Get();
   node::NodeOptions options{
       .site = site, .roster = certs.roster(), .log_key = certs.SiteKey(site, "log"), .mirror_key = certs.SiteKey(site, "mirror")};
@@ -58,13 +58,17 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   runner_ = std::make_unique<node::Runner>(node_.get(), /*completion_threads=*/2, nullptr);
   replicator_ = std::make_unique<replication::Replicator>(replication::ReplicatorOptions(), node_.get(), node_.get());
   replicator_->set_authorize([this](const grpc::ServerContextBase& context) -> absl::StatusOr<SiteId> {
-    const absl::StatusOr<Identity> identity = Admit(*context.auth_context(), kTestNetwork, "fairlead.v1.ReplicationService/Replicate");
+    const absl::StatusOr<Identity> identity =
+        Admit(credentials_->Identify(*context.auth_context()), "fairlead.v1.ReplicationService/Replicate");
     if (!identity.ok()) return identity.status();
     return node_->roster().FindSite(identity->scope)->id;
   });
   consistency_ = std::make_unique<Consistency>(node_.get(), &sealer_);
-  dispatcher_ =
-      std::make_unique<Dispatcher>(DispatcherOptions{.network = kTestNetwork, .authorize = Authorize, .consistency = consistency_.get()});
+  dispatcher_ = std::make_unique<Dispatcher>(
+      DispatcherOptions{.network = kTestNetwork,
+                        .identify = [this](const grpc::AuthContext& context) { return credentials_->Identify(context); },
+                        .authorize = Authorize,
+                        .consistency = consistency_.get()});
   durability_ = std::make_unique<Durability>(node_.get());
   standard_methods_ = std::make_unique<StandardMethods>(node_.get(), &sealer_, durability_.get());
   standard_methods_->Register(dispatcher_.get());
@@ -88,8 +92,7 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
       });
   runner_->Start();
   absl::StatusOr<std::unique_ptr<Server>> server =
-      Server::Start({.address = "127.0.0.1:0", .network = kTestNetwork, .credentials = certs.Of("node/" + site)}, dispatcher_.get(),
-                    {replicator_->service()});
+      Server::Start({.address = "127.0.0.1:0", .credentials = credentials_}, dispatcher_.get(), {replicator_->service()});
   EXPECT_TRUE(server.ok()) << server.status();
   server_ = *std::move(server);
   replicator_->Start();

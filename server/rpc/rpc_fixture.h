@@ -130,6 +130,7 @@ class TestSite {
 
  private:
   const Sealer sealer_;
+  Credentials* const credentials_;
   std::unique_ptr<node::Node> node_;
   std::unique_ptr<node::Runner> runner_;
   std::unique_ptr<replication::Replicator> replicator_;

@@ -13,36 +13,36 @@
 namespace fairlead::rpc {
 namespace {
 
-constexpr int kKeepaliveTimeMs = 30'000;     // the server pings a silent connection
-constexpr int kKeepaliveTimeoutMs = 10'000;  // and drops it when no answer comes
-constexpr int kClientPingIntervalMsMin = 10'000;
+constexpr int kKeepaliveTimeoutMs = 10'000;
+constexpr int kPingStrikesMax = 2;                         // gRPC's default, said so that it stays
 constexpr absl::Duration kOthersGrace = absl::Seconds(1);  // for streams of other services, once the dispatcher's calls have ended
+
+int Milliseconds(absl::Duration duration) { return static_cast<int>(absl::ToInt64Milliseconds(duration)); }
 
 }  // namespace
 
 Server::Server(ServerOptions options, Dispatcher* dispatcher) : options_(std::move(options)), dispatcher_(dispatcher) {}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options, Dispatcher* dispatcher, std::vector<grpc::Service*> services) {
-  if (absl::StatusOr<CertificateInfo> checked = CheckCredentials(options.credentials, options.network); !checked.ok()) {
-    return checked.status();
-  }
   std::unique_ptr<Server> server(new Server(std::move(options), dispatcher));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(server->options_.address, ServerCredentialsFrom(server->options_.credentials), &server->port_);
+  builder.AddListeningPort(server->options_.address, server->options_.credentials->ForServer(), &server->port_);
   builder.RegisterCallbackGenericService(dispatcher);
   for (grpc::Service* service : services) builder.RegisterService(service);
   if (server->options_.reflection) {
-    server->reflection_ = std::make_unique<ReflectionService>(server->options_.network);
+    server->reflection_ = std::make_unique<ReflectionService>(
+        [credentials = server->options_.credentials](const grpc::AuthContext& context) { return credentials->Identify(context); });
     builder.RegisterService(server->reflection_.get());
   }
   builder.SetMaxReceiveMessageSize(server->options_.message_bytes_max);
   builder.SetMaxSendMessageSize(server->options_.message_bytes_max);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, server->options_.streams_per_connection_max);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(server->options_.keepalive));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kClientPingIntervalMsMin);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, Milliseconds(server->options_.ping_interval_min));
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, kPingStrikesMax);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // two nodes on one port are a mistake
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || server->port_ == 0) {

@@ -1,7 +1,7 @@
 // The gRPC server of a node: mutual TLS, the dispatcher's methods, services of their own type, health and reflection.
 //
 // Health (grpc.health.v1) answers every caller whose certificate the network has issued: it says only whether the node serves.
-// Thread safety: any thread. Ownership: borrows the dispatcher and the services, which outlive it.
+// Thread safety: any thread. Ownership: borrows the credentials, the dispatcher and the services, which outlive it.
 
 #ifndef FAIRLEAD_SERVER_RPC_SERVER_H_
 #define FAIRLEAD_SERVER_RPC_SERVER_H_
@@ -22,19 +22,20 @@
 namespace fairlead::rpc {
 
 struct ServerOptions {
-  std::string address;  // "0.0.0.0:7420"; port 0: any free one
-  std::string network;
-  CredentialFiles credentials;
+  std::string address;                       // "0.0.0.0:7420"; port 0: any free one
+  const Credentials* credentials = nullptr;  // borrowed
   bool reflection = false;
   // Of one message in either direction; above it gRPC itself refuses. More than DispatcherOptions::request_bytes_max, so that callers are
   // told by the dispatcher, and enough for a frame of replication.
   int message_bytes_max = 16 << 20;
   int streams_per_connection_max = 1024;
+  absl::Duration keepalive = absl::Seconds(30);          // a connection silent for this long is pinged, and dropped 10 s later
+  absl::Duration ping_interval_min = absl::Seconds(10);  // a client that pings more often without calls is dropped (too_many_pings)
 };
 
 class Server {
  public:
-  // FAILED_PRECONDITION when a credential file is at fault, UNAVAILABLE when the address cannot be bound.
+  // UNAVAILABLE when the address cannot be bound.
   static absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options, Dispatcher* dispatcher, std::vector<grpc::Service*> services);
   ~Server();  // shuts down at once
 

@@ -1,15 +1,10 @@
 #include "server/rpc/server.h"
 
 #include <google/protobuf/descriptor.pb.h>
-#include <openssl/bio.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <thread>
 
-#include "certs/temp_folder.h"
 #include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "server/rpc/policy.h"
 #include "server/rpc/rpc_fixture.h"
@@ -30,9 +25,7 @@ class ServerTest : public ::testing::Test {
  protected:
   ServerTest() : dispatcher_(DispatcherOptions{.network = kTestNetwork, .authorize = Authorize}) {}
 
-  static ServerOptions Options() {
-    return {.address = "127.0.0.1:0", .network = kTestNetwork, .credentials = TestCerts::Get().Of("node/apac")};
-  }
+  static ServerOptions Options() { return {.address = "127.0.0.1:0", .credentials = &TestCerts::Get().Live("node/apac")}; }
   void Open(ServerOptions options) {
     auto server = Server::Start(std::move(options), &dispatcher_, {});
     ASSERT_TRUE(server.ok()) << server.status();
@@ -221,68 +214,6 @@ TEST_F(ServerTest, ReflectionDescribesWhatIsServed) {
 TEST_F(ServerTest, ReflectionIsOffUnlessAskedFor) {
   Open(Options());
   EXPECT_THAT(Questions(As("hq/analyst/desk")).End(), FailsWith("METHOD_UNKNOWN"));
-}
-
-// --- Certificates ------------------------------------------------------------------------------------------------------------------
-
-struct Folder {
-  certs::TempFolder root;
-  // Makes `files` those that the server reads, as one step.
-  void Present(const CredentialFiles& files, const std::string& version) const {
-    std::filesystem::create_directory(root / version);
-    std::filesystem::copy(files.certificate, root / version / "tls.crt");
-    std::filesystem::copy(files.key, root / version / "tls.key");
-    std::filesystem::copy(files.ca, root / version / "ca.crt");
-    std::filesystem::create_directory_symlink(version, root / "next");
-    std::filesystem::rename(root / "next", root / "live");
-  }
-  CredentialFiles live() const {
-    return {.certificate = root / "live/tls.crt", .key = root / "live/tls.key", .ca = root / "live/ca.crt", .refresh_s = 1};
-  }
-};
-
-// The certificate that a server shows, as PEM; empty when the handshake fails.
-std::string ShownBy(int port, const CredentialFiles& caller) {
-  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
-  SSL_CTX_use_certificate_file(context.get(), caller.certificate.c_str(), SSL_FILETYPE_PEM);
-  SSL_CTX_use_PrivateKey_file(context.get(), caller.key.c_str(), SSL_FILETYPE_PEM);
-  const unsigned char h2[] = {2, 'h', '2'};
-  SSL_CTX_set_alpn_protos(context.get(), h2, sizeof(h2));
-  const std::unique_ptr<BIO, decltype(&BIO_free_all)> bio(BIO_new_ssl_connect(context.get()), BIO_free_all);
-  BIO_set_conn_hostname(bio.get(), ("127.0.0.1:" + std::to_string(port)).c_str());
-  if (BIO_do_connect(bio.get()) != 1 || BIO_do_handshake(bio.get()) != 1) return "";
-  SSL* ssl = nullptr;
-  BIO_get_ssl(bio.get(), &ssl);
-  const std::unique_ptr<X509, decltype(&X509_free)> leaf(SSL_get1_peer_certificate(ssl), X509_free);
-  const std::unique_ptr<BIO, decltype(&BIO_free_all)> pem(BIO_new(BIO_s_mem()), BIO_free_all);
-  PEM_write_bio_X509(pem.get(), leaf.get());
-  char* text = nullptr;
-  const long size = BIO_get_mem_data(pem.get(), &text);
-  return std::string(text, static_cast<size_t>(size));
-}
-
-TEST_F(ServerTest, CertificatesAreReloadedWhileTheServerRuns) {
-  TestCerts& certs = TestCerts::Get();
-  const CredentialFiles old_files = certs.Of("node/apac");
-  const CredentialFiles new_files = certs.Craft("renewed", {.uris = {"spiffe://test.example/node/apac"}});
-  const CredentialFiles caller = certs.Of("officer/apac/watch");
-  const Folder folder;
-  folder.Present(old_files, "1");
-  ServerOptions options = Options();
-  options.credentials = folder.live();
-  Open(options);
-  EXPECT_EQ(ShownBy(server_->port(), caller), FileText(old_files.certificate));
-  const Client connected = As("officer/apac/watch");
-  EXPECT_THAT(connected.Call<v1::Country>("ReferenceService/GetCountry", v1::GetCountryRequest()), FailsWith("METHOD_UNKNOWN"));
-
-  folder.Present(new_files, "2");
-  const std::string wanted = FileText(new_files.certificate);
-  const absl::Time until = absl::Now() + kPatience;
-  std::string shown;
-  while (shown != wanted && absl::Now() < until) shown = ShownBy(server_->port(), caller);
-  EXPECT_EQ(shown, wanted);
-  // A connection that was there goes on.
-  EXPECT_THAT(connected.Call<v1::Country>("ReferenceService/GetCountry", v1::GetCountryRequest()), FailsWith("METHOD_UNKNOWN"));
 }
 
 }  // namespace

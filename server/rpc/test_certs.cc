@@ -2,6 +2,7 @@
 
 #include <absl/time/clock.h>
 #include <gtest/gtest.h>
+#include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -15,14 +16,13 @@
 
 #include "certs/identity.h"
 #include "certs/x509.h"
+#include "server/rpc/grpc_log.h"
 
 namespace fairlead::rpc {
 namespace {
 
 // Before any test, and so before anything of gRPC, as in main.
-const bool kTls13 = (RequireTls13(), true);
-
-constexpr absl::Duration kBegan = absl::Hours(2);  // before now, for crafted certificates
+const bool kTls13 = (RequireTls13(), TakeOverGrpcLog(), true);
 
 template <class T>
 T Checked(absl::StatusOr<T> result) {
@@ -32,14 +32,26 @@ T Checked(absl::StatusOr<T> result) {
 
 void WriteText(const std::filesystem::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
 
-certs::Key RsaKey() { return {EVP_RSA_gen(2048), EVP_PKEY_free}; }
+certs::Key MakeKey(const std::string& kind) {
+  if (kind == "P-256") return Checked(certs::GenerateKey());
+  if (kind.starts_with("rsa:")) return {EVP_RSA_gen(static_cast<unsigned>(std::stoi(kind.substr(4)))), EVP_PKEY_free};
+  if (kind == "ed25519") return {EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"), EVP_PKEY_free};
+  return {EVP_EC_gen(kind.c_str()), EVP_PKEY_free};
+}
+
+void AddExtension(X509* certificate, int nid, const std::string& value) {
+  if (value.empty()) return;
+  const std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> extension(X509V3_EXT_conf_nid(nullptr, nullptr, nid, value.c_str()),
+                                                                                  X509_EXTENSION_free);
+  X509_add_ext(certificate, extension.get(), -1);
+}
 
 certs::Certificate SignedBy(const certs::Certificate& root, const certs::Key& root_key, const certs::Key& key, const CraftedLeaf& leaf) {
   certs::Certificate out(X509_new(), X509_free);
   X509_set_version(out.get(), X509_VERSION_3);
-  ASN1_INTEGER_set_uint64(X509_get_serialNumber(out.get()), 7);
+  ASN1_INTEGER_set_uint64(X509_get_serialNumber(out.get()), leaf.serial);
   const absl::Time now = absl::Now();
-  ASN1_TIME_set(X509_getm_notBefore(out.get()), absl::ToTimeT(now - kBegan));
+  ASN1_TIME_set(X509_getm_notBefore(out.get()), absl::ToTimeT(now + leaf.begins_in));
   ASN1_TIME_set(X509_getm_notAfter(out.get()), absl::ToTimeT(now + leaf.ends_in));
   X509_NAME_add_entry_by_txt(X509_get_subject_name(out.get()), "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("crafted"), -1,
                              -1, 0);
@@ -47,11 +59,10 @@ certs::Certificate SignedBy(const certs::Certificate& root, const certs::Key& ro
   X509_set_pubkey(out.get(), key.get());
   std::string names;
   for (const std::string& uri : leaf.uris) names += (names.empty() ? "URI:" : ",URI:") + uri;
-  if (!names.empty()) {
-    const std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> extension(
-        X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, names.c_str()), X509_EXTENSION_free);
-    X509_add_ext(out.get(), extension.get(), -1);
-  }
+  if (!leaf.dns.empty()) names += (names.empty() ? "DNS:" : ",DNS:") + leaf.dns;
+  AddExtension(out.get(), NID_subject_alt_name, names);
+  AddExtension(out.get(), NID_ext_key_usage, leaf.usage);
+  AddExtension(out.get(), NID_basic_constraints, leaf.authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
   EXPECT_GT(X509_sign(out.get(), root_key.get(), EVP_sha256()), 0);
   return out;
 }
@@ -87,10 +98,23 @@ CredentialFiles TestCerts::Of(const std::string& identity) {
   return {.certificate = folder / "tls.crt", .key = folder / "tls.key", .ca = folder_ / "network/ca/ca.crt"};
 }
 
+Credentials& TestCerts::Live(const std::string& identity) {
+  std::unique_ptr<Credentials>& live = live_[identity];
+  if (live == nullptr) live = Checked(Credentials::Open({.files = Of(identity), .network = kTestNetwork}));
+  return *live;
+}
+
+std::filesystem::path TestCerts::NewFolder(const std::string& name) const {
+  std::filesystem::path folder = folder_ / name;
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  return folder;
+}
+
 CredentialFiles TestCerts::Craft(const std::string& name, const CraftedLeaf& leaf) {
   const std::filesystem::path folder = folder_ / name;
   std::filesystem::create_directories(folder);
-  const certs::Key key = leaf.rsa ? RsaKey() : Checked(certs::GenerateKey());
+  const certs::Key key = MakeKey(leaf.key);
   const certs::Key root_key = leaf.other_ca ? other_key_ : Checked(certs::KeyFromPem(FileText(folder_ / "network/ca/ca.key")));
   WriteText(folder / "tls.crt",
             Checked(certs::CertificateToPem(SignedBy(leaf.other_ca ? other_root_ : network_->root(), root_key, key, leaf))));

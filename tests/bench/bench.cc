@@ -1,7 +1,7 @@
 // fairlead-bench: what real nodes do on this machine, beside what bounds them, in turns in one run.
 //
-//   fairlead-bench [--only creates|import|lag|watchers|catchup] [--rounds N] [--seconds S] [--rows N] [--entries N] [--watchers N] [--json
-//   FILE] [--smoke]
+//   fairlead-bench [--only creates|import|lag|watchers|catchup|flood] [--rounds N] [--seconds S] [--rows N] [--entries N] [--watchers N]
+//   [--json FILE] [--smoke]
 //
 // Every figure is the median of the rounds. Nodes are processes of their own on loopback, with mutual TLS and synced writes; the clients
 // share the machine with them. --smoke does a moment of everything, for the counts that every measurement checks, and prints no figures.
@@ -30,18 +30,15 @@ int Main(int argc, char** argv) {
     const char* name;
     absl::StatusOr<Section> (*measure)(const Settings&);
   };
-  constexpr Measurement kMeasurements[] = {{"creates", MeasureCreates},
-                                           {"import", MeasureImport},
-                                           {"lag", MeasureLag},
-                                           {"watchers", MeasureWatchers},
-                                           {"catchup", MeasureCatchUp}};
+  constexpr Measurement kMeasurements[] = {{"creates", MeasureCreates},   {"import", MeasureImport},   {"lag", MeasureLag},
+                                           {"watchers", MeasureWatchers}, {"catchup", MeasureCatchUp}, {"flood", MeasureFlood}};
 
   Settings settings;
   double seconds = absl::ToDoubleSeconds(settings.duration);
   std::string only, json_file;
   bool smoke = false;
   CLI::App app("Measures Fairlead nodes on this machine.", "fairlead-bench");
-  app.add_option("--only", only, "One measurement")->check(CLI::IsMember({"creates", "import", "lag", "watchers", "catchup"}));
+  app.add_option("--only", only, "One measurement")->check(CLI::IsMember({"creates", "import", "lag", "watchers", "catchup", "flood"}));
   app.add_option("--rounds", settings.rounds, "Rounds of each")->check(CLI::Range(1, 100))->capture_default_str();
   app.add_option("--seconds", seconds, "Length of one load")->check(CLI::Range(0.05, 600.0))->capture_default_str();
   app.add_option("--rows", settings.rows, "Ports of an import")->check(CLI::Range(500, 300'000))->capture_default_str();

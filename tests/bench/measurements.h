@@ -34,6 +34,9 @@ absl::StatusOr<Section> MeasureWatchers(const Settings& settings);
 // An empty node takes, verifies and folds a log from a peer.
 absl::StatusOr<Section> MeasureCatchUp(const Settings& settings);
 
+// An officer's calls beside a partner's system that calls as fast as it can, with the limits of partners and without.
+absl::StatusOr<Section> MeasureFlood(const Settings& settings);
+
 }  // namespace fairlead::bench
 
 #endif  // FAIRLEAD_TESTS_BENCH_MEASUREMENTS_H_

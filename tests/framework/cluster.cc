@@ -85,6 +85,7 @@ absl::StatusOr<std::unique_ptr<Cluster>> Cluster::Start(ClusterOptions options) 
 Cluster::~Cluster() = default;
 
 absl::Status Cluster::Prepare() {
+  if (options_.own_certificates) CopyCertificates();
   for (const std::string& site : options_.sites) {
     Node& node = nodes_[site];
     for (int* port : {&node.port, &node.metrics_port}) {
@@ -126,24 +127,27 @@ absl::Status Cluster::WriteConfiguration(const std::string& site) const {
   const std::string certs = certs_.string();
   std::string text = fmt::format(
       "network = \"{}\"\nsite = \"{}\"\ndata = \"{}\"\nlicence = \"{}\"\nlisten = \"{}\"\nmetrics = \"{}\"\n{}\n"
-      "[tls]\ncertificate = \"{}/node/{}/tls.crt\"\nkey = \"{}/node/{}/tls.key\"\nca = \"{}/ca/ca.crt\"\n"
+      "[tls]\ncertificate = \"{}/node/{}/tls.crt\"\nkey = \"{}/node/{}/tls.key\"\nca = \"{}/ca/ca.crt\"\n{}\n"
       "[keys]\nroster = \"{}/roster.note\"\nroot = \"{}/root.vkey\"\nlog = \"{}/node/{}/log.key\"\n"
       "mirror = \"{}/node/{}/mirror.key\"\ntoken = \"{}/node/{}/token.key\"\n"
       "[limits]\n{}\n",
       kNetworkName, site, data_folder(site), licence_file(site), address(site), metrics_address(site), options_.settings, certs, site,
-      certs, site, certs, certs, certs, certs, site, certs, site, certs, site, options_.limits);
+      certs, site, certs, options_.tls, certs, certs, certs, site, certs, site, certs, site, options_.limits);
   for (const auto& [peer, link] : node.links) {
     text += fmt::format("[[peer]]\nsite = \"{}\"\naddress = \"{}\"\n", peer, Loopback(proxy_.port(link)));
   }
   return certs::WriteFile(config_file(site), text, certs::Access::kOwnerOnly, certs::IfExists::kReplace);
 }
 
+// Other clusters live by the original.
+void Cluster::CopyCertificates() {
+  if (certs_ != TestNetwork::Get().folder()) return;
+  certs_ = fs::path(scratch_.path()) / "certs";
+  fs::copy(TestNetwork::Get().folder(), certs_, fs::copy_options::recursive);
+}
+
 absl::Status Cluster::BeginEpoch(const std::string& site) {
-  // In a copy: other clusters live by the original.
-  if (certs_ == TestNetwork::Get().folder()) {
-    certs_ = fs::path(scratch_.path()) / "certs";
-    fs::copy(TestNetwork::Get().folder(), certs_, fs::copy_options::recursive);
-  }
+  CopyCertificates();
   absl::StatusOr<certs::Network> network = certs::Network::Open(certs_);
   if (!network.ok()) return network.status();
   if (absl::StatusOr<RosterLog> log = network->BeginEpoch(site, absl::Now()); !log.ok()) return log.status();
@@ -301,7 +305,7 @@ absl::StatusOr<std::unique_ptr<client::Client>> Cluster::Connect(const Credentia
 client::Client& Cluster::Officer(const std::string& site) { return *officers_.at(site); }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Cluster::Channel(const Credentials& credentials, const std::string& site) const {
-  client::RequireTls13();
+  RequireTls13();
   grpc::SslCredentialsOptions ssl;
   for (const auto& [file, text] :
        {std::pair(&credentials.ca_file, &ssl.pem_root_certs), std::pair(&credentials.certificate_file, &ssl.pem_cert_chain),

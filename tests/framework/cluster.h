@@ -37,9 +37,12 @@ struct ClusterOptions {
   std::vector<std::string> sites = {"apac", "eame", "csa", "hq"};
   // Whether the regions dial each other. Every site and hq always do.
   bool region_links = true;
-  // Lines of TOML for every node's configuration: before its tables, and in its table [limits].
+  // Lines of TOML for every node's configuration: before its tables, and in its tables [tls] and [limits].
   std::string settings;
+  std::string tls;
   std::string limits;
+  // Whether the cluster has a copy of the network's certificates for itself, to revoke and replace (certs_folder).
+  bool own_certificates = false;
   // Data folders outside the cluster's own, by site.
   std::map<std::string, std::string> data;
 };
@@ -56,6 +59,8 @@ class Cluster {
   static std::string node_binary();
   // Any thread.
   std::string address(const std::string& site) const;
+  // The network folder (certs/network.h) that the nodes read. To be changed only with `own_certificates`.
+  const std::filesystem::path& certs_folder() const { return certs_; }
   std::string metrics_address(const std::string& site) const;
   std::string folder(const std::string& site) const;
   std::string data_folder(const std::string& site) const;
@@ -129,6 +134,7 @@ class Cluster {
   absl::Status Prepare();
   absl::Status Launch(const std::string& site);
   absl::Status AwaitReady(const std::string& site);
+  void CopyCertificates();
   absl::Status WriteConfiguration(const std::string& site) const;
   std::string LogTail(const std::string& site) const;
 

@@ -2,11 +2,7 @@
 
 #include <absl/strings/str_replace.h>
 #include <absl/time/clock.h>
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -204,37 +200,6 @@ TEST_F(Operation, WritersNoticeNothingOfAnOrderlyRestart) {
   }
 }
 
-// The body of `GET /metrics`; empty when there is none.
-std::string Scrape(const std::string& address) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(address.find(':') + 1))));
-  std::string reply;
-  const std::string request = "GET /metrics HTTP/1.0\r\n\r\n";
-  if (connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0 &&
-      send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size())) {
-    char bytes[4096];
-    for (ssize_t n; (n = recv(fd, bytes, sizeof(bytes), 0)) > 0;) reply.append(bytes, static_cast<size_t>(n));
-  }
-  close(fd);
-  const size_t head = reply.find("\r\n\r\n");
-  return head == std::string::npos ? "" : reply.substr(head + 4);
-}
-
-// Samples of the text format, by name and labels.
-std::map<std::string, double> Samples(const std::string& text) {
-  std::map<std::string, double> samples;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    const size_t space = line.rfind(' ');
-    if (line.empty() || line[0] == '#' || space == std::string::npos) continue;
-    samples[line.substr(0, space)] = std::stod(line.substr(space + 1));
-  }
-  return samples;
-}
-
 TEST_F(Operation, MetricsTellWhatStatusTells) {
   ClusterOptions options;
   options.sites = {"apac", "hq"};
@@ -244,7 +209,7 @@ TEST_F(Operation, MetricsTellWhatStatusTells) {
   EXPECT_FALSE(Create(cluster().Officer("apac"), v1::CreateEngagementRequest()).ok());
   ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
 
-  std::map<std::string, double> samples = Samples(Scrape(cluster().metrics_address("apac")));
+  std::map<std::string, double> samples = MetricsOf("apac");
   const std::string create = "method=\"fairlead.v1.EngagementService/CreateEngagement\"";
   const std::string log = "{log=\"test.fairlead.example/apac/1/main\",site=\"apac\"}";
   EXPECT_EQ(samples[fmt::format("fairlead_calls_total{{caller=\"officer\",code=\"0\",{}}}", create)], 3);
@@ -266,7 +231,7 @@ TEST_F(Operation, MetricsTellWhatStatusTells) {
 
   // The age of what cannot be had grows as a number, too.
   cluster().Kill("hq");
-  EXPECT_TRUE(Eventually([&] { return Samples(Scrape(cluster().metrics_address("apac")))["fairlead_link_connected{peer=\"hq\"}"] == 0; }));
+  EXPECT_TRUE(Eventually([&] { return MetricsOf("apac")["fairlead_link_connected{peer=\"hq\"}"] == 0; }));
 }
 
 TEST_F(Operation, HealthSaysServing) {

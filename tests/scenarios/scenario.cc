@@ -2,13 +2,19 @@
 
 #include <absl/synchronization/notification.h>
 #include <absl/time/clock.h>
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/byte_buffer.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 #include <map>
+#include <sstream>
 
 #include "api/ids.h"
 
@@ -30,6 +36,31 @@ void Scenario::StartCluster(ClusterOptions options) {
   auto cluster = Cluster::Start(std::move(options));
   ASSERT_TRUE(Ok(cluster));
   cluster_ = *std::move(cluster);
+}
+
+std::map<std::string, double> Scenario::MetricsOf(const std::string& site) {
+  const std::string address = cluster_->metrics_address(site);
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(address.find(':') + 1))));
+  std::string reply;
+  const std::string request = "GET /metrics HTTP/1.0\r\n\r\n";
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0 &&
+      send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size())) {
+    char bytes[4096];
+    for (ssize_t n; (n = recv(fd, bytes, sizeof(bytes), 0)) > 0;) reply.append(bytes, static_cast<size_t>(n));
+  }
+  close(fd);
+  std::map<std::string, double> samples;
+  std::istringstream lines(reply.substr(std::min(reply.find("\r\n\r\n"), reply.size())));
+  for (std::string line; std::getline(lines, line);) {
+    const size_t space = line.rfind(' ');
+    if (line.empty() || line[0] == '#' || line[0] == '\r' || space == std::string::npos) continue;
+    samples[line.substr(0, space)] = std::stod(line.substr(space + 1));
+  }
+  return samples;
 }
 
 void Scenario::SeedCountries() {

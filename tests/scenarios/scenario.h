@@ -52,6 +52,8 @@ class Scenario : public testing::Test {
   // The link over which `site` hears `peer`, as its node tells it; an unset one when it does not answer.
   v1::LinkStatus LinkOf(const std::string& site, const std::string& peer);
   Cluster& cluster() { return *cluster_; }
+  // What the site's node tells Prometheus: samples by name and labels. Empty when it does not answer.
+  std::map<std::string, double> MetricsOf(const std::string& site);
 
  private:
   std::unique_ptr<Cluster> cluster_;

@@ -1,0 +1,81 @@
+// How much one identity may ask of a node: calls per second (a token bucket), calls at a time, streams at a time; by kind of identity.
+//
+// Each identity has its own account, so that one that floods spends its own allowance and nobody else's. A refusal names the setting that
+// was reached and when to try again.
+//
+// Thread safety: any thread. Ownership: owns its accounts; one that is idle and full again is forgotten.
+
+#ifndef FAIRLEAD_SERVER_RPC_LIMITS_H_
+#define FAIRLEAD_SERVER_RPC_LIMITS_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/status.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/clock.h>
+#include <absl/time/time.h>
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "server/rpc/identity.h"
+
+namespace fairlead::rpc {
+
+// 0: no such limit.
+struct KindLimits {
+  int calls_per_second = 0;
+  int burst = 0;  // calls that may come at once after a silence; at least 1 where there is a rate
+  int calls_max = 0;
+  int streams_max = 0;
+};
+
+struct LimitOptions {
+  KindLimits partner, staff, gateway, node;  // staff: officers and hq
+  std::function<absl::Time()> now = [] { return absl::Now(); };
+};
+
+class Limits {
+ public:
+  explicit Limits(LimitOptions options) : options_(std::move(options)) {}
+
+  // Takes one call from the identity's rate. LIMIT_REACHED with RetryInfo: when a call is due to it, after those whose refusals have not
+  // been told yet. Told says that this one has been.
+  absl::Status Take(const Identity& identity);
+  void Told(const Identity& identity);
+  // Takes a place for a call or a stream, which Leave gives back. LIMIT_REACHED, and then there is nothing to give back.
+  absl::Status Enter(const Identity& identity, bool stream);
+  void Leave(const Identity& identity, bool stream);
+
+  // Identities that are remembered.
+  size_t size() const;
+
+ private:
+  struct Account {
+    const KindLimits* limits = nullptr;
+    double tokens = 0;
+    absl::Time filled;  // when `tokens` was true
+    int refused = 0;    // and not told yet
+    int calls = 0;
+    int streams = 0;
+  };
+
+  const KindLimits& Of(IdentityKind kind) const;
+  Account& AccountOf(const Identity& identity, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Sweep(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const LimitOptions options_;
+  mutable absl::Mutex mu_;
+  std::unordered_map<std::string, Account> accounts_ ABSL_GUARDED_BY(mu_);  // by identity
+  size_t sweep_at_ ABSL_GUARDED_BY(mu_) = 1024;
+};
+
+// "partner", "officer", ...: the first part of an identity.
+std::string_view KindName(IdentityKind kind);
+// How the settings call its limits: "limits.partner", "limits.staff", ...
+std::string_view LimitsName(IdentityKind kind);
+
+}  // namespace fairlead::rpc
+
+#endif  // FAIRLEAD_SERVER_RPC_LIMITS_H_
