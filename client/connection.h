@@ -57,6 +57,7 @@ struct CallOptions {
   absl::Duration timeout;            // the client's when zero
   std::optional<std::string> token;  // presented instead of the client's token, which is then left as it is
   std::stop_token stop;              // ends the call with CANCELLED
+  std::string viewer;                // of a gateway's call: the identity it is made for, such as "officer/apac/watch"
 };
 
 // Who answered.
@@ -65,6 +66,7 @@ struct Answer {
   std::string address;
   int attempts = 0;
   std::string durability;  // what the node said of it: `replicated:2 eame,hq`; empty for `local`
+  std::string token;       // the consistency token of the reply; empty of a watch
 };
 
 // Lets gRPC negotiate TLS 1.3 only: it has no public setting for the lowest version, but with ECDSA certificates this one RSA suite leaves
@@ -113,7 +115,7 @@ class Client {
   // Presents the token and the wish for durability.
   void Prepare(const CallOptions& call, bool writes, grpc::ClientContext* context) const;
   absl::Status Attempt(size_t node, const google::protobuf::MethodDescriptor& method, const google::protobuf::Message& request,
-                       google::protobuf::Message* response, absl::Time deadline, const CallOptions& call, std::string* durability);
+                       google::protobuf::Message* response, absl::Time deadline, const CallOptions& call, Answer* answer);
   double Jitter();
 
   const ClientOptions options_;

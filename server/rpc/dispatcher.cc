@@ -13,6 +13,7 @@
 #include "api/errors.h"
 #include "server/rpc/consistency.h"
 #include "server/rpc/durability.h"
+#include "server/rpc/viewer.h"
 
 namespace fairlead::rpc {
 namespace {
@@ -164,15 +165,19 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     const DispatcherOptions& options = owner_->options_;
     std::string_view method = context_->method();
     if (method.starts_with('/')) method.remove_prefix(1);
-    absl::StatusOr<Identity> identity = IdentityOf(*context_->auth_context(), options.network);
-    if (!identity.ok()) return identity.status();
-    call_->identity = *std::move(identity);
+    absl::StatusOr<Identity> peer = IdentityOf(*context_->auth_context(), options.network);
+    if (!peer.ok()) return peer.status();
+    absl::StatusOr<Identity> viewer = ViewerOf(*peer, context_->client_metadata(), options.network);
+    if (!viewer.ok()) return viewer.status();
+    call_->identity = *std::move(viewer);
+    if (peer->kind == IdentityKind::kGateway) call_->gateway = peer->path;
     if (owner_->draining_.load()) return ShuttingDown();
     const auto found = owner_->table_.find(method);
     if (found == owner_->table_.end()) return Error(Reason::kMethodUnknown, "this node has no such method");
     entry_ = &found->second;
     call_->method = found->first;
     if (!options.authorize) return Error(Reason::kPermissionDenied, "not permitted");
+    if (absl::Status allowed = options.authorize(*peer, call_->method); !allowed.ok()) return allowed;
     if (absl::Status allowed = options.authorize(call_->identity, call_->method); !allowed.ok()) return allowed;
 
     const bool has_deadline = context_->deadline() != std::chrono::system_clock::time_point::max();

@@ -15,7 +15,7 @@ namespace {
 using ::testing::ElementsAreArray;
 using ::testing::IsEmpty;
 
-// Who may call what, by the kinds' initials: Node, Officer, Hq, Partner, Gateway.
+// Who may call what, by the kinds' initials: Node, Officer, Hq, Partner; Gateway: what it may pass on for a viewer who may.
 const std::map<std::string, std::string>& Table() {
   static const auto* const table = new std::map<std::string, std::string>{
       {"EngagementService/GetEngagement", "OHG"},
@@ -46,7 +46,7 @@ const std::map<std::string, std::string>& Table() {
       {"EngagementService/ReopenFollowUp", "OH"},
       {"NodeService/GetNodeStatus", "NOHG"},
       {"NodeService/GetStateDigest", "NOHG"},
-      {"NodeService/ListOpaqueEntries", "OH"},
+      {"NodeService/ListOpaqueEntries", "OHG"},
       {"NodeService/CreateBackup", "OH"},
       {"NodeService/ListBackups", "OH"},
       {"NodeService/VerifyBackup", "OH"},
@@ -59,7 +59,7 @@ const std::map<std::string, std::string>& Table() {
       {"RecordService/GetConflict", "OHG"},
       {"RecordService/ListConflicts", "OHG"},
       {"RecordService/ListRevisions", "OHG"},
-      {"RecordService/ResolveConflict", "OH"},
+      {"RecordService/ResolveConflict", "OHG"},
       {"RecordService/WatchRecords", "OHG"},
       {"ReferenceService/GetCountry", "OHG"},
       {"ReferenceService/ListCountries", "OHG"},
