@@ -43,10 +43,18 @@ httplib::Headers SecurityHeaders(bool tls) {
 
 bool IsLoopback(const std::string& host) { return host == "127.0.0.1" || host == "::1" || host == "localhost"; }
 
+// As it is: the library would otherwise compress each answer anew, slowly, as tightly as it can.
+void SetBody(Response& response, std::shared_ptr<const std::string> body, const std::string& content_type) {
+  if (body->empty()) return response.set_content(*body, content_type);
+  response.set_content_provider(body->size(), content_type, [body](size_t offset, size_t length, httplib::DataSink& sink) {
+    return sink.write(body->data() + offset, length);
+  });
+}
+
 void Answer(Response& response, int status, const ordered_json& json) {
   response.status = status;
   response.set_header("Cache-Control", "no-store");
-  response.set_content(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace), kJson);
+  SetBody(response, std::make_shared<std::string>(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace)), kJson);
 }
 
 void AnswerError(Response& response, const absl::Status& status) { Answer(response, HttpStatusOf(status), {{"error", ErrorJson(status)}}); }
@@ -102,7 +110,11 @@ Gateway::Gateway(GatewayOptions options, client::Client* client, Assets assets)
       client_(client),
       assets_(std::move(assets)),
       sessions_(options_.sessions),
-      polls_(client, options_.live) {}
+      polls_(client, options_.live) {
+  if (options_.tls && !options_.tls->client_crl.empty()) {
+    revocations_ = std::make_unique<Revocations>(options_.tls->client_crl, options_.tls->client_ca);
+  }
+}
 
 Gateway::~Gateway() {
   stopping_.store(true);
@@ -141,7 +153,7 @@ void Gateway::Route() {
     AnswerError(response, Error(Reason::kInternal, "the gateway failed"));
   });
   server.set_error_handler([](const Request&, Response& response) {
-    if (response.body.empty()) {
+    if (!response.has_header("Content-Type")) {
       Answer(response, response.status, {{"error", {{"code", "UNKNOWN"}, {"reason", ""}, {"message", "no such page"}, {"field", ""}}}});
     }
   });
@@ -188,10 +200,15 @@ std::string Gateway::CookieFor(const std::string& secret) const {
                       : fmt::format("fairlead={}; Path=/; HttpOnly; SameSite=Strict", secret);
 }
 
-absl::StatusOr<ViewerCertificate> Gateway::CertificateOf(const Request& request) const {
-  const std::unique_ptr<X509, decltype(&X509_free)> certificate(
-      request.ssl == nullptr ? nullptr : SSL_get1_peer_certificate(const_cast<SSL*>(request.ssl)), X509_free);
-  return ViewerOf(certificate.get(), client_->options().network, options_.viewers);
+std::shared_ptr<X509> Gateway::PeerOf(const Request& request) {
+  return {request.ssl == nullptr ? nullptr : SSL_get1_peer_certificate(request.ssl), X509_free};
+}
+
+absl::StatusOr<ViewerCertificate> Gateway::Identify(X509* certificate) {
+  if (certificate != nullptr && revocations_) {
+    if (absl::Status good = revocations_->Check(certificate); !good.ok()) return good;
+  }
+  return ViewerOf(certificate, client_->options().network, options_.viewers);
 }
 
 absl::StatusOr<Gateway::SignedIn> Gateway::SignIn(const Request& request) {
@@ -201,7 +218,7 @@ absl::StatusOr<Gateway::SignedIn> Gateway::SignIn(const Request& request) {
   const std::optional<Session> session = secret.empty() ? std::nullopt : sessions_.Find(secret);
   if (!session) return missing;
   if (options_.tls) {
-    const absl::StatusOr<ViewerCertificate> shown = CertificateOf(request);
+    const absl::StatusOr<ViewerCertificate> shown = Identify(PeerOf(request).get());
     if (!shown.ok()) return shown.status();
     // A stolen cookie is of no use without the certificate it was given to.
     if (shown->fingerprint != session->binding || shown->viewer != session->viewer) return missing;
@@ -216,7 +233,8 @@ void Gateway::ServeAsset(const Request& request, Response& response) const {
   const auto found = assets_.find(request.path == "/" ? "/index.html" : request.path);
   if (found == assets_.end()) return AnswerError(response, absl::NotFoundError("no such page"));
   response.set_header("Cache-Control", found->second.immutable ? "public, max-age=31536000, immutable" : "no-cache");
-  response.set_content(found->second.content, found->second.content_type);
+  // Borrowed: the files outlive every answer.
+  SetBody(response, {std::shared_ptr<const void>(), &found->second.content}, found->second.content_type);
 }
 
 void Gateway::OpenLink(const Request& request, Response& response) {
@@ -233,7 +251,7 @@ void Gateway::OpenLink(const Request& request, Response& response) {
 void Gateway::DescribeSession(const Request& request, Response& response) {
   absl::StatusOr<SignedIn> signed_in = SignIn(request);
   if (!signed_in.ok() && options_.tls) {
-    const absl::StatusOr<ViewerCertificate> shown = CertificateOf(request);
+    const absl::StatusOr<ViewerCertificate> shown = Identify(PeerOf(request).get());
     if (!shown.ok()) return AnswerError(response, shown.status());
     const absl::StatusOr<std::string> secret = sessions_.Open(shown->viewer, shown->fingerprint);
     if (!secret.ok()) return AnswerError(response, secret.status());
@@ -275,13 +293,13 @@ void Gateway::MakeCall(const Request& request, Response& response) {
     return AnswerError(response, FieldError(Reason::kFieldInvalid, "site", "is not a site of the gateway's configuration"));
   }
   client::Answer answer;
-  const absl::StatusOr<std::string> text = CallJson(client_, *method, request.body, call, &answer);
+  absl::StatusOr<std::string> text = CallJson(client_, *method, request.body, call, &answer);
   if (!answer.site.empty()) response.set_header("x-fairlead-site", answer.site);
   if (!text.ok()) return AnswerError(response, text.status());
   // What follows at another node shall see what was written at this one; a read makes nobody wait.
   if (method->input_type()->FindFieldByName("request_id") != nullptr) sessions_.SetToken(signed_in->secret, answer.token);
   response.set_header("Cache-Control", "no-store");
-  response.set_content(*text, kJson);
+  SetBody(response, std::make_shared<std::string>(*std::move(text)), kJson);
 }
 
 void Gateway::StreamEvents(const Request& request, Response& response) {
@@ -292,13 +310,16 @@ void Gateway::StreamEvents(const Request& request, Response& response) {
     return AnswerError(response, Error(Reason::kOverloaded, "too many open pages"));
   }
   struct Stream {
-    Stream(Gateway* owner, const SignedIn& who, const std::string& resume)
-        : secret(who.secret), page(owner->client_, owner->polls_.For(who.session.viewer), who.session.viewer, resume) {}
+    Stream(Gateway* owner, const SignedIn& who, std::shared_ptr<X509> shown, const std::string& resume)
+        : secret(who.secret),
+          certificate(std::move(shown)),
+          page(owner->client_, owner->polls_.For(who.session.viewer), who.session.viewer, resume) {}
     const std::string secret;
+    const std::shared_ptr<X509> certificate;  // null on loopback
     LivePage page;
     absl::Time written = absl::InfinitePast();
   };
-  auto stream = std::make_shared<Stream>(this, *signed_in, request.get_header_value("Last-Event-ID"));
+  auto stream = std::make_shared<Stream>(this, *signed_in, PeerOf(request), request.get_header_value("Last-Event-ID"));
   response.set_header("Cache-Control", "no-store");
   response.set_chunked_content_provider(
       "text/event-stream",
@@ -307,7 +328,9 @@ void Gateway::StreamEvents(const Request& request, Response& response) {
         stream->page.Tick();
         std::optional<Event> event = stream->page.queue().Pop(kStreamTick);
         const absl::Time now = absl::Now();
-        if (!sessions_.Find(stream->secret)) {
+        // A certificate may be revoked while its page is open.
+        const bool admitted = !stream->certificate || Identify(stream->certificate.get()).ok();
+        if (!admitted || !sessions_.Find(stream->secret)) {
           const std::string text = Format({"expired", "{}", ""});
           sink.write(text.data(), text.size());
           sink.done();

@@ -30,6 +30,7 @@
 #include "client/connection.h"
 #include "client/dashboard/assets.h"
 #include "client/dashboard/live.h"
+#include "client/dashboard/revocations.h"
 #include "client/dashboard/sessions.h"
 #include "client/dashboard/viewer_certificate.h"
 
@@ -39,6 +40,7 @@ struct TlsFiles {
   std::string certificate;  // PEM, leaf first
   std::string key;          // PEM
   std::string client_ca;    // PEM: the authorities of the viewers' certificates
+  std::string client_crl;   // PEM: their revocation list, which may change; empty for none
 };
 
 struct GatewayOptions {
@@ -76,7 +78,9 @@ class Gateway {
   absl::Status CheckOrigin(const httplib::Request& request) const;
   // The session of the request. UNAUTHENTICATED (IDENTITY_MISSING) without one.
   absl::StatusOr<SignedIn> SignIn(const httplib::Request& request);
-  absl::StatusOr<ViewerCertificate> CertificateOf(const httplib::Request& request) const;
+  // The certificate of the request's connection; null for none.
+  static std::shared_ptr<X509> PeerOf(const httplib::Request& request);
+  absl::StatusOr<ViewerCertificate> Identify(X509* certificate);
   std::string CookieFrom(const httplib::Request& request) const;
   std::string CookieFor(const std::string& secret) const;
 
@@ -92,6 +96,7 @@ class Gateway {
   const Assets assets_;
   Sessions sessions_;
   NodePolls polls_;
+  std::unique_ptr<Revocations> revocations_;  // null for none
   std::atomic<int> streams_{0};
   std::atomic<bool> stopping_{false};
   int port_ = 0;

@@ -207,6 +207,16 @@ TEST_F(GatewayTest, OnlyThePagesFilesAreServed) {
   }
 }
 
+TEST_F(GatewayTest, AnAnswerIsSentAsItIs) {
+  Start();
+  const auto answer = Browser().Get("/", {{"Accept-Encoding", "gzip, deflate, br"}});
+  ASSERT_TRUE(answer);
+  EXPECT_FALSE(answer->has_header("Content-Encoding"));
+  EXPECT_EQ(answer->get_header_value("Content-Length"), std::to_string(Page().at("/index.html").content.size()));
+  const auto call = Browser().Post(kList, SignIn(), "{}", "application/json");
+  EXPECT_EQ(call->get_header_value("Content-Length"), std::to_string(call->body.size()));
+}
+
 TEST_F(GatewayTest, BadInputGetsAClearError) {
   Start();
   const httplib::Headers own = SignIn();
@@ -403,6 +413,47 @@ TEST_F(TlsGatewayTest, WhoStandsForNobodyIsRefused) {
     EXPECT_EQ(refused->status, 401) << identity;
     EXPECT_EQ(ReasonIn(refused), "IDENTITY_MISSING") << identity;
   }
+}
+
+TEST_F(TlsGatewayTest, ARevokedCertificateIsRefusedAndItsOpenPageEnds) {
+  GatewayOptions options = WithTls();
+  options.tls->client_crl = File("ca/crl.pem");
+  Start(std::move(options));
+  const auto before = Get("officer/hq/watch", "/api/session");
+  ASSERT_EQ(before->status, 200) << before->body;
+  httplib::SSLClient page("127.0.0.1", gateway_->port(), File("officer/hq/watch/tls.crt"), File("officer/hq/watch/tls.key"));
+  page.enable_server_certificate_verification(false);
+  page.set_read_timeout(30);
+  std::string events;
+  page.Get("/api/events", {{"Cookie", CookieOf(before)}}, [&](const char* data, size_t size) {
+    if (events.empty()) {
+      const auto network = certs::Network::Open(folder_);
+      EXPECT_TRUE(network.ok() && network->Revoke("officer/hq/watch", certs::RevocationReason::kKeyCompromise, absl::Now()).ok());
+    }
+    events.append(data, size);
+    return true;
+  });
+  EXPECT_THAT(events, HasSubstr("event: expired"));
+  const auto after = Get("officer/hq/watch", "/api/session", {{"Cookie", CookieOf(before)}});
+  EXPECT_EQ(after->status, 401);
+  EXPECT_THAT(after->body, HasSubstr("has been revoked"));
+  EXPECT_EQ(Get("hq/analyst/desk", "/api/session")->status, 200);
+}
+
+TEST_F(TlsGatewayTest, ARevocationListThatCannotBeUsedRefusesEverybody) {
+  GatewayOptions options = WithTls();
+  options.tls->client_crl = File("list.pem");
+  Start(std::move(options));
+  EXPECT_THAT(Get("hq/analyst/desk", "/api/session")->body, HasSubstr("the revocation list cannot be read"));
+  std::filesystem::copy_file(File("ca/ca.crt"), File("list.pem"));
+  EXPECT_THAT(Get("hq/analyst/desk", "/api/session")->body, HasSubstr("the revocation list holds no list"));
+  // Another authority's list of the same name.
+  certs::CreateOptions other;
+  other.network = "test.example";
+  other.sites = {"hq"};
+  ASSERT_TRUE(certs::Network::Create(folder_ / "other", other, absl::Now()).ok());
+  std::filesystem::copy_file(folder_ / "other/ca/crl.pem", File("list.pem"), std::filesystem::copy_options::overwrite_existing);
+  EXPECT_THAT(Get("hq/analyst/desk", "/api/session")->body, HasSubstr("is not signed by the authority"));
 }
 
 TEST_F(TlsGatewayTest, ACertificateCanBeMappedByItsFingerprint) {

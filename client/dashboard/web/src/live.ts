@@ -37,6 +37,9 @@ export interface LagSample {
   seconds: number;
 }
 
+// In place of a collection: any may have changed.
+export const everything = "*";
+
 const changesMax = 500;
 const lagSpanMs = 300_000;
 const settleMs = 400;
@@ -50,13 +53,14 @@ class Live {
   heard: "connecting" | "open" | "lost" = "connecting";
   heardSince = Date.now();
   expired = false;
-  // Counts up, a moment after records have changed: what was read before may be old.
-  generation = 0;
+  // By collection: counts up a moment after records of it have changed, so that what was read before may be old.
+  generations = new Map<string, number>();
   lags = new Map<string, LagSample[]>();
 
   private listeners = new Set<() => void>();
   private source: EventSource | undefined;
   private settling: ReturnType<typeof setTimeout> | undefined;
+  private readonly unsettled = new Set<string>();
   private number = 0;
 
   start(): void {
@@ -76,12 +80,13 @@ class Live {
     this.source.addEventListener("feed", (message) => {
       this.feed = { ...JSON.parse(message.data), time: Date.now() } as FeedState;
       // What changed before the node was followed is not known.
-      if (this.feed.state === "following") this.settle();
+      if (this.feed.state === "following") this.settle(everything);
       this.tell();
     });
     this.source.addEventListener("record", (message) => {
-      this.changes = [{ number: ++this.number, time: Date.now(), event: JSON.parse(message.data) as WatchEvent }, ...this.changes].slice(0, changesMax);
-      this.settle();
+      const event = JSON.parse(message.data) as WatchEvent;
+      this.changes = [{ number: ++this.number, time: Date.now(), event }, ...this.changes].slice(0, changesMax);
+      this.settle(event.collection);
       this.tell();
     });
     this.source.addEventListener("denied", (message) => {
@@ -96,13 +101,24 @@ class Live {
     return () => this.listeners.delete(listener);
   }
 
-  // The records may have changed: whoever shows some reads again.
-  settle(): void {
+  // Records of the collection may have changed: whoever shows some reads again.
+  settle(collection: string): void {
+    this.unsettled.add(collection);
     this.settling ??= setTimeout(() => {
       this.settling = undefined;
-      this.generation++;
+      for (const each of this.unsettled) this.generations.set(each, (this.generations.get(each) ?? 0) + 1);
+      this.unsettled.clear();
       this.tell();
     }, settleMs);
+  }
+
+  // Changes when what was read of these collections may be old; of all when none is named.
+  generationOf(collections: string[]): number {
+    let sum = 0;
+    for (const [collection, generation] of this.generations) {
+      if (collections.length === 0 || collection === everything || collections.includes(collection)) sum += generation;
+    }
+    return sum;
   }
 
   private hear(state: Live["heard"]): void {
@@ -138,6 +154,13 @@ export function useLive(): Live {
   const [, draw] = useState(0);
   useEffect(() => live.subscribe(() => draw((n) => n + 1)), []);
   return live;
+}
+
+// One value of it; draws the component again only when that changes.
+export function useLiveValue<T extends string | number | boolean>(select: (from: Live) => T): T {
+  const [value, setValue] = useState(() => select(live));
+  useEffect(() => live.subscribe(() => setValue(select(live))), []);
+  return value;
 }
 
 // The time, so that ages grow.

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { CallError } from "./api";
-import { live, useLive } from "./live";
+import { everything, live, useLiveValue } from "./live";
 
 export interface Loaded<T> {
   data?: T;
@@ -12,12 +12,11 @@ export interface Loaded<T> {
   again: () => void;
 }
 
-// Reads once, again whenever `key` changes, and, unless `once`, when records have changed.
-export function useLoaded<T>(read: () => Promise<T>, key: string, once = false): Loaded<T> {
-  const { generation } = useLive();
+// Reads now, again whenever `key` changes, and when records of these collections have changed: of any when the list is empty.
+export function useLoaded<T>(read: () => Promise<T>, key: string, collections: string[] | "never" = []): Loaded<T> {
+  const generation = useLiveValue((from) => (collections === "never" ? 0 : from.generationOf(collections)));
   const [attempt, setAttempt] = useState(0);
   const [state, setState] = useState<{ key: string; data?: T; error?: CallError; time: number }>({ key, time: 0 });
-  const trigger = once ? 0 : generation;
   useEffect(() => {
     let current = true;
     read().then(
@@ -31,11 +30,11 @@ export function useLoaded<T>(read: () => Promise<T>, key: string, once = false):
     return () => {
       current = false;
     };
-  }, [key, trigger, attempt]);
+  }, [key, generation, attempt]);
   const here = state.key === key ? state : { data: undefined, error: undefined, time: 0 };
   return { data: here.data, error: here.error, time: here.time, again: () => setAttempt((n) => n + 1) };
 }
 
 export function reread(): void {
-  live.settle();
+  live.settle(everything);
 }

@@ -4,7 +4,7 @@ import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { CallError, closeSession, openSession, type Session } from "./api";
 import { clock, span } from "./format";
-import { live, useLive, useNow } from "./live";
+import { live, useLive, useLiveValue, useNow } from "./live";
 import { alarms } from "./network";
 import { Failure } from "./parts/parts";
 import "./style.css";
@@ -91,7 +91,7 @@ function Clock({ expireTime }: { expireTime: string }) {
 
 function Frame({ session }: { session: Session }) {
   const route = useRoute();
-  const { expired } = useLive();
+  const expired = useLiveValue((from) => from.expired);
   const [closed, setClosed] = useState(false);
   const view = views.find((each) => each.id === route.view) ?? views[0]!;
   useEffect(() => {

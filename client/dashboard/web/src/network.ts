@@ -1,6 +1,6 @@
 // What the reports of the nodes say about sites, links and digests.
 
-import { ageSeconds } from "./format";
+import { ageSeconds, day, span } from "./format";
 import type { NodeReport } from "./live";
 import type { LinkStatus, StateDigest } from "./messages";
 
@@ -47,12 +47,25 @@ export function linkVerdict(report: NodeReport | undefined, link: LinkStatus | u
   return { grade: "good", text: "up" };
 }
 
-// Links that are configured and not up, of nodes that answer, and nodes that do not.
+// A certificate that ends within this is to be renewed.
+const renewWithinS = 14 * 86_400;
+
+export function expiryVerdict(time: string | undefined, now: number): Verdict {
+  if (!time) return { grade: "none", text: "unknown" };
+  const left = -ageSeconds(time, now);
+  return { grade: left < 0 ? "bad" : left < renewWithinS ? "warn" : "good", text: `${day(time)} · ${left < 0 ? "expired" : span(left)}` };
+}
+
+// What somebody should look at: nodes that do not answer or take no writes, links that are configured and not up, logs that are not taken,
+// digests that differ, certificates that end soon.
 export function alarms(sites: string[], nodes: Map<string, NodeReport>, now: number): string[] {
   const found: string[] = [];
   for (const site of sites) {
     const report = nodes.get(site);
     if (siteVerdict(report, now).grade === "bad") found.push(`${site} does not answer`);
+    if (report?.status && !report.status.writable) found.push(`${site} takes no writes: ${report.status.unwritableReason}`);
+    const expiry = expiryVerdict(report?.status?.certificateExpireTime, now);
+    if (expiry.grade === "warn" || expiry.grade === "bad") found.push(`certificate of ${site}: ${expiry.text}`);
     for (const link of report?.status?.links ?? []) {
       const verdict = linkVerdict(report, link, now);
       if (verdict.grade === "bad") found.push(`${site} ← ${link.peer} ${verdict.text}`);

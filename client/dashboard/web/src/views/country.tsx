@@ -14,8 +14,9 @@ export function CountryStory(props: { code: string; name: string; region: string
   const engagements = useLoaded(
     () => call<{ engagements: Engagement[]; nextPageToken: string }>("EngagementService/ListEngagements", { country, pageSize: engagementsShown }),
     `engagements ${country}`,
+    ["engagements"],
   );
-  const officers = useLoaded(() => call<{ liaisonOfficers: LiaisonOfficer[] }>("ReferenceService/ListLiaisonOfficers", { country }), `officers ${country}`);
+  const officers = useLoaded(() => call<{ liaisonOfficers: LiaisonOfficer[] }>("ReferenceService/ListLiaisonOfficers", { country }), `officers ${country}`, ["liaisonOfficers"]);
   return (
     <Panel
       title={props.name}

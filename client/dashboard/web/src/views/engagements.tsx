@@ -11,7 +11,7 @@ const states = ["DRAFT", "PROPOSED", "SCHEDULED", "IN_PROGRESS", "COMPLETED", "R
 const shown = 200;
 
 export function Engagements({ path }: ViewProps) {
-  const overview = useLoaded(() => call<Overview>("OverviewService/GetOverview"), "overview");
+  const overview = useLoaded(() => call<Overview>("OverviewService/GetOverview"), "overview", ["engagements"]);
   const state = states.find((each) => each === `ENGAGEMENT_STATE_${path}`);
   return (
     <>
@@ -65,6 +65,7 @@ function OfState({ state }: { state: string }) {
   const list = useLoaded(
     () => call<{ engagements: Engagement[]; nextPageToken: string }>("EngagementService/ListEngagements", { state, pageSize: shown }),
     `engagements ${state}`,
+    ["engagements"],
   );
   return (
     <Panel title={`Engagements: ${label(state, "ENGAGEMENT_STATE")}`}>

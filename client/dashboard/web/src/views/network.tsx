@@ -2,20 +2,11 @@
 
 import { Panel, Scroll, Status } from "../parts/parts";
 import { Trace } from "../parts/trace";
-import { ageSeconds, clock, count, day, seconds, span } from "../format";
+import { ageSeconds, clock, count, seconds, span } from "../format";
 import { type NodeReport, useLive, useNow } from "../live";
 import type { LogStatus } from "../messages";
-import { contactAgeNow, digestVerdicts, linkVerdict, siteVerdict, type Verdict } from "../network";
+import { contactAgeNow, digestVerdicts, expiryVerdict, linkVerdict, siteVerdict, type Verdict } from "../network";
 import type { ViewProps } from "./registry";
-
-const daySeconds = 86_400;
-
-function expiryVerdict(time: string | undefined, now: number): Verdict {
-  if (!time) return { grade: "none", text: "unknown" };
-  const left = -ageSeconds(time, now);
-  const text = `${day(time)} · ${left < 0 ? "expired" : span(left)}`;
-  return { grade: left < 0 ? "bad" : left < 14 * daySeconds ? "warn" : "good", text };
-}
 
 function Sites({ sites, nodes, now }: { sites: string[]; nodes: Map<string, NodeReport>; now: number }) {
   const digests = digestVerdicts(sites, nodes);
@@ -71,7 +62,7 @@ function Sites({ sites, nodes, now }: { sites: string[]; nodes: Map<string, Node
 }
 
 function LinkCell({ site, peer, report, now }: { site: string; peer: string; report: NodeReport | undefined; now: number }) {
-  if (site === peer) return <td class="self" aria-label="itself" />;
+  if (site === peer) return <td class="self" />;
   const link = report?.status?.links.find((each) => each.peer === peer);
   const verdict = linkVerdict(report, link, now);
   const age = report && link && contactAgeNow(report, link, now);
@@ -81,7 +72,7 @@ function LinkCell({ site, peer, report, now }: { site: string; peer: string; rep
       {link && (
         <dl>
           <dt>heard</dt>
-          <dd>{age === undefined ? "never" : `${span(Math.floor(age * 10) / 10)} ago`}</dd>
+          <dd>{age === undefined ? "never" : `${age < 10 ? `${age.toFixed(1)} s` : span(age)} ago`}</dd>
           <dt>RTT</dt>
           <dd>{link.connected ? span(seconds(link.rtt) ?? 0) : "–"}</dd>
           <dt>behind</dt>

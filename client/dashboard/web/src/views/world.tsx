@@ -36,12 +36,12 @@ export function World({ path }: ViewProps) {
   const [showPorts, setShowPorts] = useState(false);
   const [filter, setFilter] = useState("");
   const overview = useLoaded(() => call<Overview>("OverviewService/GetOverview"), "overview");
-  const countries = useLoaded(() => listAll<Country>("ReferenceService/ListCountries", "countries"), "countries", true);
-  const atlas = useLoaded(readAtlas, "atlas", true);
+  const countries = useLoaded(() => listAll<Country>("ReferenceService/ListCountries", "countries"), "countries", ["countries"]);
+  const atlas = useLoaded(readAtlas, "atlas", "never");
   const ports = useLoaded(
     () => (showPorts ? listAll<Port>("ReferenceService/ListPorts", "ports") : Promise.resolve({ records: [], more: false })),
     showPorts ? "ports" : "none",
-    true,
+    "never",
   );
   const selected = path.toUpperCase();
   const select = (code: string) => {
