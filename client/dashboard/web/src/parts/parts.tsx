@@ -32,7 +32,7 @@ export function Panel({ title, note, children, id }: { title: string; note?: Com
 // A table wider than its place scrolls by itself, by keyboard too.
 export function Scroll({ label, children, tall }: { label: string; children: ComponentChildren; tall?: boolean }) {
   return (
-    <div class={tall ? "scroll tall" : "scroll"} role="region" aria-label={label} tabIndex={0}>
+    <div class={tall ? "scroll tall" : "scroll"} role="group" aria-label={label} tabIndex={0}>
       {children}
     </div>
   );
