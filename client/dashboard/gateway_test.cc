@@ -30,15 +30,20 @@ Assets Page() {
 // A gateway before a node in memory, and a browser.
 class GatewayTest : public testing::Test {
  protected:
-  void Start(GatewayOptions options = {}) {
+  void Start(GatewayOptions options = {}) { StartBefore({{"hq", &node_}}, std::move(options)); }
+  void StartBefore(const std::vector<std::pair<std::string, client::TestNode*>>& nodes, GatewayOptions options = {}) {
     options.live.poll_interval = absl::Milliseconds(5);
     client::ClientOptions client;
     client.network = "test.example";
-    client.nodes = {{"hq", node_.address()}};
+    std::vector<std::shared_ptr<grpc::Channel>> channels;
+    for (const auto& [site, node] : nodes) {
+      client.nodes.push_back({site, node->address()});
+      channels.push_back(node->Channel());
+    }
     client.failover = true;
     client.timeout = absl::Seconds(30);
     client.retry = client::FastRetries();
-    client_ = std::make_unique<client::Client>(client, std::vector{node_.Channel()});
+    client_ = std::make_unique<client::Client>(client, std::move(channels));
     auto gateway = Gateway::Start(std::move(options), client_.get(), Page());
     ASSERT_TRUE(gateway.ok()) << gateway.status();
     gateway_ = *std::move(gateway);
@@ -316,6 +321,24 @@ TEST_F(GatewayTest, AStreamResumesAfterTheLastEventItSaw) {
   while (node_.watches().empty() && absl::Now() < deadline) std::this_thread::yield();
   ASSERT_FALSE(node_.watches().empty());
   EXPECT_EQ(node_.watches()[0].resume_token(), "t9");
+}
+
+TEST_F(GatewayTest, WhenANodeIsLostTheNextIsFollowedAndAsked) {
+  auto first = std::make_unique<client::TestNode>("apac");
+  StartBefore({{"apac", first.get()}, {"hq", &node_}});
+  const httplib::Headers own = SignIn();
+  const auto site_asked = [&] { return Browser().Post(kList, own, "{}", "application/json")->get_header_value("x-fairlead-site"); };
+  EXPECT_EQ(site_asked(), "apac");
+  std::string text;
+  Browser().Get("/api/events", own, [&](const char* data, size_t size) {
+    text.append(data, size);
+    if (first && text.find("\"site\":\"apac\",\"state\":\"following\"") != std::string::npos && !first->watches().empty()) first.reset();
+    return text.find("\"site\":\"hq\",\"state\":\"following\"") == std::string::npos;
+  });
+  EXPECT_THAT(text, HasSubstr("\"site\":\"apac\",\"state\":\"lost\",\"error\""));
+  EXPECT_EQ(site_asked(), "hq");
+  // The lost node is told of as such, and since when.
+  EXPECT_THAT(ReadEvents(Browser(), own, "\"since\""), HasSubstr("\"site\":\"apac\""));
 }
 
 TEST_F(GatewayTest, AStreamEndsWithItsSession) {

@@ -149,7 +149,8 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     // AwaitIdle looks again when the lock is let go.
     if (owner_->draining_.load()) absl::MutexLock lock(&owner_->mu_);
     if (owner_->options_.on_finish) {
-      owner_->options_.on_finish({entry_ ? std::string_view(call_->method) : "unknown", call_->identity.kind, code_, absl::Now() - start_});
+      owner_->options_.on_finish({entry_ ? std::string_view(call_->method) : "unknown", call_->identity.kind, code_, absl::Now() - start_,
+                                  call_->identity.path, call_->gateway});
     }
     // A reply that is still held keeps this object, and shall not keep the source.
     std::shared_ptr<Source> source;
@@ -167,10 +168,11 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     if (method.starts_with('/')) method.remove_prefix(1);
     absl::StatusOr<Identity> peer = IdentityOf(*context_->auth_context(), options.network);
     if (!peer.ok()) return peer.status();
+    call_->identity = *peer;
+    if (peer->kind == IdentityKind::kGateway) call_->gateway = peer->path;
     absl::StatusOr<Identity> viewer = ViewerOf(*peer, context_->client_metadata(), options.network);
     if (!viewer.ok()) return viewer.status();
     call_->identity = *std::move(viewer);
-    if (peer->kind == IdentityKind::kGateway) call_->gateway = peer->path;
     if (owner_->draining_.load()) return ShuttingDown();
     const auto found = owner_->table_.find(method);
     if (found == owner_->table_.end()) return Error(Reason::kMethodUnknown, "this node has no such method");

@@ -86,6 +86,8 @@ struct CallSummary {
   IdentityKind kind = IdentityKind::kPartner;
   grpc::StatusCode code = grpc::StatusCode::OK;
   absl::Duration elapsed;
+  std::string_view caller;   // as Call::identity.path; valid during on_finish
+  std::string_view gateway;  // as Call::gateway; likewise
 };
 
 struct DispatcherOptions {

@@ -1,6 +1,11 @@
 #include "server/rpc/viewer.h"
 
+#include <fmt/format.h>
+
+#include <mutex>
+
 #include "fairlead/v1/node_service.pb.h"
+#include "server/rpc/policy.h"
 #include "server/rpc/rpc_fixture.h"
 
 namespace fairlead::rpc {
@@ -82,6 +87,31 @@ TEST_F(VouchedCallTest, AGatewayPassesOnOnlyWhatItsOwnRuleSays) {
   create.mutable_country()->set_region(v1::REGION_APAC);
   EXPECT_THAT(CallFor<v1::Country>("officer/apac/watch", "ReferenceService/CreateCountry", create), FailsWith("PERMISSION_DENIED"));
   EXPECT_TRUE(officer_.Call<v1::Country>("ReferenceService/CreateCountry", create).ok());
+}
+
+TEST_F(VouchedCallTest, ACallIsFinishedInTheNameOfItsViewerAndItsGateway) {
+  std::mutex mutex;
+  std::vector<std::string> finished;
+  Dispatcher dispatcher({.network = kTestNetwork, .authorize = Authorize, .on_finish = [&](const CallSummary& summary) {
+                           std::lock_guard lock(mutex);
+                           finished.push_back(fmt::format("{} {} {}", summary.caller, summary.gateway, static_cast<int>(summary.code)));
+                         }});
+  dispatcher.Unary<v1::GetNodeStatusRequest, v1::NodeStatus>(
+      "fairlead.v1.NodeService/GetNodeStatus",
+      [](const Call&, const v1::GetNodeStatusRequest&) -> absl::StatusOr<v1::NodeStatus> { return v1::NodeStatus(); });
+  auto server =
+      Server::Start({.address = "127.0.0.1:0", .network = kTestNetwork, .credentials = TestCerts::Get().Of("node/apac")}, &dispatcher, {});
+  ASSERT_TRUE(server.ok()) << server.status();
+  const Client gateway((*server)->port(), TestCerts::Get().Of("gateway/dashboard"));
+  for (const char* viewer : {"hq/analyst/desk", "partner/JP/registry"}) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+    context.AddMetadata(kViewerMetadata, viewer);
+    (void)gateway.Call<v1::NodeStatus>("NodeService/GetNodeStatus", v1::GetNodeStatusRequest(), &context);
+  }
+  (*server)->Shutdown(kPatience);
+  std::lock_guard lock(mutex);
+  EXPECT_THAT(finished, ::testing::ElementsAre("hq/analyst/desk gateway/dashboard 0", "gateway/dashboard gateway/dashboard 7"));
 }
 
 TEST_F(VouchedCallTest, TheViewerIsTheActorOfWhatIsWritten) {

@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../../../..");
 const bin = resolve(root, process.env.FAIRLEAD_BIN ?? "build/dev");
 const cli = join(bin, "client/cli/fairlead");
-const gatewayProgram = join(bin, "client/dashboard/fairlead-dashboard");
+export const gatewayProgram = join(bin, "client/dashboard/fairlead-dashboard");
 
 export const sites = ["apac", "eame", "csa", "hq"];
 const viewer = "hq/analyst/desk";
