@@ -160,6 +160,23 @@ export class Network {
     await this.agree();
   }
 
+  // An engagement that was closed at one site and retitled at another that had not heard of it: an amendment.
+  async amend(title: string, amended: string): Promise<void> {
+    const created = JSON.parse(
+      await this.fairlead("eame", "--json", "engagement", "create", "--kind", "technical-exchange", "--country", "DE", "--region", "eame", "--title", title, "--start-date", "2026-05-01"),
+    ) as { name: string };
+    await this.agree();
+    for (const link of this.around("apac")) link.cut();
+    await this.fairlead("eame", "engagement", "schedule", created.name, "--start-date", "2026-05-01");
+    await this.fairlead("eame", "engagement", "start", created.name);
+    await this.fairlead("eame", "engagement", "complete", created.name, "--outcome", "Held.");
+    await this.fairlead("eame", "engagement", "report", created.name);
+    await this.fairlead("eame", "engagement", "close", created.name);
+    await this.fairlead("apac", "engagement", "update", created.name, "--title", amended);
+    for (const link of this.around("apac")) link.restore();
+    await this.agree();
+  }
+
   private async tool(command: string): Promise<void> {
     const links = command === "start" ? ["--links", String(firstLink)] : [];
     await run(join(root, "tools/network"), [command, "--data", this.folder, "--bin", bin, "--port", String(firstPort), ...links]);

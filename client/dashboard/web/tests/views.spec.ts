@@ -114,11 +114,26 @@ test("a conflict is shown side by side, heard of at once, and settled here", asy
   await expect(sides.filter({ hasText: "Nihon" })).toContainText("Japan (hq)");
   await expectAccessible(page);
   await page.getByRole("button", { name: "Keep this value of apac" }).click();
-  await expect(page.locator("p.done")).toContainText("display_name of countries/JP is Nippon");
+  await expect(page.locator("p.done")).toContainText("display_name of countries/JP: Nippon");
   await expect(page.getByText("Nothing is in conflict")).toBeVisible();
   await network.agree();
   expect(await network.fairlead("eame", "country", "history", "JP")).toContain("hq/analyst/desk");
   expect(await network.fairlead("eame", "--json", "country", "get", "JP")).toContain("Nippon");
+});
+
+test("an amendment of a closed engagement is taken in or dropped by a person", async ({ signedIn: page, network }) => {
+  await open(page, "Work");
+  for (const [amended, button, said] of [
+    ["Exchange, amended", "Take in this amendment of apac", "Exchange, amended"],
+    ["Exchange, not wanted", "Keep what is shown, drop the amendments", "are dropped"],
+  ] as const) {
+    await network.amend("Exchange on cranes", amended);
+    await page.getByRole("link", { name: /^engagements\// }).click();
+    await expect(page.locator(".sides > li", { hasText: "Amendment" })).toContainText(amended);
+    await page.getByRole("button", { name: button }).click();
+    await expect(page.locator("p.done")).toContainText(said);
+    await expect(page.getByText("Nothing is in conflict")).toBeVisible();
+  }
 });
 
 test("Activity shows a change as it happens, by whom, and can be filtered and held", async ({ signedIn: page, network }) => {

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call, CallError } from "../api";
-import { clock, collectionOf, count, methodName, plainValue } from "../format";
+import { clock, count, methodName, plainValue } from "../format";
 import { reread, useLoaded } from "../load";
 import type { Conflict, ConflictValue } from "../messages";
 import { Empty, Failure, Panel, Scroll, Shown } from "../parts/parts";
@@ -72,6 +72,11 @@ export function Conflicts({ path }: ViewProps) {
   );
 }
 
+// Whether values stand against each other; otherwise what is to be settled are amendments alone.
+function hasRivals(conflict: Conflict): boolean {
+  return conflict.values.some((value) => !value.shown && !value.amendment);
+}
+
 function OneConflict({ name, onSettled }: { name: string; onSettled: (text: string) => void }) {
   const heading = useRef<HTMLDivElement>(null);
   const loaded = useLoaded(() => call<Conflict>("RecordService/GetConflict", { name }), `conflict ${name}`);
@@ -79,16 +84,27 @@ function OneConflict({ name, onSettled }: { name: string; onSettled: (text: stri
   const [error, setError] = useState<CallError>();
   useEffect(() => heading.current?.focus(), [name]);
 
-  const keep = (conflict: Conflict, value: ConflictValue) => {
+  const settle = async (conflict: Conflict, choices: string[][], text: string) => {
     setBusy(true);
     setError(undefined);
-    call("RecordService/ResolveConflict", { name: conflict.name, etag: conflict.etag, keep: { valueIds: [value.valueId] } }).then(
-      () => onSettled(`Settled: ${conflict.field} of ${conflict.record} is ${plainValue(value.value)}.`),
-      (failure: unknown) => {
+    for (const valueIds of choices) {
+      try {
+        await call("RecordService/ResolveConflict", { name: conflict.name, etag: conflict.etag, keep: { valueIds } });
+        return onSettled(text);
+      } catch (failure) {
+        const shown = failure instanceof CallError ? failure : new CallError("INTERNAL", "", String(failure));
+        if (shown.field === "keep.value_ids" && valueIds !== choices.at(-1)) continue;
         setBusy(false);
-        setError(failure instanceof CallError ? failure : new CallError("INTERNAL", "", String(failure)));
-      },
-    );
+        return setError(shown);
+      }
+    }
+  };
+  const keep = (conflict: Conflict, value: ConflictValue) =>
+    settle(conflict, [[value.valueId]], `Settled: ${conflict.field} of ${conflict.record}: ${plainValue(value.value)}.`);
+  // One shown value is a field's only one, or the only element of a set. The node takes the first as a choice and the second as none.
+  const dropAmendments = (conflict: Conflict) => {
+    const shown = conflict.values.filter((value) => value.shown).map((value) => value.valueId);
+    return settle(conflict, shown.length === 1 ? [shown, []] : [[]], `Settled: the amendments of ${conflict.field} of ${conflict.record} are dropped.`);
   };
 
   return (
@@ -107,39 +123,48 @@ function OneConflict({ name, onSettled }: { name: string; onSettled: (text: stri
         )}
         <Shown loaded={loaded}>
           {({ data }) => (
-            <ol class="sides">
-              {data.values.map((value) => (
-                <li key={value.valueId} class={value.shown ? "shown" : ""}>
-                  <p class="note">
-                    {value.shown ? "Shown everywhere now" : value.amendment ? "Amendment after the record was locked" : "Kept beside it"}
-                  </p>
-                  <blockquote>{plainValue(value.value)}</blockquote>
-                  <dl>
-                    <dt>Who</dt>
-                    <dd>{value.actor || "(payload not held here)"}</dd>
-                    <dt>Where</dt>
-                    <dd>{value.site}</dd>
-                    <dt>When</dt>
-                    <dd>
-                      <time>{clock(value.time)}</time>
-                    </dd>
-                    <dt>How</dt>
-                    <dd>{methodName(value.method)}</dd>
-                    <dt>Entry</dt>
-                    <dd>{value.entry}</dd>
-                    <dt>Had read</dt>
-                    <dd>{value.read.length === 0 ? "nothing" : value.read.map((read) => `${plainValue(read.value)} (${read.site || "not held here"})`).join("; ")}</dd>
-                  </dl>
-                  {data.withdrawn ? (
-                    <p class="note">The {collectionOf(name) || "record"} has been withdrawn.</p>
-                  ) : (
-                    <button type="button" class="primary" disabled={busy} onClick={() => keep(data, value)}>
-                      Keep this value<span class="hidden"> of {value.site}</span>
-                    </button>
-                  )}
-                </li>
-              ))}
-            </ol>
+            <>
+              <ol class="sides">
+                {data.values.map((value) => (
+                  <li key={value.valueId} class={value.shown ? "shown" : ""}>
+                    <p class="note">
+                      {value.shown ? "Shown everywhere now" : value.amendment ? "Amendment after the record was locked" : "Kept beside it"}
+                    </p>
+                    <blockquote>{plainValue(value.value)}</blockquote>
+                    <dl>
+                      <dt>Who</dt>
+                      <dd>{value.actor || "(payload not held here)"}</dd>
+                      <dt>Where</dt>
+                      <dd>{value.site}</dd>
+                      <dt>When</dt>
+                      <dd>
+                        <time>{clock(value.time)}</time>
+                      </dd>
+                      <dt>How</dt>
+                      <dd>{methodName(value.method)}</dd>
+                      <dt>Entry</dt>
+                      <dd>{value.entry}</dd>
+                      <dt>Had read</dt>
+                      <dd>{value.read.length === 0 ? "nothing" : value.read.map((read) => `${plainValue(read.value)} (${read.site || "not held here"})`).join("; ")}</dd>
+                    </dl>
+                    {!data.withdrawn && (value.amendment || hasRivals(data)) && (
+                      <button type="button" class="primary" disabled={busy} onClick={() => keep(data, value)}>
+                        {value.amendment ? "Take in this amendment" : "Keep this value"}
+                        <span class="hidden"> of {value.site}</span>
+                      </button>
+                    )}
+                  </li>
+                ))}
+              </ol>
+              {data.withdrawn && <p class="note">The record has been withdrawn: nothing can be settled.</p>}
+              {!data.withdrawn && !hasRivals(data) && (
+                <p class="drop">
+                  <button type="button" disabled={busy} onClick={() => dropAmendments(data)}>
+                    Keep what is shown, drop the amendments
+                  </button>
+                </p>
+              )}
+            </>
           )}
         </Shown>
       </Panel>
