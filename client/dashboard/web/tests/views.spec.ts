@@ -229,6 +229,7 @@ test("no view is wider than the screen, nor has an accessibility fault on a narr
 });
 
 test("the keyboard reaches everything: views, filters, a country", async ({ signedIn: page }) => {
+  await expect(page.locator(".viewer")).toBeVisible();
   await page.keyboard.press("Tab");
   await expect(page.getByRole("link", { name: "Skip to the view" })).toBeFocused();
   await page.keyboard.press("Enter");
