@@ -28,6 +28,7 @@ using google::protobuf::MethodDescriptor;
 
 constexpr char kTokenMetadata[] = "fairlead-token";
 constexpr char kDurabilityMetadata[] = "fairlead-durability";
+constexpr char kViewerMetadata[] = "fairlead-viewer";
 // A page of 1,000 records with long notes is larger than gRPC's default of 4 MiB.
 constexpr int kReceiveBytesMax = 64 << 20;
 // Finds a dead link under a silent watch. Just above five minutes: a gRPC server takes more frequent pings for abuse.
@@ -191,11 +192,12 @@ absl::StatusOr<std::vector<size_t>> Client::Route(const CallOptions& call) const
 void Client::Prepare(const CallOptions& call, bool writes, grpc::ClientContext* context) const {
   const std::string presented = call.token.has_value() ? *call.token : token();
   if (!presented.empty()) context->AddMetadata(kTokenMetadata, presented);
+  if (!call.viewer.empty()) context->AddMetadata(kViewerMetadata, call.viewer);
   if (writes && !options_.durability.empty()) context->AddMetadata(kDurabilityMetadata, options_.durability);
 }
 
 absl::Status Client::Attempt(size_t node, const MethodDescriptor& method, const Message& request, Message* response, absl::Time deadline,
-                             const CallOptions& call, std::string* durability) {
+                             const CallOptions& call, Answer* answer) {
   const std::string path = fmt::format("/{}/{}", method.service()->full_name(), method.name());
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(deadline));
@@ -212,12 +214,11 @@ absl::Status Client::Attempt(size_t node, const MethodDescriptor& method, const 
     done.WaitForNotification();
   }
   const auto& trailing = context.GetServerTrailingMetadata();
-  if (auto it = trailing.find(kDurabilityMetadata); it != trailing.end()) durability->assign(it->second.data(), it->second.size());
-  if (!call.token.has_value()) {
-    if (auto it = trailing.find(kTokenMetadata); it != trailing.end()) {
-      absl::MutexLock lock(&mutex_);
-      token_.assign(it->second.data(), it->second.size());
-    }
+  if (auto it = trailing.find(kDurabilityMetadata); it != trailing.end()) answer->durability.assign(it->second.data(), it->second.size());
+  if (auto it = trailing.find(kTokenMetadata); it != trailing.end()) answer->token.assign(it->second.data(), it->second.size());
+  if (!call.token.has_value() && !answer->token.empty()) {
+    absl::MutexLock lock(&mutex_);
+    token_ = answer->token;
   }
   if (status.ok()) return absl::OkStatus();
   return FromGrpc(status);
@@ -247,9 +248,9 @@ absl::Status Client::Call(const MethodDescriptor& method, const Message& request
     const size_t node = (*route)[hop % route->size()];
     const absl::Time now = absl::Now();
     const absl::Time attempt_deadline = has_other && idempotent ? std::min(deadline, now + options_.attempt_timeout) : deadline;
-    std::string durability;
-    absl::Status status = Attempt(node, method, *sent, response, attempt_deadline, call, &durability);
-    if (answer != nullptr) *answer = {options_.nodes[node].site, options_.nodes[node].address, attempt, std::move(durability)};
+    Answer answered{options_.nodes[node].site, options_.nodes[node].address, attempt, "", ""};
+    absl::Status status = Attempt(node, method, *sent, response, attempt_deadline, call, &answered);
+    if (answer != nullptr) *answer = std::move(answered);
     // Another attempt in the moment that is left would know less.
     if (ReasonOf(status) == ReasonName(Reason::kReplicationTimeout) && attempt_deadline == deadline) return status;
     if (call.stop.stop_requested() && !status.ok()) return absl::CancelledError("interrupted");
@@ -274,7 +275,7 @@ absl::Status Client::Watch(fairlead::v1::WatchRecordsRequest request,
   absl::StatusOr<std::vector<size_t>> route = Route(call);
   if (!route.ok()) return route.status();
   const size_t node = route->front();  // a resume token belongs to one node's journal
-  if (answer != nullptr) *answer = {options_.nodes[node].site, options_.nodes[node].address, 1, ""};
+  if (answer != nullptr) *answer = {options_.nodes[node].site, options_.nodes[node].address, 1, "", ""};
   auto stub = fairlead::v1::RecordService::NewStub(channels_[node]);
   for (int attempt = 1;; ++attempt) {
     grpc::ClientContext context;

@@ -59,6 +59,7 @@ struct CallOptions {
   absl::Duration timeout;            // the client's when zero
   std::optional<std::string> token;  // presented instead of the client's token, which is then left as it is
   std::stop_token stop;              // ends the call with CANCELLED
+  std::string viewer;                // of a gateway's call: the identity it is made for, such as "officer/apac/watch"
 };
 
 // Who answered.
@@ -67,6 +68,7 @@ struct Answer {
   std::string address;
   int attempts = 0;
   std::string durability;  // what the node said of it: `replicated:2 eame,hq`; empty for `local`
+  std::string token;       // the consistency token of the reply; empty of a watch
 };
 
 // Before the first secure channel of the process; Client::Connect calls it.
@@ -114,7 +116,7 @@ class Client {
   // Presents the token and the wish for durability.
   void Prepare(const CallOptions& call, bool writes, grpc::ClientContext* context) const;
   absl::Status Attempt(size_t node, const google::protobuf::MethodDescriptor& method, const google::protobuf::Message& request,
-                       google::protobuf::Message* response, absl::Time deadline, const CallOptions& call, std::string* durability);
+                       google::protobuf::Message* response, absl::Time deadline, const CallOptions& call, Answer* answer);
   double Jitter();
 
   const ClientOptions options_;

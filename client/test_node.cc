@@ -247,6 +247,11 @@ class TestNode::Nodes final : public NodeService::Service {
     *response = node_.digest;
     return grpc::Status::OK;
   }
+  grpc::Status GetNodeStatus(grpc::ServerContext* context, const GetNodeStatusRequest*, NodeStatus* response) override {
+    if (grpc::Status status = node_.Enter(context); !status.ok()) return status;
+    *response = node_.status;
+    return grpc::Status::OK;
+  }
 
  private:
   TestNode& node_;
@@ -325,6 +330,11 @@ std::vector<EraseRevisionRequest> TestNode::erasures() const {
   std::lock_guard lock(mutex_);
   return erasures_;
 }
+std::vector<std::string> TestNode::viewers() const {
+  std::lock_guard lock(mutex_);
+  return viewers_;
+}
+
 std::vector<std::string> TestNode::durabilities() const {
   std::lock_guard lock(mutex_);
   return durabilities_;
@@ -348,6 +358,9 @@ grpc::Status TestNode::Enter(grpc::ServerContext* context, const std::string& re
   ++calls_;
   const auto token = context->client_metadata().find("fairlead-token");
   tokens_.emplace_back(token == context->client_metadata().end() ? std::string() : std::string(token->second.data(), token->second.size()));
+  const auto viewer = context->client_metadata().find("fairlead-viewer");
+  viewers_.emplace_back(viewer == context->client_metadata().end() ? std::string()
+                                                                   : std::string(viewer->second.data(), viewer->second.size()));
   request_ids_.push_back(request_id);
   const auto wish = context->client_metadata().find("fairlead-durability");
   durabilities_.emplace_back(wish == context->client_metadata().end() ? std::string()

@@ -61,6 +61,9 @@ class TestNode final : public fairlead::v1::ReferenceService::Service {
   std::vector<fairlead::v1::EraseRevisionRequest> erasures() const;
   // The durability that calls asked for, in order; a call that asked for any is told that eame holds it.
   std::vector<std::string> durabilities() const;
+  // The viewer that each call named, in order; empty for none.
+  std::vector<std::string> viewers() const;
+  fairlead::v1::NodeStatus status;  // set before the first call
 
   grpc::Status GetPort(grpc::ServerContext*, const fairlead::v1::GetPortRequest*, fairlead::v1::Port*) override;
   grpc::Status ListPorts(grpc::ServerContext*, const fairlead::v1::ListPortsRequest*, fairlead::v1::ListPortsResponse*) override;
@@ -105,6 +108,7 @@ class TestNode final : public fairlead::v1::ReferenceService::Service {
   std::vector<fairlead::v1::ResolveConflictRequest> resolutions_;
   std::vector<fairlead::v1::EraseRevisionRequest> erasures_;
   std::vector<std::string> durabilities_;
+  std::vector<std::string> viewers_;
   std::unique_ptr<Engagements> engagement_service_;
   std::unique_ptr<Records> record_service_;
   std::unique_ptr<Nodes> node_service_;

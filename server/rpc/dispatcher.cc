@@ -14,6 +14,7 @@
 #include "api/errors.h"
 #include "server/rpc/consistency.h"
 #include "server/rpc/durability.h"
+#include "server/rpc/viewer.h"
 
 namespace fairlead::rpc {
 namespace {
@@ -178,8 +179,8 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     // AwaitIdle looks again when the lock is let go.
     if (owner_->draining_.load()) absl::MutexLock lock(&owner_->mu_);
     if (owner_->options_.on_finish) {
-      owner_->options_.on_finish(
-          {entry_ ? std::string_view(call_->method) : "unknown", call_->identity.kind, code_, absl::Now() - start_, limit_});
+      owner_->options_.on_finish({entry_ ? std::string_view(call_->method) : "unknown", call_->identity.kind, code_, absl::Now() - start_,
+                                  limit_, call_->identity.path, call_->gateway});
     }
     // A reply that is still held keeps this object, and shall not keep the source.
     std::shared_ptr<Source> source;
@@ -195,10 +196,13 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     const DispatcherOptions& options = owner_->options_;
     std::string_view method = context_->method();
     if (method.starts_with('/')) method.remove_prefix(1);
-    caller_ = context_->auth_context();
-    absl::StatusOr<Identity> identity = Identified();
-    if (!identity.ok()) return identity.status();
-    call_->identity = *std::move(identity);
+    absl::StatusOr<Identity> peer = Identified();
+    if (!peer.ok()) return peer.status();
+    call_->identity = *peer;
+    if (peer->kind == IdentityKind::kGateway) call_->gateway = peer->path;
+    absl::StatusOr<Identity> viewer = ViewerOf(*peer, context_->client_metadata(), options.network);
+    if (!viewer.ok()) return viewer.status();
+    call_->identity = *std::move(viewer);
     if (owner_->draining_.load()) return ShuttingDown();
     if (options.limits != nullptr) {
       if (absl::Status taken = options.limits->Take(call_->identity); !taken.ok()) {
@@ -211,6 +215,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     entry_ = &found->second;
     call_->method = found->first;
     if (!options.authorize) return Error(Reason::kPermissionDenied, "not permitted");
+    if (absl::Status allowed = options.authorize(*peer, call_->method); !allowed.ok()) return allowed;
     if (absl::Status allowed = options.authorize(call_->identity, call_->method); !allowed.ok()) return allowed;
 
     if (options.limits != nullptr) {

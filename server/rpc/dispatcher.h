@@ -41,8 +41,9 @@ using MessagePtr = std::unique_ptr<google::protobuf::Message>;
 // One call, as its handler sees it.
 class Call {
  public:
-  std::string method;  // "fairlead.v1.ReferenceService/GetPort"
-  Identity identity;
+  std::string method;   // "fairlead.v1.ReferenceService/GetPort"
+  Identity identity;    // who acts: the peer, or the viewer that a gateway vouches for
+  std::string gateway;  // the path of that gateway; empty when the peer acts for itself
   absl::Time deadline;
   int replicas = 0;        // how many other sites shall hold what it writes (durability.h)
   std::string durability;  // trailing metadata of that name; set by the handler before it answers
@@ -87,6 +88,8 @@ struct CallSummary {
   grpc::StatusCode code = grpc::StatusCode::OK;
   absl::Duration elapsed;
   std::string limit;  // the setting by which it was refused, such as "limits.partner.calls_per_second"; else empty
+  std::string_view caller;   // as Call::identity.path; valid during on_finish
+  std::string_view gateway;  // as Call::gateway; likewise
 };
 
 struct DispatcherOptions {

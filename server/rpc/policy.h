@@ -1,5 +1,6 @@
 // Who may call what: one table, deny by default.
 //
+// A gateway has no rights of its own: its bit says that it may pass the call on for a viewer who may make it (viewer.h).
 // Partner nations have no method in this release: their door is a service of its own. Denials are uniform and say nothing of what exists.
 // Thread safety: pure functions.
 

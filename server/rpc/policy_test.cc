@@ -15,7 +15,7 @@ namespace {
 using ::testing::ElementsAreArray;
 using ::testing::IsEmpty;
 
-// Who may call what, by the kinds' initials: Node, Officer, Hq, Partner, Gateway.
+// Who may call what, by the kinds' initials: Node, Officer, Hq, Partner; Gateway: what it may pass on for a viewer who may.
 const std::map<std::string, std::string>& Table() {
   static const auto* const table = new std::map<std::string, std::string>{
       {"EngagementService/GetEngagement", "OHG"},
@@ -46,7 +46,7 @@ const std::map<std::string, std::string>& Table() {
       {"EngagementService/ReopenFollowUp", "OH"},
       {"NodeService/GetNodeStatus", "NOHG"},
       {"NodeService/GetStateDigest", "NOHG"},
-      {"NodeService/ListOpaqueEntries", "OH"},
+      {"NodeService/ListOpaqueEntries", "OHG"},
       {"NodeService/ListUnauthorisedChanges", "OH"},
       {"NodeService/ListVoidEntries", "OH"},
       {"NodeService/VoidEntry", "H"},
@@ -63,7 +63,7 @@ const std::map<std::string, std::string>& Table() {
       {"RecordService/GetConflict", "OHG"},
       {"RecordService/ListConflicts", "OHG"},
       {"RecordService/ListRevisions", "OHG"},
-      {"RecordService/ResolveConflict", "OH"},
+      {"RecordService/ResolveConflict", "OHG"},
       {"RecordService/EraseRevision", "OH"},
       {"RecordService/GetErasure", "OHG"},
       {"RecordService/ListErasures", "OHG"},

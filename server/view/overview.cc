@@ -59,6 +59,26 @@ void AddSites(const node::Node& node, absl::Time now, absl::Duration staleness_b
   }
 }
 
+void AddCountries(const node::Node& node, Overview* overview) {
+  std::map<std::string, fairlead::v1::CountryOverview> by_code;
+  for (const auto& [key, n] : node.Aggregates(figures::kCountry)) {
+    std::vector<std::string> parts = Parts(key, figures::kCountry);
+    fairlead::v1::CountryOverview& country = by_code[parts[1]];
+    country.set_country("countries/" + parts[1]);
+    country.set_region(static_cast<Region>(ToInt(parts[0])));
+  }
+  auto add = [&by_code](const std::string& code, const auto& change) {
+    if (auto it = by_code.find(code); it != by_code.end()) change(&it->second);
+  };
+  for (const auto& [key, n] : node.Aggregates(figures::kEngaged)) {
+    add(Parts(key, figures::kEngaged)[0], [n = n](auto* country) { country->set_engagements(n); });
+  }
+  for (const auto& [key, n] : node.Aggregates(figures::kPort)) {  // one figure for each region a port of the country was given to
+    add(Parts(key, figures::kPort)[0], [n = n](auto* country) { country->set_ports(country->ports() + n); });
+  }
+  for (auto& [code, country] : by_code) *overview->add_countries() = std::move(country);
+}
+
 void AddRegions(const node::Node& node, Overview* overview) {
   std::map<int, fairlead::v1::RegionCount> counts;
   std::map<std::string, int> region_of;  // by alpha-2
@@ -107,6 +127,7 @@ Overview OverviewOf(const node::Node& node, absl::Duration staleness_bound) {
   SetTime(now, overview.mutable_as_of_time());
   AddSites(node, now, staleness_bound, &overview);
   AddRegions(node, &overview);
+  AddCountries(node, &overview);
 
   for (const auto& [key, n] : node.Aggregates(figures::kEngagement)) {
     std::vector<std::string> parts = Parts(key, figures::kEngagement);

@@ -87,6 +87,13 @@ std::map<v1::Region, v1::RegionCount> ByRegion(const v1::Overview& overview) {
   return out;
 }
 
+// Country, region, engagements and ports, in the overview's order.
+std::vector<std::tuple<std::string, v1::Region, int64_t, int64_t>> CountriesOf(const v1::Overview& overview) {
+  std::vector<std::tuple<std::string, v1::Region, int64_t, int64_t>> out;
+  for (const v1::CountryOverview& c : overview.countries()) out.emplace_back(c.country(), c.region(), c.engagements(), c.ports());
+  return out;
+}
+
 TEST_F(OverviewTest, AnEmptyNodeShowsEverySiteAndEveryRegion) {
   const v1::Overview overview = Of(hq_);
   EXPECT_EQ(overview.answering_site(), "hq");
@@ -206,6 +213,9 @@ TEST_F(OverviewTest, CountriesPortsAndOfficersCountByRegion) {
   EXPECT_EQ(regions[v1::REGION_EAME].liaison_officers(), 1);
   EXPECT_EQ(regions[v1::REGION_UNSPECIFIED].ports(), 1);
   EXPECT_EQ(regions[v1::REGION_UNSPECIFIED].countries(), 0);
+  using Row = std::tuple<std::string, v1::Region, int64_t, int64_t>;
+  EXPECT_THAT(CountriesOf(Of(hq_)), ElementsAre(Row("countries/FR", v1::REGION_EAME, 0, 0), Row("countries/JP", v1::REGION_APAC, 2, 2),
+                                                Row("countries/KR", v1::REGION_APAC, 1, 0)));
 
   // A country that moves takes with it what counts by its region.
   PutCountry(hq_, "JP", v1::REGION_CSA);
@@ -216,6 +226,7 @@ TEST_F(OverviewTest, CountriesPortsAndOfficersCountByRegion) {
   EXPECT_EQ(regions[v1::REGION_CSA].countries(), 1);
   EXPECT_EQ(regions[v1::REGION_CSA].countries_engaged(), 1);
   EXPECT_EQ(regions[v1::REGION_CSA].ports(), 2);
+  EXPECT_EQ(CountriesOf(Of(hq_))[1], Row("countries/JP", v1::REGION_CSA, 2, 2));
 }
 
 TEST_F(OverviewTest, EngagementsCountByRegionKindAndStateInThatOrder) {

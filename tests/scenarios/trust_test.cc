@@ -131,7 +131,7 @@ TEST_F(Trust, EachKindOfIdentityMayDoWhatItIsFor) {
     EXPECT_TRUE(Ok(CallAs(staff, list)));
     EXPECT_THAT(CallAs(staff, replicate), denied);
   }
-  EXPECT_TRUE(Ok(CallAs("gateway/web", list)));
+  EXPECT_THAT(CallAs("gateway/web", list), denied);  // it names no viewer
   EXPECT_THAT(CallAs("gateway/web", create, engagement), denied);
   EXPECT_THAT(CallAs("gateway/web", replicate), denied);
   EXPECT_TRUE(Ok(CallAs("node/apac", kStatusPath)));

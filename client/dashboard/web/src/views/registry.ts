@@ -1,0 +1,27 @@
+// The views of the page, in the order of the navigation. A new one is a module and a line here.
+
+import type { JSX } from "preact";
+import type { Session } from "../api";
+import { Activity } from "./activity";
+import { Network } from "./network";
+import { Work } from "./work";
+import { World } from "./world";
+
+export interface ViewProps {
+  session: Session;
+  // What follows the view's name in the address: "JP" of "#/world/JP".
+  path: string;
+}
+
+export interface View {
+  id: string;
+  title: string;
+  component: (props: ViewProps) => JSX.Element;
+}
+
+export const views: View[] = [
+  { id: "world", title: "World", component: World },
+  { id: "network", title: "Network", component: Network },
+  { id: "work", title: "Work", component: Work },
+  { id: "activity", title: "Activity", component: Activity },
+];

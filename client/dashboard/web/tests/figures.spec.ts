@@ -1,0 +1,79 @@
+// How the page judges and writes what it is told; no browser, no network.
+
+import { expect, test } from "@playwright/test";
+import { calendarDate, clock, collectionOf, idOf, label, plainValue, span } from "../src/format";
+import type { NodeReport } from "../src/live";
+import type { LinkStatus, NodeStatus, StateDigest } from "../src/messages";
+import { alarms, contactAgeNow, digestVerdicts, expiryVerdict, linkVerdict, siteVerdict } from "../src/network";
+
+const noon = Date.UTC(2026, 10, 21, 12, 0, 0);
+const at = (ms: number) => new Date(noon + ms).toISOString();
+
+function link(contactMs: number, fields: Partial<LinkStatus> = {}): LinkStatus {
+  return { peer: "hq", address: "", connected: true, lastContactTime: at(contactMs), rtt: "0.012s", entriesBehind: "0", entriesReceived: "0", bytesReceived: "0", lastError: "", ...fields };
+}
+
+function report(site: string, links: LinkStatus[] = [], fields: Partial<NodeStatus> = {}): NodeReport {
+  const status: NodeStatus = { site, version: "", startTime: at(0), time: at(0), writable: true, unwritableReason: "", journalSize: "1", logs: [], links, opaqueEntries: "0", ...fields };
+  return { site, address: "", time: at(0), elapsedMs: 1, status, heard: noon };
+}
+
+function digest(site: string, digests: Record<string, string>, size = "5", fields: Partial<StateDigest> = {}): NodeReport {
+  const classes = Object.entries(digests).map(([audience, value]) => ({ audience, digest: value, records: "1" }));
+  return { ...report(site), digest: { site, foldVersion: 1, vector: [{ origin: "n/hq/1/main", size }], classes, opaqueEntries: "0", ...fields } };
+}
+
+test("a link is up, silent or down, by the clock of the node that reports it", () => {
+  expect(linkVerdict(report("apac"), link(-1000), noon).text).toBe("up");
+  expect(linkVerdict(report("apac"), link(-1500), noon).text).toBe("silent");
+  expect(linkVerdict(report("apac"), link(-1000), noon + 600).text).toBe("up");
+  expect(linkVerdict(report("apac"), link(-1000), noon + 800).text).toBe("silent");
+  expect(linkVerdict(report("apac"), link(0, { connected: false }), noon).text).toBe("down");
+  expect(linkVerdict(report("apac"), link(0, { lastContactTime: undefined }), noon).text).toBe("silent");
+  expect(linkVerdict(report("apac"), undefined, noon).text).toBe("not configured");
+  expect(linkVerdict({ ...report("apac"), status: undefined, error: { code: "UNAVAILABLE" } as never }, undefined, noon).text).toBe("unknown");
+  expect(contactAgeNow(report("apac"), link(-300), noon + 400)).toBeCloseTo(0.7);
+});
+
+test("a site that is not heard is never shown as up", () => {
+  expect(siteVerdict(undefined, noon).grade).toBe("none");
+  expect(siteVerdict(report("apac"), noon).text).toBe("up");
+  expect(siteVerdict(report("apac"), noon + 6000).text).toBe("no news");
+  expect(siteVerdict(report("apac", [], { writable: false }), noon).text).toBe("read only");
+  expect(siteVerdict({ ...report("apac"), error: { code: "UNAVAILABLE" } as never }, noon).text).toBe("no answer");
+});
+
+test("digests are compared only where both sides have applied the same", () => {
+  const judge = (...reports: NodeReport[]) => digestVerdicts(reports.map((each) => each.site), new Map(reports.map((each) => [each.site, each])));
+  const all = judge(digest("apac", { "*": "a" }), digest("eame", { "*": "a" }), digest("hq", { "*": "a" }));
+  expect(all.get("apac")).toEqual({ grade: "good", text: "equal to all" });
+  const wrong = judge(digest("apac", { "*": "a" }), digest("eame", { "*": "b" }), digest("hq", { "*": "a" }));
+  expect(wrong.get("eame")).toEqual({ grade: "bad", text: "differs from apac, hq" });
+  expect(wrong.get("hq")).toEqual({ grade: "bad", text: "differs from eame" });
+  expect(judge(digest("apac", { "*": "a" }), digest("hq", { "*": "b" }, "6")).get("hq")?.grade).toBe("warn");
+  expect(judge(digest("apac", { "*": "a" }), digest("hq", { "*": "b" }, "5", { foldVersion: 2 })).get("hq")?.grade).toBe("warn");
+  expect(judge(digest("apac", { "*": "a" }), digest("hq", { "*": "b" }, "5", { opaqueEntries: "1" })).get("hq")?.grade).toBe("warn");
+  // A class that only one of them holds says nothing.
+  expect(judge(digest("apac", { "*": "a" }), digest("hq", { "*": "a", hq: "c" })).get("apac")?.text).toBe("equal to all");
+});
+
+test("what is wrong is named", () => {
+  const nodes = new Map([
+    ["apac", report("apac", [link(0, { connected: false })])],
+    ["hq", report("hq", [], { writable: false, unwritableReason: "waits for apac", certificateExpireTime: at(3 * 86_400_000) })],
+  ]);
+  expect(alarms(["apac", "hq"], nodes, noon)).toEqual(["apac ← hq down", "hq takes no writes: waits for apac", "certificate of hq: 2026-11-24 · 3 d"]);
+  expect(expiryVerdict(at(-1000), noon)).toEqual({ grade: "bad", text: "2026-11-21 · expired" });
+});
+
+test("spans, times, dates and names", () => {
+  expect([0, 0.0023, 0.25, 1.44, 42.9, 119, 121, 7300, 200_000, -3].map(span)).toEqual(["0", "2.3 ms", "250 ms", "1.4 s", "42 s", "119 s", "2 min", "2 h", "2 d", "−3.0 s"]);
+  expect(clock(at(0), noon)).toBe("12:00:00Z");
+  expect(clock(at(-86_400_000), noon)).toBe("2026-11-20 12:00Z");
+  expect(clock(undefined)).toBe("–");
+  expect(calendarDate({ year: 2026, month: 5, day: 0 })).toBe("2026-05");
+  expect(calendarDate({ year: 0, month: 0, day: 0 })).toBe("–");
+  expect(label("ENGAGEMENT_STATE_IN_PROGRESS", "ENGAGEMENT_STATE")).toBe("in progress");
+  expect([idOf("countries/JP"), collectionOf("engagements/E/followUps/F")]).toEqual(["JP", "followUps"]);
+  expect([plainValue('"Nippon"'), plainValue(""), plainValue("3"), plainValue("{")]).toEqual(["Nippon", "(nothing)", "3", "{"]);
+});

@@ -1,0 +1,11 @@
+import { defineConfig } from "vite";
+
+export default defineConfig({
+  esbuild: { jsx: "automatic", jsxImportSource: "preact" },
+  build: {
+    target: "es2022",
+    modulePreload: { polyfill: false },
+    // Never as a data: address, which the content security policy forbids.
+    assetsInlineLimit: 0,
+  },
+});
