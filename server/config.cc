@@ -128,6 +128,18 @@ const std::vector<Setting>& Settings() {
     add(Number(
         "limits.drain_seconds", [](NodeConfig* c) { return &c->limits.drain_seconds; }, 10, 0, 3600,
         "How long a shutdown waits for calls in flight."));
+    add(Number(
+        "priority.vessels", [](NodeConfig* c) { return &c->priority.vessels; }, 40, 0, 1000,
+        "Weight of the number of vessels in the visit priority. Only the proportion of the four matters; the same at every node, so that "
+        "all "
+        "give one order."));
+    add(Number(
+        "priority.cargo", [](NodeConfig* c) { return &c->priority.cargo; }, 20, 0, 1000, "Weight of the amount of cargo."));
+    add(Number(
+        "priority.history", [](NodeConfig* c) { return &c->priority.history; }, 25, 0, 1000,
+        "Weight of the country's history with international instruments."));
+    add(Number(
+        "priority.other", [](NodeConfig* c) { return &c->priority.other; }, 15, 0, 1000, "Weight of other information."));
     return all;
   }();
   return *settings;

@@ -44,6 +44,9 @@ struct NodeConfig {
     int staleness_seconds = 0;
     int drain_seconds = 0;
   } limits;
+  struct {
+    int vessels = 0, cargo = 0, history = 0, other = 0;
+  } priority;  // weights of the visit priority's factors
   std::vector<Peer> peers;
 };
 
