@@ -57,6 +57,9 @@ struct NodeConfig {
     int ping_seconds_min = 0;
     IdentityLimits partner, staff, gateway, node;
   } limits;
+  struct {
+    int vessels = 0, cargo = 0, history = 0, other = 0;
+  } priority;  // weights of the visit priority's factors
   std::vector<Peer> peers;
 };
 

@@ -36,6 +36,7 @@
 #include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
 #include "server/rpc/policy.h"
+#include "server/rpc/program_methods.h"
 #include "server/rpc/record_service.h"
 #include "server/rpc/server.h"
 #include "server/rpc/standard_methods.h"
@@ -44,6 +45,7 @@
 #include "server/rpc/wire_forms.h"
 #include "server/version.h"
 #include "server/view/overview.h"
+#include "server/view/priority_score.h"
 #include "storage/backup.h"
 #include "storage/rocksdb_store.h"
 
@@ -230,6 +232,15 @@ int Serve(const NodeConfig& config) {
   conflict_methods.Register(&dispatcher);
   rpc::ErasureMethods erasure_methods(&node, &sealer, &standard_methods.writes(), backups.get());
   erasure_methods.Register(&dispatcher);
+  v1::PriorityWeights weights;
+  weights.set_vessels(config.priority.vessels);
+  weights.set_cargo(config.priority.cargo);
+  weights.set_history(config.priority.history);
+  weights.set_other(config.priority.other);
+  if (absl::Status checked = view::CheckWeights(weights); !checked.ok()) {
+    return Fail(kExitConfiguration, fmt::format("[priority]: {}", std::string(checked.message())));
+  }
+  rpc::RegisterProgramMethods(&node, weights, &dispatcher);
   auto record_service = std::make_unique<rpc::RecordService>(&node, &sealer);
   record_service->Register(&dispatcher);
   rpc::NodeService node_service(&node, &sealer,

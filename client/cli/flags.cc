@@ -8,10 +8,12 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "client/cli/comments.h"
 #include "fairlead/v1/options.pb.h"
+#include "google/protobuf/timestamp.pb.h"
 #include "google/type/date.pb.h"
 #include "google/type/latlng.pb.h"
 
@@ -133,6 +135,10 @@ absl::Status ParsePosition(const std::string& typed, google::type::LatLng* posit
 absl::Status ParseMessage(const std::string& typed, Message* message) {
   if (auto* date = google::protobuf::DynamicCastToGenerated<google::type::Date>(message)) return ParseDate(typed, date);
   if (auto* position = google::protobuf::DynamicCastToGenerated<google::type::LatLng>(message)) return ParsePosition(typed, position);
+  if (message->GetDescriptor() == google::protobuf::Timestamp::descriptor()) {
+    const auto status = google::protobuf::util::JsonStringToMessage(nlohmann::json(typed).dump(), message);
+    return status.ok() ? absl::OkStatus() : Wrong(typed, "a time such as 2026-05-01T12:00:00Z");
+  }
   if (!typed.empty() && typed[0] == '{') {
     const auto status = google::protobuf::util::JsonStringToMessage(typed, message);
     if (!status.ok()) return Wrong(typed, fmt::format("a JSON object of {}", message->GetDescriptor()->name()));

@@ -8,11 +8,14 @@
 #include <memory>
 #include <string_view>
 
+#include "client/import/arrivals.h"
+#include "client/import/conditions.h"
 #include "client/import/countries.h"
 #include "client/import/csv.h"
 #include "client/import/engagements.h"
 #include "client/import/loader.h"
 #include "client/import/ports.h"
+#include "client/import/traffic.h"
 
 namespace fairlead::cli {
 
@@ -128,6 +131,14 @@ Report LoadRecords(Session& session, const Resource& resource, std::string_view 
   return report;
 }
 
+constexpr char kPriorityService[] = "fairlead.v1.PriorityService";
+
+template <class Record>
+absl::StatusOr<Report> LoadParsed(client::Client& client, absl::StatusOr<import::Parsed<Record>> parsed, const LoadOptions& options) {
+  if (!parsed.ok()) return parsed.status();
+  return import::LoadRows(client, kPriorityService, *std::move(parsed), options);
+}
+
 absl::StatusOr<Report> Import(Session& session, const ImportArguments& arguments, const LoadOptions& options) {
   absl::StatusOr<std::string> text = ReadWholeFile(arguments.file);
   if (!text.ok()) return text.status();
@@ -144,6 +155,19 @@ absl::StatusOr<Report> Import(Session& session, const ImportArguments& arguments
   absl::StatusOr<RegionTable> held = import::ReadRegions(client, session.environment().stop);
   if (!held.ok()) return held.status();
   if (arguments.kind == ImportKind::kEngagements) return import::LoadEngagements(client, import::ParseEngagements(*text), options);
+  if (arguments.kind == ImportKind::kConditions) return import::LoadConditions(client, import::ParseConditions(*text), options);
+  if (arguments.kind == ImportKind::kNotices) return import::LoadRows(client, kPriorityService, import::ParseNotices(*text), options);
+  if (arguments.kind == ImportKind::kScheduleK) {
+    return LoadParsed(client, import::ParseScheduleK(*text), options);
+  }
+  if (arguments.kind == ImportKind::kEiaPetroleum) {
+    return LoadParsed(client, import::ParseEiaPetroleum(*text), options);
+  }
+  if (arguments.kind == ImportKind::kEntrances) {
+    const absl::StatusOr<import::ScheduleKTable> codes = import::ReadScheduleK(client, session.environment().stop);
+    if (!codes.ok()) return codes.status();
+    return LoadParsed(client, import::ParseEntrances(*text, arguments.year, *codes, *held), options);
+  }
   absl::StatusOr<RegionTable> regions = Regions(session, arguments, /*from_network=*/true);
   if (!regions.ok()) return regions.status();
   absl::StatusOr<import::Parsed<fairlead::v1::Port>> parsed;

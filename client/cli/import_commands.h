@@ -20,6 +20,11 @@ enum class ImportKind {
   kWorldPortIndex,
   kSeaPorts,
   kEngagements,
+  kEntrances,
+  kNotices,
+  kScheduleK,
+  kEiaPetroleum,
+  kConditions,
   kRecords,  // JSON lines of one resource type, to the chosen node
 };
 
@@ -29,6 +34,7 @@ struct ImportArguments {
   std::string file;
   std::string regions_file;  // empty: the configuration's, else what the network holds
   std::string refused_file;  // where to write every refusal, one JSON object a line
+  int year = 0;              // of kEntrances
   bool progress = false;     // though stderr is no terminal
 };
 

@@ -63,7 +63,7 @@ absl::Status RunList(Session& session, const Resource& resource, const Verb& ver
   const MessagePtr request = New(verb.method->input_type());
   if (absl::Status status = SetFlags(arguments, request.get(), nullptr); !status.ok()) return status;
   if (!resource.parent.empty()) {
-    SetText(request.get(), "parent", FullReference("parent", arguments.parent.empty() ? "-" : arguments.parent));
+    SetText(request.get(), "parent", FullParent(resource, arguments.parent.empty() ? "-" : arguments.parent));
   }
   SetText(request.get(), "page_token", arguments.page_token);
   const Descriptor* page_type = verb.method->output_type();
@@ -105,7 +105,7 @@ absl::Status RunCreate(Session& session, const Resource& resource, const Verb& v
     const std::string name = FullName(resource, arguments.name);
     request->GetReflection()->SetString(request.get(), request->GetDescriptor()->FindFieldByNumber(2), name.substr(name.find('/') + 1));
   }
-  if (!resource.parent.empty()) SetText(request.get(), "parent", FullReference("parent", arguments.parent));
+  if (!resource.parent.empty()) SetText(request.get(), "parent", FullParent(resource, arguments.parent));
   SetText(request.get(), "request_id", arguments.request_id);
   const MessagePtr created = New(resource.type);
   if (absl::Status status = session.Call(*verb.method, *request, created.get()); !status.ok()) return status;

@@ -3,8 +3,16 @@
 #include <algorithm>
 #include <cctype>
 
+#include "fairlead/v1/arrival.pb.h"
+#include "fairlead/v1/assessment.pb.h"
+#include "fairlead/v1/assessment_service.pb.h"
 #include "fairlead/v1/engagement.pb.h"
 #include "fairlead/v1/engagement_service.pb.h"
+#include "fairlead/v1/help_desk.pb.h"
+#include "fairlead/v1/help_desk_service.pb.h"
+#include "fairlead/v1/practice.pb.h"
+#include "fairlead/v1/practice_service.pb.h"
+#include "fairlead/v1/priority_service.pb.h"
 #include "fairlead/v1/reference.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
 
@@ -53,6 +61,10 @@ std::vector<Resource> MakeResources() {
   using namespace fairlead::v1;  // NOLINT: the names of the API, here only
   const ServiceDescriptor* reference = GetCountryRequest::descriptor()->file()->FindServiceByName("ReferenceService");
   const ServiceDescriptor* engagement = GetEngagementRequest::descriptor()->file()->FindServiceByName("EngagementService");
+  const ServiceDescriptor* assessment = GetAssessmentRequest::descriptor()->file()->FindServiceByName("AssessmentService");
+  const ServiceDescriptor* priority = GetArrivalRequest::descriptor()->file()->FindServiceByName("PriorityService");
+  const ServiceDescriptor* practice = GetBestPracticeRequest::descriptor()->file()->FindServiceByName("PracticeService");
+  const ServiceDescriptor* help_desk = GetInquiryRequest::descriptor()->file()->FindServiceByName("HelpDeskService");
   std::vector<Resource> resources = {
       {"country",
        "countries",
@@ -112,6 +124,96 @@ std::vector<Resource> MakeResources() {
        FollowUp::descriptor(),
        {{"NAME", "name"}, {"STATE", "state"}, {"DUE", "due_date"}, {"OWNER", "owner"}, {"TASK", "task"}},
        VerbsOf(FollowUp::descriptor(), engagement)},
+      {"assessment",
+       "assessments",
+       "",
+       false,
+       Assessment::descriptor(),
+       {{"NAME", "name"},
+        {"STATE", "state"},
+        {"COUNTRY", "country"},
+        {"DETERMINED", "determination_date"},
+        {"DETERMINATION", "determination"},
+        {"BASIS", "basis"},
+        {"DUE", "due_date"}},
+       VerbsOf(Assessment::descriptor(), assessment)},
+      {"condition",
+       "conditionsOfEntry",
+       "",
+       true,
+       ConditionOfEntry::descriptor(),
+       {{"NAME", "name"},
+        {"STATE", "state"},
+        {"NOTIFIED", "notification_date"},
+        {"EFFECTIVE", "effective_date"},
+        {"LISTED BY", "listed_by_date"},
+        {"LIFTED", "lifted_date"},
+        {"SOURCE", "source"}},
+       VerbsOf(ConditionOfEntry::descriptor(), assessment)},
+      {"arrival",
+       "arrivals",
+       "",
+       false,
+       Arrival::descriptor(),
+       {{"NAME", "name"},
+        {"ARRIVED", "arrival_date"},
+        {"IMO", "imo_number"},
+        {"VESSEL", "vessel_name"},
+        {"PORT", "arrival_port"},
+        {"PLACE", "arrival_place"}},
+       VerbsOf(Arrival::descriptor(), priority)},
+      {"schedule-k",
+       "scheduleKPorts",
+       "",
+       false,
+       ScheduleKPort::descriptor(),
+       {{"NAME", "name"}, {"COUNTRY", "country"}, {"DISPLAY NAME", "display_name"}},
+       VerbsOf(ScheduleKPort::descriptor(), priority)},
+      {"traffic",
+       "trafficFigures",
+       "",
+       false,
+       TrafficFigure::descriptor(),
+       {{"NAME", "name"},
+        {"MONTH", "month"},
+        {"COUNTRY", "country"},
+        {"PLACE", "place"},
+        {"BARRELS 1000", "quantity_thousand_barrels"},
+        {"SHIPMENTS", "shipments"}},
+       VerbsOf(TrafficFigure::descriptor(), priority)},
+      {"contribution",
+       "practiceContributions",
+       "",
+       false,
+       PracticeContribution::descriptor(),
+       {{"NAME", "name"}, {"STATE", "state"}, {"COUNTRY", "country"}, {"ENGAGEMENT", "engagement"}, {"TITLE", "title"}},
+       VerbsOf(PracticeContribution::descriptor(), practice)},
+      {"practice",
+       "bestPractices",
+       "",
+       false,
+       BestPractice::descriptor(),
+       {{"NAME", "name"}, {"STATE", "state"}, {"VERSION", "version"}, {"TOPICS", "topics"}, {"TITLE", "title"}},
+       VerbsOf(BestPractice::descriptor(), practice)},
+      {"endorsement",
+       "endorsements",
+       "bestPractices",
+       false,
+       Endorsement::descriptor(),
+       {{"NAME", "name"}, {"OFFICER", "officer"}, {"REMARK", "remark"}},
+       VerbsOf(Endorsement::descriptor(), practice)},
+      {"inquiry",
+       "inquiries",
+       "",
+       false,
+       Inquiry::descriptor(),
+       {{"NAME", "name"},
+        {"STATE", "state"},
+        {"REGION", "region"},
+        {"CAME", "received_time"},
+        {"ANSWERED", "answered_time"},
+        {"SUBJECT", "subject"}},
+       VerbsOf(Inquiry::descriptor(), help_desk)},
   };
   return resources;
 }
@@ -158,6 +260,8 @@ std::string FullName(const Resource& resource, const std::string& typed) {
   return resource.collection + "/" + id;
 }
 
+std::string FullParent(const Resource& resource, const std::string& typed) { return FullName(*FindByCollection(resource.parent), typed); }
+
 std::string FullReference(std::string_view field, const std::string& typed) {
   static constexpr std::pair<std::string_view, std::string_view> kCollections[] = {{"country", "countries"},
                                                                                    {"countries", "countries"},
@@ -168,6 +272,14 @@ std::string FullReference(std::string_view field, const std::string& typed) {
                                                                                    {"facilities", "portFacilities"},
                                                                                    {"owner", "liaisonOfficers"},
                                                                                    {"officer", "liaisonOfficers"},
+                                                                                   {"last_country", "countries"},
+                                                                                   {"flag", "countries"},
+                                                                                   {"arrival_port", "ports"},
+                                                                                   {"arrival_facility", "portFacilities"},
+                                                                                   {"assessment", "assessments"},
+                                                                                   {"engagement", "engagements"},
+                                                                                   {"practice", "bestPractices"},
+                                                                                   {"supersedes", "bestPractices"},
                                                                                    {"parent", "engagements"}};
   if (typed.empty() || typed.find('/') != std::string::npos) return typed;
   for (const auto& [name, collection] : kCollections) {

@@ -58,6 +58,9 @@ const std::vector<Resource>& Resources();
 // form of a full name is left alone.
 std::string FullName(const Resource& resource, const std::string& typed);
 
+// The full name of the record that one of `resource` lies under; "-", for all, becomes that of every parent.
+std::string FullParent(const Resource& resource, const std::string& typed);
+
 // The same for a field that refers to a record, known by the field's name: "country" with "jp" gives "countries/JP".
 std::string FullReference(std::string_view field, const std::string& typed);
 

@@ -19,6 +19,7 @@
 #include "client/cli/flags.h"
 #include "client/cli/import_commands.h"
 #include "client/cli/network_commands.h"
+#include "client/cli/program_commands.h"
 #include "client/cli/record_commands.h"
 #include "client/cli/resources.h"
 #include "client/cli/void_commands.h"
@@ -64,6 +65,17 @@ std::string FirstSentence(const std::string& text) {
   return end == std::string::npos ? text : text.substr(0, end + 1);
 }
 
+// What the record that one of `resource` lies under is called in usage: "ENGAGEMENT", "PRACTICE".
+std::string ParentLabel(const Resource& resource) {
+  for (const Resource& parent : Resources()) {
+    if (parent.collection != resource.parent) continue;
+    std::string label = parent.noun;
+    std::transform(label.begin(), label.end(), label.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    return label;
+  }
+  return "PARENT";
+}
+
 // A verb of a resource with room for what is typed after it.
 struct Binding {
   const Resource* resource = nullptr;
@@ -91,6 +103,7 @@ class CommandLine {
     app_.fallthrough();
     AddGlobals();
     for (const Resource& resource : Resources()) AddResource(resource);
+    AddReports();
     AddConflicts();
     AddErasures();
     AddNetwork();
@@ -218,10 +231,10 @@ class CommandLine {
       command->add_option("NAME", arguments.name, "The record, with or without its collection.")->required()->type_name("");
     if (creates && resource.has_natural_key()) command->add_option("ID", arguments.name, "The natural key.")->required()->type_name("");
     if (creates && !resource.parent.empty()) {
-      command->add_option("ENGAGEMENT", arguments.parent, "The engagement it belongs to.")->required()->type_name("");
+      command->add_option(ParentLabel(resource), arguments.parent, "The record it belongs to.")->required()->type_name("");
     }
     if (lists && !resource.parent.empty()) {
-      command->add_option("ENGAGEMENT", arguments.parent, "Only those of this engagement.")->type_name("");
+      command->add_option(ParentLabel(resource), arguments.parent, "Only those that belong to this record.")->type_name("");
     }
     for (Flag& flag : FlagsOf(resource, verb)) AddFlag(command, binding, std::move(flag));
     if (lists) {
@@ -244,6 +257,23 @@ class CommandLine {
           ->add_option("--request-id", arguments.request_id,
                        "A UUID version 7: the same call with the same id has one effect. A new one by default.")
           ->type_name("UUID");
+    }
+  }
+
+  void AddReports() {
+    for (const Report& report : Reports()) {
+      Binding* binding = &bindings_.emplace_back();
+      binding->resource = &report.rows;
+      binding->verb = &report.verb;
+      CLI::App* parent = report.noun.empty() ? &app_ : app_.get_subcommand(report.noun);
+      CLI::App* command = AddCommand(parent, report.verb.name, CommentOf(report.verb.method->full_name()), [binding, &report](Session& s) {
+        binding->Collect();
+        return RunReport(s, report, binding->arguments);
+      });
+      if (!report.subject.empty()) {
+        command->add_option("NAME", binding->arguments.name, "The record, with or without its collection.")->type_name("");
+      }
+      for (Flag& flag : FlagsOf(report.rows, report.verb)) AddFlag(command, binding, std::move(flag));
     }
   }
 
@@ -469,6 +499,16 @@ class CommandLine {
     add("unlocode", ImportKind::kUnlocode, "Sea ports, from UN/LOCODE (official code list or datasets/un-locode).", true);
     add("wpi", ImportKind::kWorldPortIndex, "Positions and harbour sizes of ports, from the World Port Index (NGA Pub. 150).", true);
     add("sea-ports", ImportKind::kSeaPorts, "Ports with Schedule K codes, from the npm package sea-ports.", true);
+    add("entrances", ImportKind::kEntrances, "Arrivals, from the vessel entrances of the US Army Corps of Engineers.", false);
+    import->get_subcommand("entrances")
+        ->add_option("--year", imports_.back().year, "The year of the file: its dates give only the last digit.")
+        ->required()
+        ->type_name("YEAR")
+        ->check(CLI::Range(1990, 2999));
+    add("notices", ImportKind::kNotices, "Arrivals, from full notices as JSON lines.", false);
+    add("schedule-k", ImportKind::kScheduleK, "Foreign port codes, from Schedule K with ISO 3166-1 countries.", false);
+    add("eia", ImportKind::kEiaPetroleum, "Traffic figures, from petroleum imports of the US EIA: a petroleum proxy.", false);
+    add("conditions", ImportKind::kConditions, "Conditions of entry from JSON lines, driven to their state.", false);
     add("engagements", ImportKind::kEngagements, "Engagements from JSON lines, driven to their state.", false);
   }
 

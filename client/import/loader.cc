@@ -427,4 +427,22 @@ Report LoadEngagements(Client& client, Parsed<EngagementRow> parsed, const LoadO
   return report;
 }
 
+Report LoadOutgoing(Client& client, const std::string& service, std::vector<Outgoing> rows, Report report, const LoadOptions& options) {
+  const absl::Time begun = absl::Now();
+  if (!rows.empty()) {
+    // The one Import method whose request repeats the type.
+    const auto* descriptor = google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(service);
+    for (int i = 0; i < descriptor->method_count(); ++i) {
+      const MethodDescriptor& method = *descriptor->method(i);
+      const bool of_type =
+          method.input_type()->field_count() == 1 && method.input_type()->field(0)->message_type() == rows.front().record->GetDescriptor();
+      if (!of_type || !method.name().starts_with("Import")) continue;
+      Load(client, method, std::move(rows), options, &report);
+      break;
+    }
+  }
+  Finish(begun, &report);
+  return report;
+}
+
 }  // namespace fairlead::import

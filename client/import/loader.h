@@ -63,6 +63,14 @@ struct Outgoing {
 void Load(client::Client& client, const google::protobuf::MethodDescriptor& method, std::vector<Outgoing> rows, const LoadOptions& options,
           Report* report);
 
+// Sends the rows of a type to the client's own node by the Import method that `service` ("fairlead.v1.PriorityService") has for it. The
+// counts and refusals of `parsed` are part of the report.
+template <class Record>
+Report LoadRows(client::Client& client, const std::string& service, Parsed<Record> parsed, const LoadOptions& options);
+// The same for rows of any type.
+Report LoadOutgoing(client::Client& client, const std::string& service, std::vector<Outgoing> rows, Report report,
+                    const LoadOptions& options);
+
 // The importers. The counts and refusals of `parsed` are part of the report.
 Report LoadCountries(client::Client& client, Parsed<fairlead::v1::Country> parsed, const LoadOptions& options);
 Report LoadPorts(client::Client& client, Parsed<fairlead::v1::Port> parsed, PortSource source, const RegionTable& regions,
@@ -71,6 +79,17 @@ Report LoadEngagements(client::Client& client, Parsed<EngagementRow> parsed, con
 
 // The regions of the countries that the network holds.
 absl::StatusOr<RegionTable> ReadRegions(client::Client& client, std::stop_token stop);
+
+template <class Record>
+Report LoadRows(client::Client& client, const std::string& service, Parsed<Record> parsed, const LoadOptions& options) {
+  Report report;
+  report.read = parsed.read;
+  report.skipped = parsed.skipped;
+  report.refusals = std::move(parsed.refusals);
+  std::vector<Outgoing> rows;
+  for (Row<Record>& row : parsed.rows) rows.push_back({row.line, "", std::make_unique<Record>(std::move(row.record))});
+  return LoadOutgoing(client, service, std::move(rows), std::move(report), options);
+}
 
 }  // namespace fairlead::import
 

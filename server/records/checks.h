@@ -98,6 +98,25 @@ auto ValidateWith(Fn fn) {
   };
 }
 
+// The same with the record as it was, null on create: `void fn(const M& next, const M* previous, Checks* checks)`.
+template <class M, class Fn>
+auto ValidateChange(Fn fn) {
+  return [fn](const google::protobuf::Message& next, const google::protobuf::Message* previous, const RecordReader& reader) {
+    Checks checks(reader);
+    checks.Common(next);
+    fn(static_cast<const M&>(next), static_cast<const M*>(previous), &checks);
+    return checks.status();
+  };
+}
+
+// Adapts `void fn(M* next, const M* previous, const RecordReader&, absl::Time now)` to RecordType::complete.
+template <class M, class Fn>
+auto CompleteWith(Fn fn) {
+  return [fn](google::protobuf::Message* next, const google::protobuf::Message* previous, const RecordReader& reader, absl::Time now) {
+    fn(static_cast<M*>(next), static_cast<const M*>(previous), reader, now);
+  };
+}
+
 // What an index lists a record under.
 using Values = std::vector<std::string>;
 inline std::string DecimalOf(int value) { return std::to_string(value); }

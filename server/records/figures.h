@@ -8,6 +8,11 @@
 //   engaged/{CC}                         1 per country of each engagement that is neither cancelled nor refused
 //   observation/{severity}               1 per observation                  in decimal
 //   follow_up_due/{yyyy-mm-dd}           1 per follow-up that is OPEN, DONE or REOPENED
+//   observed/{CC}/{severity}             1 per observation                  severity in decimal
+//   arrival/{yyyy-mm-dd}/{0 or 1}        1 per arrival                      1: the country of a last port is known
+//   last_port/{yyyy-mm-dd}/{CC}          1 per arrival with the country among its last five ports
+//   traffic_shipments/{source}/{yyyy-mm}/{CC}  the figure's shipments       source: fairlead.v1.TrafficSource in decimal
+//   traffic_barrels/{source}/{yyyy-mm}/{CC}    its thousand barrels
 //
 // CC is ISO 3166-1 alpha-2. Withdrawn records contribute nothing.
 //
@@ -31,6 +36,11 @@ inline constexpr std::string_view kEngagement = "engagement/";
 inline constexpr std::string_view kEngaged = "engaged/";
 inline constexpr std::string_view kObservation = "observation/";
 inline constexpr std::string_view kFollowUpDue = "follow_up_due/";
+inline constexpr std::string_view kObserved = "observed/";
+inline constexpr std::string_view kArrival = "arrival/";
+inline constexpr std::string_view kLastPort = "last_port/";
+inline constexpr std::string_view kTrafficShipments = "traffic_shipments/";
+inline constexpr std::string_view kTrafficBarrels = "traffic_barrels/";
 
 // The part of a record's name after its last slash.
 inline std::string_view IdOf(std::string_view name) { return name.substr(name.rfind('/') + 1); }
@@ -47,6 +57,18 @@ inline std::string Engaged(std::string_view country) { return fmt::format("{}{}"
 inline std::string Observation(int severity) { return fmt::format("{}{}", kObservation, severity); }
 // `due` as DateText gives it.
 inline std::string FollowUpDue(std::string_view due) { return fmt::format("{}{}", kFollowUpDue, due); }
+inline std::string Observed(std::string_view country, int severity) { return fmt::format("{}{}/{}", kObserved, IdOf(country), severity); }
+// `day` as DateText gives it.
+inline std::string Arrival(std::string_view day, bool known) { return fmt::format("{}{}/{}", kArrival, day, known ? 1 : 0); }
+inline std::string LastPort(std::string_view day, std::string_view country) {
+  return fmt::format("{}{}/{}", kLastPort, day, IdOf(country));
+}
+inline std::string TrafficShipments(int source, std::string_view month, std::string_view country) {
+  return fmt::format("{}{}/{}/{}", kTrafficShipments, source, month, IdOf(country));
+}
+inline std::string TrafficBarrels(int source, std::string_view month, std::string_view country) {
+  return fmt::format("{}{}/{}/{}", kTrafficBarrels, source, month, IdOf(country));
+}
 
 }  // namespace fairlead::records::figures
 

@@ -7,6 +7,7 @@ namespace fairlead::records {
 namespace {
 
 constexpr size_t kLabelCharsMax = 63;  // RFC 1035, 2.3.4
+constexpr size_t kFigureIdCharsMax = 100;
 constexpr size_t kEmailCharsMax = 254;
 constexpr size_t kEmailLocalCharsMax = 64;
 
@@ -22,6 +23,11 @@ bool All(std::string_view text, Predicate predicate) {
 
 bool IsLabel(std::string_view text) {
   return !text.empty() && text.size() <= kLabelCharsMax && All(text, [](char c) { return IsLower(c) || IsDigit(c) || c == '-'; });
+}
+
+// A number from 1 without leading zeros, of at most `digits_max` digits.
+bool IsOrdinal(std::string_view text, size_t digits_max) {
+  return !text.empty() && text.size() <= digits_max && text[0] != '0' && All(text, IsDigit);
 }
 
 // "16.3.1": a first number of 1 to `max`, then numbers of one or two digits.
@@ -121,6 +127,31 @@ TextScan ScanText(std::string_view text) {
     i += length;
   }
   return scan;
+}
+
+bool IsImoNumber(std::string_view text) {
+  if (text.size() != 7 || !All(text, IsDigit)) return false;
+  int sum = 0;
+  for (int i = 0; i < 6; ++i) sum += (text[i] - '0') * (7 - i);
+  return sum % 10 == text[6] - '0';
+}
+
+bool IsScheduleKId(std::string_view text) {
+  return text.size() > 6 && IsScheduleK(text.substr(0, 5)) && text[5] == '-' && IsOrdinal(text.substr(6), 3);
+}
+
+bool IsConditionId(std::string_view text) {
+  return text.size() > 3 && IsAlpha2(text.substr(0, 2)) && text[2] == '-' && IsOrdinal(text.substr(3), 2);
+}
+
+bool IsFigureId(std::string_view text) {
+  return !text.empty() && text.size() <= kFigureIdCharsMax && All(text, [](char c) { return IsLower(c) || IsDigit(c) || c == '-'; });
+}
+
+bool IsMonth(std::string_view text) {
+  if (text.size() != 7 || text[4] != '-' || !All(text.substr(0, 4), IsDigit) || !All(text.substr(5), IsDigit)) return false;
+  const int month = (text[5] - '0') * 10 + (text[6] - '0');
+  return (text.starts_with("19") || text[0] == '2') && month >= 1 && month <= 12;
 }
 
 }  // namespace fairlead::records

@@ -43,6 +43,17 @@ struct TextScan {
 };
 TextScan ScanText(std::string_view text);
 
+// An IMO ship number: seven digits, the last of which is the last digit of the sum of the first six times 7, 6, 5, 4, 3 and 2.
+bool IsImoNumber(std::string_view text);
+// "72142-2": a Schedule K code and a number from 1, of at most three digits.
+bool IsScheduleKId(std::string_view text);
+// "CU-2": a country and a number from 1, of at most two digits.
+bool IsConditionId(std::string_view text);
+// 1 to 100 lower-case letters, digits and hyphens.
+bool IsFigureId(std::string_view text);
+// "2017-12": a year of 1900 to 2999, a month of 01 to 12.
+bool IsMonth(std::string_view text);
+
 }  // namespace fairlead::records
 
 #endif  // FAIRLEAD_SERVER_RECORDS_FORMATS_H_

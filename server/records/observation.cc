@@ -35,7 +35,9 @@ void Validate(const v1::Observation& observation, Checks* checks) {
   }
 }
 
-std::vector<Contribution> Contribute(const v1::Observation& observation) { return {{figures::Observation(observation.severity()), 1}}; }
+std::vector<Contribution> Contribute(const v1::Observation& observation) {
+  return {{figures::Observation(observation.severity()), 1}, {figures::Observed(observation.country(), observation.severity()), 1}};
+}
 
 }  // namespace
 
@@ -50,7 +52,9 @@ RecordType ObservationType() {
       {.number = 50, .filter = "parent", .values = On<Observation>([](const Observation& o) {
                                            return Values{std::string(ParentOf(o.name()))};
                                          })},
-      {.number = 51, .filter = "country", .values = On<Observation>([](const Observation& o) { return Values{o.country()}; })},
+      {.number = kObservationsByCountry, .filter = "country", .values = On<Observation>([](const Observation& o) {
+                                                                return Values{o.country()};
+                                                              })},
       {.number = 52, .filter = "severity", .values = On<Observation>([](const Observation& o) { return Values{DecimalOf(o.severity())}; })},
   };
   type.contribute = On<Observation>(Contribute);

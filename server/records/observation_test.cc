@@ -65,7 +65,7 @@ TEST(ObservationType, IndexesAndFigures) {
   EXPECT_THAT(ValuesOf(ObservationType(), "country", Valid()), ElementsAre("countries/JP"));
   EXPECT_THAT(ValuesOf(ObservationType(), "severity", Valid()), ElementsAre("3"));
   for (const char* filter : {"parent", "country", "severity"}) EXPECT_EQ(SortOf(ObservationType(), filter, Valid()), "");
-  EXPECT_THAT(ObservationType().contribute(Valid()), ElementsAre(Contribution{"observation/3", 1}));
+  EXPECT_THAT(ObservationType().contribute(Valid()), ElementsAre(Contribution{"observation/3", 1}, Contribution{"observed/JP/3", 1}));
 }
 
 }  // namespace

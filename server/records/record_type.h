@@ -11,6 +11,7 @@
 #define FAIRLEAD_SERVER_RECORDS_RECORD_TYPE_H_
 
 #include <absl/status/status.h>
+#include <absl/time/time.h>
 #include <google/protobuf/message.h>
 
 #include <cstdint>
@@ -68,6 +69,11 @@ struct RecordType {
   // relative to the record, such as "start_date". Every reference is looked up in `reader`.
   std::function<absl::Status(const google::protobuf::Message& next, const google::protobuf::Message* previous, const RecordReader& reader)>
       validate;
+  // Fills in fields that the caller left empty and that follow from the others, before a record is validated and written; null for none. At
+  // the origin only, so that what it fills in is stored: nothing that a replica folds depends on the clock.
+  std::function<void(google::protobuf::Message* next, const google::protobuf::Message* previous, const RecordReader& reader,
+                     absl::Time now)>
+      complete;
   // The lifecycle field ("state") and its first state; empty when the type has none.
   std::string state_field;
   int initial_state = 0;

@@ -18,6 +18,22 @@ RecordType ObservationType();     // 6
 RecordType FollowUpType();        // 7
 RecordType EntryVoidType();       // 900
 
+RecordType AssessmentType();            // 30
+RecordType ConditionOfEntryType();      // 31
+RecordType ArrivalType();               // 32
+RecordType ScheduleKPortType();         // 33
+RecordType TrafficFigureType();         // 34
+RecordType PracticeContributionType();  // 35
+RecordType BestPracticeType();          // 36
+RecordType EndorsementType();           // 37
+RecordType InquiryType();               // 38
+
+// Indexes that views read, too.
+inline constexpr uint16_t kObservationsByCountry = 51;
+inline constexpr uint16_t kArrivalsByLastCountry = 320;  // sorted by the day of arrival
+inline constexpr uint16_t kTrafficByCountry = 340;       // sorted by month
+inline constexpr uint16_t kInquiriesByTime = 383;        // all under one value, sorted by the time they came
+
 }  // namespace fairlead::records
 
 #endif  // FAIRLEAD_SERVER_RECORDS_TYPES_H_

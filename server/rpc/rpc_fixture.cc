@@ -7,6 +7,7 @@
 
 #include "api/note.h"
 #include "server/rpc/policy.h"
+#include "server/rpc/program_methods.h"
 #include "server/view/overview.h"
 #include "storage/memory_store.h"
 
@@ -76,6 +77,12 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   conflict_methods_->Register(dispatcher_.get());
   erasure_methods_ = std::make_unique<ErasureMethods>(node_.get(), &sealer_, &standard_methods_->writes(), backups);
   erasure_methods_->Register(dispatcher_.get());
+  v1::PriorityWeights weights;
+  weights.set_vessels(40);
+  weights.set_cargo(20);
+  weights.set_history(25);
+  weights.set_other(15);
+  RegisterProgramMethods(node_.get(), weights, dispatcher_.get());
   record_service_ = std::make_unique<RecordService>(node_.get(), &sealer_, heartbeat);
   record_service_->Register(dispatcher_.get());
   node_service_ = std::make_unique<NodeService>(node_.get(), &sealer_, NodeServiceOptions{.version = "test", .start_time = clock->Now()});

@@ -1,9 +1,13 @@
 #include "server/rpc/services.h"
 
+#include "fairlead/v1/assessment_service.pb.h"
 #include "fairlead/v1/engagement_service.pb.h"
+#include "fairlead/v1/help_desk_service.pb.h"
 #include "fairlead/v1/log_service.pb.h"
 #include "fairlead/v1/node_service.pb.h"
 #include "fairlead/v1/overview_service.pb.h"
+#include "fairlead/v1/practice_service.pb.h"
+#include "fairlead/v1/priority_service.pb.h"
 #include "fairlead/v1/record_service.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
 #include "fairlead/v1/replication_service.pb.h"
@@ -16,6 +20,10 @@ const std::vector<const google::protobuf::ServiceDescriptor*>& Services() {
     for (const google::protobuf::FileDescriptor* file : {
              v1::GetCountryRequest::descriptor()->file(),
              v1::GetEngagementRequest::descriptor()->file(),
+             v1::GetAssessmentRequest::descriptor()->file(),
+             v1::GetArrivalRequest::descriptor()->file(),
+             v1::GetBestPracticeRequest::descriptor()->file(),
+             v1::GetInquiryRequest::descriptor()->file(),
              v1::ListRevisionsRequest::descriptor()->file(),
              v1::GetOverviewRequest::descriptor()->file(),
              v1::GetNodeStatusRequest::descriptor()->file(),

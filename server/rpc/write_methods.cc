@@ -38,6 +38,12 @@ constexpr int kImportRounds = 8;
 // What an op costs beside its value: numbers, and one replaced value id.
 constexpr size_t kOpBytes = 32;
 
+MessagePtr Clone(const Message& message) {
+  MessagePtr copy(message.New());
+  copy->CopyFrom(message);
+  return copy;
+}
+
 void SetString(Message* message, const std::string& field, const std::string& value) {
   message->GetReflection()->SetString(message, Field(*message, field), value);
 }
@@ -148,26 +154,31 @@ absl::StatusOr<Change> PlanNew(const node::Node& node, const storage::View& view
   change.creates = true;
   change.next = NewRecord(type, name, given);
   change.expectation = {name, ""};
-  if (absl::Status valid = CheckRecord(node, type, *change.next, nullptr, StoreReader(node, view)); !valid.ok()) return valid;
+  const StoreReader reader(node, view);
+  if (type.complete) type.complete(change.next.get(), nullptr, reader, node.options().clock->Now());
+  if (absl::Status valid = CheckRecord(node, type, *change.next, nullptr, reader); !valid.ok()) return valid;
   change.mutation = node::MutationFor(type, name, nullptr, *change.next, SetFields(type, *change.next));
   return change;
 }
 
 absl::StatusOr<Change> PlanChange(const node::Node& node, const storage::View& view, const records::RecordType& type,
-                                  const std::string& name, const Loaded& read, MessagePtr next, const Fields& fields) {
+                                  const std::string& name, const Loaded& read, MessagePtr next, Fields fields) {
   Change change;
   change.next = std::move(next);
   change.expectation = {name, node::EtagOf(read.state)};
   change.mutation = node::MutationFor(type, name, &read.state, *change.next, fields);
   if (change.mutation.ops.empty()) return change;
-  if (absl::Status valid = CheckRecord(node, type, *change.next, read.message.get(), StoreReader(node, view)); !valid.ok()) return valid;
+  const StoreReader reader(node, view);
+  if (type.complete) {
+    const MessagePtr given = Clone(*change.next);
+    type.complete(change.next.get(), read.message.get(), reader, node.options().clock->Now());
+    for (const FieldDescriptor* field : ChangedFields(FoldedFields(type), *given, *change.next)) {
+      if (std::find(fields.begin(), fields.end(), field) == fields.end()) fields.push_back(field);
+    }
+    change.mutation = node::MutationFor(type, name, &read.state, *change.next, fields);
+  }
+  if (absl::Status valid = CheckRecord(node, type, *change.next, read.message.get(), reader); !valid.ok()) return valid;
   return change;
-}
-
-MessagePtr Clone(const Message& message) {
-  MessagePtr copy(message.New());
-  copy->CopyFrom(message);
-  return copy;
 }
 
 Audience AudienceOf(const Roster& roster, const Message& record) {
