@@ -31,6 +31,8 @@
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/durability.h"
 #include "server/rpc/erasure_methods.h"
+#include "server/rpc/exchange_methods.h"
+#include "server/rpc/exchange_watch.h"
 #include "server/rpc/grpc_log.h"
 #include "server/rpc/limits.h"
 #include "server/rpc/log_service.h"
@@ -38,6 +40,7 @@
 #include "server/rpc/policy.h"
 #include "server/rpc/program_methods.h"
 #include "server/rpc/record_service.h"
+#include "server/rpc/release_methods.h"
 #include "server/rpc/server.h"
 #include "server/rpc/standard_methods.h"
 #include "server/rpc/tokens.h"
@@ -188,6 +191,7 @@ int Serve(const NodeConfig& config) {
   }
 
   Metrics metrics;
+  const exchange::Pseudonyms pseudonyms(*token_key);
   rpc::Sealer sealer(*std::move(token_key));
   replication::ReplicatorOptions replicator_options;
   for (const NodeConfig::Peer& peer : config.peers) {
@@ -221,10 +225,11 @@ int Serve(const NodeConfig& config) {
                               .limits = &limits,
                               .unary_in_flight_max = config.limits.in_flight_max,
                               .streams_max = config.limits.streams_max,
-                              .on_finish = [&metrics](const rpc::CallSummary& summary) {
-                                metrics.CallFinished(summary);
-                                LogVouched(summary);
-                              }});
+                              .on_finish =
+                                  [&metrics](const rpc::CallSummary& summary) {
+                                    metrics.CallFinished(summary);
+                                    LogVouched(summary);
+                                  }});
   rpc::Durability durability(&node);
   rpc::StandardMethods standard_methods(&node, &sealer, &durability);
   standard_methods.Register(&dispatcher);
@@ -243,6 +248,12 @@ int Serve(const NodeConfig& config) {
   rpc::RegisterProgramMethods(&node, weights, &dispatcher);
   auto record_service = std::make_unique<rpc::RecordService>(&node, &sealer);
   record_service->Register(&dispatcher);
+  rpc::ReleaseMethods release_methods(&node, &sealer);
+  release_methods.Register(&dispatcher);
+  rpc::ExchangeMethods exchange_methods(&node, &sealer, &pseudonyms, &standard_methods.writes());
+  exchange_methods.Register(&dispatcher);
+  auto exchange_watches = std::make_unique<rpc::ExchangeWatches>(&node, &sealer, &pseudonyms);
+  exchange_watches->Register(&dispatcher);
   rpc::NodeService node_service(&node, &sealer,
                                 {.version = kVersion,
                                  .start_time = started,
@@ -297,6 +308,7 @@ int Serve(const NodeConfig& config) {
   backup_methods.Stop();
   metrics.Stop();
   record_service.reset();
+  exchange_watches.reset();
   node.RemoveJournalListener(listener);
   consistency.reset();
   runner.Stop();

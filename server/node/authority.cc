@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "api/bytes.h"
 #include "fairlead/v1/options.pb.h"
 
 namespace fairlead::node {
@@ -17,9 +18,19 @@ const FieldDescriptor* FieldOf(const records::RecordType& type, uint32_t number)
   return type.prototype->GetDescriptor()->FindFieldByNumber(static_cast<int>(number));
 }
 
-v1::Authority WritersOf(const records::RecordType* type, uint32_t number) {
+// Who may move to the state that the op writes; UNSPECIFIED when the field's own rule is enough.
+v1::Authority StateWriters(const FieldDescriptor* field, const Op& op) {
+  if (op.kind != MergeKind::kState || !op.has_value || field == nullptr || field->enum_type() == nullptr) return v1::AUTHORITY_UNSPECIFIED;
+  Reader value(op.value);
+  value.Varint();  // rank
+  const auto* state = field->enum_type()->FindValueByNumber(static_cast<int>(value.Varint()));
+  return state == nullptr ? v1::AUTHORITY_UNSPECIFIED : state->options().GetExtension(v1::state_writers);
+}
+
+v1::Authority WritersOf(const records::RecordType* type, const Op& op) {
   if (type == nullptr) return v1::AUTHORITY_ANY_SITE;
-  const FieldDescriptor* field = FieldOf(*type, number);
+  const FieldDescriptor* field = FieldOf(*type, op.field);
+  if (const v1::Authority of_state = StateWriters(field, op); of_state != v1::AUTHORITY_UNSPECIFIED) return of_state;
   const v1::Authority own = field == nullptr ? v1::AUTHORITY_UNSPECIFIED : field->options().GetExtension(v1::writers);
   if (own != v1::AUTHORITY_UNSPECIFIED) return own;
   const v1::Authority general = type->prototype->GetDescriptor()->options().GetExtension(v1::record_writers);
@@ -95,7 +106,7 @@ std::vector<uint16_t> Authority::Unauthorised(const Mutation& mutation, const Mu
     return IsHome(site, known);
   };
   for (size_t i = 0; i < mutation.ops.size(); ++i) {
-    switch (WritersOf(type, mutation.ops[i].field)) {
+    switch (WritersOf(type, mutation.ops[i])) {
       case v1::AUTHORITY_HEADQUARTERS:
         break;
       case v1::AUTHORITY_HOME_SITE:

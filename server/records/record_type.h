@@ -57,6 +57,7 @@ struct Transition {
   std::string method;     // "ScheduleEngagement"
   std::vector<int> from;  // states (enum numbers) it is allowed from
   int to = 0;
+  bool by_other_role = false;  // refused to whoever calls in the role of the record's author
 };
 
 struct RecordType {

@@ -28,6 +28,11 @@ RecordType BestPracticeType();          // 36
 RecordType EndorsementType();           // 37
 RecordType InquiryType();               // 38
 
+RecordType ReleaseType();          // 50
+RecordType PartnerGroupType();     // 51
+RecordType AcknowledgementType();  // 52
+RecordType ProposalType();         // 53
+
 // Indexes that views read, too.
 inline constexpr uint16_t kObservationsByCountry = 51;
 inline constexpr uint16_t kArrivalsByLastCountry = 320;  // sorted by the day of arrival

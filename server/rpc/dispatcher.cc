@@ -129,7 +129,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     }
     Consistency* const consistency = owner_->options_.consistency;
     const auto token = context_->client_metadata().find(kConsistencyMetadata);
-    if (consistency == nullptr || token == context_->client_metadata().end()) return Run(absl::OkStatus());
+    if (!UsesTokens() || token == context_->client_metadata().end()) return Run(absl::OkStatus());
     const uint64_t wait = consistency->Await(std::string_view(token->second.data(), token->second.size()), call_->deadline,
                                              [self = self_](absl::Status waited) { self->Run(waited); });
     // A watch has no deadline: without this, one that is given up while it waits would be kept for ever.
@@ -347,8 +347,11 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     return true;
   }
 
+  // A partner is given none: how far logs have come tells of what others do.
+  bool UsesTokens() const { return owner_->options_.consistency != nullptr && call_->identity.kind != IdentityKind::kPartner; }
+
   void AddToken() {
-    if (owner_->options_.consistency != nullptr) context_->AddTrailingMetadata(kConsistencyMetadata, owner_->options_.consistency->Token());
+    if (UsesTokens()) context_->AddTrailingMetadata(kConsistencyMetadata, owner_->options_.consistency->Token());
   }
 
   void End(const absl::Status& status) {

@@ -8,6 +8,7 @@ namespace {
 constexpr uint8_t Bit(IdentityKind kind) { return static_cast<uint8_t>(1u << static_cast<unsigned>(kind)); }
 
 constexpr uint8_t kNode = Bit(IdentityKind::kNode);
+constexpr uint8_t kPartner = Bit(IdentityKind::kPartner);
 constexpr uint8_t kHq = Bit(IdentityKind::kHq);
 constexpr uint8_t kStaff = Bit(IdentityKind::kOfficer) | kHq;
 constexpr uint8_t kReaders = kStaff | Bit(IdentityKind::kGateway);  // staff, and a gateway in the name of one of them (viewer.h)
@@ -88,6 +89,23 @@ const std::vector<PolicyRule>& PolicyRules() {
       {"HelpDeskService/AnswerInquiry", kStaff},
       {"HelpDeskService/ReopenInquiry", kStaff},
       {"HelpDeskService/CloseInquiry", kStaff},
+
+      {"ReleaseService/Get*", kReaders},
+      {"ReleaseService/List*", kReaders},
+      {"ReleaseService/PreviewRelease", kReaders},
+      {"ReleaseService/CreatePartnerGroup", kStaff},
+      {"ReleaseService/UpdatePartnerGroup", kStaff},
+      {"ReleaseService/WithdrawPartnerGroup", kStaff},
+      {"ReleaseService/CreateRelease", kStaff},
+      {"ReleaseService/ApproveRelease", kHq},  // a second role than that of the officers who propose
+      {"ReleaseService/DeclineRelease", kHq},
+      {"ReleaseService/RecallRelease", kStaff},
+      {"ReleaseService/AcceptProposal", kStaff},
+      {"ReleaseService/DeclineProposal", kStaff},
+      {"ReleaseService/MergeProposal", kStaff},
+
+      // The partners' door, and nobody else's: what it answers is the caller's nation's.
+      {"ExchangeService/*", kPartner},
 
       {"RecordService/ListRevisions", kReaders},
       {"RecordService/ListConflicts", kReaders},

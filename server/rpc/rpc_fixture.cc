@@ -48,7 +48,9 @@ void AwaitCheckpoint(const node::Node& node, LogId log, Seq size) {
 
 TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat, std::unique_ptr<storage::Store> store,
                    storage::BackupFolder* backups)
-    : sealer_(TestCerts::Get().token_key()), credentials_(&TestCerts::Get().Live("node/" + site)) {
+    : sealer_(TestCerts::Get().token_key()),
+      credentials_(&TestCerts::Get().Live("node/" + site)),
+      pseudonyms_(TestCerts::Get().token_key()) {
   TestCerts& certs = TestCerts::Get();
   node::NodeOptions options{
       .site = site, .roster = certs.roster(), .log_key = certs.SiteKey(site, "log"), .mirror_key = certs.SiteKey(site, "mirror")};
@@ -83,6 +85,12 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   weights.set_history(25);
   weights.set_other(15);
   RegisterProgramMethods(node_.get(), weights, dispatcher_.get());
+  release_methods_ = std::make_unique<ReleaseMethods>(node_.get(), &sealer_);
+  release_methods_->Register(dispatcher_.get());
+  exchange_methods_ = std::make_unique<ExchangeMethods>(node_.get(), &sealer_, &pseudonyms_, &standard_methods_->writes());
+  exchange_methods_->Register(dispatcher_.get());
+  exchange_watches_ = std::make_unique<ExchangeWatches>(node_.get(), &sealer_, &pseudonyms_, heartbeat);
+  exchange_watches_->Register(dispatcher_.get());
   record_service_ = std::make_unique<RecordService>(node_.get(), &sealer_, heartbeat);
   record_service_->Register(dispatcher_.get());
   node_service_ = std::make_unique<NodeService>(node_.get(), &sealer_, NodeServiceOptions{.version = "test", .start_time = clock->Now()});
@@ -110,6 +118,7 @@ TestSite::~TestSite() {
   durability_->Close();
   server_->Shutdown(absl::ZeroDuration());
   record_service_.reset();
+  exchange_watches_.reset();
   consistency_.reset();
   runner_->Stop();
 }

@@ -34,9 +34,12 @@
 #include "server/rpc/consistency.h"
 #include "server/rpc/durability.h"
 #include "server/rpc/erasure_methods.h"
+#include "server/rpc/exchange_methods.h"
+#include "server/rpc/exchange_watch.h"
 #include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
 #include "server/rpc/record_service.h"
+#include "server/rpc/release_methods.h"
 #include "server/rpc/server.h"
 #include "server/rpc/standard_methods.h"
 #include "server/rpc/test_certs.h"
@@ -140,6 +143,10 @@ class TestSite {
   std::unique_ptr<StandardMethods> standard_methods_;
   std::unique_ptr<ConflictMethods> conflict_methods_;
   std::unique_ptr<ErasureMethods> erasure_methods_;
+  const exchange::Pseudonyms pseudonyms_;
+  std::unique_ptr<ReleaseMethods> release_methods_;
+  std::unique_ptr<ExchangeMethods> exchange_methods_;
+  std::unique_ptr<ExchangeWatches> exchange_watches_;
   std::unique_ptr<RecordService> record_service_;
   std::unique_ptr<NodeService> node_service_;
   std::unique_ptr<LogService> log_service_;

@@ -2,6 +2,7 @@
 
 #include "fairlead/v1/assessment_service.pb.h"
 #include "fairlead/v1/engagement_service.pb.h"
+#include "fairlead/v1/exchange_service.pb.h"
 #include "fairlead/v1/help_desk_service.pb.h"
 #include "fairlead/v1/log_service.pb.h"
 #include "fairlead/v1/node_service.pb.h"
@@ -10,6 +11,7 @@
 #include "fairlead/v1/priority_service.pb.h"
 #include "fairlead/v1/record_service.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
+#include "fairlead/v1/release_service.pb.h"
 #include "fairlead/v1/replication_service.pb.h"
 
 namespace fairlead::rpc {
@@ -24,6 +26,8 @@ const std::vector<const google::protobuf::ServiceDescriptor*>& Services() {
              v1::GetArrivalRequest::descriptor()->file(),
              v1::GetBestPracticeRequest::descriptor()->file(),
              v1::GetInquiryRequest::descriptor()->file(),
+             v1::GetReleaseRequest::descriptor()->file(),
+             v1::GetReleasedRecordRequest::descriptor()->file(),
              v1::ListRevisionsRequest::descriptor()->file(),
              v1::GetOverviewRequest::descriptor()->file(),
              v1::GetNodeStatusRequest::descriptor()->file(),

@@ -213,6 +213,20 @@ absl::Status Held(const Durability::Report& report, std::map<std::string, std::s
   return Error(report.closing ? Reason::kShuttingDown : Reason::kReplicationTimeout, known, metadata);
 }
 
+// The part of an actor that says as what it acts: "officer", "hq/release".
+std::string_view RoleOf(std::string_view actor) {
+  const size_t kind = actor.find('/');
+  return actor.substr(0, actor.starts_with("hq/") ? actor.find('/', kind + 1) : kind);
+}
+
+// PERMISSION_DENIED when the caller acts in the role in which the record was made, or that is not known here.
+absl::Status CheckOtherRole(const node::Node& node, const node::RecordState& state, const Call& call) {
+  const absl::StatusOr<std::optional<Payload>> made = ReadEntry(node, node::SpanOf(state).first);
+  if (!made.ok()) return made.status();
+  if (made->has_value() && RoleOf((*made)->actor) != RoleOf(call.identity.path)) return absl::OkStatus();
+  return Error(Reason::kPermissionDenied, "needs a role other than the author's");
+}
+
 // --- Import ------------------------------------------------------------------------------------------------------------------------
 
 // One call of an import method. A round plans every record that is still to be done against one snapshot, writes the changes in chunks and
@@ -623,6 +637,10 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanMove(const records::RecordT
     };
     return Error(Reason::kStateForbids, transition.method + " is not allowed in state " + name_of(from),
                  {{"from", name_of(from)}, {"to", name_of(transition.to)}});
+  }
+
+  if (transition.by_other_role) {
+    if (absl::Status allowed = CheckOtherRole(*node_, read->state, call); !allowed.ok()) return allowed;
   }
 
   // Fields of the request that the record has too, by way of JSON: the two messages number them differently.

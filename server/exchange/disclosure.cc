@@ -1,0 +1,198 @@
+#include "server/exchange/disclosure.h"
+
+#include <absl/strings/escaping.h>
+#include <fmt/format.h>
+#include <google/protobuf/util/time_util.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "api/crypto.h"
+#include "fairlead/v1/release.pb.h"
+#include "server/exchange/projection.h"
+#include "server/node/derived.h"
+#include "server/node/materialise.h"
+#include "server/records/release.h"
+#include "storage/schema.h"
+
+namespace fairlead::exchange {
+namespace {
+
+constexpr std::string_view kReleasedRecords = "releasedRecords/";
+constexpr std::string_view kPartnerGroups = "partnerGroups/";
+constexpr size_t kEtagBytes = 8;
+
+std::string LastPart(std::string_view key) { return std::string(key.substr(key.rfind('\0') + 1)); }
+
+std::string MarkingText(v1::Marking marking) {
+  switch (marking) {
+    case v1::MARKING_PUBLIC:
+      return "PUBLIC";
+    case v1::MARKING_SENSITIVE:
+      return "SENSITIVE";
+    default:
+      return "OFFICIAL";
+  }
+}
+
+}  // namespace
+
+std::string NationOf(const std::string& alpha2) { return "countries/" + alpha2; }
+
+std::string DayOf(absl::Time time) { return absl::FormatTime("%Y-%m-%d", time, absl::UTCTimeZone()); }
+
+absl::StatusOr<Groups> ReadGroups(const node::Node& node, const storage::View& view) {
+  Groups groups;
+  const std::string prefix(kPartnerGroups);
+  const auto it = view.Iterate(storage::Cf::kRecords, prefix, storage::PrefixEnd(prefix));
+  const records::RecordType* type = node.registry().FindByMessage("PartnerGroup");
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    const std::string name(it->key());
+    absl::StatusOr<std::optional<node::RecordState>> state = node.GetState(view, name);
+    if (!state.ok()) return state.status();
+    if (!state->has_value()) continue;
+    const auto message = node::Materialise(*type, name, **state);
+    const auto& group = static_cast<const v1::PartnerGroup&>(*message);
+    if (!group.withdrawn()) groups[name].insert(group.nations().begin(), group.nations().end());
+  }
+  if (!it->status().ok()) return it->status();
+  return groups;
+}
+
+absl::StatusOr<std::vector<Grant>> ReadGrants(const node::Node& node, const storage::View& view, const std::string& subject) {
+  std::vector<Grant> grants;
+  const records::RecordType* type = node.registry().FindByMessage("Release");
+  const std::string prefix = node::IndexPrefix(records::kReleasesBySubject, subject);
+  const auto it = view.Iterate(storage::Cf::kIndexes, prefix, storage::PrefixEnd(prefix));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    const std::string name = LastPart(it->key());
+    absl::StatusOr<std::optional<node::RecordState>> state = node.GetState(view, name);
+    if (!state.ok()) return state.status();
+    if (!state->has_value()) continue;
+    std::optional<Grant> grant = GrantOf(*type, name, **state);
+    if (grant && records::SubjectOf(grant->record) == subject) grants.push_back(*std::move(grant));
+  }
+  if (!it->status().ok()) return it->status();
+  return grants;
+}
+
+absl::StatusOr<std::optional<SubjectRecord>> ReadSubject(const node::Node& node, const storage::View& view, const std::string& record) {
+  SubjectRecord found;
+  found.type = node.registry().FindByName(record);
+  if (found.type == nullptr) return std::nullopt;
+  absl::StatusOr<std::optional<node::RecordState>> state = node.GetState(view, record);
+  if (!state.ok()) return state.status();
+  if (!state->has_value()) return std::nullopt;
+  found.state = **std::move(state);
+  const auto message = node::Materialise(*found.type, record, found.state);
+  const auto* descriptor = message->GetDescriptor();
+  const auto* reflection = message->GetReflection();
+  found.subject.marking = static_cast<v1::Marking>(reflection->GetEnumValue(*message, descriptor->FindFieldByName("marking")));
+  found.subject.withdrawn = reflection->GetBool(*message, descriptor->FindFieldByName("withdrawn"));
+  return found;
+}
+
+absl::StatusOr<Disclosure> Disclosure::Open(const node::Node& node, const storage::View& view, const Pseudonyms& pseudonyms,
+                                            const std::string& nation) {
+  absl::StatusOr<Groups> groups = ReadGroups(node, view);
+  if (!groups.ok()) return groups.status();
+  return Disclosure(node, view, pseudonyms, nation, *std::move(groups));
+}
+
+absl::StatusOr<std::optional<Disclosure::Seen>> Disclosure::Look(const std::string& subject) const {
+  Seen seen;
+  absl::StatusOr<std::vector<Grant>> grants = ReadGrants(node_, view_, subject);
+  if (!grants.ok()) return grants.status();
+  if (grants->empty()) return std::nullopt;
+  seen.grants = *std::move(grants);
+  absl::StatusOr<std::optional<SubjectRecord>> record = ReadSubject(node_, view_, seen.grants.front().record);
+  if (!record.ok()) return record.status();
+  if (!record->has_value()) return std::nullopt;
+  seen.record = **std::move(record);
+  std::optional<Sight> sight = SightOf(seen.grants, seen.record.subject, nation_, groups_, DayOf(node_.options().clock->Now()));
+  if (!sight) return std::nullopt;
+  seen.sight = *std::move(sight);
+  seen.record.state = OnlyValues(*seen.record.type, seen.record.state, seen.sight.values);
+  if (seen.record.state.fields.empty()) return std::nullopt;
+  return seen;
+}
+
+absl::StatusOr<std::optional<v1::ReleasedRecord>> Disclosure::Read(const std::string& subject) const {
+  absl::StatusOr<std::optional<Seen>> looked = Look(subject);
+  if (!looked.ok()) return looked.status();
+  if (!looked->has_value()) return std::nullopt;
+  const Seen& seen = **looked;
+  absl::Status broken;
+  const Link link = [this, &broken](const std::string& other) -> std::string {
+    absl::StatusOr<std::string> visible = RecordOf(records::SubjectOf(other));
+    if (!visible.ok()) broken = visible.status();
+    return !visible.ok() || visible->empty() ? "" : NameOf(records::SubjectOf(other));
+  };
+  std::set<std::string> fields;
+  const auto* descriptor = seen.record.type->prototype->GetDescriptor();
+  for (const auto& [number, field] : seen.record.state.fields) {
+    fields.insert(descriptor->FindFieldByNumber(static_cast<int>(number))->name());
+  }
+  v1::ReleasedRecord out;
+  Project(*node::Materialise(*seen.record.type, seen.grants.front().record, seen.record.state), fields, link, &out);
+  if (!broken.ok()) return broken;
+  out.set_name(NameOf(subject));
+  out.set_marking(MarkingText(seen.record.subject.marking));
+  std::set<std::string> purposes;
+  std::string last_day;
+  for (const Grant* grant : seen.sight.by) {
+    purposes.insert(grant->purpose);
+    if (!grant->last_day.empty() && (last_day.empty() || grant->last_day < last_day)) last_day = grant->last_day;
+    if (!out.has_release_time() || out.release_time() < grant->approve_time) *out.mutable_release_time() = grant->approve_time;
+  }
+  out.mutable_purposes()->Assign(purposes.begin(), purposes.end());
+  if (!last_day.empty()) {
+    absl::CivilDay day;
+    absl::ParseCivilTime(last_day, &day);
+    out.mutable_retention_date()->set_year(static_cast<int32_t>(day.year()));
+    out.mutable_retention_date()->set_month(day.month());
+    out.mutable_retention_date()->set_day(day.day());
+  }
+  const Digest digest = Sha256(out.SerializeAsString());
+  out.set_etag(absl::BytesToHexString(std::string(AsView(digest).substr(0, kEtagBytes))));
+  return out;
+}
+
+absl::StatusOr<std::optional<std::string>> Disclosure::Next(const std::string& after) const {
+  std::vector<std::string> readers = {nation_};
+  for (const auto& [name, members] : groups_) {
+    if (members.contains(nation_)) readers.push_back(name);
+  }
+  std::optional<std::string> next;
+  for (const std::string& reader : readers) {
+    const std::string prefix = node::IndexPrefix(records::kReleasesByReader, reader);
+    // Past every release of the subject: the separator after it is a zero byte.
+    const std::string from = after.empty() ? prefix : prefix + after + '\x01';
+    const auto it = view_.Iterate(storage::Cf::kIndexes, from, storage::PrefixEnd(prefix));
+    it->SeekToFirst();
+    if (!it->status().ok()) return it->status();
+    if (!it->Valid()) continue;
+    const std::string_view rest = it->key().substr(prefix.size());
+    std::string subject(rest.substr(0, rest.find('\0')));
+    if (!next || subject < *next) next = std::move(subject);
+  }
+  return next;
+}
+
+std::string Disclosure::NameOf(const std::string& subject) const {
+  return std::string(kReleasedRecords) + pseudonyms_.Of(nation_, subject);
+}
+
+std::string Disclosure::SubjectOf(const std::string& name) const {
+  if (!name.starts_with(kReleasedRecords)) return "";
+  return pseudonyms_.SubjectOf(nation_, std::string_view(name).substr(kReleasedRecords.size()));
+}
+
+absl::StatusOr<std::string> Disclosure::RecordOf(const std::string& subject) const {
+  absl::StatusOr<std::optional<Seen>> seen = Look(subject);
+  if (!seen.ok()) return seen.status();
+  return seen->has_value() ? (*seen)->grants.front().record : "";
+}
+
+}  // namespace fairlead::exchange
