@@ -15,6 +15,8 @@
 #include "fairlead/v1/priority_service.pb.h"
 #include "fairlead/v1/reference.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
+#include "fairlead/v1/release.pb.h"
+#include "fairlead/v1/release_service.pb.h"
 
 namespace fairlead::cli {
 namespace {
@@ -65,6 +67,7 @@ std::vector<Resource> MakeResources() {
   const ServiceDescriptor* priority = GetArrivalRequest::descriptor()->file()->FindServiceByName("PriorityService");
   const ServiceDescriptor* practice = GetBestPracticeRequest::descriptor()->file()->FindServiceByName("PracticeService");
   const ServiceDescriptor* help_desk = GetInquiryRequest::descriptor()->file()->FindServiceByName("HelpDeskService");
+  const ServiceDescriptor* release = GetReleaseRequest::descriptor()->file()->FindServiceByName("ReleaseService");
   std::vector<Resource> resources = {
       {"country",
        "countries",
@@ -214,6 +217,40 @@ std::vector<Resource> MakeResources() {
         {"ANSWERED", "answered_time"},
         {"SUBJECT", "subject"}},
        VerbsOf(Inquiry::descriptor(), help_desk)},
+      {"partner-group",
+       "partnerGroups",
+       "",
+       false,
+       PartnerGroup::descriptor(),
+       {{"NAME", "name"}, {"NATIONS", "nations"}, {"DISPLAY NAME", "display_name"}},
+       VerbsOf(PartnerGroup::descriptor(), release)},
+      {"release",
+       "releases",
+       "",
+       false,
+       Release::descriptor(),
+       {{"NAME", "name"}, {"STATE", "state"}, {"RECORD", "record"}, {"NATIONS", "nations"}, {"GROUPS", "groups"}, {"PURPOSE", "purpose"}},
+       VerbsOf(Release::descriptor(), release)},
+      {"acknowledgement",
+       "acknowledgements",
+       "releases",
+       true,
+       Acknowledgement::descriptor(),
+       {{"NAME", "name"}, {"SYSTEM", "system"}, {"AT", "create_time"}, {"REMARK", "remark"}},
+       VerbsOf(Acknowledgement::descriptor(), release)},
+      {"proposal",
+       "proposals",
+       "",
+       false,
+       Proposal::descriptor(),
+       {{"NAME", "name"},
+        {"STATE", "state"},
+        {"NATION", "nation"},
+        {"KIND", "kind"},
+        {"RECORD", "record"},
+        {"SUBJECT", "subject"},
+        {"TEXT", "text"}},
+       VerbsOf(Proposal::descriptor(), release)},
   };
   return resources;
 }
@@ -236,7 +273,9 @@ const Verb* Resource::Find(VerbKind kind) const {
 
 bool Resource::has_natural_key() const {
   // Create requests carry the id as field 2, named after the type, where the caller chooses it.
-  const FieldDescriptor* id = Find(VerbKind::kCreate)->method->input_type()->FindFieldByNumber(2);
+  const Verb* create = Find(VerbKind::kCreate);
+  if (create == nullptr) return false;
+  const FieldDescriptor* id = create->method->input_type()->FindFieldByNumber(2);
   return id != nullptr && id->name().ends_with("_id");
 }
 
@@ -280,6 +319,10 @@ std::string FullReference(std::string_view field, const std::string& typed) {
                                                                                    {"engagement", "engagements"},
                                                                                    {"practice", "bestPractices"},
                                                                                    {"supersedes", "bestPractices"},
+                                                                                   {"nation", "countries"},
+                                                                                   {"nations", "countries"},
+                                                                                   {"groups", "partnerGroups"},
+                                                                                   {"replaces", "releases"},
                                                                                    {"parent", "engagements"}};
   if (typed.empty() || typed.find('/') != std::string::npos) return typed;
   for (const auto& [name, collection] : kCollections) {

@@ -16,6 +16,7 @@
 #include "client/cli/conflict_commands.h"
 #include "client/cli/erasure_commands.h"
 #include "client/cli/evidence_commands.h"
+#include "client/cli/exchange_commands.h"
 #include "client/cli/flags.h"
 #include "client/cli/import_commands.h"
 #include "client/cli/network_commands.h"
@@ -104,6 +105,8 @@ class CommandLine {
     AddGlobals();
     for (const Resource& resource : Resources()) AddResource(resource);
     AddReports();
+    AddReleases();
+    AddExchange();
     AddConflicts();
     AddErasures();
     AddNetwork();
@@ -289,6 +292,83 @@ class CommandLine {
                                    [arguments](Session& s) { return RunImport(s, *arguments); });
     command->add_option("FILE", arguments->file, "The file.")->required()->type_name("");
     AddImportFlags(command, arguments);
+  }
+
+  void AddReleases() {
+    CLI::App* noun = app_.get_subcommand("release");
+    const auto add_content = [this](CLI::App* command) {
+      command->add_option("--nation", release_.nations, "A nation it is for, such as JP. May be given several times.")
+          ->type_name("CODE")
+          ->expected(1)
+          ->take_all();
+      command->add_option("--group", release_.groups, "A group it is for. May be given several times.")
+          ->type_name("GROUP")
+          ->expected(1)
+          ->take_all();
+      command->add_option("--field", release_.fields, "A field of the record; every one that can be released by default.")
+          ->type_name("FIELD")
+          ->expected(1)
+          ->take_all();
+      command->add_option("--replaces", release_.replaces, "An earlier release that it takes the place of.")
+          ->type_name("RELEASE")
+          ->expected(1)
+          ->take_all();
+    };
+    CLI::App* preview = AddCommand(noun, "preview", "Says exactly which nations would see which values.",
+                                   [this](Session& s) { return RunReleasePreview(s, release_); });
+    preview->add_option("SUBJECT", release_.subject, "A record, such as ports/JPYOK, or a release, releases/ID.")
+        ->required()
+        ->type_name("");
+    add_content(preview);
+    CLI::App* propose = AddCommand(noun, "propose", "Proposes the release of a record, as its preview shows it.",
+                                   [this](Session& s) { return RunReleasePropose(s, release_); });
+    propose->add_option("RECORD", release_.subject, "The record, such as ports/JPYOK.")->required()->type_name("");
+    add_content(propose);
+    propose->add_option("--purpose", release_.purpose, "What they may use it for.")->required()->type_name("TEXT");
+    propose->add_option("--until", release_.until, "The last day on which it is shown.")->type_name("DATE");
+    AddRequestId(propose, &release_.request_id);
+    CLI::App* recalls = AddCommand(noun, "recalls", "Lists what was recalled, with who has acknowledged it.",
+                                   [this](Session& s) { return RunReleaseRecalls(s, release_); });
+    recalls->add_flag("--outstanding", release_.outstanding, "Only those that some nation has not acknowledged.");
+  }
+
+  void AddExchange() {
+    CLI::App* exchange = AddCommand(&app_, "exchange", "A partner nation's door: what is released to it, and what it says.", nullptr);
+    exchange->require_subcommand(1);
+    const auto add = [&](const char* name, const char* description, absl::Status (*run)(Session&, const ExchangeArguments&)) {
+      return AddCommand(exchange, name, description, [this, run](Session& s) { return run(s, exchange_); });
+    };
+    const auto add_name = [this](CLI::App* command, const char* what) {
+      command->add_option("NAME", exchange_.name, what)->required()->type_name("");
+      return command;
+    };
+    add("list", "Lists what is released to the nation.", RunExchangeList);
+    add_name(add("get", "Shows one released record.", RunExchangeGet), "The record, releasedRecords/ID.");
+    add("withdrawals", "Lists what was recalled and is to be withdrawn.", RunExchangeWithdrawals);
+    CLI::App* acknowledge =
+        add_name(add("acknowledge", "Says that the nation has withdrawn what was recalled.", RunExchangeAcknowledge), "withdrawals/ID.");
+    acknowledge->add_option("--remark", exchange_.text, "What there is to say.")->type_name("TEXT");
+    AddRequestId(acknowledge, &exchange_.request_id);
+    CLI::App* suggest = add("suggest", "Proposes data, an answer to an observation, or a correction.", RunExchangeSuggest);
+    CLI::Option* kind = suggest->add_option("KIND", exchange_.kind, "facility, port, observation-response or correction.");
+    kind->required()->type_name("");
+    choices_[kind] = {"facility", "port", "observation-response", "correction"};
+    suggest->add_option("--record", exchange_.record, "The released record that it is about.")->type_name("NAME");
+    suggest->add_option("--subject", exchange_.subject, "The facility's IMO number or the port's UN/LOCODE.")->type_name("CODE");
+    suggest->add_option("--text", exchange_.text, "What is proposed.")->required()->type_name("TEXT");
+    AddRequestId(suggest, &exchange_.request_id);
+    add("suggestions", "Lists the nation's suggestions with their outcome.", RunExchangeSuggestions);
+    CLI::App* ask = add("ask", "Asks the help desk.", RunExchangeAsk);
+    ask->add_option("--subject", exchange_.subject, "What it is about.")->required()->type_name("TEXT");
+    ask->add_option("--text", exchange_.text, "The question.")->required()->type_name("TEXT");
+    AddRequestId(ask, &exchange_.request_id);
+    add_name(add("question", "Shows a question with its answer.", RunExchangeQuestion), "The question, questions/ID.");
+  }
+
+  void AddRequestId(CLI::App* command, std::string* request_id) {
+    command
+        ->add_option("--request-id", *request_id, "A UUID version 7: the same call with the same id has one effect. A new one by default.")
+        ->type_name("UUID");
   }
 
   void AddConflicts() {
@@ -540,6 +620,8 @@ class CommandLine {
   ConflictListArguments conflict_list_;
   ConflictArguments conflict_;
   EraseArguments erase_;
+  ReleaseArguments release_;
+  ExchangeArguments exchange_;
   VoidArguments void_;
   bool all_sites_ = false;
   int64_t opaque_limit_ = kLimitDefault;

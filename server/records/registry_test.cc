@@ -13,6 +13,7 @@
 #include "fairlead/v1/priority_service.pb.h"
 #include "fairlead/v1/reference.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
+#include "fairlead/v1/release_service.pb.h"
 #include "server/records/record_type.h"
 #include "server/records/types.h"
 
@@ -47,6 +48,10 @@ TEST(Registry, TypesAreInOrderOfTheirPermanentNumbers) {
       {36, "BestPractice bestPractices/{best_practice}"},
       {37, "Endorsement bestPractices/{best_practice}/endorsements/{endorsement}"},
       {38, "Inquiry inquiries/{inquiry}"},
+      {50, "Release releases/{release}"},
+      {51, "PartnerGroup partnerGroups/{partner_group}"},
+      {52, "Acknowledgement releases/{release}/acknowledgements/{acknowledgement}"},
+      {53, "Proposal proposals/{proposal}"},
       {900, "EntryVoid voids/{void}"},
   };
   EXPECT_EQ(types, expected);
@@ -93,6 +98,15 @@ TEST(Registry, IndexNumbersArePermanent) {
       {381, "Inquiry.country"},
       {382, "Inquiry.state"},
       {383, "Inquiry.received_time"},
+      {500, "Release.record"},
+      {501, "Release.state"},
+      {502, "Release.reader"},
+      {503, "Release.subject"},
+      {504, "Release.recipient"},
+      {510, "Proposal.state"},
+      {511, "Proposal.nation"},
+      {512, "Proposal.region"},
+      {520, "Acknowledgement.parent"},
   };
   EXPECT_EQ(indexes, expected);
 }
@@ -143,14 +157,16 @@ TEST(Registry, Collections) {
   for (const RecordType& type : TheRegistry().types()) collections.push_back(type.collection());
   EXPECT_THAT(collections, ElementsAre("countries", "ports", "portFacilities", "liaisonOfficers", "engagements", "observations",
                                        "followUps", "assessments", "conditionsOfEntry", "arrivals", "scheduleKPorts", "trafficFigures",
-                                       "practiceContributions", "bestPractices", "endorsements", "inquiries", "voids"));
+                                       "practiceContributions", "bestPractices", "endorsements", "inquiries", "releases", "partnerGroups",
+                                       "acknowledgements", "proposals", "voids"));
 }
 
 const std::vector<const ServiceDescriptor*>& Services() {
   static const auto* const kServices = new std::vector<const ServiceDescriptor*>{
       v1::GetCountryRequest::descriptor()->file()->service(0),      v1::GetEngagementRequest::descriptor()->file()->service(0),
       v1::GetAssessmentRequest::descriptor()->file()->service(0),   v1::GetArrivalRequest::descriptor()->file()->service(0),
-      v1::GetBestPracticeRequest::descriptor()->file()->service(0), v1::GetInquiryRequest::descriptor()->file()->service(0)};
+      v1::GetBestPracticeRequest::descriptor()->file()->service(0), v1::GetInquiryRequest::descriptor()->file()->service(0),
+      v1::GetReleaseRequest::descriptor()->file()->service(0)};
   return *kServices;
 }
 
@@ -194,6 +210,7 @@ TEST(Registry, IndexesAreTheFiltersOfTheListRequests) {
     for (const Index& index : type.indexes) indexed.insert(type.singular() + "." + index.filter);
   }
   indexed.erase("Inquiry.received_time");  // of a view, which reads a window of days
+  for (const char* index : {"reader", "subject", "recipient"}) indexed.erase(std::string("Release.") + index);  // the exchange's
   EXPECT_EQ(indexed, filters);
 }
 

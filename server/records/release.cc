@@ -38,6 +38,11 @@ void ValidateGroup(const v1::PartnerGroup& group, Checks* checks) {
   checks->References("nations", group.nations(), kCountries);
 }
 
+// What speaks of a record is for the sites that hold it.
+RepeatedPtrField<std::string> AudienceOf(const Message& record) {
+  return record.GetReflection()->GetRepeatedPtrField<std::string>(record, record.GetDescriptor()->FindFieldByName("audience"));
+}
+
 // A form of the release without what its lifecycle writes.
 v1::Release ContentOf(const v1::Release& release) {
   v1::Release content = release;
@@ -117,10 +122,7 @@ void CompleteRelease(v1::Release* next, const v1::Release* previous, const Recor
       next->set_record_marking(
           static_cast<v1::Marking>(record->GetReflection()->GetEnumValue(*record, descriptor->FindFieldByName("marking"))));
     }
-    if (next->audience().empty()) {
-      *next->mutable_audience() =
-          record->GetReflection()->GetRepeatedPtrField<std::string>(*record, descriptor->FindFieldByName("audience"));
-    }
+    if (next->audience().empty()) *next->mutable_audience() = AudienceOf(*record);
     return;
   }
   if (next->state() == previous->state()) return;
@@ -137,6 +139,11 @@ void ValidateAcknowledgement(const v1::Acknowledgement& acknowledgement, Checks*
   }
   checks->Line("system", acknowledgement.system(), Need::kOptional, kShortCharsMax);
   checks->Prose("remark", acknowledgement.remark(), Need::kOptional, kReasonCharsMax);
+}
+
+void CompleteAcknowledgement(v1::Acknowledgement* next, const v1::Acknowledgement* previous, const RecordReader& reader, absl::Time) {
+  if (previous != nullptr) return;
+  if (const std::unique_ptr<Message> release = reader.Find(ParentOf(next->name()))) *next->mutable_audience() = AudienceOf(*release);
 }
 
 void ValidateProposal(const v1::Proposal& proposal, Checks* checks) {
@@ -157,7 +164,9 @@ void ValidateProposal(const v1::Proposal& proposal, Checks* checks) {
   checks->Prose("reason", proposal.reason(), explained ? Need::kRequired : Need::kOptional, kReasonCharsMax);
 }
 
-void CompleteProposal(v1::Proposal* next, const v1::Proposal*, const RecordReader& reader, absl::Time) {
+void CompleteProposal(v1::Proposal* next, const v1::Proposal* previous, const RecordReader& reader, absl::Time) {
+  const std::unique_ptr<Message> record = previous == nullptr ? reader.Find(next->record()) : nullptr;
+  if (record != nullptr && next->audience().empty()) *next->mutable_audience() = AudienceOf(*record);
   if (next->region() != v1::REGION_UNSPECIFIED) return;
   if (const auto nation = FindAs<v1::Country>(reader, next->nation())) next->set_region(nation->region());
 }
@@ -232,6 +241,7 @@ RecordType AcknowledgementType() {
   type.pattern = "releases/{release}/acknowledgements/{acknowledgement}";
   type.check_id = [](std::string_view id) { return CheckId(kCountries, id); };
   type.validate = ValidateWith<Acknowledgement>(ValidateAcknowledgement);
+  type.complete = CompleteWith<Acknowledgement>(CompleteAcknowledgement);
   type.indexes = {{.number = 520, .filter = "parent", .values = On<Acknowledgement>([](const Acknowledgement& a) {
                                                         return Values{std::string(ParentOf(a.name()))};
                                                       })}};

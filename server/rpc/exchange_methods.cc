@@ -40,7 +40,8 @@ std::string Renamed(const std::string& name, std::string_view from, std::string_
 
 // Another site of the network may be slow or gone; that is nothing for partners. Nor why this one takes no writes.
 absl::Status Outward(const absl::Status& status) {
-  if (ReasonOf(status) == Reason::kNodeReadOnly) return Error(Reason::kNodeReadOnly, "this site takes no submissions now: try another");
+  if (ReasonOf(status) == ReasonName(Reason::kNodeReadOnly))
+    return Error(Reason::kNodeReadOnly, "this site takes no submissions now: try another");
   return status;
 }
 
@@ -294,9 +295,8 @@ std::string ExchangeMethods::NewId(const Call& call, const WriteMethods::Plan& p
   return CreatedRecordId(node_->roster().network(), call.identity.path, call.method, plan.write.request_id);
 }
 
-absl::StatusOr<WriteMethods::Plan> ExchangeMethods::PlanNew(const records::RecordType& type, const Call& call, const Message& request,
-                                                            const std::string& name, MessagePtr record, const std::string& field,
-                                                            WriteMethods::Plan plan) const {
+absl::StatusOr<WriteMethods::Plan> ExchangeMethods::PlanNew(const records::RecordType& type, const std::string& name, MessagePtr record,
+                                                            const std::string& field, WriteMethods::Plan plan) const {
   const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
   plan.name = name;
   absl::StatusOr<std::optional<Loaded>> existing = Load(*node_, *view, type, name);
@@ -344,7 +344,7 @@ void ExchangeMethods::Acknowledge(const std::shared_ptr<Call>& call, const v1::A
       record->set_remark(request.remark());
       record->set_marking(v1::MARKING_OFFICIAL);
       const std::string name = plan->name;
-      plan = PlanNew(type, *call, request, name, std::move(record), "withdrawal", *std::move(plan));
+      plan = PlanNew(type, name, std::move(record), "withdrawal", *std::move(plan));
     }
   }
   const Narrate narrate = [this, nation, release = *release](const Message&) -> absl::StatusOr<MessagePtr> {
@@ -381,7 +381,7 @@ void ExchangeMethods::Submit(const std::shared_ptr<Call>& call, const v1::Submit
     record->set_state(v1::PROPOSAL_STATE_SUBMITTED);
     record->set_marking(v1::MARKING_OFFICIAL);
     const std::string name = plan->name;
-    plan = PlanNew(type, *call, request, name, std::move(record), "suggestion", *std::move(plan));
+    plan = PlanNew(type, name, std::move(record), "suggestion", *std::move(plan));
   }
   const Narrate narrate = [this, nation](const Message& record) -> absl::StatusOr<MessagePtr> {
     return std::make_unique<v1::Suggestion>(SuggestionOf(nation, record));
@@ -404,7 +404,7 @@ void ExchangeMethods::Ask(const std::shared_ptr<Call>& call, const v1::AskQuesti
     record->set_state(v1::INQUIRY_STATE_OPEN);
     record->set_marking(v1::MARKING_OFFICIAL);
     const std::string name = plan->name;
-    plan = PlanNew(type, *call, request, name, std::move(record), "question", *std::move(plan));
+    plan = PlanNew(type, name, std::move(record), "question", *std::move(plan));
   }
   const Narrate narrate = [](const Message& record) -> absl::StatusOr<MessagePtr> {
     return std::make_unique<v1::Question>(QuestionOf(record));

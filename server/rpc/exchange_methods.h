@@ -49,10 +49,9 @@ class ExchangeMethods {
   absl::StatusOr<std::string> OpenToken(const Call& call, const std::string& token) const;
   std::string SealToken(const Call& call, const std::string& last) const;
 
-  // A new record of the type, which `fill` makes from the request; errors name fields of `field`.
-  absl::StatusOr<WriteMethods::Plan> PlanNew(const records::RecordType& type, const Call& call, const google::protobuf::Message& request,
-                                             const std::string& name, MessagePtr record, const std::string& field,
-                                             WriteMethods::Plan plan) const;
+  // Completes `plan` with a record that is new; its answer is the one that is there when it is not. Errors name fields of `field`.
+  absl::StatusOr<WriteMethods::Plan> PlanNew(const records::RecordType& type, const std::string& name, MessagePtr record,
+                                             const std::string& field, WriteMethods::Plan plan) const;
   // Writes the plan and answers with what `narrate` makes of the record.
   void Finish(const records::RecordType& type, const std::shared_ptr<Call>& call, absl::StatusOr<WriteMethods::Plan> plan, Narrate narrate,
               Reply reply) const;

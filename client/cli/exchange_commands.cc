@@ -1,0 +1,252 @@
+#include "client/cli/exchange_commands.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+
+#include "client/cli/output.h"
+#include "fairlead/v1/exchange_service.pb.h"
+#include "fairlead/v1/release_service.pb.h"
+
+namespace fairlead::cli {
+namespace {
+
+namespace v1 = fairlead::v1;
+
+constexpr int64_t kPageSizeMax = 1000;
+constexpr char kReleases[] = "fairlead.v1.ReleaseService.";
+constexpr char kExchange[] = "fairlead.v1.ExchangeService.";
+
+std::string Named(const std::string& collection, const std::string& typed) {
+  return typed.find('/') == std::string::npos ? collection + "/" + typed : typed;
+}
+
+// All pages of a list, up to the limit. `size` counts what `all` has.
+template <class Response, class Request, class Size>
+absl::StatusOr<Response> ListAll(Session& session, const std::string& method, Request request, int64_t limit, const Size& size) {
+  Response all;
+  do {
+    request.set_page_size(static_cast<int32_t>(limit == 0 ? kPageSizeMax : std::min<int64_t>(limit - size(all), kPageSizeMax)));
+    absl::StatusOr<Response> page = session.Call<Response>(method, request);
+    if (!page.ok()) return page.status();
+    all.clear_next_page_token();
+    all.MergeFrom(*page);
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty() && (limit == 0 || size(all) < limit));
+  return all;
+}
+
+// A call whose answer is one message.
+template <class Response, class Request>
+absl::Status CallAndPrint(Session& session, const std::string& method, const Request& request) {
+  const absl::StatusOr<Response> response = session.Call<Response>(method, request);
+  if (!response.ok()) return response.status();
+  session.Print(ToJson(*response), [&] { PrintRecord(*response, session.out()); });
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::Release> DraftOf(const ReleaseArguments& arguments) {
+  v1::Release draft;
+  draft.set_record(arguments.subject);
+  for (const std::string& nation : arguments.nations) draft.add_nations(Named("countries", nation));
+  for (const std::string& group : arguments.groups) draft.add_groups(Named("partnerGroups", group));
+  for (const std::string& field : arguments.fields) draft.add_fields()->set_field(field);
+  for (const std::string& release : arguments.replaces) draft.add_replaces(Named("releases", release));
+  draft.set_purpose(arguments.purpose);
+  if (arguments.until.empty()) return draft;
+  int year = 0;
+  int month = 0;
+  int day = 0;
+  char rest = 0;
+  if (std::sscanf(arguments.until.c_str(), "%4d-%2d-%2d%c", &year, &month, &day, &rest) != 3) {
+    return UsageError("--until: must be a day such as 2027-12-31");
+  }
+  draft.mutable_retention_date()->set_year(year);
+  draft.mutable_retention_date()->set_month(month);
+  draft.mutable_retention_date()->set_day(day);
+  return draft;
+}
+
+absl::StatusOr<v1::PreviewReleaseResponse> Preview(Session& session, const ReleaseArguments& arguments) {
+  v1::PreviewReleaseRequest request;
+  if (arguments.subject.starts_with("releases/")) {
+    request.set_name(arguments.subject);
+  } else {
+    absl::StatusOr<v1::Release> draft = DraftOf(arguments);
+    if (!draft.ok()) return draft.status();
+    *request.mutable_draft() = *std::move(draft);
+  }
+  return session.Call<v1::PreviewReleaseResponse>(std::string(kReleases) + "PreviewRelease", request);
+}
+
+void PrintPreview(const v1::PreviewReleaseResponse& preview, Session& session) {
+  Table table{{"NATION", "BY", "FIELD", "VALUE"}, {}};
+  for (const auto& nation : preview.nations()) {
+    const std::string by = nation.groups().empty() ? "itself" : fmt::format("{}", fmt::join(nation.groups(), " "));
+    for (const auto& field : nation.fields()) {
+      table.rows.push_back({nation.nation(), by, field.field(), fmt::format("{}", fmt::join(field.values(), " "))});
+    }
+    if (nation.fields().empty()) table.rows.push_back({nation.nation(), by, "nothing", nation.reason()});
+  }
+  table.Print(session.out(), session.environment().columns);
+  for (const std::string& group : preview.empty_groups()) session.out() << fmt::format("{} reaches nobody\n", group);
+  for (const std::string& field : preview.replaced_fields()) {
+    session.out() << fmt::format("{} has another value now, which is not released\n", field);
+  }
+}
+
+std::string KindText(const v1::ReleasedRecord& record) {
+  const auto* content = record.GetReflection()->GetOneofFieldDescriptor(record, record.GetDescriptor()->FindOneofByName("content"));
+  return content == nullptr ? "" : content->name();
+}
+
+}  // namespace
+
+absl::Status RunReleasePreview(Session& session, const ReleaseArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  const absl::StatusOr<v1::PreviewReleaseResponse> preview = Preview(session, arguments);
+  if (!preview.ok()) return preview.status();
+  session.Print(ToJson(*preview), [&] { PrintPreview(*preview, session); });
+  return absl::OkStatus();
+}
+
+absl::Status RunReleasePropose(Session& session, const ReleaseArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  const absl::StatusOr<v1::PreviewReleaseResponse> preview = Preview(session, arguments);
+  if (!preview.ok()) return preview.status();
+  v1::CreateReleaseRequest request;
+  *request.mutable_release() = preview->release();
+  request.set_request_id(arguments.request_id);
+  const absl::StatusOr<v1::Release> release = session.Call<v1::Release>(std::string(kReleases) + "CreateRelease", request);
+  if (!release.ok()) return release.status();
+  session.Print(ToJson(*release), [&] {
+    PrintPreview(*preview, session);
+    session.out() << fmt::format("{} waits for approval\n", release->name());
+  });
+  return absl::OkStatus();
+}
+
+absl::Status RunReleaseRecalls(Session& session, const ReleaseArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::ListRecallsRequest request;
+  request.set_outstanding(arguments.outstanding);
+  using Response = v1::ListRecallsResponse;
+  const auto all = ListAll<Response>(session, std::string(kReleases) + "ListRecalls", request, arguments.limit,
+                                     [](const Response& r) { return static_cast<int64_t>(r.recalls_size()); });
+  if (!all.ok()) return all.status();
+  session.Print(ToJson(*all), [&] {
+    Table table{{"RELEASE", "RECORD", "ACKNOWLEDGED", "NOT ACKNOWLEDGED", "REASON"}, {}};
+    for (const auto& recall : all->recalls()) {
+      table.rows.push_back({recall.release(), recall.record(), fmt::format("{}", fmt::join(recall.acknowledged(), " ")),
+                            fmt::format("{}", fmt::join(recall.unacknowledged(), " ")), recall.reason()});
+    }
+    table.Print(session.out(), session.environment().columns);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status RunExchangeList(Session& session, const ExchangeArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  using Response = v1::ListReleasedRecordsResponse;
+  const auto all = ListAll<Response>(session, std::string(kExchange) + "ListReleasedRecords", v1::ListReleasedRecordsRequest(),
+                                     arguments.limit, [](const Response& r) { return static_cast<int64_t>(r.records_size()); });
+  if (!all.ok()) return all.status();
+  session.Print(ToJson(*all), [&] {
+    Table table{{"NAME", "KIND", "RELEASED", "MARKING", "PURPOSE"}, {}};
+    for (const auto& record : all->records()) {
+      table.rows.push_back({record.name(), KindText(record), TimeText(record.release_time()), record.marking(),
+                            fmt::format("{}", fmt::join(record.purposes(), " "))});
+    }
+    table.Print(session.out(), session.environment().columns);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status RunExchangeGet(Session& session, const ExchangeArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::GetReleasedRecordRequest request;
+  request.set_name(Named("releasedRecords", arguments.name));
+  return CallAndPrint<v1::ReleasedRecord>(session, std::string(kExchange) + "GetReleasedRecord", request);
+}
+
+absl::Status RunExchangeWithdrawals(Session& session, const ExchangeArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  using Response = v1::ListWithdrawalsResponse;
+  const auto all = ListAll<Response>(session, std::string(kExchange) + "ListWithdrawals", v1::ListWithdrawalsRequest(), arguments.limit,
+                                     [](const Response& r) { return static_cast<int64_t>(r.withdrawals_size()); });
+  if (!all.ok()) return all.status();
+  session.Print(ToJson(*all), [&] {
+    Table table{{"NAME", "RECORD", "RECALLED", "ACKNOWLEDGED"}, {}};
+    for (const auto& withdrawal : all->withdrawals()) {
+      table.rows.push_back(
+          {withdrawal.name(), withdrawal.record(), TimeText(withdrawal.recall_time()), withdrawal.acknowledged() ? "yes" : "no"});
+    }
+    table.Print(session.out(), session.environment().columns);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status RunExchangeAcknowledge(Session& session, const ExchangeArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::AcknowledgeWithdrawalRequest request;
+  request.set_name(Named("withdrawals", arguments.name));
+  request.set_remark(arguments.text);
+  request.set_request_id(arguments.request_id);
+  return CallAndPrint<v1::Withdrawal>(session, std::string(kExchange) + "AcknowledgeWithdrawal", request);
+}
+
+absl::Status RunExchangeSuggest(Session& session, const ExchangeArguments& arguments) {
+  v1::SubmitSuggestionRequest request;
+  std::string kind = "SUGGESTION_KIND_";
+  for (const char c : arguments.kind) kind.push_back(c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c))));
+  v1::SuggestionKind parsed = v1::SUGGESTION_KIND_UNSPECIFIED;
+  if (!v1::SuggestionKind_Parse(kind, &parsed)) {
+    return UsageError("KIND: must be facility, port, observation-response or correction");
+  }
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  request.mutable_suggestion()->set_kind(parsed);
+  if (!arguments.record.empty()) request.mutable_suggestion()->set_record(Named("releasedRecords", arguments.record));
+  request.mutable_suggestion()->set_subject(arguments.subject);
+  request.mutable_suggestion()->set_text(arguments.text);
+  request.set_request_id(arguments.request_id);
+  return CallAndPrint<v1::Suggestion>(session, std::string(kExchange) + "SubmitSuggestion", request);
+}
+
+absl::Status RunExchangeSuggestions(Session& session, const ExchangeArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  using Response = v1::ListSuggestionsResponse;
+  const auto all = ListAll<Response>(session, std::string(kExchange) + "ListSuggestions", v1::ListSuggestionsRequest(), arguments.limit,
+                                     [](const Response& r) { return static_cast<int64_t>(r.suggestions_size()); });
+  if (!all.ok()) return all.status();
+  session.Print(ToJson(*all), [&] {
+    Table table{{"NAME", "SUBMITTED", "OUTCOME", "REASON", "TEXT"}, {}};
+    for (const auto& suggestion : all->suggestions()) {
+      table.rows.push_back({suggestion.name(), TimeText(suggestion.submit_time()),
+                            CellText(suggestion, *suggestion.GetDescriptor()->FindFieldByName("outcome")), suggestion.reason(),
+                            suggestion.text()});
+    }
+    table.Print(session.out(), session.environment().columns);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status RunExchangeAsk(Session& session, const ExchangeArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::AskQuestionRequest request;
+  request.mutable_question()->set_subject(arguments.subject);
+  request.mutable_question()->set_text(arguments.text);
+  request.set_request_id(arguments.request_id);
+  return CallAndPrint<v1::Question>(session, std::string(kExchange) + "AskQuestion", request);
+}
+
+absl::Status RunExchangeQuestion(Session& session, const ExchangeArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::GetQuestionRequest request;
+  request.set_name(Named("questions", arguments.name));
+  return CallAndPrint<v1::Question>(session, std::string(kExchange) + "GetQuestion", request);
+}
+
+}  // namespace fairlead::cli

@@ -1,0 +1,603 @@
+#include "server/rpc/exchange_methods.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/util/time_util.h>
+
+#include <map>
+#include <set>
+
+#include "fairlead/v1/exchange_service.grpc.pb.h"
+#include "fairlead/v1/help_desk_service.pb.h"
+#include "fairlead/v1/release_service.pb.h"
+#include "server/records/release.h"
+#include "server/rpc/rpc_fixture.h"
+
+namespace fairlead::rpc {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// A site with its officer, headquarters' staff and systems of Japan and Australia. Request ids are counted, so that two offices to which
+// the same is done hold the same.
+class Office {
+ public:
+  explicit Office(absl::Duration heartbeat = absl::Seconds(15))
+      : site_("apac", &clock_, heartbeat),
+        officer_(site_.As("officer/apac/watch")),
+        hq_(site_.As("hq/release/desk")),
+        jp_(site_.As("partner/JP/registry")),
+        au_(site_.As("partner/AU/registry")) {}
+
+  std::string NextId() {
+    const auto ms = static_cast<uint64_t>(absl::ToUnixMillis(clock_.Now()));
+    return fmt::format("{:08x}-{:04x}-7000-8000-{:012x}", ms >> 16, ms & 0xffff, ++ids_);
+  }
+
+  void Country(const std::string& code) {
+    v1::CreateCountryRequest request;
+    request.set_country_id(code);
+    request.set_request_id(NextId());
+    request.mutable_country()->set_display_name("Country " + code);
+    request.mutable_country()->set_region(v1::REGION_APAC);
+    Must<v1::Country>(officer_, "ReferenceService/CreateCountry", request);
+  }
+  v1::Port Port(const std::string& locode, const std::string& display_name, v1::Marking marking = v1::MARKING_OFFICIAL) {
+    v1::CreatePortRequest request;
+    request.set_port_id(locode);
+    request.set_request_id(NextId());
+    request.mutable_port()->set_display_name(display_name);
+    request.mutable_port()->set_country("countries/" + locode.substr(0, 2));
+    request.mutable_port()->set_source("a private source");
+    request.mutable_port()->set_marking(marking);
+    return Must<v1::Port>(officer_, "ReferenceService/CreatePort", request);
+  }
+  v1::Port Rename(const std::string& locode, const std::string& display_name) {
+    v1::GetPortRequest get;
+    get.set_name("ports/" + locode);
+    v1::UpdatePortRequest request;
+    *request.mutable_port() = Must<v1::Port>(officer_, "ReferenceService/GetPort", get);
+    request.mutable_port()->set_display_name(display_name);
+    request.set_request_id(NextId());
+    return Must<v1::Port>(officer_, "ReferenceService/UpdatePort", request);
+  }
+  v1::PartnerGroup Group(const std::string& id, const std::vector<std::string>& nations) {
+    v1::CreatePartnerGroupRequest request;
+    request.set_partner_group_id(id);
+    request.set_request_id(NextId());
+    request.mutable_partner_group()->set_display_name(id);
+    for (const std::string& nation : nations) request.mutable_partner_group()->add_nations("countries/" + nation);
+    return Must<v1::PartnerGroup>(officer_, "ReleaseService/CreatePartnerGroup", request);
+  }
+  v1::Release Draft(const std::string& record, const std::vector<std::string>& nations) {
+    v1::Release draft;
+    draft.set_record(record);
+    draft.set_purpose("A joint drill.");
+    for (const std::string& nation : nations) draft.add_nations("countries/" + nation);
+    return draft;
+  }
+  v1::PreviewReleaseResponse Preview(const v1::Release& draft) {
+    v1::PreviewReleaseRequest request;
+    *request.mutable_draft() = draft;
+    return Must<v1::PreviewReleaseResponse>(officer_, "ReleaseService/PreviewRelease", request);
+  }
+  v1::Release Propose(const v1::Release& draft) {
+    v1::CreateReleaseRequest request;
+    *request.mutable_release() = Preview(draft).release();
+    request.set_request_id(NextId());
+    return Must<v1::Release>(officer_, "ReleaseService/CreateRelease", request);
+  }
+  absl::StatusOr<v1::Release> Approve(const Client& caller, const v1::Release& release) {
+    v1::ApproveReleaseRequest request;
+    request.set_name(release.name());
+    request.set_etag(release.etag());
+    request.set_request_id(NextId());
+    return caller.Call<v1::Release>("ReleaseService/ApproveRelease", request);
+  }
+  v1::Release Release(const v1::Release& draft) {
+    const auto approved = Approve(hq_, Propose(draft));
+    EXPECT_TRUE(approved.ok()) << approved.status();
+    return approved.value_or(v1::Release());
+  }
+  v1::Release Recall(const v1::Release& release) {
+    v1::RecallReleaseRequest request;
+    request.set_name(release.name());
+    request.set_etag(release.etag());
+    request.set_reason("spilled");
+    request.set_request_id(NextId());
+    return Must<v1::Release>(officer_, "ReleaseService/RecallRelease", request);
+  }
+
+  static v1::ListReleasedRecordsResponse List(const Client& partner) {
+    return Must<v1::ListReleasedRecordsResponse>(partner, "ExchangeService/ListReleasedRecords", v1::ListReleasedRecordsRequest());
+  }
+  // Names of the ports that are released to the caller.
+  static std::vector<std::string> Ports(const Client& partner) {
+    std::vector<std::string> names;
+    for (const auto& record : List(partner).records()) names.push_back(record.port().locode() + " " + record.port().display_name());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+  static absl::StatusOr<v1::ReleasedRecord> Get(const Client& partner, const std::string& name) {
+    v1::GetReleasedRecordRequest request;
+    request.set_name(name);
+    return partner.Call<v1::ReleasedRecord>("ExchangeService/GetReleasedRecord", request);
+  }
+  static v1::ListWithdrawalsResponse Withdrawals(const Client& partner) {
+    return Must<v1::ListWithdrawalsResponse>(partner, "ExchangeService/ListWithdrawals", v1::ListWithdrawalsRequest());
+  }
+  std::string NameFor(const std::string& nation, const std::string& record) const {
+    return "releasedRecords/" + exchange::Pseudonyms(TestCerts::Get().token_key()).Of("countries/" + nation, records::SubjectOf(record));
+  }
+
+  template <class Response, class Request>
+  static Response Must(const Client& caller, const std::string& method, const Request& request) {
+    const auto response = caller.Call<Response>(method, request);
+    EXPECT_TRUE(response.ok()) << method << ": " << response.status();
+    return response.value_or(Response());
+  }
+
+  ManualClock clock_;
+  TestSite site_;
+  Client officer_;
+  Client hq_;
+  Client jp_;
+  Client au_;
+  int ids_ = 0;
+};
+
+class ExchangeTest : public ::testing::Test, protected Office {
+ protected:
+  ExchangeTest() : Office(absl::Milliseconds(50)) {
+    Country("JP");
+    Country("AU");
+    Port("JPYOK", "Yokohama");
+  }
+};
+
+// --- Release control -------------------------------------------------------------------------------------------------------------------
+
+TEST_F(ExchangeTest, NothingIsSeenBeforeApproval) {
+  EXPECT_THAT(Ports(jp_), IsEmpty());
+  const v1::Release proposed = Propose(Draft("ports/JPYOK", {"JP"}));
+  EXPECT_EQ(proposed.state(), v1::RELEASE_STATE_PROPOSED);
+  EXPECT_THAT(Ports(jp_), IsEmpty());
+  const auto approved = Approve(hq_, proposed);
+  ASSERT_TRUE(approved.ok()) << approved.status();
+  EXPECT_EQ(approved->state(), v1::RELEASE_STATE_APPROVED);
+  EXPECT_THAT(Ports(jp_), ElementsAre("JPYOK Yokohama"));
+  EXPECT_THAT(Ports(au_), IsEmpty());
+}
+
+TEST_F(ExchangeTest, TheAuthorsRoleDoesNotApprove) {
+  EXPECT_THAT(Approve(officer_, Propose(Draft("ports/JPYOK", {"JP"}))), FailsWith("PERMISSION_DENIED"));
+  v1::CreateReleaseRequest request;
+  *request.mutable_release() = Preview(Draft("ports/JPYOK", {"JP"})).release();
+  const auto own = Must<v1::Release>(hq_, "ReleaseService/CreateRelease", request);
+  EXPECT_THAT(Approve(site_.As("hq/release/other"), own), FailsWith("PERMISSION_DENIED"));
+  EXPECT_TRUE(Approve(site_.As("hq/counsel/desk"), own).ok());
+}
+
+TEST_F(ExchangeTest, ThePreviewSaysWhoWouldSeeWhat) {
+  Group("quad", {"JP", "AU"});
+  Group("none", {});
+  v1::Release draft = Draft("ports/JPYOK", {"JP"});
+  draft.add_groups("partnerGroups/quad");
+  draft.add_groups("partnerGroups/none");
+  draft.add_fields()->set_field("display_name");
+  const v1::PreviewReleaseResponse preview = Preview(draft);
+  ASSERT_EQ(preview.nations_size(), 2);
+  EXPECT_EQ(preview.nations(0).nation(), "countries/AU");
+  EXPECT_THAT(preview.nations(0).groups(), ElementsAre("partnerGroups/quad"));
+  ASSERT_EQ(preview.nations(1).fields_size(), 1);
+  EXPECT_EQ(preview.nations(1).fields(0).field(), "display_name");
+  EXPECT_THAT(preview.nations(1).fields(0).values(), ElementsAre("\"Yokohama\""));
+  EXPECT_THAT(preview.empty_groups(), ElementsAre("partnerGroups/none"));
+  EXPECT_THAT(preview.replaced_fields(), IsEmpty());
+
+  const v1::Release proposed = Propose(draft);
+  Rename("JPYOK", "Yokohama-ko");
+  v1::PreviewReleaseRequest again;
+  again.set_name(proposed.name());
+  const auto now = Must<v1::PreviewReleaseResponse>(hq_, "ReleaseService/PreviewRelease", again);
+  EXPECT_THAT(now.replaced_fields(), ElementsAre("display_name"));
+  ASSERT_EQ(now.nations_size(), 2);
+  EXPECT_THAT(now.nations(1).fields(), IsEmpty());
+  EXPECT_NE(now.nations(1).reason(), "");
+}
+
+TEST_F(ExchangeTest, WhatCannotBeReleasedIsRefusedByName) {
+  v1::PreviewReleaseRequest request;
+  *request.mutable_draft() = Draft("ports/JPYOK", {"JP"});
+  request.mutable_draft()->add_fields()->set_field("source");
+  EXPECT_THAT(officer_.Call<v1::PreviewReleaseResponse>("ReleaseService/PreviewRelease", request),
+              FailsWith("FIELD_INVALID", "draft.fields[0].field"));
+  request.mutable_draft()->set_record("ports/JPTYO");
+  EXPECT_THAT(officer_.Call<v1::PreviewReleaseResponse>("ReleaseService/PreviewRelease", request),
+              FailsWith("REFERENCE_NOT_FOUND", "draft.record"));
+}
+
+TEST_F(ExchangeTest, ANewValueNeedsItsOwnApproval) {
+  const v1::Release first = Release(Draft("ports/JPYOK", {"JP"}));
+  Rename("JPYOK", "Yokohama-ko");
+  EXPECT_THAT(Ports(jp_), ElementsAre("JPYOK "));
+  v1::Release draft = Draft("ports/JPYOK", {"JP"});
+  draft.add_replaces(first.name());
+  Release(draft);
+  EXPECT_THAT(Ports(jp_), ElementsAre("JPYOK Yokohama-ko"));
+}
+
+TEST_F(ExchangeTest, AHigherMarkingAndTheLastDayEndIt) {
+  v1::Release draft = Draft("ports/JPYOK", {"JP"});
+  draft.mutable_retention_date()->set_year(2027);
+  draft.mutable_retention_date()->set_month(1);
+  draft.mutable_retention_date()->set_day(15);
+  Release(draft);  // the clock says 2027-01-15
+  ASSERT_THAT(Ports(jp_), SizeIs(1));
+  EXPECT_EQ(List(jp_).records(0).retention_date().day(), 15);
+  clock_.Advance(absl::Hours(24));
+  EXPECT_THAT(Ports(jp_), IsEmpty());
+
+  Port("AUSYD", "Sydney");
+  Release(Draft("ports/AUSYD", {"JP"}));
+  ASSERT_THAT(Ports(jp_), SizeIs(1));
+  v1::GetPortRequest get;
+  get.set_name("ports/AUSYD");
+  v1::UpdatePortRequest mark;
+  *mark.mutable_port() = Must<v1::Port>(officer_, "ReferenceService/GetPort", get);
+  mark.mutable_port()->set_marking(v1::MARKING_SENSITIVE);
+  Must<v1::Port>(officer_, "ReferenceService/UpdatePort", mark);
+  EXPECT_THAT(Ports(jp_), IsEmpty());
+}
+
+TEST_F(ExchangeTest, MembershipCountsBothWays) {
+  v1::PartnerGroup group = Group("quad", {"JP"});
+  v1::Release draft = Draft("ports/JPYOK", {});
+  draft.add_groups(group.name());
+  Release(draft);
+  EXPECT_THAT(Ports(jp_), SizeIs(1));
+  EXPECT_THAT(Ports(au_), IsEmpty());
+  v1::UpdatePartnerGroupRequest request;
+  *request.mutable_partner_group() = group;
+  request.mutable_partner_group()->set_nations(0, "countries/AU");
+  request.mutable_update_mask()->add_paths("nations");
+  group = Must<v1::PartnerGroup>(officer_, "ReleaseService/UpdatePartnerGroup", request);
+  EXPECT_THAT(Ports(jp_), IsEmpty());
+  EXPECT_THAT(Ports(au_), SizeIs(1));
+  v1::WithdrawPartnerGroupRequest withdraw;
+  withdraw.set_name(group.name());
+  withdraw.set_etag(group.etag());
+  Must<v1::PartnerGroup>(officer_, "ReleaseService/WithdrawPartnerGroup", withdraw);
+  EXPECT_THAT(Ports(au_), IsEmpty());
+}
+
+TEST_F(ExchangeTest, ARecallIsTrackedUntilEachNationHasSaidSo) {
+  const v1::Release release = Release(Draft("ports/JPYOK", {"JP", "AU"}));
+  const std::string name = List(jp_).records(0).name();
+  EXPECT_THAT(Withdrawals(jp_).withdrawals(), IsEmpty());
+  Recall(release);
+  EXPECT_THAT(Ports(jp_), IsEmpty());
+  ASSERT_THAT(Withdrawals(jp_).withdrawals(), SizeIs(1));
+  const v1::Withdrawal withdrawal = Withdrawals(jp_).withdrawals(0);
+  EXPECT_EQ(withdrawal.record(), name);
+  EXPECT_FALSE(withdrawal.acknowledged());
+  EXPECT_NE(withdrawal.name(), Withdrawals(au_).withdrawals(0).name());
+
+  v1::ListRecallsRequest outstanding;
+  outstanding.set_outstanding(true);
+  auto recalls = Must<v1::ListRecallsResponse>(officer_, "ReleaseService/ListRecalls", outstanding);
+  ASSERT_EQ(recalls.recalls_size(), 1);
+  EXPECT_THAT(recalls.recalls(0).unacknowledged(), ElementsAre("countries/AU", "countries/JP"));
+
+  v1::AcknowledgeWithdrawalRequest acknowledge;
+  acknowledge.set_name(withdrawal.name());
+  EXPECT_THAT(au_.Call<v1::Withdrawal>("ExchangeService/AcknowledgeWithdrawal", acknowledge), FailsWith("RECORD_NOT_FOUND"));
+  EXPECT_TRUE(Must<v1::Withdrawal>(jp_, "ExchangeService/AcknowledgeWithdrawal", acknowledge).acknowledged());
+  EXPECT_TRUE(Must<v1::Withdrawal>(jp_, "ExchangeService/AcknowledgeWithdrawal", acknowledge).acknowledged());  // once more
+  recalls = Must<v1::ListRecallsResponse>(officer_, "ReleaseService/ListRecalls", outstanding);
+  ASSERT_EQ(recalls.recalls_size(), 1);
+  EXPECT_THAT(recalls.recalls(0).acknowledged(), ElementsAre("countries/JP"));
+  EXPECT_THAT(recalls.recalls(0).unacknowledged(), ElementsAre("countries/AU"));
+
+  // Nobody sees the record again before another release takes the recalled one's place.
+  Release(Draft("ports/JPYOK", {"JP"}));
+  EXPECT_THAT(Ports(jp_), IsEmpty());
+  acknowledge.set_name(Withdrawals(au_).withdrawals(0).name());
+  Must<v1::Withdrawal>(au_, "ExchangeService/AcknowledgeWithdrawal", acknowledge);
+  EXPECT_EQ(Must<v1::ListRecallsResponse>(officer_, "ReleaseService/ListRecalls", outstanding).recalls_size(), 0);
+}
+
+// --- What a partner sends --------------------------------------------------------------------------------------------------------------
+
+TEST_F(ExchangeTest, ASuggestionComesBackWithItsOutcome) {
+  Release(Draft("ports/JPYOK", {"JP"}));
+  v1::SubmitSuggestionRequest request;
+  request.set_request_id(NextId());
+  request.mutable_suggestion()->set_kind(v1::SUGGESTION_KIND_CORRECTION);
+  request.mutable_suggestion()->set_record(List(jp_).records(0).name());
+  request.mutable_suggestion()->set_text("It is written Yokohama-ko.");
+  const auto submitted = Must<v1::Suggestion>(jp_, "ExchangeService/SubmitSuggestion", request);
+  EXPECT_EQ(submitted.outcome(), v1::SUGGESTION_OUTCOME_PENDING);
+  EXPECT_EQ(Must<v1::Suggestion>(jp_, "ExchangeService/SubmitSuggestion", request).name(), submitted.name());
+
+  const auto proposals = Must<v1::ListProposalsResponse>(officer_, "ReleaseService/ListProposals", v1::ListProposalsRequest());
+  ASSERT_EQ(proposals.proposals_size(), 1);
+  EXPECT_EQ(proposals.proposals(0).record(), "ports/JPYOK");
+  EXPECT_EQ(proposals.proposals(0).nation(), "countries/JP");
+  EXPECT_EQ(proposals.proposals(0).region(), v1::REGION_APAC);
+  v1::MergeProposalRequest merge;
+  merge.set_name(proposals.proposals(0).name());
+  merge.set_etag(proposals.proposals(0).etag());
+  merge.set_reason("Taken over, with a space.");
+  Must<v1::Proposal>(officer_, "ReleaseService/MergeProposal", merge);
+
+  v1::GetSuggestionRequest get;
+  get.set_name(submitted.name());
+  const auto decided = Must<v1::Suggestion>(jp_, "ExchangeService/GetSuggestion", get);
+  EXPECT_EQ(decided.outcome(), v1::SUGGESTION_OUTCOME_MERGED);
+  EXPECT_EQ(decided.reason(), "Taken over, with a space.");
+  EXPECT_EQ(decided.record(), List(jp_).records(0).name());
+  EXPECT_THAT(au_.Call<v1::Suggestion>("ExchangeService/GetSuggestion", get), FailsWith("RECORD_NOT_FOUND"));
+  const auto listed = Must<v1::ListSuggestionsResponse>(jp_, "ExchangeService/ListSuggestions", v1::ListSuggestionsRequest());
+  ASSERT_EQ(listed.suggestions_size(), 1);
+  EXPECT_EQ(listed.suggestions(0).SerializeAsString(), decided.SerializeAsString());
+  EXPECT_EQ(Must<v1::ListSuggestionsResponse>(au_, "ExchangeService/ListSuggestions", v1::ListSuggestionsRequest()).suggestions_size(), 0);
+}
+
+TEST_F(ExchangeTest, ASuggestionIsCheckedAndIsAboutWhatIsReleased) {
+  v1::SubmitSuggestionRequest request;
+  request.mutable_suggestion()->set_kind(v1::SUGGESTION_KIND_FACILITY);
+  request.mutable_suggestion()->set_text("It has a second gate.");
+  request.mutable_suggestion()->set_subject("gate");
+  EXPECT_THAT(jp_.Call<v1::Suggestion>("ExchangeService/SubmitSuggestion", request), FailsWith("FIELD_INVALID", "suggestion.subject"));
+  request.mutable_suggestion()->set_kind(v1::SUGGESTION_KIND_CORRECTION);
+  request.mutable_suggestion()->set_record(NameFor("JP", "ports/JPYOK"));  // is there, and is not released
+  EXPECT_THAT(jp_.Call<v1::Suggestion>("ExchangeService/SubmitSuggestion", request), FailsWith("RECORD_NOT_FOUND"));
+}
+
+TEST_F(ExchangeTest, AQuestionReachesTheHelpDeskAndItsAnswerTheNation) {
+  v1::AskQuestionRequest ask;
+  ask.mutable_question()->set_subject("Drills");
+  ask.mutable_question()->set_text("How often?");
+  const auto asked = Must<v1::Question>(jp_, "ExchangeService/AskQuestion", ask);
+  EXPECT_EQ(asked.answer(), "");
+  const auto inquiries = Must<v1::ListInquiriesResponse>(officer_, "HelpDeskService/ListInquiries", v1::ListInquiriesRequest());
+  ASSERT_EQ(inquiries.inquiries_size(), 1);
+  EXPECT_EQ(inquiries.inquiries(0).contact(), "partner/JP/registry");
+  EXPECT_EQ(inquiries.inquiries(0).region(), v1::REGION_APAC);
+  v1::AnswerInquiryRequest answer;
+  answer.set_name(inquiries.inquiries(0).name());
+  answer.set_etag(inquiries.inquiries(0).etag());
+  answer.set_answer("Every three months.");
+  Must<v1::Inquiry>(officer_, "HelpDeskService/AnswerInquiry", answer);
+  v1::GetQuestionRequest get;
+  get.set_name(asked.name());
+  EXPECT_EQ(Must<v1::Question>(jp_, "ExchangeService/GetQuestion", get).answer(), "Every three months.");
+  EXPECT_THAT(au_.Call<v1::Question>("ExchangeService/GetQuestion", get), FailsWith("RECORD_NOT_FOUND"));
+}
+
+// --- Watch -----------------------------------------------------------------------------------------------------------------------------
+
+class Feed {
+ public:
+  Feed(const Client& partner, const std::string& token = "") : stub_(v1::ExchangeService::NewStub(partner.channel())) {
+    context_.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+    v1::WatchReleasedRecordsRequest request;
+    request.set_resume_token(token);
+    reader_ = stub_->WatchReleasedRecords(&context_, request);
+  }
+  ~Feed() {
+    context_.TryCancel();
+    v1::WatchReleasedRecordsResponse response;
+    while (reader_->Read(&response)) {
+    }
+    reader_->Finish();
+  }
+  // What comes up to the next end, as "reset", "JPYOK Yokohama", "-name" and "end".
+  std::vector<std::string> ToEnd() {
+    std::vector<std::string> all;
+    v1::WatchReleasedRecordsResponse response;
+    while (reader_->Read(&response)) {
+      if (response.reset()) all.push_back("reset");
+      if (response.has_record()) all.push_back(response.record().port().locode() + " " + response.record().port().display_name());
+      if (response.change_case() == v1::WatchReleasedRecordsResponse::kWithdrawn) all.push_back("-" + response.withdrawn());
+      if (!response.complete()) continue;
+      all.push_back("end");
+      token_ = response.resume_token();
+      return all;
+    }
+    ADD_FAILURE() << "the watch has ended";
+    return all;
+  }
+  // The next response says nothing.
+  void Idle() {
+    v1::WatchReleasedRecordsResponse response;
+    ASSERT_TRUE(reader_->Read(&response));
+    EXPECT_EQ(response.SerializeAsString(), "");
+  }
+  const std::string& token() const { return token_; }
+
+ private:
+  grpc::ClientContext context_;
+  const std::unique_ptr<v1::ExchangeService::Stub> stub_;
+  std::unique_ptr<grpc::ClientReader<v1::WatchReleasedRecordsResponse>> reader_;
+  std::string token_;
+};
+
+TEST_F(ExchangeTest, AWatchSendsWhatIsReleasedAndEachChangeOfIt) {
+  const v1::Release first = Release(Draft("ports/JPYOK", {"JP"}));
+  Feed feed(jp_);
+  EXPECT_THAT(feed.ToEnd(), ElementsAre("reset", "JPYOK Yokohama", "end"));
+  const std::string before = feed.token();
+  Port("AUSYD", "Sydney");
+  Release(Draft("ports/AUSYD", {"AU"}));
+  feed.Idle();
+  Release(Draft("ports/AUSYD", {"JP", "AU"}));
+  EXPECT_THAT(feed.ToEnd(), ElementsAre("AUSYD Sydney", "end"));
+  EXPECT_NE(feed.token(), before);
+  Rename("JPYOK", "Yokohama-ko");
+  EXPECT_THAT(feed.ToEnd(), ElementsAre("JPYOK ", "end"));
+  Recall(first);
+  EXPECT_THAT(feed.ToEnd(), ElementsAre("-" + NameFor("JP", "ports/JPYOK"), "end"));
+
+  EXPECT_THAT(Feed(jp_, feed.token()).ToEnd(), ElementsAre("end"));  // nothing has changed since
+  EXPECT_THAT(Feed(jp_, before).ToEnd(), ElementsAre("reset", "AUSYD Sydney", "end"));
+}
+
+TEST_F(ExchangeTest, AResumeTokenIsTheNationsOwn) {
+  Feed feed(jp_);
+  EXPECT_THAT(feed.ToEnd(), ElementsAre("reset", "end"));
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+  v1::WatchReleasedRecordsRequest request;
+  request.set_resume_token(feed.token());
+  const auto stub = v1::ExchangeService::NewStub(au_.channel());
+  const auto reader = stub->WatchReleasedRecords(&context, request);
+  v1::WatchReleasedRecordsResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_THAT(FromGrpc(reader->Finish()), FailsWith("FIELD_INVALID", "resume_token"));
+}
+
+// --- No oracle -------------------------------------------------------------------------------------------------------------------------
+
+// All that a partner's call brings: the bytes of the answer or of the error, and the trailing metadata.
+template <class Response, class Request>
+std::string BytesOf(const Client& partner, const std::string& method, const Request& request) {
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+  const auto response = partner.Call<Response>(method, request, &context);
+  std::string bytes = method + '\n';
+  bytes += response.ok() ? response->SerializeAsString() : ToProto(response.status()).SerializeAsString();
+  for (const auto& [key, value] : context.GetServerTrailingMetadata()) {
+    if (std::string_view(key.data(), key.size()) == "grpc-status-details-bin") continue;  // is in the error
+    bytes += fmt::format("\n{}={}", std::string_view(key.data(), key.size()), std::string_view(value.data(), value.size()));
+  }
+  return bytes;
+}
+
+// What Japan's system sees of the office, whatever it asks.
+std::vector<std::string> SeenBy(Office& office, const std::string& suggestion_of_au) {
+  const Client& jp = office.jp_;
+  const std::string service = "ExchangeService/";
+  std::vector<std::string> seen;
+  std::string token;
+  do {
+    v1::ListReleasedRecordsRequest list;
+    list.set_page_size(1);
+    list.set_page_token(token);
+    seen.push_back(BytesOf<v1::ListReleasedRecordsResponse>(jp, service + "ListReleasedRecords", list));
+    token = Office::Must<v1::ListReleasedRecordsResponse>(jp, service + "ListReleasedRecords", list).next_page_token();
+  } while (!token.empty());
+  std::vector<std::string> names = {"releasedRecords/", "ports/JPTYO", "releasedRecords/0123456789abcdef0123456789abcdef"};
+  for (const char* port : {"JPYOK", "JPTYO", "AUSYD", "JPOSA", "JPUKB"}) {
+    names.push_back(office.NameFor("JP", std::string("ports/") + port));
+    names.push_back(office.NameFor("AU", std::string("ports/") + port));
+  }
+  for (const std::string& name : names) {
+    v1::GetReleasedRecordRequest get;
+    get.set_name(name);
+    seen.push_back(BytesOf<v1::ReleasedRecord>(jp, service + "GetReleasedRecord", get));
+    v1::SubmitSuggestionRequest submit;
+    submit.set_request_id(office.NextId());
+    submit.mutable_suggestion()->set_kind(v1::SUGGESTION_KIND_CORRECTION);
+    submit.mutable_suggestion()->set_record(name);
+    submit.mutable_suggestion()->set_text("wrong");
+    seen.push_back(BytesOf<v1::Suggestion>(jp, service + "SubmitSuggestion", submit));
+    v1::AcknowledgeWithdrawalRequest acknowledge;
+    acknowledge.set_request_id(office.NextId());
+    acknowledge.set_name("withdrawals/" + name.substr(name.find('/') + 1));
+    seen.push_back(BytesOf<v1::Withdrawal>(jp, service + "AcknowledgeWithdrawal", acknowledge));
+  }
+  seen.push_back(BytesOf<v1::ListWithdrawalsResponse>(jp, service + "ListWithdrawals", v1::ListWithdrawalsRequest()));
+  seen.push_back(BytesOf<v1::ListSuggestionsResponse>(jp, service + "ListSuggestions", v1::ListSuggestionsRequest()));
+  v1::GetSuggestionRequest get;
+  get.set_name(suggestion_of_au);
+  seen.push_back(BytesOf<v1::Suggestion>(jp, service + "GetSuggestion", get));
+  v1::GetPortRequest port;
+  port.set_name("ports/JPTYO");
+  seen.push_back(BytesOf<v1::Port>(jp, "ReferenceService/GetPort", port));
+  Feed feed(jp);
+  for (const std::string& change : feed.ToEnd()) seen.push_back(change);
+  seen.push_back(feed.token());
+  return seen;
+}
+
+TEST(ExchangeOracleTest, WorldsThatDifferInWhatIsNotReleasedLookTheSame) {
+  Office plain;
+  Office full;
+  for (Office* office : {&plain, &full}) {
+    office->Country("JP");
+    office->Country("AU");
+    for (const char* port : {"JPYOK", "JPOSA"}) office->Port(port, "Shown");
+  }
+  // Only one of them holds these. Its next request ids are others, so they are counted back afterwards.
+  const int ids = full.ids_;
+  full.Port("JPTYO", "Hidden");
+  full.Port("AUSYD", "Hidden");
+  full.Port("JPUKB", "Hidden", v1::MARKING_SENSITIVE);
+  full.Group("quad", {"AU"});
+  full.Release(full.Draft("ports/AUSYD", {"AU"}));
+  full.Recall(full.Release(full.Draft("ports/JPTYO", {"AU"})));
+  full.Propose(full.Draft("ports/JPTYO", {"JP"}));
+  full.Recall(full.Propose(full.Draft("ports/JPUKB", {"JP"})));
+  v1::SubmitSuggestionRequest submit;
+  submit.set_request_id(full.NextId());
+  submit.mutable_suggestion()->set_kind(v1::SUGGESTION_KIND_PORT);
+  submit.mutable_suggestion()->set_subject("AUSYD");
+  submit.mutable_suggestion()->set_text("A new berth.");
+  const std::string suggestion = Office::Must<v1::Suggestion>(full.au_, "ExchangeService/SubmitSuggestion", submit).name();
+  full.ids_ = ids;
+
+  for (Office* office : {&plain, &full}) {
+    office->ids_ = 100;
+    office->Release(office->Draft("ports/JPYOK", {"JP", "AU"}));
+    office->Release(office->Draft("ports/JPOSA", {"JP"}));
+  }
+  const std::vector<std::string> in_plain = SeenBy(plain, suggestion);
+  const std::vector<std::string> in_full = SeenBy(full, suggestion);
+  EXPECT_GT(in_plain.size(), 40u);
+  EXPECT_EQ(in_plain, in_full);
+  for (const std::string& bytes : in_full) {
+    EXPECT_THAT(bytes, ::testing::Not(HasSubstr("Hidden")));
+    EXPECT_THAT(bytes, ::testing::Not(HasSubstr("private source")));
+    EXPECT_THAT(bytes, ::testing::Not(HasSubstr("fairlead-token")));
+  }
+}
+
+TEST_F(ExchangeTest, WhatIsAnothersIsAbsentInTheSameWords) {
+  Release(Draft("ports/JPYOK", {"JP"}));
+  const std::string name = List(jp_).records(0).name();
+  const absl::Status anothers = Get(au_, name).status();
+  const absl::Status absent = Get(jp_, "releasedRecords/0123456789abcdef0123456789abcdef").status();
+  EXPECT_THAT(anothers, FailsWith("RECORD_NOT_FOUND"));
+  EXPECT_EQ(anothers.message(), absent.message());
+  EXPECT_EQ(anothers.code(), absent.code());
+}
+
+TEST_F(ExchangeTest, PagesAreFullAndTheirTokensTheNationsOwn) {
+  for (const char* port : {"JPOSA", "JPTYO", "JPUKB"}) {
+    Port(port, "Port");
+    Release(Draft(std::string("ports/") + port, {"JP", "AU"}));
+  }
+  Release(Draft("ports/JPYOK", {"JP"}));
+  Rename("JPOSA", "Osaka");
+  v1::ListReleasedRecordsRequest request;
+  request.set_page_size(3);
+  const auto first = Must<v1::ListReleasedRecordsResponse>(jp_, "ExchangeService/ListReleasedRecords", request);
+  EXPECT_EQ(first.records_size(), 3);
+  request.set_page_token(first.next_page_token());
+  const auto second = Must<v1::ListReleasedRecordsResponse>(jp_, "ExchangeService/ListReleasedRecords", request);
+  EXPECT_EQ(second.records_size(), 1);
+  EXPECT_EQ(second.next_page_token(), "");
+  std::set<std::string> names;
+  for (const auto* page : {&first, &second}) {
+    for (const auto& record : page->records()) names.insert(record.name());
+  }
+  EXPECT_THAT(names, SizeIs(4));
+  EXPECT_THAT(au_.Call<v1::ListReleasedRecordsResponse>("ExchangeService/ListReleasedRecords", request), FailsWith("PAGE_TOKEN_INVALID"));
+}
+
+}  // namespace
+}  // namespace fairlead::rpc
