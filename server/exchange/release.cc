@@ -72,12 +72,10 @@ Grant GrantFrom(const std::string& name, const Release& release) {
 
 // What both allow.
 void Narrow(const FieldValues& other, FieldValues* values) {
-  std::erase_if(*values, [&other](auto& field) {
-    const auto allowed = other.find(field.first);
-    if (allowed == other.end()) return true;
-    std::erase_if(field.second, [&allowed](const std::string& id) { return !allowed->second.contains(id); });
-    return false;
-  });
+  std::erase_if(*values, [&other](const auto& field) { return !other.contains(field.first); });
+  for (auto& [field, ids] : *values) {
+    std::erase_if(ids, [&allowed = other.at(field)](const std::string& id) { return !allowed.contains(id); });
+  }
 }
 
 }  // namespace

@@ -40,7 +40,12 @@ void ValidateGroup(const v1::PartnerGroup& group, Checks* checks) {
 
 // What speaks of a record is for the sites that hold it.
 RepeatedPtrField<std::string> AudienceOf(const Message& record) {
-  return record.GetReflection()->GetRepeatedPtrField<std::string>(record, record.GetDescriptor()->FindFieldByName("audience"));
+  RepeatedPtrField<std::string> sites;
+  const auto* field = record.GetDescriptor()->FindFieldByName("audience");
+  for (int i = 0; i < record.GetReflection()->FieldSize(record, field); ++i) {
+    sites.Add(record.GetReflection()->GetRepeatedString(record, field, i));
+  }
+  return sites;
 }
 
 // A form of the release without what its lifecycle writes.

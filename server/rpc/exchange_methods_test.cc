@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/time_util.h>
 
-#include <map>
+#include <algorithm>
 #include <set>
 
 #include "fairlead/v1/exchange_service.grpc.pb.h"
@@ -116,7 +116,8 @@ class Office {
   // Names of the ports that are released to the caller.
   static std::vector<std::string> Ports(const Client& partner) {
     std::vector<std::string> names;
-    for (const auto& record : List(partner).records()) names.push_back(record.port().locode() + " " + record.port().display_name());
+    const v1::ListReleasedRecordsResponse listed = List(partner);
+    for (const auto& record : listed.records()) names.push_back(record.port().locode() + " " + record.port().display_name());
     std::sort(names.begin(), names.end());
     return names;
   }
@@ -458,6 +459,27 @@ TEST_F(ExchangeTest, AResumeTokenIsTheNationsOwn) {
   v1::WatchReleasedRecordsResponse response;
   EXPECT_FALSE(reader->Read(&response));
   EXPECT_THAT(FromGrpc(reader->Finish()), FailsWith("FIELD_INVALID", "resume_token"));
+}
+
+TEST_F(ExchangeTest, AnotherSiteGoesOnWithTheTokensOfTheFirst) {
+  Port("JPOSA", "Osaka");
+  Release(Draft("ports/JPYOK", {"JP"}));
+  Release(Draft("ports/JPOSA", {"JP"}));
+  TestSite hq("hq", &clock_);
+  hq.Receive(site_);
+  const Client jp_at_hq = hq.As("partner/JP/registry");
+  v1::ListReleasedRecordsRequest request;
+  request.set_page_size(1);
+  const auto first = Must<v1::ListReleasedRecordsResponse>(jp_, "ExchangeService/ListReleasedRecords", request);
+  request.set_page_token(first.next_page_token());
+  const auto here = Must<v1::ListReleasedRecordsResponse>(jp_, "ExchangeService/ListReleasedRecords", request);
+  const auto there = Must<v1::ListReleasedRecordsResponse>(jp_at_hq, "ExchangeService/ListReleasedRecords", request);
+  ASSERT_EQ(here.records_size(), 1);
+  EXPECT_NE(here.records(0).name(), first.records(0).name());
+  EXPECT_EQ(here.SerializeAsString(), there.SerializeAsString());
+  Feed feed(jp_);
+  feed.ToEnd();
+  EXPECT_THAT(Feed(jp_at_hq, feed.token()).ToEnd(), ElementsAre("end"));
 }
 
 // --- No oracle -------------------------------------------------------------------------------------------------------------------------
