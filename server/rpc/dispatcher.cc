@@ -196,6 +196,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     const DispatcherOptions& options = owner_->options_;
     std::string_view method = context_->method();
     if (method.starts_with('/')) method.remove_prefix(1);
+    caller_ = context_->auth_context();
     absl::StatusOr<Identity> peer = Identified();
     if (!peer.ok()) return peer.status();
     call_->identity = *peer;
