@@ -288,13 +288,14 @@ TEST_F(ServedPolicyTest, EveryMethodHasOneHandlerAndIsServed) {
 
   const Client node = apac_.As("node/eame");
   const Client analyst = apac_.As("hq/analyst/desk");
+  const Client partner = apac_.As("partner/JP/registry");
   for (const auto* method : AllMethods()) {
     grpc::ClientContext context;
     // An open stream answers nothing: that its time runs out shows that it was open.
     const absl::Duration time = method->server_streaming() ? absl::Milliseconds(300) : kPatience;
     context.set_deadline(absl::ToChronoTime(absl::Now() + time));
     const std::string& kinds = Table().at(ShortName(*method));
-    const Client& caller = kinds == "N" ? node : kinds == "H" ? analyst : officer_;
+    const Client& caller = kinds == "N" ? node : kinds == "H" ? analyst : kinds == "P" ? partner : officer_;
     const google::protobuf::Empty empty;
     const absl::Status status = caller.Call<google::protobuf::Empty>(ShortName(*method), empty, &context).status();
     EXPECT_NE(status.code(), absl::StatusCode::kUnimplemented) << MethodName(*method);
