@@ -226,6 +226,23 @@ TEST_F(ReleaseFoldTest, ARecallStaysOneWhoeverReplacesIt) {
   EXPECT_EQ(At(*liar_.node), "ended");
 }
 
+TEST_F(ReleaseFoldTest, ARecallStaysOneWhenItIsTakenAway) {
+  Approve(*hq_.node);
+  Move(*liar_.node, v1::RELEASE_STATE_RECALLED);
+  v1::Release next;
+  next.set_state(v1::RELEASE_STATE_PROPOSED);
+  node::WriteRequest request = node::RequestFor(*liar_.node, name_, next, {"state"}, Id());
+  Op& op = request.mutations[0].ops[0];
+  op.has_value = false;  // puts nothing in the recall's place: the approval is the only move that is left
+  op.value.clear();
+  ASSERT_TRUE(node::Write(*liar_.node, request).ok());
+  SyncBoth();
+  const auto state = hq_.node->GetState(hq_.node->store(), name_);
+  EXPECT_EQ(node::ViewOf(**state).at(v1::Release::kStateFieldNumber).live.size(), 1u);
+  EXPECT_EQ(At(*hq_.node), "ended");
+  EXPECT_EQ(At(*liar_.node), "ended");
+}
+
 TEST_F(ReleaseFoldTest, IsWhatWasApprovedOrNothing) {
   Approve(*hq_.node);
   Sync(*hq_.node, *liar_.node);
