@@ -249,10 +249,29 @@ const RecordType* Registry::FindByCollection(std::string_view collection) const 
 }
 
 const Registry& TheRegistry() {
-  static const Registry* const kRegistry =
-      new Registry({CountryType(), PortType(), PortFacilityType(), LiaisonOfficerType(), EngagementType(), ObservationType(),
-                    FollowUpType(), AssessmentType(), ConditionOfEntryType(), ArrivalType(), ScheduleKPortType(), TrafficFigureType(),
-                    PracticeContributionType(), BestPracticeType(), EndorsementType(), InquiryType(), EntryVoidType()});
+  static const Registry* const kRegistry = new Registry({CountryType(),
+                                                         PortType(),
+                                                         PortFacilityType(),
+                                                         LiaisonOfficerType(),
+                                                         EngagementType(),
+                                                         ObservationType(),
+                                                         FollowUpType(),
+                                                         VisitCycleType(),
+                                                         ReciprocalVisitType(),
+                                                         TrainingOfferingType(),
+                                                         TrainingRequestType(),
+                                                         TrainingSessionType(),
+                                                         AssignmentType(),
+                                                         AssessmentType(),
+                                                         ConditionOfEntryType(),
+                                                         ArrivalType(),
+                                                         ScheduleKPortType(),
+                                                         TrafficFigureType(),
+                                                         PracticeContributionType(),
+                                                         BestPracticeType(),
+                                                         EndorsementType(),
+                                                         InquiryType(),
+                                                         EntryVoidType()});
   return *kRegistry;
 }
 

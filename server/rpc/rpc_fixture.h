@@ -36,6 +36,7 @@
 #include "server/rpc/erasure_methods.h"
 #include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
+#include "server/rpc/planning_methods.h"
 #include "server/rpc/record_service.h"
 #include "server/rpc/server.h"
 #include "server/rpc/standard_methods.h"
@@ -138,6 +139,7 @@ class TestSite {
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<Durability> durability_;
   std::unique_ptr<StandardMethods> standard_methods_;
+  std::unique_ptr<PlanningMethods> planning_methods_;
   std::unique_ptr<ConflictMethods> conflict_methods_;
   std::unique_ptr<ErasureMethods> erasure_methods_;
   std::unique_ptr<RecordService> record_service_;
