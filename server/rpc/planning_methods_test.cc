@@ -422,7 +422,7 @@ TEST_F(PlanningMethodsTest, TheTeamIsItsMembersAndWhatTheyTakePartIn) {
   EXPECT_THAT(officer_.Call<v1::ListTeamDutiesResponse>("PortfolioService/ListTeamDuties", request), FailsWith("FIELD_INVALID", "days"));
 }
 
-TEST_F(PlanningMethodsTest, AReportThatIsFinalIsLockedAndAnAmendmentWaits) {
+TEST_F(PlanningMethodsTest, AReciprocalVisitIsReportedAndItsAmendmentIsARevision) {
   v1::CreateReciprocalVisitRequest create;
   v1::ReciprocalVisit* visit = create.mutable_reciprocal_visit();
   visit->set_country("countries/JP");
