@@ -176,10 +176,10 @@ const std::vector<Setting>& Settings() {
         "limits.ping_seconds_min", [](NodeConfig* c) { return &c->limits.ping_seconds_min; }, 10, 1, 7200,
         "A client that pings more often while nothing is sent is dropped (GOAWAY, too_many_pings)."));
     AddIdentityLimits(all);
+    add(Number(
         "priority.vessels", [](NodeConfig* c) { return &c->priority.vessels; }, 40, 0, 1000,
         "Weight of the number of vessels in the visit priority. Only the proportion of the four matters; the same at every node, so that "
-        "all "
-        "give one order."));
+        "all give one order."));
     add(Number(
         "priority.cargo", [](NodeConfig* c) { return &c->priority.cargo; }, 20, 0, 1000, "Weight of the amount of cargo."));
     add(Number(

@@ -234,6 +234,7 @@ absl::StatusOr<RecordState> DecodeState(std::string_view bytes) {
     Known entry;
     std::string_view id = in.Fixed(entry.id.size());
     std::copy(id.begin(), id.end(), entry.id.begin());
+    if (!table.empty() && entry.id <= table.back().id) in.Fail();  // an id stands once, or its values had two origins
     entry.known = in.U8() != 0;
     if (entry.known) {
       entry.origin.time = Hlc(in.U64());

@@ -242,6 +242,12 @@ TEST(StateCodecTest, DamagedBytesAreRefused) {
   EXPECT_EQ(*decoded, state);
   for (size_t n = 0; n < bytes.size(); ++n) EXPECT_FALSE(DecodeState(bytes.substr(0, n)).ok()) << n;
   EXPECT_FALSE(DecodeState(bytes + "x").ok());
+
+  // One mutation with two origins.
+  const auto text = [](const MutationId& id) { return std::string(reinterpret_cast<const char*>(id.data()), id.size()); };
+  const size_t second = bytes.find(text(Id(2)));
+  ASSERT_NE(second, std::string::npos);
+  EXPECT_FALSE(DecodeState(bytes.replace(second, text(Id(1)).size(), text(Id(1)))).ok());
 }
 
 // The fold restated as a set: every value, every edge, every seal, then the definitions of fold.h, word for word. Slow.

@@ -231,18 +231,60 @@ TEST_F(LicensedNodeTest, AnOldCopySignsNothingUntilItHasRecovered) {
   node.Tick();
   for (const auto& held : node.CosignaturesAfter(0)) EXPECT_NE(held.log, apac_log_) << "it would say that its log ends at 1";
 
-  node.PeerHolds("eame", Seq(1));
-  node.PeerHolds("hq", Seq(2));
+  node.PeerHolds("eame", Seq(1), std::nullopt);
+  node.PeerHolds("hq", Seq(2), std::nullopt);
   EXPECT_THAT(node.UnwritableReason(), HasSubstr("hq (2 entries)"));
   Sync(*hq.node, node);
   EXPECT_THAT(node.UnwritableReason(), HasSubstr("hq (2 entries)")) << "until it says so again";
-  node.PeerHolds("hq", Seq(2));
+  node.PeerHolds("hq", Seq(2), std::nullopt);
   EXPECT_EQ(node.UnwritableReason(), "");
   EXPECT_EQ(SignedSize(node, apac_log_), 2u);
   ASSERT_TRUE(Name(node, "PH").ok());
   EXPECT_EQ(SignedSize(node, apac_log_), 3u);
   Sync(node, *hq.node);
   EXPECT_EQ(Digests(node), Digests(*hq.node));
+}
+
+// The peer has seen the checkpoint of an entry, and never had the entry. A second entry of that number would be a second history.
+TEST_F(LicensedNodeTest, WhatWasSignedAndIsLostKeepsTheLogShut) {
+  const std::unique_ptr<LicenceFile> licence = IssueTo("apac");
+  auto apac = network_.Open("apac", std::make_unique<storage::MemoryStore>(), licence.get(), {"hq"});
+  auto hq = network_.Open("hq");
+  ASSERT_TRUE(Name(*apac->node, "JP").ok());
+  Sync(*apac->node, *hq.node);
+  EXPECT_EQ(hq.node->AwaitedCheckpointNote(apac_log_), std::nullopt);
+  ASSERT_TRUE(Name(*apac->node, "KR").ok());
+  replication::RemoteBatch lost = Missing(*apac->node, *hq.node);
+  replication::RemoteBatch signed_only = lost;
+  signed_only.entries.clear();
+  ASSERT_TRUE(Apply(*hq.node, std::move(signed_only)).status.ok());
+  const std::optional<std::string> note = hq.node->AwaitedCheckpointNote(apac_log_);
+  ASSERT_EQ(note, apac->node->CheckpointNote(apac_log_));
+  auto checkpoint = note::ParseCheckpoint(note::Parse(*note)->text);
+  const replication::VerifiedCheckpoint awaited{apac_log_, Seq(2), checkpoint->root, *note};
+
+  auto empty = network_.Open("apac", std::make_unique<storage::MemoryStore>(), licence.get(), {"hq"});
+  ASSERT_TRUE(empty.ok());
+  Sync(*hq.node, *empty->node);
+  empty->node->PeerHolds("hq", Seq(1), awaited);
+  EXPECT_THAT(empty->node->UnwritableReason(), HasSubstr("peers hold 2 entries of this site's log and this node 1"));
+  EXPECT_EQ(Name(*empty->node, "PH").code(), absl::StatusCode::kUnavailable);
+
+  // Not even when nobody else remembers, and the power has failed here.
+  auto again = network_.Open("apac", empty->store->Crash(99), licence.get(), {"hq"});
+  ASSERT_TRUE(again.ok()) << again.status();
+  again->node->PeerHolds("hq", Seq(1), std::nullopt);
+  EXPECT_THAT(again->node->UnwritableReason(), HasSubstr("peers hold 2 entries of this site's log and this node 1"));
+  network_.clock().Advance(absl::Seconds(5));
+  again->node->Tick();
+  for (const auto& held : again->node->CosignaturesAfter(0)) EXPECT_NE(held.log, apac_log_) << "it would say that its log ends at 1";
+
+  // The entry turns up.
+  ASSERT_TRUE(Apply(*again->node, std::move(lost)).status.ok());
+  again->node->PeerHolds("hq", Seq(1), awaited);
+  EXPECT_EQ(again->node->UnwritableReason(), "");
+  EXPECT_TRUE(Name(*again->node, "PH").ok());
+  EXPECT_EQ(SignedSize(*again->node, apac_log_), 3u);
 }
 
 TEST_F(LicensedNodeTest, AnEmptyStoreIsFilledByItsPeersAndThenWrites) {
@@ -256,7 +298,7 @@ TEST_F(LicensedNodeTest, AnEmptyStoreIsFilledByItsPeersAndThenWrites) {
   ASSERT_TRUE(empty.ok());
   EXPECT_EQ(empty->node->CheckpointNote(apac_log_), std::nullopt) << "an empty log signed now would be a second history";
   Sync(*hq.node, *empty->node);
-  empty->node->PeerHolds("hq", Seq(1));
+  empty->node->PeerHolds("hq", Seq(1), std::nullopt);
   ASSERT_TRUE(Name(*empty->node, "PH").ok());
   EXPECT_EQ(empty->node->Applied().Get(apac_log_), Seq(2));
   Sync(*empty->node, *hq.node);

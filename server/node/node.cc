@@ -173,7 +173,10 @@ absl::Status Node::SignTail() {
 std::vector<Dot> Node::WantedPayloads(std::optional<Dot> after, size_t max) const { return committer_->WantedPayloads(after, max); }
 absl::Status Node::TakePayload(Dot dot, std::string payload) { return committer_->TakePayload(dot, std::move(payload)); }
 
-void Node::PeerHolds(const std::string& peer, Seq size) {
+void Node::PeerHolds(const std::string& peer, Seq size, const std::optional<replication::VerifiedCheckpoint>& awaited) {
+  if (awaited) witness_->Offer(*awaited);
+  // What this site has signed must be here, too, and not only what some peer holds. Read before what is held, which may grow.
+  size = std::max(size, witness_->KnownSize(own_log_));
   if (licence_ != nullptr && licence_->PeerHolds(peer, size, Applied().Get(own_log_))) BeginSigning();
 }
 
@@ -480,6 +483,7 @@ absl::StatusOr<std::vector<Digest>> Node::BlockProof(LogId log, uint64_t block, 
 }
 
 std::optional<std::string> Node::CheckpointNote(LogId log) const { return witness_->CheckpointNote(log); }
+std::optional<std::string> Node::AwaitedCheckpointNote(LogId log) const { return witness_->AwaitedNote(log); }
 std::vector<replication::HeldCosignature> Node::CosignaturesAfter(uint64_t after) const { return witness_->CosignaturesAfter(after); }
 bool Node::Quarantined(LogId log) const { return witness_->Quarantined(log); }
 

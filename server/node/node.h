@@ -228,6 +228,7 @@ class Node : public replication::LogSource, public replication::EntrySink {
   absl::StatusOr<Digest> RootAt(LogId log, Seq size) const override;
   absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, Seq size) const override;
   std::optional<std::string> CheckpointNote(LogId log) const override;
+  std::optional<std::string> AwaitedCheckpointNote(LogId log) const override;
   std::vector<replication::HeldCosignature> CosignaturesAfter(uint64_t after) const override;
   bool Quarantined(LogId log) const override;
   void ApplyRemote(replication::RemoteBatch batch, std::function<void(replication::ApplyResult)> done) override;
@@ -238,7 +239,7 @@ class Node : public replication::LogSource, public replication::EntrySink {
   absl::Status TakePayload(Dot dot, std::string payload) override;
   void PeerErasures(SiteId peer, const VersionVector& erasures) override;
   void PeerClock(const std::string& peer, absl::Time theirs, absl::Duration rtt) override;
-  void PeerHolds(const std::string& peer, Seq size) override;
+  void PeerHolds(const std::string& peer, Seq size, const std::optional<replication::VerifiedCheckpoint>& awaited) override;
 
  private:
   void TellCosigned(LogId log);

@@ -81,6 +81,9 @@ absl::Status Witness::Load(const VersionVector& applied) {
     if (!quarantine.ok()) return quarantine.status();
     if (quarantine->has_value()) log.quarantine = **quarantine;
     if (roster_log.closing) continue;
+    if (id == options_.own_log) {
+      if (absl::Status status = LoadAwaited(roster_log, log); !status.ok()) return status;
+    }
     std::string prefix = storage::LogKey(id);
     auto it = store_->Iterate(Cf::kCosignatures, prefix, storage::PrefixEnd(prefix));
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
@@ -112,10 +115,29 @@ absl::Status Witness::Load(const VersionVector& applied) {
   return absl::OkStatus();
 }
 
-void Witness::Keep(Cf cf, const std::string& key, const std::string& value, storage::Sync sync) {
+absl::Status Witness::LoadAwaited(const RosterLog& roster_log, LogState& log) {
+  auto note = store_->Get(Cf::kMeta, std::string(storage::kMetaAwaitedPrefix) + storage::LogKey(roster_log.id));
+  if (!note.ok()) return note.status();
+  if (!note->has_value()) return absl::OkStatus();
+  auto parsed = note::Parse(**note);
+  auto checkpoint = parsed.ok() ? note::ParseCheckpoint(parsed->text) : parsed.status();
+  if (!checkpoint.ok() || !note::Verify(*parsed, roster_log.verifier)) {
+    return Error(Reason::kStoreDamaged, fmt::format("the awaited checkpoint of log {} does not verify", roster_log.origin()));
+  }
+  log.awaited_kept = checkpoint->size;
+  replication::VerifiedCheckpoint awaited{roster_log.id, Seq(checkpoint->size), checkpoint->root, **note};
+  if (awaited.size <= log.applied) return Agrees(roster_log.id, awaited).status();
+  Know(log, checkpoint->size);
+  Await(roster_log.id, log, std::move(awaited));
+  return absl::OkStatus();
+}
+
+bool Witness::Keep(Cf cf, const std::string& key, const std::string& value, storage::Sync sync) {
   auto batch = store_->NewBatch();
   batch->Put(cf, key, value);
-  Note(store_->Write(batch.get(), sync), 1);
+  const absl::Status status = store_->Write(batch.get(), sync);
+  Note(status, 1);
+  return status.ok();
 }
 
 void Witness::Note(const absl::Status& status, int64_t statements) {
@@ -186,6 +208,10 @@ void Witness::Await(LogId id, LogState& log, replication::VerifiedCheckpoint che
   auto [held, inserted] = log.waiting.try_emplace(size, std::move(checkpoint));
   if (!inserted && held->second.root != root && !Closed(id)) {
     QuarantineLocked(id, fmt::format("two signed checkpoints of size {} have different roots", size));
+  }
+  if (id == options_.own_log && size > log.awaited_kept) {
+    const std::string key = std::string(storage::kMetaAwaitedPrefix) + storage::LogKey(id);
+    if (Keep(Cf::kMeta, key, log.waiting.at(size).note, storage::Sync::kYes)) log.awaited_kept = size;
   }
   // The newest is what others are told of once it is complete; the oldest are compared with the entries first.
   if (log.waiting.size() > kWaitingMax) log.waiting.erase(std::prev(log.waiting.end(), 2));
@@ -264,6 +290,13 @@ std::optional<std::string> Witness::CheckpointNote(LogId id) const {
   return it->second.complete_note;
 }
 
+std::optional<std::string> Witness::AwaitedNote(LogId id) const {
+  absl::MutexLock lock(&mu_);
+  auto it = logs_.find(id);
+  if (it == logs_.end() || it->second.waiting.empty()) return std::nullopt;
+  return it->second.waiting.rbegin()->second.note;
+}
+
 absl::Status Witness::TakeCosignature(LogId id, const std::string& bytes) {
   const RosterLog* roster_log = options_.roster->FindLog(id);
   if (roster_log == nullptr) return Error(Reason::kSignatureInvalid, fmt::format("cosignature on unknown log {}", id.value()));
@@ -327,7 +360,6 @@ absl::Status Witness::TakeCosignature(LogId id, const std::string& bytes) {
   Statement& held = log.statements[cosigner->site];
   if (!newer(time_s, held)) return absl::OkStatus();
   held = {++version_, checkpoint->size, time_s, note::Format({parsed->text, {*log_signature, *cosignature}})};
-  Know(log, checkpoint->size);
   if (cosigner->site == roster_log->site) OriginSaid(log, checkpoint->size, time_s);
   Keep(Cf::kCosignatures, CosignatureKey(id, cosigner->site), held.note, storage::Sync::kNo);
   return absl::OkStatus();

@@ -74,6 +74,8 @@ class Witness {
   void Advanced(LogId log, Seq size, const std::map<uint64_t, Digest>& roots);
 
   std::optional<std::string> CheckpointNote(LogId log) const;
+  // The longest verified checkpoint whose entries are not all here; nullopt when there is none.
+  std::optional<std::string> AwaitedNote(LogId log) const;
   absl::Status TakeCosignature(LogId log, const std::string& note);
   std::vector<replication::HeldCosignature> CosignaturesAfter(uint64_t version) const;
   // Cosigns the complete checkpoints that are due, keeps that with one synced write, and only then gives it out. The logs of which
@@ -109,13 +111,15 @@ class Witness {
     std::optional<uint64_t> as_of_s;
     absl::Time last_cosigned = absl::InfinitePast();
     uint64_t last_cosigned_size = 0;
+    uint64_t awaited_kept = 0;  // of this site's own log: the size of the awaited checkpoint on disk
     std::string quarantine;
   };
 
   void Know(LogState& log, uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OriginSaid(LogState& log, uint64_t size, uint64_t time_s) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SetComplete(LogId id, LogState& log, uint64_t size, const Digest& root, const std::string& note) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Keeps a verified checkpoint until its entries are here.
+  // Keeps a verified checkpoint until its entries are here. One of this site's own log is kept on disk: the entries may be lost, and then
+  // nobody else need remember that they were signed.
   void Await(LogId id, LogState& log, replication::VerifiedCheckpoint checkpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether `checkpoint`, whose entries are here, has the root that they have; quarantines the log when not. The store's error.
   absl::StatusOr<bool> Agrees(LogId id, const replication::VerifiedCheckpoint& checkpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -124,7 +128,9 @@ class Witness {
   void QuarantineLocked(LogId id, const std::string& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Counts what the store did not take, and says when that begins and ends.
   void Note(const absl::Status& status, int64_t statements) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Keep(storage::Cf cf, const std::string& key, const std::string& value, storage::Sync sync) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Whether the store took it.
+  bool Keep(storage::Cf cf, const std::string& key, const std::string& value, storage::Sync sync) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status LoadAwaited(const RosterLog& roster_log, LogState& log) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Options options_;
   storage::Store* const store_;

@@ -195,6 +195,32 @@ TEST_F(WitnessTest, AStatementOfTheFutureMakesNothingFreshAndStandsInNobodysWay)
   EXPECT_EQ(hq_->Cosigned(kApac)[SiteId(1)], Seq(2));
 }
 
+// The one statement that nobody else need keep: entries of the own log that are lost, and were signed.
+TEST_F(WitnessTest, WhatIsAwaitedOfTheOwnLogIsKeptAndComparedAfterARestart) {
+  std::unique_ptr<Witness> apac = MakeWitness(&store_, "apac");
+  apac->Advanced(kApac, Seq(1), {});
+  apac->Offer(Checkpoint(3));
+  apac->Offer(Checkpoint(2));
+  EXPECT_EQ(apac->AwaitedNote(kApac), Checkpoint(3).note);
+  VersionVector applied;
+  applied.Set(kApac, Seq(1));
+  std::unique_ptr<storage::MemoryStore> crashed = store_.Crash(99);
+  apac = MakeWitness(crashed.get(), "apac");
+  ASSERT_TRUE(apac->Load(applied).ok());
+  EXPECT_EQ(apac->AwaitedNote(kApac), Checkpoint(3).note);
+  EXPECT_EQ(apac->KnownSize(kApac), Seq(3));
+  apac->Advanced(kApac, Seq(3), {});
+  EXPECT_EQ(apac->AwaitedNote(kApac), std::nullopt);
+  EXPECT_FALSE(apac->Quarantined(kApac));
+
+  storage::MemoryStore other;
+  MakeWitness(&other, "apac")->Offer(Checkpoint(3, "other"));
+  applied.Set(kApac, Seq(4));
+  apac = MakeWitness(&other, "apac");
+  ASSERT_TRUE(apac->Load(applied).ok());
+  EXPECT_TRUE(apac->Quarantined(kApac));
+}
+
 TEST_F(WitnessTest, CheckpointsThatWaitAreBounded) {
   for (uint64_t size = 1; size <= 3000; ++size) hq_->Offer({kApac, Seq(size), RootOf("held", size), note::Format(Signed(size))});
   const std::set<uint64_t> waiting = hq_->WaitingSizes(kApac, Seq(0));

@@ -331,6 +331,13 @@ std::optional<std::string> FakeNode::CheckpointNote(LogId id) const {
   return log.complete->note;
 }
 
+std::optional<std::string> FakeNode::AwaitedCheckpointNote(LogId id) const {
+  absl::MutexLock lock(&mu_);
+  const Log& log = LogOf(id);
+  if (log.waiting.empty()) return std::nullopt;
+  return std::max_element(log.waiting.begin(), log.waiting.end(), [](const auto& a, const auto& b) { return a.size < b.size; })->note;
+}
+
 std::vector<HeldCosignature> FakeNode::CosignaturesAfter(uint64_t after) const {
   absl::MutexLock lock(&mu_);
   std::vector<HeldCosignature> out;
@@ -405,9 +412,10 @@ absl::Status FakeNode::TakePayload(Dot dot, std::string payload) {
   return absl::OkStatus();
 }
 
-void FakeNode::PeerHolds(const std::string& peer, Seq size) {
+void FakeNode::PeerHolds(const std::string& peer, Seq size, const std::optional<VerifiedCheckpoint>& awaited) {
   absl::MutexLock lock(&mu_);
   peer_holds_[peer] = size;
+  peer_awaits_[peer] = awaited;
 }
 
 std::optional<Seq> FakeNode::PeerHeld(const std::string& peer) const {
@@ -415,6 +423,12 @@ std::optional<Seq> FakeNode::PeerHeld(const std::string& peer) const {
   auto found = peer_holds_.find(peer);
   if (found == peer_holds_.end()) return std::nullopt;
   return found->second;
+}
+
+std::optional<VerifiedCheckpoint> FakeNode::PeerAwaits(const std::string& peer) const {
+  absl::MutexLock lock(&mu_);
+  auto found = peer_awaits_.find(peer);
+  return found == peer_awaits_.end() ? std::nullopt : found->second;
 }
 
 }  // namespace fairlead::replication

@@ -84,6 +84,7 @@ class FakeNode : public LogSource, public EntrySink {
   absl::StatusOr<Digest> RootAt(LogId log, Seq size) const override;
   absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, Seq size) const override;
   std::optional<std::string> CheckpointNote(LogId log) const override;
+  std::optional<std::string> AwaitedCheckpointNote(LogId log) const override;
   std::vector<HeldCosignature> CosignaturesAfter(uint64_t after) const override;
   bool Quarantined(LogId log) const override;
   void ApplyRemote(RemoteBatch batch, std::function<void(ApplyResult)> done) override;
@@ -96,9 +97,11 @@ class FakeNode : public LogSource, public EntrySink {
   // `entry` is erased by `erasure`: its payload goes.
   void Erase(Dot entry, Dot erasure);
   void PeerClock(const std::string&, absl::Time, absl::Duration) override {}
-  void PeerHolds(const std::string& peer, Seq size) override;
+  void PeerHolds(const std::string& peer, Seq size, const std::optional<VerifiedCheckpoint>& awaited) override;
   // What `peer` last said that it holds of this site's own log; nullopt when it has not.
   std::optional<Seq> PeerHeld(const std::string& peer) const;
+  // The checkpoint of this site's own log that `peer` last said it waits for the entries of.
+  std::optional<VerifiedCheckpoint> PeerAwaits(const std::string& peer) const;
 
  private:
   struct Log {
@@ -136,6 +139,7 @@ class FakeNode : public LogSource, public EntrySink {
   std::map<std::string, Seq> peer_holds_ ABSL_GUARDED_BY(mu_);
   std::map<Dot, Dot> erased_ ABSL_GUARDED_BY(mu_);  // and by what
   std::map<SiteId, VersionVector> peer_erasures_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, std::optional<VerifiedCheckpoint>> peer_awaits_ ABSL_GUARDED_BY(mu_);
   absl::Status fail_ ABSL_GUARDED_BY(mu_);
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   absl::Mutex listener_mu_;

@@ -64,6 +64,8 @@ class LogSource {
   virtual absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, Seq size) const = 0;
   // The newest verified checkpoint whose entries are all applied here; nullopt when the log is empty.
   virtual std::optional<std::string> CheckpointNote(LogId log) const = 0;
+  // The longest verified checkpoint of a log, when not all of its entries are applied here; nullopt when they are.
+  virtual std::optional<std::string> AwaitedCheckpointNote(LogId log) const = 0;
   // Cosignatures whose version is greater than `after`, in version order.
   virtual std::vector<HeldCosignature> CosignaturesAfter(uint64_t after) const = 0;
   // Logs of which no more is taken or sent, because a fork was seen.
@@ -124,8 +126,9 @@ class EntrySink {
   virtual void PeerErasures(SiteId peer, const VersionVector& erasures) = 0;
   // `peer` has said that its clock stands at `theirs`, in answer to a question asked `rtt` ago.
   virtual void PeerClock(const std::string& peer, absl::Time theirs, absl::Duration rtt) = 0;
-  // `peer` has said how much of this site's own log it holds, and its history is the one held here as far as both go.
-  virtual void PeerHolds(const std::string& peer, Seq size) = 0;
+  // `peer` has said how much of this site's own log it holds, and its history is the one held here as far as both go. `awaited` is a
+  // checkpoint of it that the peer has verified and whose entries are neither there nor here, if there is one.
+  virtual void PeerHolds(const std::string& peer, Seq size, const std::optional<VerifiedCheckpoint>& awaited) = 0;
 };
 
 }  // namespace fairlead::replication

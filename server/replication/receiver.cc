@@ -122,7 +122,7 @@ absl::Status Receiver::Dispatch(v1::ReplicateResponse message, absl::Time now) {
       if (journal_instance_.size() != 16) return Misplaced("a journal instance that is not 16 bytes");
       info_.connected = true;
       if (absl::Status status = RefreshApplied(now); !status.ok()) return status;
-      return TakeStates(message.welcome().logs(), now);
+      return TakeStates(message.welcome().logs(), message.welcome().own_checkpoint(), now);
     case v1::ReplicateResponse::kEntries:
       return TakeEntries(std::move(*message.mutable_entries()), bytes, now);
     case v1::ReplicateResponse::kCosignature:
@@ -130,7 +130,7 @@ absl::Status Receiver::Dispatch(v1::ReplicateResponse message, absl::Time now) {
       return absl::OkStatus();
     case v1::ReplicateResponse::kHeartbeat:
       if (absl::Status status = RefreshApplied(now); !status.ok()) return status;
-      return TakeStates(message.heartbeat().logs(), now);
+      return TakeStates(message.heartbeat().logs(), message.heartbeat().own_checkpoint(), now);
     case v1::ReplicateResponse::kPong:
       if (message.pong().number() != ping_number_) return absl::OkStatus();
       info_.rtt = now - ping_time_;
@@ -179,7 +179,8 @@ absl::Status Receiver::RefreshApplied(absl::Time now) {
   return absl::OkStatus();
 }
 
-absl::Status Receiver::TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states, absl::Time now) {
+absl::Status Receiver::TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states, const std::string& own_checkpoint,
+                                  absl::Time now) {
   VersionVector erasures;
   for (const v1::LogState& state : states) {
     if (logs_.contains(LogId(state.log()))) erasures.Set(LogId(state.log()), Seq(state.erasures_end()));
@@ -204,8 +205,21 @@ absl::Status Receiver::TakeStates(const google::protobuf::RepeatedPtrField<v1::L
     evidence_due_.push_back(log.log->id);
   }
   if (const RosterLog* own = source_->roster().CurrentLog(source_->site(), kMainStream)) {
-    const LogIn& log = logs_.at(own->id);
-    if (log.Open()) sink_->PeerHolds(info_.peer, log.peer_size);
+    LogIn& log = logs_.at(own->id);
+    std::optional<VerifiedCheckpoint> awaited;
+    if (log.Open() && !own_checkpoint.empty()) {
+      auto opened = OpenCheckpoint(*own, own_checkpoint);
+      if (!opened.ok()) {
+        Refuse(&log, opened.status(), now);
+      } else if (opened->size > log.applied) {
+        awaited = *std::move(opened);
+      } else {
+        auto forked = Contradicts(*opened);
+        if (!forked.ok()) return forked.status();
+        if (*forked) RefuseForked(&log, *opened, fmt::format("two histories of size {}", opened->size.value()), now);
+      }
+    }
+    if (log.Open()) sink_->PeerHolds(info_.peer, log.peer_size, awaited);
   }
   return absl::OkStatus();
 }

@@ -117,7 +117,9 @@ class Receiver {
   absl::Status TakeCheckpoint(LogIn* log, const std::string& note, absl::Time now);
   // Compares the root of all blocks before `block`, which the verified `proof` shows, with the one held.
   absl::Status CheckPrefix(LogIn* log, uint64_t block, const std::vector<Digest>& proof, absl::Time now);
-  absl::Status TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states, absl::Time now);
+  // `own_checkpoint`: what the peer waits for of this site's own log, or empty.
+  absl::Status TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states, const std::string& own_checkpoint,
+                          absl::Time now);
   absl::Status TakeFork(const v1::Fork& fork, absl::Time now);
   void TakeCosignature(const v1::Cosignature& cosignature, absl::Time now);
   absl::Status TakeWanted(v1::PayloadFrame payload, int64_t bytes, absl::Time now);

@@ -103,6 +103,8 @@ class Sender {
   // The next wanted payload that is held here and due to the receiver.
   absl::StatusOr<bool> PutWanted(v1::ReplicateResponse* out);
   absl::Status PutHeartbeat(absl::Time now, v1::ReplicateResponse* out);
+  // What the receiver has signed of its own log and this node waits for the entries of; empty when there is nothing.
+  std::string AwaitedOfReceiver() const;
   absl::Status PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out) const;
 
   absl::StatusOr<bool> PutEntries(absl::Time now, v1::ReplicateResponse* out);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "api/errors.h"
+#include "server/replication/checkpoint.h"
 #include "server/replication/fake_log.h"
 #include "server/replication/fake_stream.h"
 
@@ -459,6 +460,65 @@ TEST_F(StreamTest, APeersWordOnThisSitesLogIsPassedOn) {
   back->Wake();
   world_.Advance(absl::Seconds(2));
   EXPECT_EQ(a_.PeerHeld("b"), Seq(7));
+}
+
+TEST_F(StreamTest, ASiteIsToldWhatItHasSignedAndThePeerHasNot) {
+  Write(&a_, 2);
+  FakeStream* to_b = world_.Add(&a_, &b_);
+  world_.Settle();
+  to_b->Drop();
+  Write(&a_, 1);
+  RemoteBatch checkpoint_only;
+  checkpoint_only.peer = "a";
+  checkpoint_only.checkpoints.push_back(*OpenCheckpoint(*network_.roster.FindLog(kLogA), *a_.CheckpointNote(kLogA)));
+  b_.ApplyRemote(std::move(checkpoint_only), [](const ApplyResult& result) { EXPECT_TRUE(result.status.ok()); });
+  ASSERT_TRUE(b_.Apply());
+
+  FakeNode empty(&network_, "a");
+  FakeStream* first = world_.Add(&b_, &empty);
+  world_.Settle();
+  EXPECT_EQ(empty.PeerHeld("b"), Seq(2));
+  ASSERT_TRUE(empty.PeerAwaits("b").has_value()) << "the first word says so: the site may write after it";
+  EXPECT_EQ(empty.PeerAwaits("b")->size, Seq(3));
+  EXPECT_EQ(empty.PeerAwaits("b")->note, a_.CheckpointNote(kLogA));
+  world_.Advance(absl::Seconds(2));
+  ASSERT_TRUE(empty.PeerAwaits("b").has_value()) << "heartbeats repeat it";
+  EXPECT_TRUE(first->up());
+
+  world_.Add(&b_, &a_);
+  world_.Advance(absl::Seconds(2));
+  EXPECT_EQ(a_.PeerHeld("b"), Seq(2));
+  EXPECT_FALSE(a_.PeerAwaits("b").has_value()) << "it has the entries";
+}
+
+TEST_F(StreamTest, AnUnsignedClaimAboutTheOwnLogRefusesItByName) {
+  FakeStream* back = world_.Add(&b_, &a_);
+  back->tamper_down = [](v1::ReplicateResponse* response) {
+    if (response->has_heartbeat()) response->mutable_heartbeat()->set_own_checkpoint("a/1/main\n9\n");
+    return true;
+  };
+  world_.Advance(absl::Seconds(2));
+  EXPECT_TRUE(back->up());
+  EXPECT_FALSE(a_.PeerAwaits("b").has_value());
+  EXPECT_THAT(std::string(back->receiver().RefusalOf(kLogA).message()), HasSubstr("a/1/main"));
+}
+
+// A store that was put back and written on before it heard of what it had lost.
+TEST_F(StreamTest, AnAwaitedCheckpointOfAnotherHistoryIsAFork) {
+  Write(&a_, 3);
+  const std::optional<std::string> note = a_.CheckpointNote(kLogA);
+  FakeNode other(&network_, "a");
+  other.Append("another history");
+  other.AppendAlone("of three");
+  other.AppendAlone("entries");
+  other.Sign();
+  FakeStream* stream = world_.Add(&b_, &other);
+  stream->tamper_down = [&note](v1::ReplicateResponse* response) {
+    if (response->has_heartbeat()) response->mutable_heartbeat()->set_own_checkpoint(*note);
+    return true;
+  };
+  world_.Advance(absl::Seconds(2));
+  EXPECT_THAT(other.Forks(), Contains(testing::Pair(kLogA, HasSubstr("two histories of size 3"))));
 }
 
 TEST_F(StreamTest, ARelayInTheMiddleOfACheckpointHoldsThatLogOnly) {
