@@ -351,6 +351,7 @@ std::string FullReference(std::string_view field, const std::string& typed) {
                                                                                    {"offered_in", "engagements"},
                                                                                    {"reciprocal_visit", "reciprocalVisits"},
                                                                                    {"predecessor", "assignments"},
+                                                                                   {"officers", "liaisonOfficers"},
                                                                                    {"owner", "liaisonOfficers"},
                                                                                    {"officer", "liaisonOfficers"},
                                                                                    {"last_country", "countries"},
