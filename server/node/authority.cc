@@ -17,11 +17,15 @@ const FieldDescriptor* FieldOf(const records::RecordType& type, uint32_t number)
   return type.prototype->GetDescriptor()->FindFieldByNumber(static_cast<int>(number));
 }
 
-v1::Authority WritersOf(const records::RecordType* type, uint32_t number) {
+v1::Authority WritersOf(const records::RecordType* type, const Op& op) {
   if (type == nullptr) return v1::AUTHORITY_ANY_SITE;
-  const FieldDescriptor* field = FieldOf(*type, number);
+  const FieldDescriptor* field = FieldOf(*type, op.field);
   const v1::Authority own = field == nullptr ? v1::AUTHORITY_UNSPECIFIED : field->options().GetExtension(v1::writers);
-  if (own != v1::AUTHORITY_UNSPECIFIED) return own;
+  if (own != v1::AUTHORITY_UNSPECIFIED) {
+    // The highest of the values stands: one that replaces none widens nothing.
+    const bool only_restricts = op.kind == MergeKind::kRestrictMax && op.has_value && op.replaces.empty();
+    return only_restricts ? v1::AUTHORITY_ANY_SITE : own;
+  }
   const v1::Authority general = type->prototype->GetDescriptor()->options().GetExtension(v1::record_writers);
   return general == v1::AUTHORITY_UNSPECIFIED ? v1::AUTHORITY_ANY_SITE : general;
 }
@@ -95,7 +99,7 @@ std::vector<uint16_t> Authority::Unauthorised(const Mutation& mutation, const Mu
     return IsHome(site, known);
   };
   for (size_t i = 0; i < mutation.ops.size(); ++i) {
-    switch (WritersOf(type, mutation.ops[i].field)) {
+    switch (WritersOf(type, mutation.ops[i])) {
       case v1::AUTHORITY_HEADQUARTERS:
         break;
       case v1::AUTHORITY_HOME_SITE:

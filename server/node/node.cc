@@ -484,6 +484,7 @@ absl::StatusOr<std::vector<Digest>> Node::BlockProof(LogId log, uint64_t block, 
 
 std::optional<std::string> Node::CheckpointNote(LogId log) const { return witness_->CheckpointNote(log); }
 std::optional<std::string> Node::AwaitedCheckpointNote(LogId log) const { return witness_->AwaitedNote(log); }
+bool Node::CosignatureStands(const replication::HeldCosignature& held) const { return witness_->CosignatureStands(held); }
 std::vector<replication::HeldCosignature> Node::CosignaturesAfter(uint64_t after) const { return witness_->CosignaturesAfter(after); }
 bool Node::Quarantined(LogId log) const { return witness_->Quarantined(log); }
 

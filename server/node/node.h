@@ -230,6 +230,7 @@ class Node : public replication::LogSource, public replication::EntrySink {
   std::optional<std::string> CheckpointNote(LogId log) const override;
   std::optional<std::string> AwaitedCheckpointNote(LogId log) const override;
   std::vector<replication::HeldCosignature> CosignaturesAfter(uint64_t after) const override;
+  bool CosignatureStands(const replication::HeldCosignature& held) const override;
   bool Quarantined(LogId log) const override;
   void ApplyRemote(replication::RemoteBatch batch, std::function<void(replication::ApplyResult)> done) override;
   absl::Status TakeCosignature(LogId log, const std::string& note) override;

@@ -359,6 +359,8 @@ absl::Status Witness::TakeCosignature(LogId id, const std::string& bytes) {
   }
   Statement& held = log.statements[cosigner->site];
   if (!newer(time_s, held)) return absl::OkStatus();
+  // This site's own, of when its clock was ahead: it has vouched for more since, and does not go back.
+  if (cosigner->site == options_.site && checkpoint->size < held.size) return absl::OkStatus();
   held = {++version_, checkpoint->size, time_s, note::Format({parsed->text, {*log_signature, *cosignature}})};
   if (cosigner->site == roster_log->site) OriginSaid(log, checkpoint->size, time_s);
   Keep(Cf::kCosignatures, CosignatureKey(id, cosigner->site), held.note, storage::Sync::kNo);
@@ -376,6 +378,14 @@ std::vector<replication::HeldCosignature> Witness::CosignaturesAfter(uint64_t ve
   }
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.version < b.version; });
   return out;
+}
+
+bool Witness::CosignatureStands(const replication::HeldCosignature& held) const {
+  absl::MutexLock lock(&mu_);
+  auto log = logs_.find(held.log);
+  if (log == logs_.end()) return false;
+  auto statement = log->second.statements.find(held.site);
+  return statement != log->second.statements.end() && statement->second.version == held.version;
 }
 
 std::vector<LogId> Witness::CosignDue() {

@@ -174,6 +174,26 @@ TEST_F(WitnessTest, AnOldStatementDoesNotPassForANewerOne) {
   EXPECT_EQ(cosignature.second, network_.clock().Now());
 }
 
+TEST_F(WitnessTest, WhatASiteSaidWhileItsClockWasAheadDoesNotComeBackToIt) {
+  hq_->Advanced(kApac, Seq(1), {});
+  hq_->Offer(Checkpoint(1));
+  network_.clock().Advance(absl::Seconds(7));  // ahead
+  ASSERT_EQ(hq_->CosignDue().size(), 1u);
+  const replication::HeldCosignature ahead = hq_->CosignaturesAfter(0).at(0);
+  EXPECT_TRUE(hq_->CosignatureStands(ahead));
+  network_.clock().Advance(-absl::Seconds(7));
+  hq_->Advanced(kApac, Seq(2), {});
+  hq_->Offer(Checkpoint(2));
+  ASSERT_EQ(hq_->CosignDue().size(), 1u);
+  EXPECT_FALSE(hq_->CosignatureStands(ahead)) << "a link that has it queued leaves it out";
+  const replication::HeldCosignature right = hq_->CosignaturesAfter(0).at(0);
+
+  network_.clock().Advance(absl::Seconds(3));  // what was said ahead is within the bound now
+  EXPECT_TRUE(hq_->TakeCosignature(kApac, ahead.note).ok());
+  EXPECT_EQ(hq_->Cosigned(kApac)[SiteId(3)], Seq(2));
+  EXPECT_TRUE(hq_->CosignatureStands(right));
+}
+
 TEST_F(WitnessTest, AStatementOfTheFutureMakesNothingFreshAndStandsInNobodysWay) {
   hq_->Advanced(kApac, Seq(2), {});
   const absl::Time now = network_.clock().Now();

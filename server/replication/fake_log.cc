@@ -348,6 +348,12 @@ std::vector<HeldCosignature> FakeNode::CosignaturesAfter(uint64_t after) const {
   return out;
 }
 
+bool FakeNode::CosignatureStands(const HeldCosignature& held) const {
+  absl::MutexLock lock(&mu_);
+  auto found = cosignatures_.find({held.log, held.site});
+  return found != cosignatures_.end() && found->second.version == held.version;
+}
+
 bool FakeNode::Quarantined(LogId log) const {
   absl::MutexLock lock(&mu_);
   return !LogOf(log).fork.empty();

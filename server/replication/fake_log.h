@@ -86,6 +86,7 @@ class FakeNode : public LogSource, public EntrySink {
   std::optional<std::string> CheckpointNote(LogId log) const override;
   std::optional<std::string> AwaitedCheckpointNote(LogId log) const override;
   std::vector<HeldCosignature> CosignaturesAfter(uint64_t after) const override;
+  bool CosignatureStands(const HeldCosignature& held) const override;
   bool Quarantined(LogId log) const override;
   void ApplyRemote(RemoteBatch batch, std::function<void(ApplyResult)> done) override;
   absl::Status TakeCosignature(LogId log, const std::string& note) override;

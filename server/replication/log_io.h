@@ -68,6 +68,8 @@ class LogSource {
   virtual std::optional<std::string> AwaitedCheckpointNote(LogId log) const = 0;
   // Cosignatures whose version is greater than `after`, in version order.
   virtual std::vector<HeldCosignature> CosignaturesAfter(uint64_t after) const = 0;
+  // Whether `held` is still what is held of its site on its log: what has been replaced is not to be sent any more.
+  virtual bool CosignatureStands(const HeldCosignature& held) const = 0;
   // Logs of which no more is taken or sent, because a fork was seen.
   virtual bool Quarantined(LogId log) const = 0;
 };

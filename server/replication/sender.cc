@@ -260,10 +260,12 @@ absl::StatusOr<bool> Sender::Pump(absl::Time now, v1::ReplicateResponse* out) {
       if (held.site != receiver_) gossip_.push_back(std::move(held));
     }
   }
-  if (!gossip_.empty()) {
-    out->mutable_cosignature()->set_log(gossip_.front().log.value());
-    out->mutable_cosignature()->set_note(std::move(gossip_.front().note));
+  while (!gossip_.empty()) {
+    HeldCosignature held = std::move(gossip_.front());
     gossip_.pop_front();
+    if (!source_->CosignatureStands(held)) continue;  // the next round has what replaced it
+    out->mutable_cosignature()->set_log(held.log.value());
+    out->mutable_cosignature()->set_note(std::move(held.note));
     return true;
   }
   auto put = PutWanted(out);

@@ -462,6 +462,30 @@ TEST_F(StreamTest, APeersWordOnThisSitesLogIsPassedOn) {
   EXPECT_EQ(a_.PeerHeld("b"), Seq(7));
 }
 
+TEST_F(StreamTest, AStatementThatWasReplacedWhileItWaitedIsNotSent) {
+  Write(&a_, 1);
+  world_.Add(&a_, &b_);
+  world_.Settle();
+  Write(&b_, 1);
+  b_.Cosign(kLogA, 1);
+  b_.Cosign(kLogB, 1);
+  const std::vector<HeldCosignature> first = b_.Cosignatures();
+  ASSERT_EQ(first.size(), 2u);
+  FakeStream* stream = world_.Add(&b_, &c_);
+  std::vector<std::string> sent;
+  stream->tamper_down = [&](v1::ReplicateResponse* response) {
+    if (!response->has_cosignature()) return true;
+    sent.push_back(response->cosignature().note());
+    if (sent.size() == 1) b_.Cosign(first[1].log, 2);  // the other waits in the link's queue
+    return true;
+  };
+  world_.Advance(absl::Seconds(1));
+  ASSERT_EQ(sent.size(), 2u);
+  EXPECT_EQ(sent[0], first[0].note);
+  EXPECT_EQ(sent[1], b_.CosignaturesAfter(first[1].version).at(0).note);
+  EXPECT_TRUE(stream->up());
+}
+
 TEST_F(StreamTest, ASiteIsToldWhatItHasSignedAndThePeerHasNot) {
   Write(&a_, 2);
   FakeStream* to_b = world_.Add(&a_, &b_);
