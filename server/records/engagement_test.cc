@@ -168,6 +168,7 @@ TEST(EngagementType, WhatEachStateNeeds) {
     full.set_state(static_cast<v1::EngagementState>(state));
     full.set_outcome("done");
     full.set_reason("weather");
+    full.set_alternative_basis("a certified assessment of another government");
     EXPECT_EQ(EngagementType().validate(full, nullptr, world), absl::OkStatus());
 
     auto expect = [&](const Engagement& record, bool needed, const std::string& field) {
@@ -185,6 +186,11 @@ TEST(EngagementType, WhatEachStateNeeds) {
     Engagement unreasoned = full;
     unreasoned.clear_reason();
     expect(unreasoned, reasoned.contains(state), "reason");
+    Engagement unfounded = full;
+    unfounded.clear_alternative_basis();
+    expect(unfounded, state == v1::ENGAGEMENT_STATE_REFUSED, "alternative_basis");
+    unfounded.set_kind(v1::ENGAGEMENT_KIND_TECHNICAL_EXCHANGE);  // no assessment rests on it
+    expect(unfounded, false, "");
   }
 }
 

@@ -24,10 +24,6 @@ void Validate(const v1::Observation& observation, Checks* checks) {
   checks->NotZero("severity", observation.severity(), "is required: how grave it is");
   checks->Reference("facility", observation.facility(), kPortFacilities, Need::kOptional);
   checks->Reference("country", observation.country(), kCountries, Need::kRequired);
-  if (const auto facility = FindAs<v1::PortFacility>(checks->reader(), observation.facility());
-      facility != nullptr && facility->country() != observation.country()) {
-    checks->Fail(Reason::kFieldInvalid, "facility", fmt::format("is in {}, not in the observation's country", facility->country()));
-  }
   const bool grave = observation.severity() >= v1::SEVERITY_MAJOR;
   checks->Prose("evidence", observation.evidence(), grave ? Need::kRequired : Need::kOptional, kProseCharsMax);
   checks->Prose("recommendation", observation.recommendation(), Need::kOptional, kProseCharsMax);
@@ -39,6 +35,10 @@ void Validate(const v1::Observation& observation, Checks* checks) {
   } else if (!observation.country().empty() && std::find(engagement->countries().begin(), engagement->countries().end(),
                                                          observation.country()) == engagement->countries().end()) {
     checks->Fail(Reason::kFieldInvalid, "country", fmt::format("must be one of the countries of {}", parent));
+  }
+  if (const auto facility = FindAs<v1::PortFacility>(checks->reader(), observation.facility());
+      facility != nullptr && facility->country() != observation.country()) {
+    checks->Fail(Reason::kFieldInvalid, "facility", fmt::format("is in {}, not in the observation's country", facility->country()));
   }
 }
 
