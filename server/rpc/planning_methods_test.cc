@@ -98,7 +98,8 @@ class PlanningMethodsTest : public SiteTest {
   }
   std::vector<std::string> Titles(const v1::ListCalendarEntriesRequest& request) {
     std::vector<std::string> titles;
-    for (const auto& entry : Must<v1::ListCalendarEntriesResponse>("EngagementService/ListCalendarEntries", request).entries()) {
+    const auto response = Must<v1::ListCalendarEntriesResponse>("EngagementService/ListCalendarEntries", request);
+    for (const auto& entry : response.entries()) {
       titles.push_back(entry.title());
     }
     return titles;
@@ -229,7 +230,8 @@ TEST_F(PlanningMethodsTest, AFollowUpIsOverdueUntilItIsVerified) {
   *request.mutable_as_of() = Day(2024, 8, 1);
   const auto rows = [this](const v1::ListOverdueFollowUpsRequest& asked) {
     std::vector<std::string> out;
-    for (const auto& row : Must<v1::ListOverdueFollowUpsResponse>("EngagementService/ListOverdueFollowUps", asked).follow_ups()) {
+    const auto response = Must<v1::ListOverdueFollowUpsResponse>("EngagementService/ListOverdueFollowUps", asked);
+    for (const auto& row : response.follow_ups()) {
       out.push_back(fmt::format("{} {} {}", row.task(), row.days_overdue(), row.countries(0)));
     }
     return out;
@@ -285,7 +287,8 @@ TEST_F(PlanningMethodsTest, ACountryIsInTheStageThatItsDatesSay) {
   const auto stages = [this](const Date& as_of, v1::ListVisitStagesRequest request = {}) {
     *request.mutable_as_of() = as_of;
     std::vector<std::string> out;
-    for (const auto& stage : Must<v1::ListVisitStagesResponse>("VisitService/ListVisitStages", request).stages()) {
+    const auto response = Must<v1::ListVisitStagesResponse>("VisitService/ListVisitStages", request);
+    for (const auto& stage : response.stages()) {
       out.push_back(fmt::format("{} {} {} {}", stage.country(), static_cast<int>(stage.phase()), DateText(stage.since()), stage.days()));
     }
     return out;
@@ -347,7 +350,8 @@ TEST_F(PlanningMethodsTest, ACountryIsHandedOverInOneWrite) {
   const auto holds = [this](const Date& as_of, v1::ListCoverageRequest request = {}) {
     *request.mutable_as_of() = as_of;
     std::vector<std::string> out;
-    for (const auto& row : Must<v1::ListCoverageResponse>("PortfolioService/ListCoverage", request).coverage()) {
+    const auto response = Must<v1::ListCoverageResponse>("PortfolioService/ListCoverage", request);
+    for (const auto& row : response.coverage()) {
       out.push_back(fmt::format("{} {} {}", row.country(), row.officer(), row.has_since() ? DateText(row.since()) : "-"));
     }
     return out;
