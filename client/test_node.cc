@@ -93,6 +93,18 @@ class TestNode::Engagements final : public EngagementService::Service {
     }));
     return grpc::Status::OK;
   }
+  // Three entries, one on a page: a page may hold fewer than were asked for.
+  grpc::Status ListCalendarEntries(grpc::ServerContext* context, const fairlead::v1::ListCalendarEntriesRequest* request,
+                                   fairlead::v1::ListCalendarEntriesResponse* response) override {
+    if (grpc::Status status = node_.Enter(context); !status.ok()) return status;
+    const int page = request->page_token().empty() ? 1 : std::stoi(request->page_token());
+    fairlead::v1::CalendarEntry* entry = response->add_entries();
+    entry->set_title("Visit " + std::to_string(page));
+    *entry->mutable_start_date() = request->start_date();
+    entry->add_countries(request->country());
+    if (page < 3) response->set_next_page_token(std::to_string(page + 1));
+    return grpc::Status::OK;
+  }
   grpc::Status ScheduleEngagement(grpc::ServerContext* c, const ScheduleEngagementRequest* r, Engagement* e) override {
     return Move(c, *r, {ENGAGEMENT_STATE_DRAFT, ENGAGEMENT_STATE_PROPOSED}, ENGAGEMENT_STATE_SCHEDULED, e,
                 [r](Engagement* engagement) { *engagement->mutable_start_date() = r->start_date(); });

@@ -37,6 +37,7 @@
 #include "server/rpc/limits.h"
 #include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
+#include "server/rpc/planning_methods.h"
 #include "server/rpc/policy.h"
 #include "server/rpc/program_methods.h"
 #include "server/rpc/record_service.h"
@@ -233,6 +234,8 @@ int Serve(const NodeConfig& config) {
   rpc::Durability durability(&node);
   rpc::StandardMethods standard_methods(&node, &sealer, &durability);
   standard_methods.Register(&dispatcher);
+  const rpc::PlanningMethods planning_methods(&node, &sealer, &standard_methods.writes());
+  planning_methods.Register(&dispatcher);
   rpc::ConflictMethods conflict_methods(&node, &sealer, &standard_methods.writes());
   conflict_methods.Register(&dispatcher);
   rpc::ErasureMethods erasure_methods(&node, &sealer, &standard_methods.writes(), backups.get());

@@ -53,7 +53,10 @@ TEST(ResourcesTest, VerbsAreTheMethodsOfTheService) {
   EXPECT_THAT(VerbNames("engagement"), ElementsAre("get", "list", "create", "update", "withdraw", "propose", "schedule", "start",
                                                    "complete", "report", "close", "cancel", "refuse"));
   EXPECT_THAT(VerbNames("follow-up"), ElementsAre("get", "list", "create", "update", "withdraw", "complete", "verify", "reopen"));
+  EXPECT_THAT(VerbNames("visit-cycle"), ElementsAre("get", "list", "create", "update", "withdraw", "begin", "offer", "open", "end"));
+  EXPECT_THAT(VerbNames("assignment"), ElementsAre("get", "list", "create", "update", "withdraw", "handover"));
   EXPECT_EQ(FindVerb(Find("follow-up"), "complete").method->name(), "CompleteFollowUp");
+  EXPECT_EQ(FindVerb(Find("training-request"), "fulfil").method->name(), "FulfilTrainingRequest");
 }
 
 TEST(ResourcesTest, EveryMethodOfTheServicesHasAVerb) {
@@ -70,7 +73,7 @@ TEST(ResourcesTest, EveryMethodOfTheServicesHasAVerb) {
   for (const char* name : {"PreviewRelease", "ListRecalls"}) EXPECT_TRUE(methods.insert(releases->FindMethodByName(name)).second) << name;
   size_t all = 0;
   for (const auto* service : services) all += service->method_count();
-  EXPECT_EQ(services.size(), 7u);
+  EXPECT_EQ(services.size(), 10u);
   EXPECT_EQ(methods.size(), all);
 }
 
@@ -84,6 +87,8 @@ TEST(ResourcesTest, NamesAreCompleted) {
   EXPECT_EQ(FullReference("country", "jp"), "countries/JP");
   EXPECT_EQ(FullReference("portfolio", "countries/JP"), "countries/JP");
   EXPECT_EQ(FullReference("owner", "far-east"), "liaisonOfficers/far-east");
+  EXPECT_EQ(FullReference("instructors", "far-east"), "liaisonOfficers/far-east");
+  EXPECT_EQ(FullReference("offering", "drills-exercises"), "trainingOfferings/drills-exercises");
   EXPECT_EQ(FullReference("title", "jp"), "jp");
   EXPECT_TRUE(Find("port").has_natural_key());
   EXPECT_FALSE(Find("engagement").has_natural_key());

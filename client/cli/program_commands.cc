@@ -8,8 +8,11 @@
 
 #include "client/cli/output.h"
 #include "fairlead/v1/assessment_service.pb.h"
+#include "fairlead/v1/engagement_service.pb.h"
 #include "fairlead/v1/help_desk_service.pb.h"
+#include "fairlead/v1/portfolio_service.pb.h"
 #include "fairlead/v1/priority_service.pb.h"
+#include "fairlead/v1/visit_service.pb.h"
 
 namespace fairlead::cli {
 namespace {
@@ -18,6 +21,8 @@ using fairlead::v1::MeasureAdvice;
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
+
+constexpr int32_t kPageSizeMax = 1000;
 
 std::unique_ptr<Message> New(const Descriptor* type) {
   return std::unique_ptr<Message>(google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
@@ -81,11 +86,72 @@ void PrintRows(const Report& report, const Message& response, Session& session) 
   }
 }
 
+// The whole answer, page by page where the method has pages.
+absl::Status CallAll(Session& session, const Report& report, Message* request, Message* response) {
+  const FieldDescriptor* token = request->GetDescriptor()->FindFieldByName("page_token");
+  const FieldDescriptor* next = response->GetDescriptor()->FindFieldByName("next_page_token");
+  if (token == nullptr || next == nullptr) return session.Call(*report.verb.method, *request, response);
+  request->GetReflection()->SetInt32(request, request->GetDescriptor()->FindFieldByName("page_size"), kPageSizeMax);
+  while (true) {
+    const std::unique_ptr<Message> page = New(report.verb.method->output_type());
+    if (absl::Status status = session.Call(*report.verb.method, *request, page.get()); !status.ok()) return status;
+    const std::string token_text = page->GetReflection()->GetString(*page, next);
+    response->MergeFrom(*page);
+    response->GetReflection()->SetString(response, next, "");
+    if (token_text.empty()) return absl::OkStatus();
+    request->GetReflection()->SetString(request, token, token_text);
+  }
+}
+
 }  // namespace
 
 const std::vector<Report>& Reports() {
   using namespace fairlead::v1;  // NOLINT: the names of the API, here only
   static const auto* const reports = new std::vector<Report>{
+      MakeReport("", "calendar", ListCalendarEntriesRequest::descriptor(), CalendarEntry::descriptor(),
+                 {{"START", "start_date"},
+                  {"END", "end_date"},
+                  {"STATE", "state"},
+                  {"KIND", "kind"},
+                  {"COUNTRIES", "countries"},
+                  {"OFFICERS", "officers"},
+                  {"TITLE", "title"}}),
+      MakeReport("", "clashes", ListClashesRequest::descriptor(), Clash::descriptor(),
+                 {{"OFFICER", "officer"},
+                  {"FROM", "start_date"},
+                  {"TO", "end_date"},
+                  {"UNCERTAIN", "uncertain"},
+                  {"FIRST", "first_title"},
+                  {"SECOND", "second_title"}}),
+      MakeReport("follow-up", "overdue", ListOverdueFollowUpsRequest::descriptor(), OverdueFollowUp::descriptor(),
+                 {{"DUE", "due_date"},
+                  {"DAYS", "days_overdue"},
+                  {"STATE", "state"},
+                  {"OWNER", "owner"},
+                  {"COUNTRIES", "countries"},
+                  {"FOLLOW-UP", "follow_up"},
+                  {"TASK", "task"}}),
+      MakeReport("visit-cycle", "stages", ListVisitStagesRequest::descriptor(), VisitStage::descriptor(),
+                 {{"COUNTRY", "country"},
+                  {"PHASE", "phase"},
+                  {"SINCE", "since"},
+                  {"DAYS", "days"},
+                  {"OFFICER", "officer"},
+                  {"CYCLE", "visit_cycle"}}),
+      MakeReport("assignment", "coverage", ListCoverageRequest::descriptor(), Coverage::descriptor(),
+                 {{"COUNTRY", "country"},
+                  {"OFFICER", "officer"},
+                  {"DUTY", "duty"},
+                  {"SINCE", "since"},
+                  {"UNTIL", "until"},
+                  {"ASSIGNMENT", "assignment"}}),
+      MakeReport("officer", "team", ListTeamDutiesRequest::descriptor(), TeamDuty::descriptor(),
+                 {{"OFFICER", "officer"},
+                  {"START", "start_date"},
+                  {"END", "end_date"},
+                  {"KIND", "kind"},
+                  {"COUNTRIES", "countries"},
+                  {"TITLE", "title"}}),
       MakeReport("assessment", "standings", ListAssessmentStandingsRequest::descriptor(), AssessmentStanding::descriptor(),
                  {{"COUNTRY", "country"},
                   {"STATUS", "status"},
@@ -128,7 +194,7 @@ absl::Status RunReport(Session& session, const Report& report, const RecordArgum
     request->GetReflection()->SetString(request.get(), request->GetDescriptor()->FindFieldByName("name"), name);
   }
   const std::unique_ptr<Message> response = New(report.verb.method->output_type());
-  if (absl::Status status = session.Call(*report.verb.method, *request, response.get()); !status.ok()) return status;
+  if (absl::Status status = CallAll(session, report, request.get(), response.get()); !status.ok()) return status;
   session.Print(ToJson(*response), [&] {
     const auto* advice = google::protobuf::DynamicCastToGenerated<fairlead::v1::AdviseMeasuresResponse>(response.get());
     advice != nullptr ? PrintAdvice(advice->advice(), session) : PrintRows(report, *response, session);

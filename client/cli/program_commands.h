@@ -1,5 +1,6 @@
-// Questions about the program that are answered from many records: standings, conditions in force, eligible countries, visit priority,
-// advice on measures, service times. Each is a method of the API; its flags come from the method's request.
+// Questions about the program that are answered from many records: the calendar and its clashes, what is overdue, visit stages, coverage,
+// standings, conditions in force, eligible countries, visit priority, advice on measures, service times. Each is a method of the API; its
+// flags come from the method's request.
 //
 // Thread safety: immutable after first use. Ownership: descriptors are the generated pool's.
 

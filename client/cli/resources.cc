@@ -10,6 +10,7 @@
 #include "fairlead/v1/engagement_service.pb.h"
 #include "fairlead/v1/help_desk.pb.h"
 #include "fairlead/v1/help_desk_service.pb.h"
+#include "fairlead/v1/portfolio_service.pb.h"
 #include "fairlead/v1/practice.pb.h"
 #include "fairlead/v1/practice_service.pb.h"
 #include "fairlead/v1/priority_service.pb.h"
@@ -17,6 +18,8 @@
 #include "fairlead/v1/reference_service.pb.h"
 #include "fairlead/v1/release.pb.h"
 #include "fairlead/v1/release_service.pb.h"
+#include "fairlead/v1/training_service.pb.h"
+#include "fairlead/v1/visit_service.pb.h"
 
 namespace fairlead::cli {
 namespace {
@@ -63,6 +66,9 @@ std::vector<Resource> MakeResources() {
   using namespace fairlead::v1;  // NOLINT: the names of the API, here only
   const ServiceDescriptor* reference = GetCountryRequest::descriptor()->file()->FindServiceByName("ReferenceService");
   const ServiceDescriptor* engagement = GetEngagementRequest::descriptor()->file()->FindServiceByName("EngagementService");
+  const ServiceDescriptor* visit = GetVisitCycleRequest::descriptor()->file()->FindServiceByName("VisitService");
+  const ServiceDescriptor* training = GetTrainingOfferingRequest::descriptor()->file()->FindServiceByName("TrainingService");
+  const ServiceDescriptor* portfolio = GetAssignmentRequest::descriptor()->file()->FindServiceByName("PortfolioService");
   const ServiceDescriptor* assessment = GetAssessmentRequest::descriptor()->file()->FindServiceByName("AssessmentService");
   const ServiceDescriptor* priority = GetArrivalRequest::descriptor()->file()->FindServiceByName("PriorityService");
   const ServiceDescriptor* practice = GetBestPracticeRequest::descriptor()->file()->FindServiceByName("PracticeService");
@@ -127,6 +133,70 @@ std::vector<Resource> MakeResources() {
        FollowUp::descriptor(),
        {{"NAME", "name"}, {"STATE", "state"}, {"DUE", "due_date"}, {"OWNER", "owner"}, {"TASK", "task"}},
        VerbsOf(FollowUp::descriptor(), engagement)},
+      {"visit-cycle",
+       "visitCycles",
+       "",
+       false,
+       VisitCycle::descriptor(),
+       {{"NAME", "name"},
+        {"PHASE", "state"},
+        {"COUNTRY", "country"},
+        {"OFFICER", "officer"},
+        {"BEGAN", "preliminary_date"},
+        {"ENDED", "ended_date"}},
+       VerbsOf(VisitCycle::descriptor(), visit)},
+      {"reciprocal-visit",
+       "reciprocalVisits",
+       "",
+       false,
+       ReciprocalVisit::descriptor(),
+       {{"NAME", "name"},
+        {"STATE", "state"},
+        {"COUNTRY", "country"},
+        {"REQUESTED", "requested_date"},
+        {"START", "start_date"},
+        {"END", "end_date"},
+        {"COORDINATOR", "coordinator"}},
+       VerbsOf(ReciprocalVisit::descriptor(), visit)},
+      {"training-offering",
+       "trainingOfferings",
+       "",
+       false,
+       TrainingOffering::descriptor(),
+       {{"NAME", "name"}, {"PROGRAM", "program"}, {"DAYS", "days_min"}, {"TO", "days_max"}, {"DISPLAY NAME", "display_name"}},
+       VerbsOf(TrainingOffering::descriptor(), training)},
+      {"training-request",
+       "trainingRequests",
+       "",
+       false,
+       TrainingRequest::descriptor(),
+       {{"NAME", "name"},
+        {"STATE", "state"},
+        {"COUNTRY", "country"},
+        {"OFFERING", "offering"},
+        {"REQUESTED", "requested_date"},
+        {"OFFICER", "officer"}},
+       VerbsOf(TrainingRequest::descriptor(), training)},
+      {"training-session",
+       "trainingSessions",
+       "",
+       false,
+       TrainingSession::descriptor(),
+       {{"NAME", "name"},
+        {"STATE", "state"},
+        {"OFFERING", "offering"},
+        {"START", "start_date"},
+        {"END", "end_date"},
+        {"COUNTRIES", "countries"},
+        {"PLACE", "place"}},
+       VerbsOf(TrainingSession::descriptor(), training)},
+      {"assignment",
+       "assignments",
+       "",
+       false,
+       Assignment::descriptor(),
+       {{"NAME", "name"}, {"OFFICER", "officer"}, {"COUNTRY", "country"}, {"DUTY", "duty"}, {"FROM", "start_date"}, {"UNTIL", "end_date"}},
+       VerbsOf(Assignment::descriptor(), portfolio)},
       {"assessment",
        "assessments",
        "",
@@ -309,6 +379,18 @@ std::string FullReference(std::string_view field, const std::string& typed) {
                                                                                    {"ports", "ports"},
                                                                                    {"facility", "portFacilities"},
                                                                                    {"facilities", "portFacilities"},
+                                                                                   {"coordinator", "liaisonOfficers"},
+                                                                                   {"instructor", "liaisonOfficers"},
+                                                                                   {"instructors", "liaisonOfficers"},
+                                                                                   {"open_to", "countries"},
+                                                                                   {"offering", "trainingOfferings"},
+                                                                                   {"session", "trainingSessions"},
+                                                                                   {"engagement", "engagements"},
+                                                                                   {"engagements", "engagements"},
+                                                                                   {"offered_in", "engagements"},
+                                                                                   {"reciprocal_visit", "reciprocalVisits"},
+                                                                                   {"predecessor", "assignments"},
+                                                                                   {"officers", "liaisonOfficers"},
                                                                                    {"owner", "liaisonOfficers"},
                                                                                    {"officer", "liaisonOfficers"},
                                                                                    {"last_country", "countries"},
@@ -316,7 +398,6 @@ std::string FullReference(std::string_view field, const std::string& typed) {
                                                                                    {"arrival_port", "ports"},
                                                                                    {"arrival_facility", "portFacilities"},
                                                                                    {"assessment", "assessments"},
-                                                                                   {"engagement", "engagements"},
                                                                                    {"practice", "bestPractices"},
                                                                                    {"supersedes", "bestPractices"},
                                                                                    {"nation", "countries"},

@@ -105,6 +105,22 @@ TEST_F(RunTest, JsonIsOneDocumentAndErrorsAreObjects) {
   EXPECT_EQ(result.err, "fairlead: there is no ports/NONE1\n  reason: RECORD_NOT_FOUND\n");
 }
 
+TEST_F(RunTest, AReportIsReadToItsLastPage) {
+  const std::vector<std::string> calendar = {"calendar", "--start-date", "2026-05-01", "--end-date", "2026-05-31", "--country", "jp"};
+  EXPECT_EQ(Do(calendar).out,
+            "START       END  STATE  KIND  COUNTRIES  OFFICERS  TITLE\n"
+            "2026-05-01                    JP                   Visit 1\n"
+            "2026-05-01                    JP                   Visit 2\n"
+            "2026-05-01                    JP                   Visit 3\n");
+  std::vector<std::string> json = calendar;
+  json.push_back("--json");
+  const auto parsed = nlohmann::json::parse(Do(json).out);
+  ASSERT_EQ(parsed["entries"].size(), 3u);
+  EXPECT_EQ(parsed["entries"][2]["title"], "Visit 3");
+  EXPECT_EQ(parsed["nextPageToken"], "");
+  EXPECT_EQ(Do({"calendar", "--start-date", "tomorrow"}).code, 2);
+}
+
 TEST_F(RunTest, WrongUsageIsCode2) {
   for (const std::vector<std::string>& arguments :
        std::vector<std::vector<std::string>>{{},

@@ -6,6 +6,7 @@
 #include "server/records/checks.h"
 #include "server/records/dates.h"
 #include "server/records/figures.h"
+#include "server/records/months.h"
 #include "server/records/types.h"
 
 namespace fairlead::records {
@@ -45,17 +46,17 @@ void ValidateCountries(const v1::Engagement& engagement, Checks* checks) {
 }
 
 void ValidateDates(const v1::Engagement& engagement, Checks* checks) {
-  checks->Date("start_date", engagement.has_start_date(), engagement.start_date());
-  checks->Date("end_date", engagement.has_end_date(), engagement.end_date());
-  if (!engagement.has_start_date()) {
-    if (HasBeenScheduled(engagement.state())) {
-      checks->Fail(Reason::kFieldRequired, "start_date", "is required from SCHEDULED on: an agreed engagement has a first day");
-    } else if (engagement.has_end_date()) {
-      checks->Fail(Reason::kFieldRequired, "start_date", "is required with end_date");
-    }
-  } else if (IsDate(engagement.start_date()) && IsDate(engagement.end_date()) && IsBefore(engagement.end_date(), engagement.start_date())) {
-    checks->Fail(Reason::kFieldInvalid, "end_date", "is before start_date");
+  if (!engagement.has_start_date() && HasBeenScheduled(engagement.state())) {
+    checks->Fail(Reason::kFieldRequired, "start_date", "is required from SCHEDULED on: an agreed engagement has a first day");
+    return;
   }
+  CheckSpan(StartOf(engagement), EndOf(engagement), checks);
+}
+
+// Whether a refusal leaves an assessment without its on-site basis, so that another must be named (46 USC 70108(f)).
+bool NeedsAlternativeBasis(const v1::Engagement& engagement) {
+  const bool visit = engagement.kind() == v1::ENGAGEMENT_KIND_COUNTRY_VISIT || engagement.kind() == v1::ENGAGEMENT_KIND_PORT_VISIT;
+  return visit && engagement.state() == v1::ENGAGEMENT_STATE_REFUSED;
 }
 
 void ValidateParticipants(const v1::Engagement& engagement, Checks* checks) {
@@ -91,7 +92,8 @@ void Validate(const v1::Engagement& engagement, Checks* checks) {
   ValidateParticipants(engagement, checks);
   checks->Prose("source", engagement.source(), Need::kOptional, kSourceCharsMax);
   checks->Prose("reason", engagement.reason(), IsCalledOff(engagement.state()) ? Need::kRequired : Need::kOptional, kReasonCharsMax);
-  checks->Prose("alternative_basis", engagement.alternative_basis(), Need::kOptional, kReasonCharsMax);
+  checks->Prose("alternative_basis", engagement.alternative_basis(), NeedsAlternativeBasis(engagement) ? Need::kRequired : Need::kOptional,
+                kReasonCharsMax);
 }
 
 std::vector<Contribution> Contribute(const v1::Engagement& engagement) {
@@ -101,8 +103,20 @@ std::vector<Contribution> Contribute(const v1::Engagement& engagement) {
   return out;
 }
 
-std::string SortByStart(const v1::Engagement& engagement) {
-  return engagement.has_start_date() ? DateText(engagement.start_date()) : std::string(kNoDateSort);
+std::string SortByStart(const v1::Engagement& engagement) { return SortByDate(engagement.has_start_date(), engagement.start_date()); }
+
+Values TopicsOf(const v1::Engagement& engagement) {
+  Values topics;
+  for (int topic : engagement.topics()) topics.push_back(DecimalOf(topic));
+  return topics;
+}
+
+Values OfficersOf(const v1::Engagement& engagement) {
+  Values officers;
+  for (const v1::Participant& participant : engagement.participants()) {
+    if (!participant.officer().empty()) officers.push_back(participant.officer());
+  }
+  return officers;
 }
 
 }  // namespace
@@ -149,6 +163,20 @@ RecordType EngagementType() {
       {.number = 43,
        .filter = "state",
        .values = On<v1::Engagement>([](const v1::Engagement& e) { return Values{DecimalOf(e.state())}; }),
+       .sort = sort},
+      {.number = 44, .filter = "topic", .values = On<v1::Engagement>(TopicsOf), .sort = sort},
+      {.number = 45, .filter = "officer", .values = On<v1::Engagement>(OfficersOf), .sort = sort},
+      {.number = 46,
+       .filter = "port",
+       .values = On<v1::Engagement>([](const v1::Engagement& e) { return Values(e.ports().begin(), e.ports().end()); }),
+       .sort = sort},
+      {.number = 47,
+       .filter = "facility",
+       .values = On<v1::Engagement>([](const v1::Engagement& e) { return Values(e.facilities().begin(), e.facilities().end()); }),
+       .sort = sort},
+      {.number = kEngagementsByMonth,
+       .filter = "month",
+       .values = On<v1::Engagement>([](const v1::Engagement& e) { return MonthsOf(e); }),
        .sort = sort},
   };
   type.contribute = On<v1::Engagement>(Contribute);

@@ -66,6 +66,14 @@ TEST(EngagementType, Rules) {
           {"day without a month", [](Engagement* e) { SetDate(e->mutable_end_date(), 2025, 0, 3); }, "end_date", Reason::kFieldInvalid},
           {"end before start", [](Engagement* e) { SetDate(e->mutable_end_date(), 2025, 6, 1); }, "end_date", Reason::kFieldInvalid},
           {"end without start", [](Engagement* e) { e->clear_start_date(); }, "start_date", Reason::kFieldRequired},
+          {"longer than the calendar goes", [](Engagement* e) { SetDate(e->mutable_end_date(), 2028, 6, 1); }, "end_date",
+           Reason::kFieldInvalid},
+          {"visit refused without another basis",
+           [](Engagement* e) {
+             e->set_state(v1::ENGAGEMENT_STATE_REFUSED);
+             e->set_reason("No visit this year.");
+           },
+           "alternative_basis", Reason::kFieldRequired},
           {"no topic", [](Engagement* e) { e->add_topics(v1::TOPIC_UNSPECIFIED); }, "topics[1]", Reason::kFieldInvalid},
           {"unknown topic", [](Engagement* e) { e->add_topics(static_cast<v1::Topic>(99)); }, "topics[1]", Reason::kFieldInvalid},
           {"topic twice", [](Engagement* e) { e->add_topics(v1::TOPIC_ACCESS_CONTROL); }, "topics[1]", Reason::kFieldInvalid},
@@ -95,6 +103,16 @@ TEST(EngagementType, Rules) {
                                  {"bilateral", [](Engagement* e) { e->set_kind(v1::ENGAGEMENT_KIND_BILATERAL); }},
                                  {"notes of several lines", [](Engagement* e) { e->set_notes("one\n\ttwo"); }},
                              });
+}
+
+TEST(EngagementType, IsListedByWhatTakesPartAndInTheCalendar) {
+  const RecordType type = EngagementType();
+  EXPECT_THAT(ValuesOf(type, "topic", Valid()), ElementsAre("3"));
+  EXPECT_THAT(ValuesOf(type, "officer", Valid()), ElementsAre("liaisonOfficers/watch"));
+  EXPECT_THAT(ValuesOf(type, "port", Valid()), ElementsAre("ports/JPYOK"));
+  EXPECT_THAT(ValuesOf(type, "facility", Valid()), ElementsAre("portFacilities/JPYOK-0001"));
+  EXPECT_THAT(ValuesOf(type, "month", Valid()), ElementsAre("2025-06"));
+  for (const char* filter : {"topic", "officer", "port", "facility", "month"}) EXPECT_EQ(SortOf(type, filter, Valid()), "2025-06-02");
 }
 
 TEST(EngagementType, Participants) {
@@ -150,6 +168,7 @@ TEST(EngagementType, WhatEachStateNeeds) {
     full.set_state(static_cast<v1::EngagementState>(state));
     full.set_outcome("done");
     full.set_reason("weather");
+    full.set_alternative_basis("a certified assessment of another government");
     EXPECT_EQ(EngagementType().validate(full, nullptr, world), absl::OkStatus());
 
     auto expect = [&](const Engagement& record, bool needed, const std::string& field) {
@@ -167,6 +186,11 @@ TEST(EngagementType, WhatEachStateNeeds) {
     Engagement unreasoned = full;
     unreasoned.clear_reason();
     expect(unreasoned, reasoned.contains(state), "reason");
+    Engagement unfounded = full;
+    unfounded.clear_alternative_basis();
+    expect(unfounded, state == v1::ENGAGEMENT_STATE_REFUSED, "alternative_basis");
+    unfounded.set_kind(v1::ENGAGEMENT_KIND_TECHNICAL_EXCHANGE);  // no assessment rests on it
+    expect(unfounded, false, "");
   }
 }
 

@@ -76,6 +76,10 @@ RecordType FollowUpType() {
        .filter = "state",
        .values = On<v1::FollowUp>([](const v1::FollowUp& f) { return Values{DecimalOf(f.state())}; }),
        .sort = by_due_date},
+      {.number = kOutstandingFollowUps,
+       .filter = "outstanding",
+       .values = On<v1::FollowUp>([](const v1::FollowUp& f) { return f.state() == v1::FOLLOW_UP_STATE_VERIFIED ? Values{} : Values{"1"}; }),
+       .sort = by_due_date},
   };
   type.contribute = On<v1::FollowUp>(Contribute);
   return type;

@@ -92,12 +92,15 @@ TEST(FollowUpType, IndexesAndFigures) {
   EXPECT_EQ(SortOf(type, "parent", follow_up), "");
   EXPECT_EQ(SortOf(type, "owner", follow_up), "2025-09-30");
   EXPECT_EQ(SortOf(type, "state", follow_up), "2025-09-30");
+  EXPECT_EQ(SortOf(type, "outstanding", follow_up), "2025-09-30");
   for (auto state : {v1::FOLLOW_UP_STATE_OPEN, v1::FOLLOW_UP_STATE_DONE, v1::FOLLOW_UP_STATE_REOPENED}) {
     follow_up.set_state(state);
     EXPECT_THAT(type.contribute(follow_up), ElementsAre(Contribution{"follow_up_due/2025-09-30", 1}));
+    EXPECT_THAT(ValuesOf(type, "outstanding", follow_up), ElementsAre("1"));
   }
   follow_up.set_state(v1::FOLLOW_UP_STATE_VERIFIED);
   EXPECT_THAT(type.contribute(follow_up), IsEmpty());
+  EXPECT_THAT(ValuesOf(type, "outstanding", follow_up), IsEmpty());
 }
 
 }  // namespace

@@ -32,9 +32,9 @@ RecordType LiaisonOfficerType() {
   type.validate = ValidateWith<Officer>(Validate);
   type.indexes = {
       {.number = 30, .filter = "region", .values = On<Officer>([](const Officer& o) { return Values{DecimalOf(o.region())}; })},
-      {.number = 31, .filter = "country", .values = On<Officer>([](const Officer& o) {
-                                            return Values(o.portfolio().begin(), o.portfolio().end());
-                                          })},
+      {.number = kOfficersByCountry, .filter = "country", .values = On<Officer>([](const Officer& o) {
+                                                            return Values(o.portfolio().begin(), o.portfolio().end());
+                                                          })},
   };
   type.contribute = On<Officer>(Contribute);
   return type;

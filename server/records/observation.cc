@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "fairlead/v1/engagement.pb.h"
+#include "fairlead/v1/reference.pb.h"
 #include "server/records/checks.h"
 #include "server/records/figures.h"
 #include "server/records/formats.h"
@@ -19,10 +20,12 @@ void Validate(const v1::Observation& observation, Checks* checks) {
   checks->Code("isps_reference", observation.isps_reference(), IsIspsReference,
                "a reference such as \"ISPS A/16.3\", \"ISPS B/15.7\" or \"SOLAS XI-2/10\": sections 1 to 19 of a part of the ISPS Code, "
                "regulations 1 to 13 of SOLAS chapter XI-2");
+  checks->NotZero("element", observation.element(), "is required: the element of 46 USC 70108(b) it bears on");
   checks->NotZero("severity", observation.severity(), "is required: how grave it is");
   checks->Reference("facility", observation.facility(), kPortFacilities, Need::kOptional);
   checks->Reference("country", observation.country(), kCountries, Need::kRequired);
-  checks->Prose("evidence", observation.evidence(), Need::kOptional, kProseCharsMax);
+  const bool grave = observation.severity() >= v1::SEVERITY_MAJOR;
+  checks->Prose("evidence", observation.evidence(), grave ? Need::kRequired : Need::kOptional, kProseCharsMax);
   checks->Prose("recommendation", observation.recommendation(), Need::kOptional, kProseCharsMax);
 
   std::string_view parent = ParentOf(observation.name());
@@ -32,6 +35,10 @@ void Validate(const v1::Observation& observation, Checks* checks) {
   } else if (!observation.country().empty() && std::find(engagement->countries().begin(), engagement->countries().end(),
                                                          observation.country()) == engagement->countries().end()) {
     checks->Fail(Reason::kFieldInvalid, "country", fmt::format("must be one of the countries of {}", parent));
+  }
+  if (const auto facility = FindAs<v1::PortFacility>(checks->reader(), observation.facility());
+      facility != nullptr && facility->country() != observation.country()) {
+    checks->Fail(Reason::kFieldInvalid, "facility", fmt::format("is in {}, not in the observation's country", facility->country()));
   }
 }
 
@@ -56,6 +63,8 @@ RecordType ObservationType() {
                                                                 return Values{o.country()};
                                                               })},
       {.number = 52, .filter = "severity", .values = On<Observation>([](const Observation& o) { return Values{DecimalOf(o.severity())}; })},
+      {.number = 53, .filter = "element", .values = On<Observation>([](const Observation& o) { return Values{DecimalOf(o.element())}; })},
+      {.number = 54, .filter = "facility", .values = On<Observation>([](const Observation& o) { return Values{o.facility()}; })},
   };
   type.contribute = On<Observation>(Contribute);
   return type;

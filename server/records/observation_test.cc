@@ -35,6 +35,14 @@ TEST(ObservationType, Rules) {
           {"long text", [](Observation* o) { o->set_text(std::string(4001, 'x')); }, "text", Reason::kFieldTooLarge},
           {"no reference", [](Observation* o) { o->clear_isps_reference(); }, "isps_reference", Reason::kFieldRequired},
           {"reference to nothing", [](Observation* o) { o->set_isps_reference("ISPS A/33"); }, "isps_reference", Reason::kFieldInvalid},
+          {"bearing on no element", [](Observation* o) { o->clear_element(); }, "element", Reason::kFieldRequired},
+          {"grave without evidence", [](Observation* o) { o->clear_evidence(); }, "evidence", Reason::kFieldRequired},
+          {"of a facility elsewhere",
+           [](Observation* o) {
+             o->set_name("engagements/second/observations/one");
+             o->set_country("countries/KR");
+           },
+           "facility", Reason::kFieldInvalid},
           {"unknown element", [](Observation* o) { o->set_element(static_cast<v1::AssessmentElement>(7)); }, "element",
            Reason::kFieldInvalid},
           {"no severity", [](Observation* o) { o->clear_severity(); }, "severity", Reason::kFieldRequired},
@@ -54,8 +62,13 @@ TEST(ObservationType, Rules) {
                                    [](Observation* o) {
                                      o->set_name("engagements/second/observations/one");
                                      o->set_country("countries/KR");
+                                     o->clear_facility();
                                    }},
-                                  {"bearing on no element", [](Observation* o) { o->clear_element(); }},
+                                  {"minor without evidence",
+                                   [](Observation* o) {
+                                     o->set_severity(v1::SEVERITY_MINOR);
+                                     o->clear_evidence();
+                                   }},
                               });
 }
 

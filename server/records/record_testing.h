@@ -13,24 +13,39 @@
 
 #include "api/errors.h"
 #include "fairlead/v1/engagement.pb.h"
+#include "fairlead/v1/portfolio.pb.h"
 #include "fairlead/v1/reference.pb.h"
+#include "fairlead/v1/training.pb.h"
+#include "fairlead/v1/visit.pb.h"
 #include "server/records/record_type.h"
 
 namespace fairlead::records {
 
 // Countries JP, KR and FR; JPYOK and its facility JPYOK-0001; the officer "watch"; two engagements with one observation each, the first
-// with JP, the second with KR.
+// with JP, the second with KR. A reciprocal visit of JP, an assignment of "watch" to JP, USSEA, an offering open to all and one open to FR
+// only, and two sessions of the first with JP: "planned" and "held".
 class World : public RecordReader {
  public:
   World() {
     for (const char* country : {"JP", "KR", "FR"}) Add<v1::Country>(std::string("countries/") + country);
     Add<v1::Port>("ports/JPYOK");
-    Add<v1::PortFacility>("portFacilities/JPYOK-0001");
+    Add<v1::PortFacility>("portFacilities/JPYOK-0001")->set_country("countries/JP");
     Add<v1::LiaisonOfficer>("liaisonOfficers/watch");
     Add<v1::Engagement>("engagements/first")->add_countries("countries/JP");
     Add<v1::Engagement>("engagements/second")->add_countries("countries/KR");
     Add<v1::Observation>("engagements/first/observations/one");
     Add<v1::Observation>("engagements/second/observations/two");
+    Add<v1::Port>("ports/USSEA")->set_country("countries/US");
+    Add<v1::ReciprocalVisit>("reciprocalVisits/one")->set_country("countries/JP");
+    Add<v1::Assignment>("assignments/one")->set_country("countries/JP");
+    Add<v1::TrainingOffering>("trainingOfferings/drills");
+    Add<v1::TrainingOffering>("trainingOfferings/regional")->add_open_to("countries/FR");
+    for (const auto& [id, state] : {std::pair("planned", v1::TRAINING_SESSION_STATE_PLANNED), {"held", v1::TRAINING_SESSION_STATE_HELD}}) {
+      auto* session = Add<v1::TrainingSession>(std::string("trainingSessions/") + id);
+      session->set_offering("trainingOfferings/drills");
+      session->add_countries("countries/JP");
+      session->set_state(state);
+    }
   }
   std::unique_ptr<google::protobuf::Message> Find(std::string_view name) const override {
     auto found = records_.find(name);

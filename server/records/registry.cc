@@ -249,12 +249,33 @@ const RecordType* Registry::FindByCollection(std::string_view collection) const 
 }
 
 const Registry& TheRegistry() {
-  static const Registry* const kRegistry =
-      new Registry({CountryType(),       PortType(),          PortFacilityType(),         LiaisonOfficerType(),   EngagementType(),
-                    ObservationType(),   FollowUpType(),      AssessmentType(),           ConditionOfEntryType(), ArrivalType(),
-                    ScheduleKPortType(), TrafficFigureType(), PracticeContributionType(), BestPracticeType(),     EndorsementType(),
-                    InquiryType(),       ReleaseType(),       PartnerGroupType(),         AcknowledgementType(),  ProposalType(),
-                    EntryVoidType()});
+  static const Registry* const kRegistry = new Registry({CountryType(),
+                                                         PortType(),
+                                                         PortFacilityType(),
+                                                         LiaisonOfficerType(),
+                                                         EngagementType(),
+                                                         ObservationType(),
+                                                         FollowUpType(),
+                                                         VisitCycleType(),
+                                                         ReciprocalVisitType(),
+                                                         TrainingOfferingType(),
+                                                         TrainingRequestType(),
+                                                         TrainingSessionType(),
+                                                         AssignmentType(),
+                                                         AssessmentType(),
+                                                         ConditionOfEntryType(),
+                                                         ArrivalType(),
+                                                         ScheduleKPortType(),
+                                                         TrafficFigureType(),
+                                                         PracticeContributionType(),
+                                                         BestPracticeType(),
+                                                         EndorsementType(),
+                                                         InquiryType(),
+                                                         ReleaseType(),
+                                                         PartnerGroupType(),
+                                                         AcknowledgementType(),
+                                                         ProposalType(),
+                                                         EntryVoidType()});
   return *kRegistry;
 }
 

@@ -16,7 +16,13 @@ RecordType LiaisonOfficerType();  // 4
 RecordType EngagementType();      // 5
 RecordType ObservationType();     // 6
 RecordType FollowUpType();        // 7
-RecordType EntryVoidType();       // 900
+
+RecordType VisitCycleType();        // 20
+RecordType ReciprocalVisitType();   // 21
+RecordType TrainingOfferingType();  // 22
+RecordType TrainingRequestType();   // 23
+RecordType TrainingSessionType();   // 24
+RecordType AssignmentType();        // 25
 
 RecordType AssessmentType();            // 30
 RecordType ConditionOfEntryType();      // 31
@@ -33,8 +39,17 @@ RecordType PartnerGroupType();     // 51
 RecordType AcknowledgementType();  // 52
 RecordType ProposalType();         // 53
 
+RecordType EntryVoidType();  // 900
+
 // Indexes that views read, too.
+inline constexpr uint16_t kOfficersByCountry = 31;
+inline constexpr uint16_t kEngagementsByMonth = 48;  // sorted by first day, like all by month
 inline constexpr uint16_t kObservationsByCountry = 51;
+inline constexpr uint16_t kOutstandingFollowUps = 63;   // under "1", sorted by due date
+inline constexpr uint16_t kVisitCyclesByCountry = 200;  // sorted by the beginning of the preliminary exchange
+inline constexpr uint16_t kReciprocalVisitsByMonth = 213;
+inline constexpr uint16_t kTrainingSessionsByMonth = 244;
+inline constexpr uint16_t kAssignmentsByCountry = 251;
 inline constexpr uint16_t kArrivalsByLastCountry = 320;  // sorted by the day of arrival
 inline constexpr uint16_t kTrafficByCountry = 340;       // sorted by month
 inline constexpr uint16_t kInquiriesByTime = 383;        // all under one value, sorted by the time they came

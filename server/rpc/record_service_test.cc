@@ -303,6 +303,7 @@ TEST_F(RecordServiceTest, OnlyTheRecordAskedForAndThoseBeneathItAreSent) {
     request.mutable_observation()->set_text("Gate unattended");
     request.mutable_observation()->set_isps_reference("ISPS A/16.3");
     request.mutable_observation()->set_severity(v1::SEVERITY_MINOR);
+    request.mutable_observation()->set_element(v1::ASSESSMENT_ELEMENT_ACCESS);
     request.mutable_observation()->set_country("countries/JP");
     const auto observed = officer_.Call<v1::Observation>("EngagementService/CreateObservation", request);
     EXPECT_TRUE(observed.ok()) << observed.status();

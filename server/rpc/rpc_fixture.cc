@@ -75,6 +75,8 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   durability_ = std::make_unique<Durability>(node_.get());
   standard_methods_ = std::make_unique<StandardMethods>(node_.get(), &sealer_, durability_.get());
   standard_methods_->Register(dispatcher_.get());
+  planning_methods_ = std::make_unique<PlanningMethods>(node_.get(), &sealer_, &standard_methods_->writes());
+  planning_methods_->Register(dispatcher_.get());
   conflict_methods_ = std::make_unique<ConflictMethods>(node_.get(), &sealer_, &standard_methods_->writes());
   conflict_methods_->Register(dispatcher_.get());
   erasure_methods_ = std::make_unique<ErasureMethods>(node_.get(), &sealer_, &standard_methods_->writes(), backups);

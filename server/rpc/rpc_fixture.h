@@ -38,6 +38,7 @@
 #include "server/rpc/exchange_watch.h"
 #include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
+#include "server/rpc/planning_methods.h"
 #include "server/rpc/record_service.h"
 #include "server/rpc/release_methods.h"
 #include "server/rpc/server.h"
@@ -141,6 +142,7 @@ class TestSite {
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<Durability> durability_;
   std::unique_ptr<StandardMethods> standard_methods_;
+  std::unique_ptr<PlanningMethods> planning_methods_;
   std::unique_ptr<ConflictMethods> conflict_methods_;
   std::unique_ptr<ErasureMethods> erasure_methods_;
   const exchange::Pseudonyms pseudonyms_;

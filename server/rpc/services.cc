@@ -7,12 +7,15 @@
 #include "fairlead/v1/log_service.pb.h"
 #include "fairlead/v1/node_service.pb.h"
 #include "fairlead/v1/overview_service.pb.h"
+#include "fairlead/v1/portfolio_service.pb.h"
 #include "fairlead/v1/practice_service.pb.h"
 #include "fairlead/v1/priority_service.pb.h"
 #include "fairlead/v1/record_service.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
 #include "fairlead/v1/release_service.pb.h"
 #include "fairlead/v1/replication_service.pb.h"
+#include "fairlead/v1/training_service.pb.h"
+#include "fairlead/v1/visit_service.pb.h"
 
 namespace fairlead::rpc {
 
@@ -22,6 +25,9 @@ const std::vector<const google::protobuf::ServiceDescriptor*>& Services() {
     for (const google::protobuf::FileDescriptor* file : {
              v1::GetCountryRequest::descriptor()->file(),
              v1::GetEngagementRequest::descriptor()->file(),
+             v1::GetVisitCycleRequest::descriptor()->file(),
+             v1::GetTrainingOfferingRequest::descriptor()->file(),
+             v1::GetAssignmentRequest::descriptor()->file(),
              v1::GetAssessmentRequest::descriptor()->file(),
              v1::GetArrivalRequest::descriptor()->file(),
              v1::GetBestPracticeRequest::descriptor()->file(),

@@ -62,6 +62,7 @@ class StandardMethodsTest : public SiteTest {
     request.mutable_observation()->set_text(text);
     request.mutable_observation()->set_isps_reference("ISPS A/16.3");
     request.mutable_observation()->set_severity(v1::SEVERITY_MINOR);
+    request.mutable_observation()->set_element(v1::ASSESSMENT_ELEMENT_ACCESS);
     request.mutable_observation()->set_country("countries/JP");
     return officer_.Call<v1::Observation>("EngagementService/CreateObservation", request);
   }

@@ -251,7 +251,8 @@ TEST_F(Calls, ObservationsAndFollowUpsReachHeadquarters) {
                      .status));
   const Answered observed = CallJson(officer, "EngagementService.CreateObservation",
                                      fmt::format(R"({{"parent": "{}", "observation": {{"text": "The gate is not manned at night.",
-                                         "isps_reference": "ISPS A/16.3", "severity": "SEVERITY_MAJOR", "country": "countries/DE"}}}})",
+                                         "isps_reference": "ISPS A/16.3", "element": "ASSESSMENT_ELEMENT_ACCESS", "evidence": "Seen at 02:00.",
+                                         "severity": "SEVERITY_MAJOR", "country": "countries/DE"}}}})",
                                                  created->name()));
   ASSERT_TRUE(Ok(observed.status));
   v1::Observation observation;

@@ -2,12 +2,10 @@
 // priority, best practices, the help desk.
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 
-#include "tests/scenarios/scenario.h"
+#include "tests/scenarios/cli_scenario.h"
 
 namespace fairlead::scenarios {
 namespace {
@@ -16,38 +14,8 @@ using nlohmann::json;
 using testing::HasSubstr;
 using testing::Not;
 
-class ProgramB : public Scenario {
+class ProgramB : public CliScenario {
  protected:
-  // Runs the command line as the site's officer, to its end.
-  framework::Ended Cli(const std::string& site, const std::vector<std::string>& arguments) {
-    const storage::ScratchDirectory folder;
-    const std::string config = folder.path() + "/config.toml";
-    const auto credentials = framework::TestNetwork::Get().Of(fmt::format("officer/{}/watch", site));
-    EXPECT_TRUE(Ok(credentials));
-    std::ofstream(config) << fmt::format(
-        "network = \"{}\"\ncertificate = \"{}\"\nkey = \"{}\"\nca = \"{}\"\n[[node]]\nsite = \"{}\"\naddress = \"{}\"\n",
-        framework::kNetworkName, credentials->certificate_file, credentials->key_file, credentials->ca_file, site, cluster().address(site));
-    std::vector<std::string> command = {FAIRLEAD_BINARY, "--config", config, "-q"};
-    command.insert(command.end(), arguments.begin(), arguments.end());
-    const auto ended = framework::RunToEnd(command, kPatience);
-    EXPECT_TRUE(Ok(ended));
-    return ended.value_or(framework::Ended{{-1, 0}, ""});
-  }
-  // The same; what it prints as JSON. The command must succeed.
-  json CliJson(const std::string& site, std::vector<std::string> arguments) {
-    arguments.push_back("--json");
-    const framework::Ended ended = Cli(site, arguments);
-    EXPECT_EQ(ended.exit.code, 0) << fmt::format("{}", fmt::join(arguments, " ")) << "\n" << ended.output;
-    json parsed = json::parse(ended.output, nullptr, /*allow_exceptions=*/false);
-    EXPECT_FALSE(parsed.is_discarded()) << ended.output;
-    return parsed.is_discarded() ? json::object() : parsed;
-  }
-  // A file with this text, for as long as the test runs.
-  std::string File(const std::string& name, const std::string& text) {
-    const std::string path = files_.path() + "/" + name;
-    std::ofstream(path) << text;
-    return path;
-  }
   void SeedWorld() {
     ASSERT_NO_FATAL_FAILURE(StartCluster());
     ASSERT_NO_FATAL_FAILURE(SeedCountries());
@@ -56,20 +24,6 @@ class ProgramB : public Scenario {
     }
     ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
   }
-  // Every site gives the same answer.
-  json Everywhere(const std::vector<std::string>& arguments) {
-    EXPECT_TRUE(Ok(cluster().WaitForConvergence()));
-    json first;
-    for (const std::string& site : cluster().sites()) {
-      const json here = CliJson(site, arguments);
-      if (first.is_null()) first = here;
-      EXPECT_EQ(here, first) << site;
-    }
-    return first;
-  }
-
- private:
-  const storage::ScratchDirectory files_;
 };
 
 TEST_F(ProgramB, FromAnAssessmentToConditionsOfEntryToWhatAnArrivalMustDo) {
