@@ -54,12 +54,12 @@ TEST(RetryTest, WhatPassesIsRetriedAndWhatLastsIsNot) {
   EXPECT_EQ(StepAfter(absl::OkStatus(), true, true), NextStep::kStop);
 }
 
-TEST(RetryTest, OnlyUnavailableOverloadedAndLateAreRetriedOfAllReasons) {
+TEST(RetryTest, OnlyUnavailableOverloadedLimitedAndLateAreRetriedOfAllReasons) {
   for (const Reason reason : AllReasons()) {
     const NextStep step = StepAfter(Error(reason, ""), true, true);
     const absl::StatusCode code = ReasonCode(reason);
-    const bool again =
-        code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kDeadlineExceeded || reason == Reason::kOverloaded;
+    const bool again = code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kDeadlineExceeded ||
+                       reason == Reason::kOverloaded || reason == Reason::kLimitReached;
     EXPECT_EQ(step != NextStep::kStop, again) << ReasonName(reason);
   }
 }

@@ -32,11 +32,7 @@ v1::Authority WritersOf(const records::RecordType* type, const Op& op) {
   const FieldDescriptor* field = FieldOf(*type, op.field);
   if (const v1::Authority of_state = StateWriters(field, op); of_state != v1::AUTHORITY_UNSPECIFIED) return of_state;
   const v1::Authority own = field == nullptr ? v1::AUTHORITY_UNSPECIFIED : field->options().GetExtension(v1::writers);
-  if (own != v1::AUTHORITY_UNSPECIFIED) {
-    // The highest of the values stands: one that replaces none widens nothing.
-    const bool only_restricts = op.kind == MergeKind::kRestrictMax && op.has_value && op.replaces.empty();
-    return only_restricts ? v1::AUTHORITY_ANY_SITE : own;
-  }
+  if (own != v1::AUTHORITY_UNSPECIFIED) return own;
   const v1::Authority general = type->prototype->GetDescriptor()->options().GetExtension(v1::record_writers);
   return general == v1::AUTHORITY_UNSPECIFIED ? v1::AUTHORITY_ANY_SITE : general;
 }

@@ -363,32 +363,6 @@ TEST_F(AuthorityTest, ACompromisedSiteChangesNothingAndIsNamed) {
   EXPECT_EQ(NameOf(*hq_.node, "ZZ"), "After all");
 }
 
-TEST_F(AuthorityTest, ASiteMakesAPortWithAMarkingAndDoesNotLowerIt) {
-  v1::Port port;
-  port.set_display_name("Yokohama");
-  port.set_marking(v1::MARKING_OFFICIAL);
-  const auto write = [&](Site& site, std::vector<std::string> fields) {
-    network_.clock().Advance(absl::Milliseconds(1));
-    return Write(*site.node, RequestFor(*site.node, "ports/JPYOK", port, fields, network_.clock().RequestId()));
-  };
-  const auto marking = [](const Site& site) {
-    auto state = site.node->GetState(site.node->store(), "ports/JPYOK");
-    return static_cast<const v1::Port&>(*Materialise(*site.node->registry().FindByMessage("Port"), "ports/JPYOK", **state)).marking();
-  };
-  ASSERT_TRUE(write(apac_, {"display_name", "marking"}).ok());
-  Sync(*apac_.node, *hq_.node);
-  EXPECT_EQ(marking(hq_), v1::MARKING_OFFICIAL);
-  EXPECT_EQ(hq_.node->UnauthorisedCount(), 0);
-
-  port.set_marking(v1::MARKING_PUBLIC);
-  const auto lowered = write(apac_, {"marking"});
-  EXPECT_EQ(ReasonOf(lowered.status()), "PERMISSION_DENIED");
-  EXPECT_EQ(FieldOf(lowered.status()), "marking");
-  EXPECT_EQ(marking(apac_), v1::MARKING_OFFICIAL);
-  ASSERT_TRUE(write(hq_, {"marking"}).ok());
-  EXPECT_EQ(marking(hq_), v1::MARKING_PUBLIC);
-}
-
 TEST_F(AuthorityTest, AMakingThatTheHomeDidNotWriteDoesNotStandAgainstTheHomes) {
   ASSERT_TRUE(Write(*forger_.node, Making("officer/apac/watch", "Never agreed", making_.request_id)).ok());
   Site first = network_.Open("hq");

@@ -467,6 +467,17 @@ class Checker {
       if (result.applied != count) return absl::InternalError(fmt::format("the fold took {} of {} entries", result.applied, count));
       position += count;
     }
+    // Here an erasure may have come before what undoes it. A node that has been given the payload again gives it to the fold, too.
+    std::optional<Dot> last;
+    for (std::vector<Dot> wanted; !(wanted = committer.WantedPayloads(last, kBatchEntries)).empty(); last = wanted.back()) {
+      for (const Dot& dot : wanted) {
+        std::optional<std::string> payload = Get(Cf::kPayloads, storage::DotKey(dot));
+        if (!payload) continue;
+        if (absl::Status status = committer.TakePayload(dot, *std::move(payload)); !status.ok()) return status;
+      }
+      while (committer.CommitOnce()) {
+      }
+    }
     report_.folded = true;
     for (const Cf family :
          {Cf::kMeta, Cf::kRecords, Cf::kRevisions, Cf::kDerived, Cf::kIndexes, Cf::kAggregates, Cf::kRequests, Cf::kOpaque}) {
