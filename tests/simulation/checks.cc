@@ -118,10 +118,14 @@ void Checks::CheckFreshness(Site& site) {
     const bool claims = site.plant != nullptr && site.plant->fresh_on_receipt;
     const std::optional<absl::Time> as_of = claims ? site.clock.Now() : info.as_of;
     if (!as_of) continue;
-    auto said = origin_said_[info.log->id].find(static_cast<uint64_t>(absl::ToUnixSeconds(*as_of)));
-    if (said == origin_said_[info.log->id].end() || said->second > info.size.value()) {
-      return Fail(site, fmt::format("presents log {} as of a time that its origin has not vouched for", info.log->origin()));
-    }
+    // A statement of an origin whose clock is ahead stands for what it says, and is shown as of now (rule 18).
+    const std::map<uint64_t, uint64_t>& said = origin_said_[info.log->id];
+    const auto second = static_cast<uint64_t>(absl::ToUnixSeconds(*as_of));
+    const bool capped = !claims && *as_of == site.clock.Now();
+    const auto end = capped ? said.end() : said.upper_bound(second);
+    const bool vouched =
+        std::any_of(said.lower_bound(second), end, [&](const auto& statement) { return statement.second <= info.size.value(); });
+    if (!vouched) return Fail(site, fmt::format("presents log {} as of a time that its origin has not vouched for", info.log->origin()));
   }
 }
 

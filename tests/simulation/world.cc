@@ -396,9 +396,11 @@ void World::DeliverToReceiver(const std::shared_ptr<Stream>& stream, const std::
   if (!response.ParseFromString(bytes)) return EndReceiver(stream, absl::InvalidArgumentError("malformed"), true);
   Site& site = *stream->to;
   if (site.plant != nullptr && site.plant->cosigns_on_receipt) CosignUnheld(site, response);
+  const bool wanted = response.has_wanted();
   absl::Status status = stream->receiver->OnMessage(std::move(response), schedule_.now());
   if (EndIfCut(site)) return;
   if (!status.ok()) return EndReceiver(stream, status, true);
+  if (wanted) ScheduleCommit(site);
   PumpReceiver(stream);
 }
 
@@ -569,6 +571,12 @@ std::string World::Describe() const {
     for (const node::LogInfo& log : site->node->Logs()) {
       out += fmt::format(" {}/{}", log.size.value(), log.known_size.value());
       if (!log.quarantine.empty()) out += fmt::format("({})", log.quarantine);
+      const auto note = site->node->CheckpointNote(log.log->id);
+      const auto checkpoint = note ? note::ParseCheckpoint(note::Parse(*note)->text) : absl::NotFoundError("none");
+      if (!checkpoint.ok() || checkpoint->size != log.size.value()) out += "(no complete checkpoint)";
+    }
+    for (const Dot& dot : site->node->WantedPayloads(std::nullopt, 1'000'000)) {
+      out += fmt::format(" wants {}/{}{}", dot.log.value(), dot.seq.value(), HeldElsewhere(*site, dot) ? ", which is there" : "");
     }
     for (const auto& link : site->links) {
       const auto& info = link->stream && link->stream->receiver ? link->stream->receiver->info() : link->info;
