@@ -10,8 +10,8 @@
 #include <grpcpp/support/channel_arguments.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <condition_variable>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>

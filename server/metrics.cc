@@ -148,9 +148,9 @@ class Metrics::NodeCollector : public prometheus::Collectable {
 
     std::vector<MetricFamily> out = CollectTrust(*sources_.credentials);
     for (FamilyOf* family :
-         {&size,   &behind,       &age,    &quarantined,  &as_of,     &connected,      &rtt,      &link_behind, &entries, &bytes,
-          &closed, &void_entries, &ahead,  &unauthorised, &disagrees, &roster_version, &writable, &opaque,      &unkept,  &journal,
-          &backups, &newest, &newest_bytes, &made,      &failed}) {
+         {&size,    &behind,       &age,          &quarantined,  &as_of,     &connected,      &rtt,      &link_behind, &entries, &bytes,
+          &closed,  &void_entries, &ahead,        &unauthorised, &disagrees, &roster_version, &writable, &opaque,      &unkept,  &journal,
+          &backups, &newest,       &newest_bytes, &made,         &failed}) {
       out.push_back(family->Take());
     }
     return out;

@@ -194,8 +194,8 @@ TEST(Registry, Collections) {
   EXPECT_THAT(collections, ElementsAre("countries", "ports", "portFacilities", "liaisonOfficers", "engagements", "observations",
                                        "followUps", "visitCycles", "reciprocalVisits", "trainingOfferings", "trainingRequests",
                                        "trainingSessions", "assignments", "assessments", "conditionsOfEntry", "arrivals", "scheduleKPorts",
-                                       "trafficFigures", "practiceContributions", "bestPractices", "endorsements", "inquiries", "releases", "partnerGroups", "acknowledgements",
-                                       "proposals", "voids"));
+                                       "trafficFigures", "practiceContributions", "bestPractices", "endorsements", "inquiries", "releases",
+                                       "partnerGroups", "acknowledgements", "proposals", "voids"));
 }
 
 const std::vector<const ServiceDescriptor*>& Services() {
@@ -204,7 +204,7 @@ const std::vector<const ServiceDescriptor*>& Services() {
       v1::GetVisitCycleRequest::descriptor()->file()->service(0), v1::GetTrainingOfferingRequest::descriptor()->file()->service(0),
       v1::GetAssignmentRequest::descriptor()->file()->service(0), v1::GetAssessmentRequest::descriptor()->file()->service(0),
       v1::GetArrivalRequest::descriptor()->file()->service(0),    v1::GetBestPracticeRequest::descriptor()->file()->service(0),
-      v1::GetInquiryRequest::descriptor()->file()->service(0),   v1::GetReleaseRequest::descriptor()->file()->service(0)};
+      v1::GetInquiryRequest::descriptor()->file()->service(0),    v1::GetReleaseRequest::descriptor()->file()->service(0)};
   return *kServices;
 }
 

@@ -87,7 +87,7 @@ struct CallSummary {
   IdentityKind kind = IdentityKind::kPartner;
   grpc::StatusCode code = grpc::StatusCode::OK;
   absl::Duration elapsed;
-  std::string limit;  // the setting by which it was refused, such as "limits.partner.calls_per_second"; else empty
+  std::string limit;         // the setting by which it was refused, such as "limits.partner.calls_per_second"; else empty
   std::string_view caller;   // as Call::identity.path; valid during on_finish
   std::string_view gateway;  // as Call::gateway; likewise
 };

@@ -99,8 +99,7 @@ TEST_F(VouchedCallTest, ACallIsFinishedInTheNameOfItsViewerAndItsGateway) {
   dispatcher.Unary<v1::GetNodeStatusRequest, v1::NodeStatus>(
       "fairlead.v1.NodeService/GetNodeStatus",
       [](const Call&, const v1::GetNodeStatusRequest&) -> absl::StatusOr<v1::NodeStatus> { return v1::NodeStatus(); });
-  auto server =
-      Server::Start({.address = "127.0.0.1:0", .credentials = &TestCerts::Get().Live("node/apac")}, &dispatcher, {});
+  auto server = Server::Start({.address = "127.0.0.1:0", .credentials = &TestCerts::Get().Live("node/apac")}, &dispatcher, {});
   ASSERT_TRUE(server.ok()) << server.status();
   const Client gateway((*server)->port(), TestCerts::Get().Of("gateway/dashboard"));
   for (const char* viewer : {"hq/analyst/desk", "partner/JP/registry"}) {
