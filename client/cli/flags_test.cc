@@ -106,7 +106,8 @@ TEST(FlagsTest, ComeFromWritableFieldsAndTheRequest) {
   EXPECT_THAT(FlagNames("engagement", "update"), Contains("--withdrawn"));
   EXPECT_THAT(FlagNames("engagement", "schedule"), ElementsAre("--start-date", "--end-date"));
   EXPECT_THAT(FlagNames("engagement", "refuse"), ElementsAre("--reason", "--alternative-basis"));
-  EXPECT_THAT(FlagNames("engagement", "list"), ElementsAre("--show-withdrawn", "--region", "--country", "--kind", "--state"));
+  EXPECT_THAT(FlagNames("engagement", "list"), ElementsAre("--show-withdrawn", "--region", "--country", "--kind", "--state", "--topic",
+                                                           "--officer", "--port", "--facility", "--month"));
 }
 
 TEST(FlagsTest, NoVerbHasAFlagTwiceOrOneWithoutHelp) {

@@ -29,6 +29,8 @@ class TestNetwork {
   // The one of the sites apac, eame, csa and hq. Its root is two days old, so that a certificate can have ended. Ends the program, saying
   // why, when it cannot be made.
   static const TestNetwork& Get();
+  // Whether the roster of Get() names hq as headquarters, which then limits who may write what. Set before its first use.
+  static inline bool names_headquarters = false;
   // Another: in `folder`, with its own root.
   static absl::StatusOr<TestNetwork> Make(const std::filesystem::path& folder, const std::string& name);
 
