@@ -208,6 +208,7 @@ absl::StatusOr<Parsed<Port>> ParseUnlocode(std::string_view text, const RegionTa
     }
     Port port;
     port.set_name("ports/" + code);
+    port.set_marking(fairlead::v1::MARKING_PUBLIC);
     port.set_display_name(name);
     port.set_country("countries/" + country);
     port.set_subdivision(FieldAt(row, columns.subdivision));
@@ -294,6 +295,7 @@ absl::StatusOr<Parsed<Port>> ParseWorldPortIndex(std::string_view text, const Re
     }
     Port port;
     port.set_name("ports/" + code);
+    port.set_marking(fairlead::v1::MARKING_PUBLIC);
     port.set_display_name(FieldAt(row, name));
     port.set_country("countries/" + code.substr(0, 2));
     port.set_source(kWpiName);
@@ -341,6 +343,7 @@ absl::StatusOr<Parsed<Port>> ParseSeaPorts(std::string_view text, const RegionTa
     }
     Port port;
     port.set_name("ports/" + code);
+    port.set_marking(fairlead::v1::MARKING_PUBLIC);
     port.set_display_name(text_of(entry, "name"));
     port.set_country("countries/" + code.substr(0, 2));
     port.set_source(kSeaPortsName);

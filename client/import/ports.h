@@ -40,7 +40,7 @@ absl::StatusOr<Parsed<fairlead::v1::Port>> ParseSeaPorts(std::string_view text, 
 
 // What to import for `row` of `source` when the network has `existing` (null: nothing). An import writes the fields that are set, so this
 // holds those that the source decides: UN/LOCODE name, subdivision and source; the World Port Index position, its number and harbour size;
-// sea-ports adds Schedule K codes. Any of them fills what is empty. The marking is left to headquarters.
+// sea-ports adds Schedule K codes. Any of them fills what is empty. The marking of a record that exists is left to people.
 fairlead::v1::Port Combine(const fairlead::v1::Port& row, PortSource source, const fairlead::v1::Port* existing);
 
 // Five characters: two letters, then three of A-Z and 2-9 (UN/LOCODE manual, 1.5).
