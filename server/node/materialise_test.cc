@@ -67,9 +67,49 @@ class RandomRecords {
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
       reflection->AddEnumValue(message, field, element);
     } else {
-      auto* participant = static_cast<v1::Participant*>(reflection->AddMessage(message, field));
-      participant->set_counterpart("counterpart" + std::to_string(element));
-      if (element % 2 == 0) participant->set_role("role");
+      Fill(reflection->AddMessage(message, field), element);
+    }
+  }
+  // Elements are equal when their numbers are.
+  static void Fill(Message* message, int element) {
+    const Reflection* reflection = message->GetReflection();
+    for (int i = 0; i < message->GetDescriptor()->field_count(); ++i) {
+      const FieldDescriptor* field = message->GetDescriptor()->field(i);
+      const std::string text = field->name() + std::to_string(element);
+      if (field->is_repeated() && field->cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
+        reflection->AddEnumValue(message, field, element);
+        continue;
+      }
+      if (field->is_repeated()) {
+        ASSERT_EQ(field->cpp_type(), FieldDescriptor::CPPTYPE_STRING) << field->full_name();
+        reflection->AddString(message, field, text);
+        continue;
+      }
+      switch (field->cpp_type()) {
+        case FieldDescriptor::CPPTYPE_STRING:
+          reflection->SetString(message, field, text);
+          break;
+        case FieldDescriptor::CPPTYPE_INT32:
+          reflection->SetInt32(message, field, element);
+          break;
+        case FieldDescriptor::CPPTYPE_UINT32:
+          reflection->SetUInt32(message, field, static_cast<uint32_t>(element));
+          break;
+        case FieldDescriptor::CPPTYPE_INT64:
+          reflection->SetInt64(message, field, element);
+          break;
+        case FieldDescriptor::CPPTYPE_BOOL:
+          reflection->SetBool(message, field, element % 2 == 0);
+          break;
+        case FieldDescriptor::CPPTYPE_ENUM:
+          reflection->SetEnumValue(message, field, field->enum_type()->value(element % field->enum_type()->value_count())->number());
+          break;
+        case FieldDescriptor::CPPTYPE_MESSAGE:
+          Fill(reflection->MutableMessage(message, field), element);
+          break;
+        default:
+          FAIL() << field->full_name();
+      }
     }
   }
   void SetField(Message* message, const FieldDescriptor* field) {
@@ -83,6 +123,8 @@ class RandomRecords {
         return reflection->SetUInt32(message, field, static_cast<uint32_t>(Below(100000)));
       case FieldDescriptor::CPPTYPE_INT32:
         return reflection->SetInt32(message, field, Below(3000));
+      case FieldDescriptor::CPPTYPE_INT64:
+        return reflection->SetInt64(message, field, Below(100000));
       case FieldDescriptor::CPPTYPE_DOUBLE:
         return reflection->SetDouble(message, field, Below(180) / 7.0 - 90);
       case FieldDescriptor::CPPTYPE_ENUM:
