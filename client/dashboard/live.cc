@@ -23,7 +23,7 @@ constexpr absl::Duration kFeedSilenceMax = absl::Seconds(45);
 
 // False when stopped before.
 bool SleepUnlessStopped(absl::Duration duration, const std::stop_token& stop) {
-  std::mutex mutex;
+  std::mutex mutex;  // guards nothing: wait_for with a stop token asks for one
   std::condition_variable_any wake;
   std::unique_lock lock(mutex);
   wake.wait_for(lock, stop, absl::ToChronoNanoseconds(duration), [] { return false; });

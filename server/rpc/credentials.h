@@ -102,7 +102,7 @@ class Credentials {
 
   Credentials(CredentialOptions options, std::shared_ptr<Shared> shared, std::unique_ptr<PairFile> pair_file);
   // OK when nothing has changed, too.
-  absl::Status LookAtTrust(bool* changed);
+  absl::Status LookAtTrust(bool* changed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(look_mu_);
   absl::Status LookAtPair(absl::Time now, bool* changed);
   void Warn(const std::string& what, std::string* last);
 

@@ -7,7 +7,8 @@
 
 namespace fairlead::simulation {
 
-Weather::Weather(World* world, Random random, bool restores, bool forgets) : world_(*world), random_(std::move(random)), forgets_(forgets) {
+Weather::Weather(World* world, Random random, bool restores, bool forgets)
+    : world_(*world), random_(std::move(random)), restores_(restores), forgets_(forgets) {
   // A run with few kinds of faults goes deeper into each.
   const uint64_t share = 1 + random_.Below(4);
   for (int kind = 0; kind <= static_cast<int>(Fault::kRestore); ++kind) {
@@ -139,12 +140,20 @@ void Weather::Strike(Fault fault) {
         copies_[site.id] = site.disk.Copy();
         break;
       }
-      if (StrandsEntries(site) || std::exchange(restored_, true)) break;
+      if ((!restores_ && StrandsEntries(site)) || std::exchange(restored_, true)) break;
       const bool lost = random_.OneIn(4) || forgets_;
       trace.Add("fault: {} {}", site.name, lost ? "has a new disk" : "is restored from an old copy");
       const storage::MemoryStore empty;
       world_.Restore(site, lost ? empty : *copy->second);
-      Later(absl::Seconds(3), [this, &site] { world_.Start(site); });
+      Later(absl::Seconds(3), [this, &site] {
+        // Before its peers can tell it anything, somebody may ask it for a write.
+        std::vector<std::pair<Site*, Site*>> cut;
+        for (const auto& other : world_.sites()) {
+          if (restores_ && other.get() != &site) cut.emplace_back(other.get(), &site);
+        }
+        if (!cut.empty()) CutBetween(cut);
+        world_.Start(site);
+      });
       break;
     }
   }

@@ -50,6 +50,7 @@ class Weather {
 
   World& world_;
   Random random_;
+  const bool restores_;
   const bool forgets_;
   std::vector<Fault> kinds_;
   absl::Duration pause_;

@@ -22,6 +22,7 @@ function useRoute(): { view: string; path: string } {
   useEffect(() => {
     const change = () => setRoute(read());
     addEventListener("hashchange", change);
+    change(); // It may have changed since the first rendering, before anybody listened.
     return () => removeEventListener("hashchange", change);
   }, []);
   return route;
