@@ -15,6 +15,7 @@
 
 #include "api/bytes.h"
 #include "api/errors.h"
+#include "api/openssl_ptr.h"
 
 namespace fairlead {
 namespace {
@@ -24,20 +25,13 @@ constexpr int kSecurityLevel = 2;  // OpenSSL's: 112 bits of the chain's signatu
 constexpr size_t kSerialDigits = 32;
 constexpr int kChainMax = 4;  // certificates read of a chain: no root of this network signs an intermediate
 
-template <auto Free>
-struct Freer {
-  template <class T>
-  void operator()(T* t) const {
-    Free(t);
-  }
-};
-using Bio = std::unique_ptr<BIO, Freer<BIO_free>>;
-using Certificate = std::unique_ptr<X509, Freer<X509_free>>;
-using Crl = std::unique_ptr<X509_CRL, Freer<X509_CRL_free>>;
-using StoreContext = std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_free>>;
-using Names = std::unique_ptr<GENERAL_NAMES, Freer<GENERAL_NAMES_free>>;
-using Number = std::unique_ptr<ASN1_INTEGER, Freer<ASN1_INTEGER_free>>;
-using Bignum = std::unique_ptr<BIGNUM, Freer<BN_free>>;
+using Bio = std::unique_ptr<BIO, OpensslFree<BIO_free>>;
+using Certificate = std::unique_ptr<X509, OpensslFree<X509_free>>;
+using Crl = std::unique_ptr<X509_CRL, OpensslFree<X509_CRL_free>>;
+using StoreContext = std::unique_ptr<X509_STORE_CTX, OpensslFree<X509_STORE_CTX_free>>;
+using Names = std::unique_ptr<GENERAL_NAMES, OpensslFree<GENERAL_NAMES_free>>;
+using Number = std::unique_ptr<ASN1_INTEGER, OpensslFree<ASN1_INTEGER_free>>;
+using Bignum = std::unique_ptr<BIGNUM, OpensslFree<BN_free>>;
 struct FreeStack {
   void operator()(STACK_OF(X509) * stack) const { sk_X509_free(stack); }
 };

@@ -16,6 +16,7 @@
 
 #include "api/bytes.h"
 #include "api/crypto.h"
+#include "api/openssl_ptr.h"
 
 namespace fairlead::certs {
 namespace {
@@ -24,21 +25,17 @@ constexpr int kSerialBits = 128;
 constexpr size_t kSerialDigits = kSerialBits / 4;
 constexpr std::string_view kCurve = "P-256";
 
-template <class T, void (*Free)(T*)>
-struct Freer {
-  void operator()(T* p) const { Free(p); }
-};
-using Bio = std::unique_ptr<BIO, Freer<BIO, BIO_free_all>>;
-using Bignum = std::unique_ptr<BIGNUM, Freer<BIGNUM, BN_free>>;
-using Asn1Integer = std::unique_ptr<ASN1_INTEGER, Freer<ASN1_INTEGER, ASN1_INTEGER_free>>;
-using Asn1Enumerated = std::unique_ptr<ASN1_ENUMERATED, Freer<ASN1_ENUMERATED, ASN1_ENUMERATED_free>>;
-using Asn1Time = std::unique_ptr<ASN1_TIME, Freer<ASN1_TIME, ASN1_TIME_free>>;
-using Request = std::unique_ptr<X509_REQ, Freer<X509_REQ, X509_REQ_free>>;
-using Crl = std::unique_ptr<X509_CRL, Freer<X509_CRL, X509_CRL_free>>;
-using Revoked = std::unique_ptr<X509_REVOKED, Freer<X509_REVOKED, X509_REVOKED_free>>;
-using Extension = std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION, X509_EXTENSION_free>>;
-using Names = std::unique_ptr<GENERAL_NAMES, Freer<GENERAL_NAMES, GENERAL_NAMES_free>>;
-using Usages = std::unique_ptr<EXTENDED_KEY_USAGE, Freer<EXTENDED_KEY_USAGE, EXTENDED_KEY_USAGE_free>>;
+using Bio = std::unique_ptr<BIO, OpensslFree<BIO_free_all>>;
+using Bignum = std::unique_ptr<BIGNUM, OpensslFree<BN_free>>;
+using Asn1Integer = std::unique_ptr<ASN1_INTEGER, OpensslFree<ASN1_INTEGER_free>>;
+using Asn1Enumerated = std::unique_ptr<ASN1_ENUMERATED, OpensslFree<ASN1_ENUMERATED_free>>;
+using Asn1Time = std::unique_ptr<ASN1_TIME, OpensslFree<ASN1_TIME_free>>;
+using Request = std::unique_ptr<X509_REQ, OpensslFree<X509_REQ_free>>;
+using Crl = std::unique_ptr<X509_CRL, OpensslFree<X509_CRL_free>>;
+using Revoked = std::unique_ptr<X509_REVOKED, OpensslFree<X509_REVOKED_free>>;
+using Extension = std::unique_ptr<X509_EXTENSION, OpensslFree<X509_EXTENSION_free>>;
+using Names = std::unique_ptr<GENERAL_NAMES, OpensslFree<GENERAL_NAMES_free>>;
+using Usages = std::unique_ptr<EXTENDED_KEY_USAGE, OpensslFree<EXTENDED_KEY_USAGE_free>>;
 
 // Takes the thread's OpenSSL errors with it.
 absl::Status OpensslError(absl::StatusCode code, std::string_view doing) {

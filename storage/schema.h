@@ -95,6 +95,11 @@ inline std::string DotKey(Dot dot) {
   PutU64(&k, dot.seq.value());
   return k;
 }
+// Reads what DotKey wrote; fails the reader when it is not there.
+inline Dot ReadDot(Reader* in) {
+  const LogId log(in->U32());
+  return {log, Seq(in->U64())};
+}
 inline std::string TreeKey(LogId log, int level, uint64_t index) {
   std::string k;
   PutU32(&k, log.value());

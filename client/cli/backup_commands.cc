@@ -10,7 +10,6 @@ namespace {
 namespace v1 = fairlead::v1;
 
 constexpr char kCollection[] = "backups/";
-constexpr int32_t kPageSize = 1000;
 
 std::string FullName(const std::string& name) { return name.starts_with(kCollection) ? name : kCollection + name; }
 
@@ -45,17 +44,9 @@ absl::Status RunBackupCreate(Session& session, const std::string& request_id) {
 
 absl::Status RunBackupList(Session& session) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
-  v1::ListBackupsResponse all;
-  v1::ListBackupsRequest request;
-  request.set_page_size(kPageSize);
-  do {
-    const absl::StatusOr<v1::ListBackupsResponse> page =
-        session.Call<v1::ListBackupsResponse>("fairlead.v1.NodeService.ListBackups", request);
-    if (!page.ok()) return page.status();
-    all.mutable_backups()->MergeFrom(page->backups());
-    request.set_page_token(page->next_page_token());
-  } while (!request.page_token().empty());
-  session.Print(ToJson(all), [&] { TableOf(all.backups()).Print(session.out(), session.environment().columns); });
+  const auto all = session.ListAll<v1::ListBackupsResponse>("fairlead.v1.NodeService.ListBackups", v1::ListBackupsRequest(), 0);
+  if (!all.ok()) return all.status();
+  session.Print(ToJson(*all), [&] { TableOf(all->backups()).Print(session.out(), session.environment().columns); });
   return absl::OkStatus();
 }
 

@@ -20,8 +20,6 @@ using fairlead::v1::ConflictValue;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-constexpr int64_t kPageSizeMax = 1000;
-
 // The resource whose record `name` is; null when there is none such.
 const Resource* ResourceOf(const std::string& name) {
   const size_t slash = name.rfind('/');
@@ -142,20 +140,12 @@ absl::Status RunConflictList(Session& session, const ConflictListArguments& argu
   request.set_site(arguments.written_at);
   request.set_show_withdrawn(arguments.show_withdrawn);
   request.set_page_token(arguments.page_token);
-  fairlead::v1::ListConflictsResponse all;
-  do {
-    const int64_t want = arguments.limit == 0 ? kPageSizeMax : std::min(arguments.limit - all.conflicts_size(), kPageSizeMax);
-    request.set_page_size(static_cast<int32_t>(want));
-    absl::StatusOr<fairlead::v1::ListConflictsResponse> page =
-        session.Call<fairlead::v1::ListConflictsResponse>("fairlead.v1.RecordService.ListConflicts", request);
-    if (!page.ok()) return page.status();
-    all.clear_next_page_token();
-    all.MergeFrom(*page);
-    request.set_page_token(page->next_page_token());
-  } while (!request.page_token().empty() && (arguments.limit == 0 || all.conflicts_size() < arguments.limit));
-  session.Print(ToJson(all), [&] {
+  const auto all =
+      session.ListAll<fairlead::v1::ListConflictsResponse>("fairlead.v1.RecordService.ListConflicts", request, arguments.limit);
+  if (!all.ok()) return all.status();
+  session.Print(ToJson(*all), [&] {
     Table table{{"NAME", "KIND", "SITES", "SHOWN", "BESIDE IT"}, {}};
-    for (const Conflict& conflict : all.conflicts()) {
+    for (const Conflict& conflict : all->conflicts()) {
       std::vector<std::string> shown, beside;
       std::set<std::string> sites;
       bool amended = false;
@@ -168,8 +158,8 @@ absl::Status RunConflictList(Session& session, const ConflictListArguments& argu
                             fmt::format("{}", fmt::join(shown, " ")), fmt::format("{}", fmt::join(beside, " "))});
     }
     table.Print(session.out(), session.environment().columns);
-    if (!all.next_page_token().empty() && !session.flags().quiet) {
-      session.err() << fmt::format("more: --page-token {}  (or --limit 0 for all)\n", all.next_page_token());
+    if (!all->next_page_token().empty() && !session.flags().quiet) {
+      session.err() << fmt::format("more: --page-token {}  (or --limit 0 for all)\n", all->next_page_token());
     }
   });
   return absl::OkStatus();

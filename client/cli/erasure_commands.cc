@@ -10,8 +10,6 @@ namespace {
 
 namespace v1 = fairlead::v1;
 
-constexpr int32_t kPageSize = 1000;
-
 std::string Names(const google::protobuf::RepeatedPtrField<std::string>& names) {
   return names.empty() ? "none" : fmt::format("{}", fmt::join(names, " "));
 }
@@ -52,19 +50,11 @@ absl::Status RunErase(Session& session, const EraseArguments& arguments) {
 
 absl::Status RunErasureList(Session& session) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
-  v1::ListErasuresResponse all;
-  v1::ListErasuresRequest request;
-  request.set_page_size(kPageSize);
-  do {
-    const absl::StatusOr<v1::ListErasuresResponse> page =
-        session.Call<v1::ListErasuresResponse>("fairlead.v1.RecordService.ListErasures", request);
-    if (!page.ok()) return page.status();
-    all.mutable_erasures()->MergeFrom(page->erasures());
-    request.set_page_token(page->next_page_token());
-  } while (!request.page_token().empty());
-  session.Print(ToJson(all), [&] {
+  const auto all = session.ListAll<v1::ListErasuresResponse>("fairlead.v1.RecordService.ListErasures", v1::ListErasuresRequest(), 0);
+  if (!all.ok()) return all.status();
+  session.Print(ToJson(*all), [&] {
     Table table{{"ENTRY", "RECORDS", "TIME", "ACTOR", "OUTSTANDING", "REASON"}, {}};
-    for (const v1::Erasure& erasure : all.erasures()) {
+    for (const v1::Erasure& erasure : all->erasures()) {
       table.rows.push_back({erasure.entry(), Names(erasure.records()), TimeText(erasure.time()), erasure.actor(),
                             Names(erasure.outstanding_sites()), erasure.reason()});
     }

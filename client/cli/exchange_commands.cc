@@ -16,27 +16,11 @@ namespace {
 
 namespace v1 = fairlead::v1;
 
-constexpr int64_t kPageSizeMax = 1000;
 constexpr char kReleases[] = "fairlead.v1.ReleaseService.";
 constexpr char kExchange[] = "fairlead.v1.ExchangeService.";
 
 std::string Named(const std::string& collection, const std::string& typed) {
   return typed.find('/') == std::string::npos ? collection + "/" + typed : typed;
-}
-
-// All pages of a list, up to the limit. `size` counts what `all` has.
-template <class Response, class Request, class Size>
-absl::StatusOr<Response> ListAll(Session& session, const std::string& method, Request request, int64_t limit, const Size& size) {
-  Response all;
-  do {
-    request.set_page_size(static_cast<int32_t>(limit == 0 ? kPageSizeMax : std::min<int64_t>(limit - size(all), kPageSizeMax)));
-    absl::StatusOr<Response> page = session.Call<Response>(method, request);
-    if (!page.ok()) return page.status();
-    all.clear_next_page_token();
-    all.MergeFrom(*page);
-    request.set_page_token(page->next_page_token());
-  } while (!request.page_token().empty() && (limit == 0 || size(all) < limit));
-  return all;
 }
 
 // A call whose answer is one message.
@@ -134,8 +118,7 @@ absl::Status RunReleaseRecalls(Session& session, const ReleaseArguments& argumen
   v1::ListRecallsRequest request;
   request.set_outstanding(arguments.outstanding);
   using Response = v1::ListRecallsResponse;
-  const auto all = ListAll<Response>(session, std::string(kReleases) + "ListRecalls", request, arguments.limit,
-                                     [](const Response& r) { return static_cast<int64_t>(r.recalls_size()); });
+  const auto all = session.ListAll<Response>(std::string(kReleases) + "ListRecalls", request, arguments.limit);
   if (!all.ok()) return all.status();
   session.Print(ToJson(*all), [&] {
     Table table{{"RELEASE", "RECORD", "ACKNOWLEDGED", "NOT ACKNOWLEDGED", "REASON"}, {}};
@@ -151,8 +134,8 @@ absl::Status RunReleaseRecalls(Session& session, const ReleaseArguments& argumen
 absl::Status RunExchangeList(Session& session, const ExchangeArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   using Response = v1::ListReleasedRecordsResponse;
-  const auto all = ListAll<Response>(session, std::string(kExchange) + "ListReleasedRecords", v1::ListReleasedRecordsRequest(),
-                                     arguments.limit, [](const Response& r) { return static_cast<int64_t>(r.records_size()); });
+  const auto all =
+      session.ListAll<Response>(std::string(kExchange) + "ListReleasedRecords", v1::ListReleasedRecordsRequest(), arguments.limit);
   if (!all.ok()) return all.status();
   session.Print(ToJson(*all), [&] {
     Table table{{"NAME", "KIND", "RELEASED", "MARKING", "PURPOSE"}, {}};
@@ -175,8 +158,7 @@ absl::Status RunExchangeGet(Session& session, const ExchangeArguments& arguments
 absl::Status RunExchangeWithdrawals(Session& session, const ExchangeArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   using Response = v1::ListWithdrawalsResponse;
-  const auto all = ListAll<Response>(session, std::string(kExchange) + "ListWithdrawals", v1::ListWithdrawalsRequest(), arguments.limit,
-                                     [](const Response& r) { return static_cast<int64_t>(r.withdrawals_size()); });
+  const auto all = session.ListAll<Response>(std::string(kExchange) + "ListWithdrawals", v1::ListWithdrawalsRequest(), arguments.limit);
   if (!all.ok()) return all.status();
   session.Print(ToJson(*all), [&] {
     Table table{{"NAME", "RECORD", "RECALLED", "ACKNOWLEDGED"}, {}};
@@ -218,8 +200,7 @@ absl::Status RunExchangeSuggest(Session& session, const ExchangeArguments& argum
 absl::Status RunExchangeSuggestions(Session& session, const ExchangeArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   using Response = v1::ListSuggestionsResponse;
-  const auto all = ListAll<Response>(session, std::string(kExchange) + "ListSuggestions", v1::ListSuggestionsRequest(), arguments.limit,
-                                     [](const Response& r) { return static_cast<int64_t>(r.suggestions_size()); });
+  const auto all = session.ListAll<Response>(std::string(kExchange) + "ListSuggestions", v1::ListSuggestionsRequest(), arguments.limit);
   if (!all.ok()) return all.status();
   session.Print(ToJson(*all), [&] {
     Table table{{"NAME", "SUBMITTED", "OUTCOME", "REASON", "TEXT"}, {}};

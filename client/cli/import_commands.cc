@@ -11,8 +11,8 @@
 #include "client/import/arrivals.h"
 #include "client/import/conditions.h"
 #include "client/import/countries.h"
-#include "client/import/csv.h"
 #include "client/import/engagements.h"
+#include "client/import/lines.h"
 #include "client/import/loader.h"
 #include "client/import/ports.h"
 #include "client/import/traffic.h"
@@ -107,29 +107,23 @@ Report LoadRecords(Session& session, const Resource& resource, std::string_view 
   const absl::Time begun = absl::Now();
   Report report;
   std::vector<import::Outgoing> rows;
-  int64_t number = 0;
-  while (!text.empty()) {
-    ++number;
-    const size_t end = text.find('\n');
-    const std::string line = import::Trim(text.substr(0, end));
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    if (line.empty() || line[0] == '#') continue;
+  import::EachLine(text, [&](int64_t number, const std::string& line) {
     ++report.read;
-    std::unique_ptr<google::protobuf::Message> record(
-        google::protobuf::MessageFactory::generated_factory()->GetPrototype(resource.type)->New());
-    const auto status = google::protobuf::util::JsonStringToMessage(line, record.get());
-    if (!status.ok()) {
-      report.refusals.push_back({number, "", import::kMalformed, status.ToString()});
-      continue;
-    }
-    rows.push_back({number, "", std::move(record)});
+  std::unique_ptr<google::protobuf::Message> record(
+      google::protobuf::MessageFactory::generated_factory()->GetPrototype(resource.type)->New());
+  const auto status = google::protobuf::util::JsonStringToMessage(line, record.get());
+  if (!status.ok()) {
+    report.refusals.push_back({number, "", import::kMalformed, status.ToString()});
+    return;
   }
-  import::Load(session.client(), *resource.Find(VerbKind::kImport)->method, std::move(rows), options, &report);
-  std::stable_sort(report.refusals.begin(), report.refusals.end(),
-                   [](const import::Refusal& a, const import::Refusal& b) { return a.line < b.line; });
-  report.elapsed = absl::Now() - begun;
-  return report;
-}
+  rows.push_back({number, "", std::move(record)});
+});
+import::Load(session.client(), *resource.Find(VerbKind::kImport)->method, std::move(rows), options, &report);
+std::stable_sort(report.refusals.begin(), report.refusals.end(),
+                 [](const import::Refusal& a, const import::Refusal& b) { return a.line < b.line; });
+report.elapsed = absl::Now() - begun;
+return report;
+}  // namespace
 
 constexpr char kPriorityService[] = "fairlead.v1.PriorityService";
 
@@ -185,7 +179,7 @@ absl::StatusOr<Report> Import(Session& session, const ImportArguments& arguments
   return import::LoadPorts(client, *std::move(parsed), source, *regions, options);
 }
 
-}  // namespace
+}  // namespace fairlead::cli
 
 absl::Status RunImport(Session& session, const ImportArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;

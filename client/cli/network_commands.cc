@@ -262,22 +262,12 @@ absl::Status RunDigest(Session& session, bool all_sites) {
 
 absl::Status RunOpaque(Session& session, int64_t limit) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
-  fairlead::v1::ListOpaqueEntriesResponse all;
-  fairlead::v1::ListOpaqueEntriesRequest request;
-  do {
-    constexpr int64_t kPageSizeMax = 1000;
-    const int64_t want = limit == 0 ? kPageSizeMax : std::min(limit - all.opaque_entries_size(), kPageSizeMax);
-    request.set_page_size(static_cast<int32_t>(want));
-    absl::StatusOr<fairlead::v1::ListOpaqueEntriesResponse> page =
-        session.Call<fairlead::v1::ListOpaqueEntriesResponse>("fairlead.v1.NodeService.ListOpaqueEntries", request);
-    if (!page.ok()) return page.status();
-    all.clear_next_page_token();
-    all.MergeFrom(*page);
-    request.set_page_token(page->next_page_token());
-  } while (!request.page_token().empty() && (limit == 0 || all.opaque_entries_size() < limit));
-  session.Print(ToJson(all), [&] {
+  const auto all = session.ListAll<fairlead::v1::ListOpaqueEntriesResponse>("fairlead.v1.NodeService.ListOpaqueEntries",
+                                                                            fairlead::v1::ListOpaqueEntriesRequest(), limit);
+  if (!all.ok()) return all.status();
+  session.Print(ToJson(*all), [&] {
     Table table{{"ENTRY", "CAUSE", "DETAIL"}, {}};
-    for (const auto& entry : all.opaque_entries()) table.rows.push_back({entry.entry(), entry.cause(), entry.detail()});
+    for (const auto& entry : all->opaque_entries()) table.rows.push_back({entry.entry(), entry.cause(), entry.detail()});
     table.Print(session.out(), session.environment().columns);
   });
   return absl::OkStatus();

@@ -22,8 +22,6 @@ using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-constexpr int32_t kPageSizeMax = 1000;
-
 std::unique_ptr<Message> New(const Descriptor* type) {
   return std::unique_ptr<Message>(google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
 }
@@ -88,19 +86,8 @@ void PrintRows(const Report& report, const Message& response, Session& session) 
 
 // The whole answer, page by page where the method has pages.
 absl::Status CallAll(Session& session, const Report& report, Message* request, Message* response) {
-  const FieldDescriptor* token = request->GetDescriptor()->FindFieldByName("page_token");
-  const FieldDescriptor* next = response->GetDescriptor()->FindFieldByName("next_page_token");
-  if (token == nullptr || next == nullptr) return session.Call(*report.verb.method, *request, response);
-  request->GetReflection()->SetInt32(request, request->GetDescriptor()->FindFieldByName("page_size"), kPageSizeMax);
-  while (true) {
-    const std::unique_ptr<Message> page = New(report.verb.method->output_type());
-    if (absl::Status status = session.Call(*report.verb.method, *request, page.get()); !status.ok()) return status;
-    const std::string token_text = page->GetReflection()->GetString(*page, next);
-    response->MergeFrom(*page);
-    response->GetReflection()->SetString(response, next, "");
-    if (token_text.empty()) return absl::OkStatus();
-    request->GetReflection()->SetString(request, token, token_text);
-  }
+  const bool pages = response->GetDescriptor()->FindFieldByName("next_page_token") != nullptr;
+  return pages ? session.ListAll(*report.verb.method, request, 0, response) : session.Call(*report.verb.method, *request, response);
 }
 
 }  // namespace

@@ -17,8 +17,6 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using MessagePtr = std::unique_ptr<Message>;
 
-constexpr int64_t kPageSizeMax = 1000;
-
 MessagePtr New(const Descriptor* type) {
   return MessagePtr(google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
 }
@@ -72,18 +70,7 @@ absl::Status RunList(Session& session, const Resource& resource, const Verb& ver
     if (page_type->field(i)->message_type() == resource.type) records = page_type->field(i);
   }
   const MessagePtr all = New(page_type);
-  while (true) {
-    const int64_t have = all->GetReflection()->FieldSize(*all, records);
-    const int64_t want = arguments.limit == 0 ? kPageSizeMax : std::min(arguments.limit - have, kPageSizeMax);
-    request->GetReflection()->SetInt32(request.get(), FieldOf(*request, "page_size"), static_cast<int32_t>(want));
-    const MessagePtr page = New(page_type);
-    if (absl::Status status = session.Call(*verb.method, *request, page.get()); !status.ok()) return status;
-    SetText(all.get(), "next_page_token", "");
-    all->MergeFrom(*page);
-    const std::string next = GetText(*page, "next_page_token");
-    if (next.empty() || (arguments.limit > 0 && all->GetReflection()->FieldSize(*all, records) >= arguments.limit)) break;
-    SetText(request.get(), "page_token", next);
-  }
+  if (absl::Status status = session.ListAll(*verb.method, request.get(), arguments.limit, all.get()); !status.ok()) return status;
   session.Print(ToJson(*all), [&] {
     std::vector<const Message*> list;
     for (int i = 0; i < all->GetReflection()->FieldSize(*all, records); ++i) {
@@ -198,20 +185,12 @@ absl::Status RunHistory(Session& session, const Resource& resource, const Record
   if (absl::Status status = session.Open(); !status.ok()) return status;
   fairlead::v1::ListRevisionsRequest request;
   request.set_name(FullName(resource, arguments.name));
-  fairlead::v1::ListRevisionsResponse all;
-  do {
-    const int64_t want = arguments.limit == 0 ? kPageSizeMax : std::min(arguments.limit - all.revisions_size(), kPageSizeMax);
-    request.set_page_size(static_cast<int32_t>(want));
-    absl::StatusOr<fairlead::v1::ListRevisionsResponse> page =
-        session.Call<fairlead::v1::ListRevisionsResponse>("fairlead.v1.RecordService.ListRevisions", request);
-    if (!page.ok()) return page.status();
-    all.clear_next_page_token();
-    all.MergeFrom(*page);
-    request.set_page_token(page->next_page_token());
-  } while (!request.page_token().empty() && (arguments.limit == 0 || all.revisions_size() < arguments.limit));
-  session.Print(ToJson(all), [&] {
+  const auto all =
+      session.ListAll<fairlead::v1::ListRevisionsResponse>("fairlead.v1.RecordService.ListRevisions", request, arguments.limit);
+  if (!all.ok()) return all.status();
+  session.Print(ToJson(*all), [&] {
     Table table{{"TIME", "ENTRY", "ACTOR", "METHOD", "CHANGES"}, {}};
-    for (const fairlead::v1::Revision& revision : all.revisions()) {
+    for (const fairlead::v1::Revision& revision : all->revisions()) {
       std::vector<std::string> changes;
       for (const fairlead::v1::FieldChange& change : revision.changes()) {
         changes.push_back(change.value().empty() ? change.field() + " removed" : change.field() + "=" + change.value());

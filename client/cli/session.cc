@@ -7,6 +7,11 @@
 #include <sstream>
 
 namespace fairlead::cli {
+namespace {
+
+constexpr int64_t kPageSizeMax = 1000;
+
+}  // namespace
 
 absl::Status Session::Open() {
   const std::string path = flags_.config.empty() ? client::DefaultConfigPath(environment_.variable) : flags_.config;
@@ -55,6 +60,32 @@ absl::Status Session::Call(const google::protobuf::MethodDescriptor& method, con
   if (answer.attempts > 0) NoteNode(answer);
   if (!answer.durability.empty() && !flags_.json && !flags_.quiet) err() << fmt::format("durable: {}\n", answer.durability);
   return status;
+}
+
+absl::Status Session::ListAll(const google::protobuf::MethodDescriptor& method, google::protobuf::Message* request, int64_t limit,
+                              google::protobuf::Message* all) {
+  const auto* fields = all->GetDescriptor();
+  const google::protobuf::FieldDescriptor* rows = nullptr;
+  for (int i = 0; i < fields->field_count(); ++i) {
+    if (fields->field(i)->is_repeated()) rows = fields->field(i);
+  }
+  const auto* next = fields->FindFieldByName("next_page_token");
+  const auto* token = request->GetDescriptor()->FindFieldByName("page_token");
+  const auto* size = request->GetDescriptor()->FindFieldByName("page_size");
+  const std::unique_ptr<google::protobuf::Message> page(all->New());
+  const auto have = [&] { return int64_t{all->GetReflection()->FieldSize(*all, rows)}; };
+  do {
+    const int64_t want = limit == 0 ? kPageSizeMax : std::min(limit - have(), kPageSizeMax);
+    request->GetReflection()->SetInt32(request, size, static_cast<int32_t>(want));
+    page->Clear();
+    if (absl::Status status = Call(method, *request, page.get()); !status.ok()) return status;
+    const std::string more = page->GetReflection()->GetString(*page, next);
+    all->MergeFrom(*page);
+    all->GetReflection()->SetString(all, next, more);
+    request->GetReflection()->SetString(request, token, more);
+    if (more.empty()) break;
+  } while (limit == 0 || have() < limit);
+  return absl::OkStatus();
 }
 
 void Session::NoteNode(const client::Answer& answer) {

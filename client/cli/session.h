@@ -69,6 +69,16 @@ class Session {
     if (!status.ok()) return status;
     return response;
   }
+  // All pages of a list from `request`'s page token on, up to `limit` rows; 0: all. `all` has the token of what follows, if anything does.
+  absl::Status ListAll(const google::protobuf::MethodDescriptor& method, google::protobuf::Message* request, int64_t limit,
+                       google::protobuf::Message* all);
+  template <class Response, class Request>
+  absl::StatusOr<Response> ListAll(const std::string& method, Request request, int64_t limit) {
+    Response all;
+    absl::Status status = ListAll(*google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(method), &request, limit, &all);
+    if (!status.ok()) return status;
+    return all;
+  }
   void NoteNode(const client::Answer& answer);
 
   // One JSON document, or `print`.

@@ -9,34 +9,12 @@
 #include "fairlead/v1/node_service.pb.h"
 
 namespace fairlead::cli {
-namespace {
-
-constexpr int64_t kPageSizeMax = 1000;
-
-// All pages of a list, up to the limit. `size` counts what `all` has.
-template <class Request, class Response, class Size>
-absl::StatusOr<Response> ListAll(Session& session, const std::string& method, int64_t limit, const Size& size) {
-  Response all;
-  Request request;
-  do {
-    request.set_page_size(static_cast<int32_t>(limit == 0 ? kPageSizeMax : std::min(limit - size(all), kPageSizeMax)));
-    absl::StatusOr<Response> page = session.Call<Response>(method, request);
-    if (!page.ok()) return page.status();
-    all.clear_next_page_token();
-    all.MergeFrom(*page);
-    request.set_page_token(page->next_page_token());
-  } while (!request.page_token().empty() && (limit == 0 || size(all) < limit));
-  return all;
-}
-
-}  // namespace
 
 absl::Status RunUnauthorised(Session& session, const VoidArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   using Response = fairlead::v1::ListUnauthorisedChangesResponse;
-  const auto all = ListAll<fairlead::v1::ListUnauthorisedChangesRequest, Response>(
-      session, "fairlead.v1.NodeService.ListUnauthorisedChanges", arguments.limit,
-      [](const Response& r) { return static_cast<int64_t>(r.changes_size()); });
+  const auto all = session.ListAll<Response>("fairlead.v1.NodeService.ListUnauthorisedChanges",
+                                             fairlead::v1::ListUnauthorisedChangesRequest(), arguments.limit);
   if (!all.ok()) return all.status();
   session.Print(ToJson(*all), [&] {
     Table table{{"ENTRY", "RECORD", "FIELDS"}, {}};
@@ -51,9 +29,8 @@ absl::Status RunUnauthorised(Session& session, const VoidArguments& arguments) {
 absl::Status RunVoidList(Session& session, const VoidArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   using Response = fairlead::v1::ListVoidEntriesResponse;
-  const auto all = ListAll<fairlead::v1::ListVoidEntriesRequest, Response>(
-      session, "fairlead.v1.NodeService.ListVoidEntries", arguments.limit,
-      [](const Response& r) { return static_cast<int64_t>(r.void_entries_size()); });
+  const auto all =
+      session.ListAll<Response>("fairlead.v1.NodeService.ListVoidEntries", fairlead::v1::ListVoidEntriesRequest(), arguments.limit);
   if (!all.ok()) return all.status();
   session.Print(ToJson(*all), [&] {
     Table table{{"ENTRY", "CAUSE", "ACTOR", "METHOD", "RECORDS"}, {}};

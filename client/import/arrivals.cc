@@ -9,6 +9,7 @@
 #include "api/bytes.h"
 #include "api/crypto.h"
 #include "client/import/csv.h"
+#include "client/import/lines.h"
 #include "fairlead/v1/priority_service.pb.h"
 
 namespace fairlead::import {
@@ -144,28 +145,22 @@ absl::StatusOr<Parsed<Arrival>> ParseEntrances(std::string_view text, int year, 
 Parsed<Arrival> ParseNotices(std::string_view text) {
   Parsed<Arrival> parsed;
   std::map<std::string, int64_t> seen;
-  int64_t number = 0;
-  while (!text.empty()) {
-    ++number;
-    const size_t end = text.find('\n');
-    const std::string line = Trim(text.substr(0, end));
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    if (line.empty() || line[0] == '#') continue;
+  EachLine(text, [&](int64_t number, const std::string& line) {
     ++parsed.read;
     Arrival arrival;
     if (const auto status = google::protobuf::util::JsonStringToMessage(line, &arrival); !status.ok()) {
       parsed.Refuse(number, "", kMalformed, status.ToString());
-      continue;
+      return;
     }
     if (arrival.source_kind() == fairlead::v1::ARRIVAL_SOURCE_UNSPECIFIED) arrival.set_source_kind(fairlead::v1::ARRIVAL_SOURCE_NOTICE);
     if (arrival.name().empty()) arrival.set_name(IdOf("notice", arrival));
     const auto [first, fresh] = seen.emplace(arrival.name(), number);
     if (!fresh) {
       parsed.Refuse(number, arrival.vessel_name(), kDuplicate, fmt::format("the same arrival as line {}", first->second));
-      continue;
+      return;
     }
     parsed.rows.push_back({number, std::move(arrival)});
-  }
+  });
   return parsed;
 }
 

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/errors.h"
-#include "client/import/csv.h"
+#include "client/import/lines.h"
 #include "fairlead/v1/assessment_service.pb.h"
 
 namespace fairlead::import {
@@ -70,26 +70,20 @@ absl::Status Drive(client::Client& client, const ConditionOfEntry& wanted) {
 Parsed<ConditionOfEntry> ParseConditions(std::string_view text) {
   Parsed<ConditionOfEntry> parsed;
   std::map<std::string, int64_t> seen;
-  int64_t number = 0;
-  while (!text.empty()) {
-    ++number;
-    const size_t end = text.find('\n');
-    const std::string line = Trim(text.substr(0, end));
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    if (line.empty() || line[0] == '#') continue;
+  EachLine(text, [&](int64_t number, const std::string& line) {
     ++parsed.read;
     ConditionOfEntry condition;
     if (const std::string problem = ParseLine(line, &condition); !problem.empty()) {
       parsed.Refuse(number, condition.name(), kMalformed, problem);
-      continue;
+      return;
     }
     const auto [first, fresh] = seen.emplace(condition.name(), number);
     if (!fresh) {
       parsed.Refuse(number, condition.name(), kDuplicate, fmt::format("the name of line {}", first->second));
-      continue;
+      return;
     }
     parsed.rows.push_back({number, std::move(condition)});
-  }
+  });
   return parsed;
 }
 

@@ -7,8 +7,8 @@
 #include <map>
 #include <utility>
 
-#include "client/import/csv.h"
 #include "client/import/json.h"
+#include "client/import/lines.h"
 
 namespace fairlead::import {
 namespace {
@@ -69,26 +69,20 @@ std::string ParseLine(const std::string& line, EngagementRow* row) {
 Parsed<EngagementRow> ParseEngagements(std::string_view text) {
   Parsed<EngagementRow> parsed;
   std::map<std::pair<std::string, std::string>, int64_t> seen;
-  int64_t number = 0;
-  while (!text.empty()) {
-    ++number;
-    const size_t end = text.find('\n');
-    const std::string line = Trim(text.substr(0, end));
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    if (line.empty() || line[0] == '#') continue;
+  EachLine(text, [&](int64_t number, const std::string& line) {
     ++parsed.read;
     EngagementRow row;
     if (const std::string problem = ParseLine(line, &row); !problem.empty()) {
       parsed.Refuse(number, row.key, kMalformed, problem);
-      continue;
+      return;
     }
     const auto [first, fresh] = seen.emplace(std::pair(row.engagement.source(), row.engagement.title()), number);
     if (!fresh) {
       parsed.Refuse(number, row.key, kDuplicate, fmt::format("source and title of line {}", first->second));
-      continue;
+      return;
     }
     parsed.rows.push_back({number, std::move(row)});
-  }
+  });
   return parsed;
 }
 

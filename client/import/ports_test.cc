@@ -256,16 +256,23 @@ TEST(CombineTest, EachSourceDecidesItsOwnFields) {
 
 // --- The published files ---------------------------------------------------------------------------------------------------------------
 
-class PublishedTest : public testing::Test {
+class SeaPortsTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists("../shared/data"))
-      GTEST_SKIP() << "../shared/data is absent: the published files are not in the repository";
     auto regions = ParseRegions(Read("tools/data/regions.csv"));
     ASSERT_TRUE(regions.ok()) << regions.status();
     regions_ = *std::move(regions);
   }
   RegionTable regions_;
+};
+
+class PublishedTest : public SeaPortsTest {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::exists("../shared/data"))
+      GTEST_SKIP() << "../shared/data is absent: the published files are not in the repository";
+    SeaPortsTest::SetUp();
+  }
 };
 
 TEST_F(PublishedTest, Unlocode) {
@@ -294,9 +301,9 @@ TEST_F(PublishedTest, WorldPortIndex) {
             (std::map<std::string, int>{{kCodeMissing, 430}, {kCountryUnknown, 2}, {kCodeInvalid, 1}, {kMalformed, 1}, {kDuplicate, 24}}));
 }
 
-TEST_F(PublishedTest, SeaPorts) {
+TEST_F(SeaPortsTest, ThePackageIsReadInFull) {
   const std::string path = "tools/npm/node_modules/sea-ports/lib/ports.json";
-  if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is absent: tools/dev setup installs it";
+  ASSERT_TRUE(std::filesystem::exists(path)) << path << " is absent: tools/dev setup installs it";
   const auto parsed = ParseSeaPorts(Read(path), regions_);
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   ExpectBalanced(*parsed);

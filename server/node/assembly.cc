@@ -45,14 +45,13 @@ std::string RequestValue(Dot dot, const std::array<uint8_t, 16>& digest) {
 
 absl::StatusOr<Dot> ReadRequest(std::string_view value, const std::array<uint8_t, 16>& digest) {
   Reader in(value);
-  LogId log(in.U32());
-  Seq seq(in.U64());
+  const Dot dot = storage::ReadDot(&in);
   std::string_view held = in.Fixed(digest.size());
   if (!in.Done()) return Error(Reason::kStoreDamaged, "a request id is damaged");
   if (!std::equal(held.begin(), held.end(), reinterpret_cast<const char*>(digest.data()))) {
     return FieldError(Reason::kRequestIdReused, "request_id", "this request id was used for another request");
   }
-  return Dot{log, seq};
+  return dot;
 }
 
 Committer::Assembly::Assembly(const Committer& committer, Committed committed)

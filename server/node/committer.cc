@@ -120,8 +120,7 @@ absl::Status Committer::Load() {
   auto voids = store_->Iterate(Cf::kMeta, storage::kMetaVoidPrefix, storage::PrefixEnd(storage::kMetaVoidPrefix));
   for (voids->SeekToFirst(); voids->Valid(); voids->Next()) {
     Reader key(voids->key().substr(storage::kMetaVoidPrefix.size()));
-    const LogId log(key.U32());
-    committed.discarded.insert({log, Seq(key.U64())});
+    committed.discarded.insert(storage::ReadDot(&key));
   }
   if (!voids->status().ok()) return voids->status();
   auto refused = store_->Iterate(Cf::kMeta, storage::kMetaUnauthorisedPrefix, storage::PrefixEnd(storage::kMetaUnauthorisedPrefix));
@@ -189,8 +188,7 @@ std::vector<Dot> Committer::WantedPayloads(std::optional<Dot> after, size_t max)
   auto it = store_->Iterate(Cf::kMeta, from, storage::PrefixEnd(prefix));
   for (it->SeekToFirst(); it->Valid() && wanted.size() < max; it->Next()) {
     Reader key(it->key().substr(prefix.size()));
-    const LogId log(key.U32());
-    wanted.push_back({log, Seq(key.U64())});
+    wanted.push_back(storage::ReadDot(&key));
   }
   return wanted;
 }
@@ -215,8 +213,7 @@ absl::Status Committer::RetryUnknown() {
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     if (Reader(it->value()).Bytes() != kCauseUnknownKind) continue;
     Reader key(it->key());
-    const LogId log(key.U32());
-    const Dot dot{log, Seq(key.U64())};
+    const Dot dot = storage::ReadDot(&key);
     auto payload = LogBook(*store_).Payload(dot);
     if (!payload.ok()) return payload.status();
     if (!payload->has_value()) continue;

@@ -29,11 +29,6 @@ std::string PurgeKey(Dot by, Cf cf, std::string_view key) {
   return out.append(key);
 }
 
-Dot ReadDot(Reader* in) {
-  const LogId log(in->U32());
-  return {log, Seq(in->U64())};
-}
-
 std::string Name(Dot dot) { return fmt::format("entry {} of log {}", dot.seq.value(), dot.log.value()); }
 
 }  // namespace
@@ -64,7 +59,7 @@ absl::StatusOr<std::vector<Dot>> ErasuresOf(const storage::View& view, Dot entry
   std::vector<Dot> erasures;
   if (!stored->has_value()) return erasures;
   Reader in(**stored);
-  while (in.ok() && in.left() > 0) erasures.push_back(ReadDot(&in));
+  while (in.ok() && in.left() > 0) erasures.push_back(storage::ReadDot(&in));
   if (!in.ok()) return Error(Reason::kStoreDamaged, fmt::format("the erasures of {} are damaged", Name(entry)));
   return erasures;
 }
@@ -75,7 +70,7 @@ absl::StatusOr<std::vector<std::pair<Dot, Position>>> StoredErasures(const stora
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     Reader key(it->key().substr(storage::kMetaErasurePrefix.size()));
     Reader value(it->value());
-    const Dot erasure = ReadDot(&key);
+    const Dot erasure = storage::ReadDot(&key);
     erasures.emplace_back(erasure, Position(value.U64()));
     if (!key.Done() || !value.Done()) return Error(Reason::kStoreDamaged, "the list of erasures is damaged");
   }
@@ -260,7 +255,7 @@ void Committer::Purge() {
   std::vector<std::pair<Cf, std::string>> keys;
   for (const std::string& purge : purges) {
     Reader in(std::string_view(purge).substr(storage::kMetaPurgePrefix.size()));
-    ReadDot(&in);
+    storage::ReadDot(&in);
     const Cf cf = static_cast<Cf>(in.U8());
     keys.emplace_back(cf, in.Fixed(in.left()));
   }
@@ -287,7 +282,7 @@ Seq Committer::Durable(LogId log) const {
     size = committed_.applied.Get(log);
     for (const std::string& purge : purges_) {
       Reader in(std::string_view(purge).substr(storage::kMetaPurgePrefix.size()));
-      const Dot by = ReadDot(&in);
+      const Dot by = storage::ReadDot(&in);
       if (by.log == log) size = std::min(size, by.seq);
     }
     // A site's word on its own log says where it ends; nobody counts it as a copy.

@@ -51,10 +51,9 @@ std::string Printable(std::string_view bytes) {
 
 std::optional<Dot> DotOf(std::string_view key) {
   Reader in(key);
-  const LogId log(in.U32());
-  const Seq seq(in.U64());
+  const Dot dot = storage::ReadDot(&in);
   if (!in.Done()) return std::nullopt;
-  return Dot{log, seq};
+  return dot;
 }
 
 class Checker {

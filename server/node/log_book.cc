@@ -44,10 +44,8 @@ absl::StatusOr<std::vector<Dot>> LogBook::Journal(Position from, size_t max) con
   auto it = view_.Iterate(Cf::kJournal, storage::JournalKey(from), {});
   for (it->SeekToFirst(); it->Valid() && dots.size() < max; it->Next()) {
     Reader in(it->value());
-    LogId log(in.U32());
-    Seq seq(in.U64());
+    dots.push_back(storage::ReadDot(&in));
     if (!in.Done()) return Error(Reason::kStoreDamaged, "the journal is damaged");
-    dots.push_back({log, seq});
   }
   if (!it->status().ok()) return it->status();
   return dots;

@@ -304,8 +304,7 @@ std::vector<OpaqueInfo> Node::OpaqueEntries(std::optional<Dot> after, size_t max
   for (it->SeekToFirst(); it->Valid() && out.size() < max; it->Next()) {
     Reader key(it->key());
     OpaqueInfo info;
-    info.dot.log = LogId(key.U32());
-    info.dot.seq = Seq(key.U64());
+    info.dot = storage::ReadDot(&key);
     Reader value(it->value());
     info.cause = std::string(value.Bytes());
     info.detail = std::string(value.Bytes());
@@ -328,8 +327,7 @@ std::vector<UnauthorisedChange> Node::UnauthorisedChanges(std::optional<std::pai
   for (it->SeekToFirst(); it->Valid() && out.size() < max; it->Next()) {
     UnauthorisedChange& change = out.emplace_back();
     Reader key(it->key().substr(prefix.size()));
-    change.dot.log = LogId(key.U32());
-    change.dot.seq = Seq(key.U64());
+    change.dot = storage::ReadDot(&key);
     change.mutation = key.U32();
     Reader value(it->value());
     const uint32_t type = static_cast<uint32_t>(value.Varint());
@@ -349,8 +347,7 @@ std::vector<VoidEntry> Node::VoidEntries(std::optional<Dot> after, size_t max) c
   auto it = store_->Iterate(Cf::kMeta, prefix, storage::PrefixEnd(prefix));
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     Reader key(it->key().substr(prefix.size()));
-    const LogId log(key.U32());
-    discarded.insert({log, Seq(key.U64())});
+    discarded.insert(storage::ReadDot(&key));
   }
   const LogBook book(*store_);
   std::vector<VoidEntry> out;

@@ -100,8 +100,7 @@ absl::StatusOr<std::vector<std::pair<Hlc, Dot>>> Committer::Assembly::RowsOf(con
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     Reader key(it->key().substr(prefix.size()));
     const Hlc time(key.U64());
-    const LogId log(key.U32());
-    const Dot dot{log, Seq(key.U64())};
+    const Dot dot = storage::ReadDot(&key);
     if (!key.Done()) return Error(Reason::kStoreDamaged, fmt::format("a revision of {} is damaged", record));
     if (changes != rows_.end() && (changes->second.removed.contains(dot) || changes->second.added.contains(dot))) continue;
     rows.emplace_back(time, dot);

@@ -27,6 +27,7 @@
 #include <utility>
 
 #include "api/errors.h"
+#include "api/openssl_ptr.h"
 
 namespace fairlead::rpc {
 namespace {
@@ -35,16 +36,9 @@ constexpr unsigned kPairRefreshSeconds = 1;  // how often gRPC looks whether the
 constexpr size_t kCallersMax = 4096;         // certificates of callers that are kept parsed
 constexpr std::string_view kPemCertificate = "x509_pem_cert";
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* t) const {
-    Free(t);
-  }
-};
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free>>;
-using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
+using BioPtr = std::unique_ptr<BIO, OpensslFree<BIO_free>>;
+using X509Ptr = std::unique_ptr<X509, OpensslFree<X509_free>>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, OpensslFree<EVP_PKEY_free>>;
 
 absl::Status Fault(const std::string& file, std::string_view what) {
   return absl::FailedPreconditionError(fmt::format("{}: {}", file, what));

@@ -81,8 +81,7 @@ absl::Status PutCopies(const node::Node& node, const storage::View& view, Dot en
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     Reader key(it->key().substr(prefix.size()));
     key.U64();  // its time
-    const LogId log(key.U32());
-    const Dot dot{log, Seq(key.U64())};
+    const Dot dot = storage::ReadDot(&key);
     const uint64_t index = Reader(it->value()).Varint();
     if (!key.Done()) return Error(Reason::kStoreDamaged, "a revision's key is damaged");
     if (dot == entry) continue;
@@ -268,8 +267,7 @@ absl::StatusOr<v1::ListErasuresResponse> ErasureMethods::List(const Call& call, 
     }
     last = std::string(it->key());
     Reader key(std::string_view(last).substr(prefix.size()));
-    const LogId log(key.U32());
-    const Dot entry{log, Seq(key.U64())};
+    const Dot entry = storage::ReadDot(&key);
     absl::StatusOr<std::optional<v1::Erasure>> erasure = ErasureAt(*node_, *view, entry);
     if (!erasure.ok()) return erasure.status();
     if (erasure->has_value()) *page.add_erasures() = **std::move(erasure);

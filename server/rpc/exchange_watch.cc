@@ -1,8 +1,5 @@
 #include "server/rpc/exchange_watch.h"
 
-#include <absl/time/clock.h>
-#include <grpcpp/alarm.h>
-
 #include <map>
 #include <optional>
 #include <set>
@@ -26,77 +23,22 @@ std::string Purpose(const std::string& nation) { return "exchange watch " + nati
 
 }  // namespace
 
-// One feed. It is `Next`, or the alarm that ends a wait, that looks for the next response: one of them at a time.
-class ExchangeWatches::Watch : public Source, public std::enable_shared_from_this<ExchangeWatches::Watch> {
+class ExchangeWatches::Watch : public JournalFeed {
  public:
   // `held`: the digest of what the caller holds; nullopt: nothing.
   Watch(ExchangeWatches* watches, std::string nation, std::optional<std::string> held)
-      : watches_(watches), node_(watches->node_), nation_(std::move(nation)), held_(std::move(held)), last_sent_(absl::Now()) {}
-  ~Watch() override {
-    absl::MutexLock lock(&watches_->mu_);
-    --watches_->open_;
-  }
-
-  void Next(std::function<void(absl::StatusOr<MessagePtr>)> ready) override {
-    {
-      absl::MutexLock lock(&mu_);
-      if (cancelled_) return;
-      ready_ = std::move(ready);
-    }
-    Look();
-  }
-
-  void Cancel() override {
-    absl::MutexLock lock(&mu_);
-    cancelled_ = true;
-    ready_ = nullptr;
-    if (alarm_) alarm_->Cancel();
-  }
-
-  void Wake() {
-    absl::MutexLock lock(&mu_);
-    if (waiting_) alarm_->Cancel();
-  }
+      : JournalFeed(&watches->feeds_),
+        node_(watches->node_),
+        sealer_(watches->sealer_),
+        pseudonyms_(watches->pseudonyms_),
+        nation_(std::move(nation)),
+        held_(std::move(held)) {}
 
  private:
   using Response = std::unique_ptr<v1::WatchReleasedRecordsResponse>;
 
-  void Look() {
-    absl::StatusOr<Response> response = Find();
-    if (!response.ok()) return Send(response.status());
-    if (*response != nullptr) return Send(std::move(*response));
-    absl::MutexLock lock(&mu_);
-    if (cancelled_) return;
-    waiting_ = true;
-    watches_->Sleeps(weak_from_this());
-    alarm_ = std::make_unique<grpc::Alarm>();
-    alarm_->Set(absl::ToChronoTime(last_sent_ + watches_->heartbeat_), [weak = weak_from_this()](bool expired) {
-      if (auto self = weak.lock()) self->OnAlarm(expired);
-    });
-    // What was committed since the look has woken nobody.
-    if (node_->JournalEnd() > journal_) alarm_->Cancel();
-  }
-
-  void OnAlarm(bool expired) {
-    {
-      absl::MutexLock lock(&mu_);
-      waiting_ = false;
-      if (cancelled_) return;
-    }
-    if (expired && Today() == day_) return Send(std::make_unique<v1::WatchReleasedRecordsResponse>());
-    Look();
-  }
-
-  void Send(absl::StatusOr<MessagePtr> response) {
-    std::function<void(absl::StatusOr<MessagePtr>)> ready;
-    {
-      absl::MutexLock lock(&mu_);
-      if (cancelled_) return;
-      ready = std::exchange(ready_, nullptr);
-      last_sent_ = absl::Now();
-    }
-    ready(std::move(response));
-  }
+  Position Seen() const override { return journal_; }
+  MessagePtr Heartbeat() const override { return Today() == day_ ? std::make_unique<v1::WatchReleasedRecordsResponse>() : nullptr; }
 
   std::string Today() const { return exchange::DayOf(node_->options().clock->Now()); }
 
@@ -110,12 +52,11 @@ class ExchangeWatches::Watch : public Source, public std::enable_shared_from_thi
   Response Complete() const {
     auto response = std::make_unique<v1::WatchReleasedRecordsResponse>();
     response->set_complete(true);
-    response->set_resume_token(watches_->sealer_->Seal(Purpose(nation_), DigestOf(sent_)));
+    response->set_resume_token(sealer_->Seal(Purpose(nation_), DigestOf(sent_)));
     return response;
   }
 
-  // Null when there is nothing to send now.
-  absl::StatusOr<Response> Find() {
+  absl::StatusOr<MessagePtr> Find() override {
     if (!started_) return Start();
     if (!walking_) {
       const absl::StatusOr<bool> concerned = Concerned();
@@ -166,7 +107,7 @@ class ExchangeWatches::Watch : public Source, public std::enable_shared_from_thi
   absl::StatusOr<Response> Walk() {
     // Reads the store as it is, not a snapshot that a slow reader would keep alive: what changes meanwhile is in the journal after
     // journal_.
-    const absl::StatusOr<Disclosure> disclosure = Disclosure::Open(*node_, node_->store(), *watches_->pseudonyms_, nation_);
+    const absl::StatusOr<Disclosure> disclosure = Disclosure::Open(*node_, node_->store(), *pseudonyms_, nation_);
     if (!disclosure.ok()) return disclosure.status();
     while (!passed_) {
       absl::StatusOr<std::optional<std::string>> next = disclosure->Next(cursor_);
@@ -223,8 +164,9 @@ class ExchangeWatches::Watch : public Source, public std::enable_shared_from_thi
     }
   }
 
-  ExchangeWatches* const watches_;
   node::Node* const node_;
+  const Sealer* const sealer_;
+  const exchange::Pseudonyms* const pseudonyms_;
   const std::string nation_;
   const std::optional<std::string> held_;
   // Touched by whoever looks for the next response.
@@ -238,44 +180,10 @@ class ExchangeWatches::Watch : public Source, public std::enable_shared_from_thi
   std::set<std::string> known_;  // subjects of approved releases to the nation
   Position journal_;             // looked at before it
   std::string day_;
-
-  absl::Mutex mu_;
-  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
-  bool waiting_ ABSL_GUARDED_BY(mu_) = false;
-  absl::Time last_sent_ ABSL_GUARDED_BY(mu_);
-  std::function<void(absl::StatusOr<MessagePtr>)> ready_ ABSL_GUARDED_BY(mu_);
-  std::unique_ptr<grpc::Alarm> alarm_ ABSL_GUARDED_BY(mu_);
 };
 
 ExchangeWatches::ExchangeWatches(node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms, absl::Duration heartbeat)
-    : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), heartbeat_(heartbeat) {
-  listener_ = node_->AddJournalListener([this](Position) {
-    std::vector<std::weak_ptr<Watch>> asleep;
-    {
-      absl::MutexLock lock(&mu_);
-      asleep.swap(asleep_);
-    }
-    for (const std::weak_ptr<Watch>& weak : asleep) {
-      if (const std::shared_ptr<Watch> watch = weak.lock()) watch->Wake();
-    }
-  });
-}
-
-ExchangeWatches::~ExchangeWatches() {
-  node_->RemoveJournalListener(listener_);
-  absl::MutexLock lock(&mu_);
-  mu_.Await(absl::Condition(
-      +[](int* open) { return *open == 0; }, &open_));
-}
-
-void ExchangeWatches::Sleeps(std::weak_ptr<Watch> watch) {
-  absl::MutexLock lock(&mu_);
-  // Without commits nobody is woken, but watches end and heartbeats put them here again.
-  std::erase_if(asleep_, [&watch](const std::weak_ptr<Watch>& other) {
-    return other.expired() || (!other.owner_before(watch) && !watch.owner_before(other));
-  });
-  asleep_.push_back(std::move(watch));
-}
+    : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), feeds_(node, heartbeat) {}
 
 void ExchangeWatches::Register(Dispatcher* dispatcher) {
   dispatcher->HandleStream("fairlead.v1.ExchangeService/WatchReleasedRecords",
@@ -291,8 +199,6 @@ absl::StatusOr<std::shared_ptr<Source>> ExchangeWatches::Open(const Call& call, 
     held = sealer_->Open(Purpose(nation), request.resume_token());
     if (!held) return FieldError(Reason::kFieldInvalid, "resume_token", "is not a resume token of this nation");
   }
-  absl::MutexLock lock(&mu_);
-  ++open_;
   return std::make_shared<Watch>(this, nation, std::move(held));
 }
 

@@ -11,18 +11,16 @@
 #ifndef FAIRLEAD_SERVER_RPC_EXCHANGE_WATCH_H_
 #define FAIRLEAD_SERVER_RPC_EXCHANGE_WATCH_H_
 
-#include <absl/base/thread_annotations.h>
 #include <absl/status/statusor.h>
-#include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
 
 #include <memory>
-#include <vector>
 
 #include "fairlead/v1/exchange_service.pb.h"
 #include "server/exchange/pseudonyms.h"
 #include "server/node/node.h"
 #include "server/rpc/dispatcher.h"
+#include "server/rpc/journal_feed.h"
 #include "server/rpc/tokens.h"
 
 namespace fairlead::rpc {
@@ -32,9 +30,6 @@ class ExchangeWatches {
   // An idle watch hears an empty response this often.
   ExchangeWatches(node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms,
                   absl::Duration heartbeat = absl::Seconds(15));
-  ~ExchangeWatches();
-  ExchangeWatches(const ExchangeWatches&) = delete;
-  ExchangeWatches& operator=(const ExchangeWatches&) = delete;
 
   void Register(Dispatcher* dispatcher);
 
@@ -42,16 +37,11 @@ class ExchangeWatches {
   class Watch;
 
   absl::StatusOr<std::shared_ptr<Source>> Open(const Call& call, const v1::WatchReleasedRecordsRequest& request);
-  void Sleeps(std::weak_ptr<Watch> watch);
 
   node::Node* const node_;
   const Sealer* const sealer_;
   const exchange::Pseudonyms* const pseudonyms_;
-  const absl::Duration heartbeat_;
-  uint64_t listener_ = 0;
-  absl::Mutex mu_;
-  int open_ ABSL_GUARDED_BY(mu_) = 0;
-  std::vector<std::weak_ptr<Watch>> asleep_ ABSL_GUARDED_BY(mu_);  // at most one of each, and few that have ended
+  JournalFeeds feeds_;  // last: it waits for the watches
 };
 
 }  // namespace fairlead::rpc

@@ -13,6 +13,7 @@
 #include "api/note.h"
 #include "server/node/log_book.h"
 #include "server/rpc/wire_forms.h"
+#include "storage/schema.h"
 
 namespace fairlead::rpc {
 namespace {
@@ -146,10 +147,9 @@ absl::StatusOr<Dot> LogService::SubjectOf(const v1::GetReceiptRequest& request) 
     }
     Reader in(revisions->key().substr(prefix.size()));
     in.U64();  // its time
-    const LogId log(in.U32());
-    const Seq seq(in.U64());
+    const Dot dot = storage::ReadDot(&in);
     if (!in.Done()) return Error(Reason::kStoreDamaged, fmt::format("a revision of {} is damaged", request.record()));
-    return Dot{log, seq};
+    return dot;
   }
   const std::string& entry = request.entry();
   if (entry.empty()) return FieldError(Reason::kFieldRequired, "entry", "an entry or a record is required");

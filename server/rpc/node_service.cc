@@ -7,6 +7,7 @@
 #include "api/note.h"
 #include "server/rpc/read_methods.h"
 #include "server/rpc/wire_forms.h"
+#include "storage/schema.h"
 
 namespace fairlead::rpc {
 
@@ -101,18 +102,14 @@ absl::StatusOr<v1::ListOpaqueEntriesResponse> NodeService::ListOpaqueEntries(con
   std::optional<Dot> after;
   if (!position->empty()) {
     Reader reader(*position);
-    const LogId log(reader.U32());
-    after = Dot{log, Seq(reader.U64())};
+    after = storage::ReadDot(&reader);
   }
   // One more than the page holds, to know whether there is another.
   const std::vector<node::OpaqueInfo> found = node_->OpaqueEntries(after, static_cast<size_t>(*page_size) + 1);
   v1::ListOpaqueEntriesResponse response;
   for (size_t i = 0; i < found.size(); ++i) {
     if (response.opaque_entries_size() == *page_size) {
-      std::string last;
-      PutU32(&last, found[i - 1].dot.log.value());
-      PutU64(&last, found[i - 1].dot.seq.value());
-      response.set_next_page_token(SealPageToken(*sealer_, call.method, request, last));
+      response.set_next_page_token(SealPageToken(*sealer_, call.method, request, storage::DotKey(found[i - 1].dot)));
       break;
     }
     v1::OpaqueEntry* entry = response.add_opaque_entries();

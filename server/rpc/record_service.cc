@@ -1,8 +1,5 @@
 #include "server/rpc/record_service.h"
 
-#include <absl/time/clock.h>
-#include <grpcpp/alarm.h>
-
 #include <algorithm>
 #include <deque>
 #include <map>
@@ -29,7 +26,6 @@ constexpr size_t kJournalBatch = 256;        // entries read at once
 constexpr size_t kPendingRecordsMax = 4096;  // records of those entries, unless one entry has more
 constexpr int kBatchesPerEvent = 16;         // without a match, before the reader is given a heartbeat and its new position
 constexpr int kSnapshotKeysPerEvent = 4096;
-constexpr size_t kAsleepSlack = 64;
 
 // Where a watch stands.
 //
@@ -51,46 +47,17 @@ std::string EncodePosition(const std::string& instance, const WatchPosition& at)
 
 }  // namespace
 
-// One feed. First the records in the order of their names, when asked; then the journal. It is `Next`, or the alarm that ends a wait, that
-// looks for the next event: one of them at a time.
-class RecordService::Watch : public Source, public std::enable_shared_from_this<RecordService::Watch> {
+// One feed. First the records in the order of their names, when asked; then the journal.
+class RecordService::Watch : public JournalFeed {
  public:
   Watch(RecordService* service, std::set<std::string> collections, std::string parent, WatchPosition start)
-      : service_(service),
+      : JournalFeed(&service->feeds_),
         node_(service->node_),
         sealer_(service->sealer_),
-        heartbeat_(service->heartbeat_),
         collections_(std::move(collections)),
         parent_(std::move(parent)),
         instance_(node_->JournalInstance()),
-        at_(std::move(start)),
-        last_sent_(absl::Now()) {}
-  ~Watch() override {
-    absl::MutexLock lock(&service_->mu_);
-    --service_->open_;
-  }
-
-  void Next(std::function<void(absl::StatusOr<MessagePtr>)> ready) override {
-    {
-      absl::MutexLock lock(&mu_);
-      if (cancelled_) return;
-      ready_ = std::move(ready);
-    }
-    Look();
-  }
-
-  void Cancel() override {
-    absl::MutexLock lock(&mu_);
-    cancelled_ = true;
-    ready_ = nullptr;
-    if (alarm_) alarm_->Cancel();
-  }
-
-  // The journal has grown. Called once after each time the watch has gone to sleep.
-  void Wake() {
-    absl::MutexLock lock(&mu_);
-    if (waiting_) alarm_->Cancel();
-  }
+        at_(std::move(start)) {}
 
  private:
   struct Pending {
@@ -99,49 +66,14 @@ class RecordService::Watch : public Source, public std::enable_shared_from_this<
     Position after;  // everything before it has been sent once this is
   };
 
-  void Look() {
-    absl::StatusOr<MessagePtr> event = FindEvent();
-    if (!event.ok() || *event != nullptr) return Send(std::move(event));
-    absl::MutexLock lock(&mu_);
-    if (cancelled_) return;
-    waiting_ = true;
-    service_->Sleeps(weak_from_this());
-    alarm_ = std::make_unique<grpc::Alarm>();
-    alarm_->Set(absl::ToChronoTime(last_sent_ + heartbeat_), [weak = weak_from_this()](bool expired) {
-      if (auto self = weak.lock()) self->OnAlarm(expired);
-    });
-    // What was committed since the look has woken nobody.
-    if (node_->JournalEnd() > at_.journal) alarm_->Cancel();
-  }
-
-  void OnAlarm(bool expired) {
-    {
-      absl::MutexLock lock(&mu_);
-      waiting_ = false;
-      if (cancelled_) return;
-    }
-    if (expired) return Send(Heartbeat());
-    Look();
-  }
-
-  void Send(absl::StatusOr<MessagePtr> event) {
-    std::function<void(absl::StatusOr<MessagePtr>)> ready;
-    {
-      absl::MutexLock lock(&mu_);
-      if (cancelled_) return;
-      ready = std::exchange(ready_, nullptr);
-      last_sent_ = absl::Now();
-    }
-    ready(std::move(event));
-  }
-
-  std::string Token() const { return sealer_->Seal(kResumePurpose, EncodePosition(instance_, at_)); }
-
-  MessagePtr Heartbeat() const {
+  Position Seen() const override { return at_.journal; }
+  MessagePtr Heartbeat() const override {
     auto event = std::make_unique<v1::WatchRecordsResponse>();
     event->set_resume_token(Token());
     return event;
   }
+
+  std::string Token() const { return sealer_->Seal(kResumePurpose, EncodePosition(instance_, at_)); }
 
   bool Wanted(std::string_view name) const {
     const records::RecordType* type = node_->registry().FindByName(name);
@@ -164,8 +96,7 @@ class RecordService::Watch : public Source, public std::enable_shared_from_this<
     return event;
   }
 
-  // Null when there is nothing to send now.
-  absl::StatusOr<MessagePtr> FindEvent() {
+  absl::StatusOr<MessagePtr> Find() override {
     if (at_.snapshot) {
       absl::StatusOr<MessagePtr> event = NextOfSnapshot();
       if (!event.ok() || *event != nullptr) return event;
@@ -238,10 +169,8 @@ class RecordService::Watch : public Source, public std::enable_shared_from_this<
     return true;
   }
 
-  RecordService* const service_;
   node::Node* const node_;
   const Sealer* const sealer_;
-  const absl::Duration heartbeat_;
   const std::set<std::string> collections_;
   const std::string parent_;  // empty: all
   const std::string instance_;
@@ -249,47 +178,10 @@ class RecordService::Watch : public Source, public std::enable_shared_from_this<
   WatchPosition at_;
   Position read_to_ = at_.journal;  // the journal before it is in pending_ or done with
   std::deque<Pending> pending_;
-
-  absl::Mutex mu_;
-  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
-  bool waiting_ ABSL_GUARDED_BY(mu_) = false;
-  absl::Time last_sent_ ABSL_GUARDED_BY(mu_);
-  std::function<void(absl::StatusOr<MessagePtr>)> ready_ ABSL_GUARDED_BY(mu_);
-  std::unique_ptr<grpc::Alarm> alarm_ ABSL_GUARDED_BY(mu_);
 };
 
 RecordService::RecordService(node::Node* node, const Sealer* sealer, absl::Duration heartbeat)
-    : node_(node), sealer_(sealer), heartbeat_(heartbeat) {
-  listener_ = node_->AddJournalListener([this](Position) {
-    std::vector<std::weak_ptr<Watch>> asleep;
-    {
-      absl::MutexLock lock(&mu_);
-      asleep.swap(asleep_);
-    }
-    for (const std::weak_ptr<Watch>& weak : asleep) {
-      if (const std::shared_ptr<Watch> watch = weak.lock()) watch->Wake();
-    }
-  });
-}
-
-void RecordService::Sleeps(std::weak_ptr<Watch> watch) {
-  absl::MutexLock lock(&mu_);
-  asleep_.push_back(std::move(watch));
-  // Without commits nobody wakes them, but heartbeats and callers that go leave what they had put here.
-  if (asleep_.size() <= 2 * static_cast<size_t>(open_) + kAsleepSlack) return;
-  std::erase_if(asleep_, [](const std::weak_ptr<Watch>& other) { return other.expired(); });
-  const auto before = [](const std::weak_ptr<Watch>& a, const std::weak_ptr<Watch>& b) { return a.owner_before(b); };
-  const auto same = [](const std::weak_ptr<Watch>& a, const std::weak_ptr<Watch>& b) { return !a.owner_before(b) && !b.owner_before(a); };
-  std::sort(asleep_.begin(), asleep_.end(), before);
-  asleep_.erase(std::unique(asleep_.begin(), asleep_.end(), same), asleep_.end());
-}
-
-RecordService::~RecordService() {
-  node_->RemoveJournalListener(listener_);
-  absl::MutexLock lock(&mu_);
-  mu_.Await(absl::Condition(
-      +[](int* open) { return *open == 0; }, &open_));
-}
+    : node_(node), sealer_(sealer), feeds_(node, heartbeat) {}
 
 void RecordService::Register(Dispatcher* dispatcher) {
   dispatcher->Unary<v1::ListRevisionsRequest, v1::ListRevisionsResponse>(
@@ -324,8 +216,6 @@ absl::StatusOr<std::shared_ptr<Source>> RecordService::WatchRecords(const v1::Wa
       return Error(Reason::kResumeTokenForeign, "the resume token is of another journal: ask for a snapshot");
     }
   }
-  absl::MutexLock lock(&mu_);
-  ++open_;
   return std::make_shared<Watch>(this, std::move(collections), request.parent(), std::move(start));
 }
 
@@ -354,8 +244,7 @@ absl::StatusOr<v1::ListRevisionsResponse> RecordService::ListRevisions(const Cal
     last = std::string(it->key());
     Reader key(std::string_view(last).substr(prefix.size()));
     const Hlc time(key.U64());
-    const LogId log(key.U32());
-    const Dot dot{log, Seq(key.U64())};
+    const Dot dot = storage::ReadDot(&key);
     Reader value(it->value());
     const uint64_t index = value.Varint();
     if (!key.Done() || !value.Done()) return Error(Reason::kStoreDamaged, "a revision's key is damaged");

@@ -7,18 +7,15 @@
 #ifndef FAIRLEAD_SERVER_RPC_RECORD_SERVICE_H_
 #define FAIRLEAD_SERVER_RPC_RECORD_SERVICE_H_
 
-#include <absl/base/thread_annotations.h>
 #include <absl/status/statusor.h>
-#include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
 
-#include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "fairlead/v1/record_service.pb.h"
 #include "server/node/node.h"
 #include "server/rpc/dispatcher.h"
+#include "server/rpc/journal_feed.h"
 #include "server/rpc/tokens.h"
 
 namespace fairlead::rpc {
@@ -27,9 +24,6 @@ class RecordService {
  public:
   // An idle watch hears a heartbeat this often.
   RecordService(node::Node* node, const Sealer* sealer, absl::Duration heartbeat = absl::Seconds(15));
-  ~RecordService();
-  RecordService(const RecordService&) = delete;
-  RecordService& operator=(const RecordService&) = delete;
 
   void Register(Dispatcher* dispatcher);
 
@@ -38,16 +32,10 @@ class RecordService {
 
   absl::StatusOr<v1::ListRevisionsResponse> ListRevisions(const Call& call, const v1::ListRevisionsRequest& request) const;
   absl::StatusOr<std::shared_ptr<Source>> WatchRecords(const v1::WatchRecordsRequest& request);
-  // The watch has sent all there is, and is to be woken by the next commit. Watches that are busy cost a commit nothing.
-  void Sleeps(std::weak_ptr<Watch> watch);
 
   node::Node* const node_;
   const Sealer* const sealer_;
-  const absl::Duration heartbeat_;
-  uint64_t listener_ = 0;
-  absl::Mutex mu_;
-  int open_ ABSL_GUARDED_BY(mu_) = 0;
-  std::vector<std::weak_ptr<Watch>> asleep_ ABSL_GUARDED_BY(mu_);
+  JournalFeeds feeds_;  // last: it waits for the watches
 };
 
 }  // namespace fairlead::rpc

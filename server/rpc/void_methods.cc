@@ -17,6 +17,7 @@
 #include "server/records/entry_void.h"
 #include "server/rpc/read_methods.h"
 #include "server/rpc/wire_forms.h"
+#include "storage/schema.h"
 
 namespace fairlead::rpc {
 namespace {
@@ -106,17 +107,14 @@ absl::StatusOr<v1::ListUnauthorisedChangesResponse> VoidMethods::ListUnauthorise
   std::optional<std::pair<Dot, uint32_t>> after;
   if (!position->empty()) {
     Reader reader(*position);
-    const LogId log(reader.U32());
-    const Seq seq(reader.U64());
-    after = {Dot{log, seq}, reader.U32()};
+    const Dot dot = storage::ReadDot(&reader);
+    after = {dot, reader.U32()};
   }
   const std::vector<node::UnauthorisedChange> found = node_->UnauthorisedChanges(after, static_cast<size_t>(*page_size) + 1);
   v1::ListUnauthorisedChangesResponse response;
   for (size_t i = 0; i < found.size(); ++i) {
     if (response.changes_size() == *page_size) {
-      std::string last;
-      PutU32(&last, found[i - 1].dot.log.value());
-      PutU64(&last, found[i - 1].dot.seq.value());
+      std::string last = storage::DotKey(found[i - 1].dot);
       PutU32(&last, found[i - 1].mutation);
       response.set_next_page_token(SealPageToken(*sealer_, call.method, request, last));
       break;
@@ -137,17 +135,13 @@ absl::StatusOr<v1::ListVoidEntriesResponse> VoidMethods::ListVoid(const Call& ca
   std::optional<Dot> after;
   if (!position->empty()) {
     Reader reader(*position);
-    const LogId log(reader.U32());
-    after = Dot{log, Seq(reader.U64())};
+    after = storage::ReadDot(&reader);
   }
   const std::vector<node::VoidEntry> found = node_->VoidEntries(after, static_cast<size_t>(*page_size) + 1);
   v1::ListVoidEntriesResponse response;
   for (size_t i = 0; i < found.size(); ++i) {
     if (response.void_entries_size() == *page_size) {
-      std::string last;
-      PutU32(&last, found[i - 1].dot.log.value());
-      PutU64(&last, found[i - 1].dot.seq.value());
-      response.set_next_page_token(SealPageToken(*sealer_, call.method, request, last));
+      response.set_next_page_token(SealPageToken(*sealer_, call.method, request, storage::DotKey(found[i - 1].dot)));
       break;
     }
     v1::VoidEntryInfo* entry = response.add_void_entries();

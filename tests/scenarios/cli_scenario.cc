@@ -9,9 +9,6 @@ namespace fairlead::scenarios {
 
 using nlohmann::json;
 
-// As in the networks that officers have.
-[[maybe_unused]] const bool kHeadquartersNamed = framework::TestNetwork::names_headquarters = true;
-
 framework::Ended CliScenario::Cli(const std::string& site, const std::vector<std::string>& arguments) {
   const storage::ScratchDirectory folder;
   const std::string config = folder.path() + "/config.toml";

@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "google/rpc/error_details.pb.h"
-#include "tests/scenarios/scenario.h"
+#include "tests/scenarios/cli_scenario.h"
 
 namespace fairlead::scenarios {
 namespace {
@@ -19,29 +18,8 @@ using testing::UnorderedElementsAre;
 
 constexpr char kConflict[] = "countries/JP/conflicts/display_name";
 
-class Conflicts : public Scenario {
+class Conflicts : public CliScenario {
  protected:
-  // Runs the command line as the site's officer, to its end.
-  framework::Ended Cli(const std::string& site, std::vector<std::string> arguments) {
-    const storage::ScratchDirectory folder;
-    const std::string config = folder.path() + "/config.toml";
-    const auto credentials = framework::TestNetwork::Get().Of(fmt::format("officer/{}/watch", site));
-    EXPECT_TRUE(Ok(credentials));
-    std::ofstream(config) << fmt::format(
-        "network = \"{}\"\ncertificate = \"{}\"\nkey = \"{}\"\nca = \"{}\"\n[[node]]\nsite = \"{}\"\naddress = \"{}\"\n",
-        framework::kNetworkName, credentials->certificate_file, credentials->key_file, credentials->ca_file, site, cluster().address(site));
-    std::vector<std::string> command = {FAIRLEAD_BINARY, "--config", config, "-q"};
-    command.insert(command.end(), arguments.begin(), arguments.end());
-    const auto ended = framework::RunToEnd(command, kPatience);
-    EXPECT_TRUE(Ok(ended));
-    return ended.value_or(framework::Ended{{-1, 0}, ""});
-  }
-  nlohmann::json CliJson(const std::string& site, std::vector<std::string> arguments) {
-    arguments.push_back("--json");
-    const framework::Ended ended = Cli(site, std::move(arguments));
-    EXPECT_EQ(ended.exit.code, 0) << ended.output;
-    return nlohmann::json::parse(ended.output, nullptr, /*allow_exceptions=*/false);
-  }
   std::vector<std::string> ConflictsAt(const std::string& site) {
     std::vector<std::string> names;
     const nlohmann::json page = CliJson(site, {"conflicts", "list"});

@@ -334,8 +334,7 @@ void Clients::Erase() {
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     Reader key(it->key().substr(prefix.size()));
     key.U64();
-    const LogId log(key.U32());
-    const Dot dot{log, Seq(key.U64())};
+    const Dot dot = storage::ReadDot(&key);
     if (node::MayErase(world_.roster(), site->id, dot)) revisions.push_back(dot);
   }
   if (revisions.empty()) return;

@@ -14,7 +14,7 @@ using nlohmann::json;
 using testing::HasSubstr;
 using testing::Not;
 
-class ProgramB : public CliScenario {
+class Oversight : public CliScenario {
  protected:
   void SeedWorld() {
     ASSERT_NO_FATAL_FAILURE(StartCluster());
@@ -26,7 +26,7 @@ class ProgramB : public CliScenario {
   }
 };
 
-TEST_F(ProgramB, FromAnAssessmentToConditionsOfEntryToWhatAnArrivalMustDo) {
+TEST_F(Oversight, FromAnAssessmentToConditionsOfEntryToWhatAnArrivalMustDo) {
   ASSERT_NO_FATAL_FAILURE(SeedWorld());
   // An assessment on other information than a visit.
   const std::string assessment = CliJson("eame", {"assessment", "create", "--country", "NG", "--source", "USCG-2014-0067"})["name"];
@@ -113,7 +113,7 @@ TEST_F(ProgramB, FromAnAssessmentToConditionsOfEntryToWhatAnArrivalMustDo) {
   EXPECT_EQ(CliJson("csa", {"condition", "history", "NG-1"})["revisions"].size(), 3u);
 }
 
-TEST_F(ProgramB, TheProjectsTableOfConditionsLoadsAndLoadsAgainUnchanged) {
+TEST_F(Oversight, TheProjectsTableOfConditionsLoadsAndLoadsAgainUnchanged) {
   ASSERT_NO_FATAL_FAILURE(SeedWorld());
   std::ifstream in("tools/data/conditions_of_entry.jsonl");
   ASSERT_TRUE(in.good()) << "run from the project's folder";
@@ -134,7 +134,7 @@ TEST_F(ProgramB, TheProjectsTableOfConditionsLoadsAndLoadsAgainUnchanged) {
   EXPECT_EQ(conditions[1]["effectiveDate"]["year"], 2025);
 }
 
-TEST_F(ProgramB, APracticeIsSharedWithoutItsSourceAndEndorsed) {
+TEST_F(Oversight, APracticeIsSharedWithoutItsSourceAndEndorsed) {
   ASSERT_NO_FATAL_FAILURE(SeedWorld());
   const std::string engagement = CliJson(
       "apac", {"engagement", "create", "--kind", "country-visit", "--title", "Visit", "--country", "JP", "--region", "apac"})["name"];
@@ -164,7 +164,7 @@ TEST_F(ProgramB, APracticeIsSharedWithoutItsSourceAndEndorsed) {
   }
 }
 
-TEST_F(ProgramB, AnInquiryGoesToItsRegionAndIsAnsweredThere) {
+TEST_F(Oversight, AnInquiryGoesToItsRegionAndIsAnsweredThere) {
   ASSERT_NO_FATAL_FAILURE(SeedWorld());
   const json inquiry = CliJson("hq", {"inquiry", "create", "--subject", "Conditions", "--question", "Which conditions of entry apply?",
                                       "--channel", "email", "--inquirer", "operator", "--country", "JP"});

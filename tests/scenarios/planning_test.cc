@@ -15,7 +15,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-class ProgramA : public CliScenario {
+class Planning : public CliScenario {
  protected:
   // Japan, Germany, Brazil and the United States; two officers of Asia-Pacific and a specialist of headquarters; a port and its facility.
   void SeedWorld() {
@@ -55,7 +55,7 @@ class ProgramA : public CliScenario {
   }
 };
 
-TEST_F(ProgramA, AnEngagementIsPlannedHeldReportedAndClosed) {
+TEST_F(Planning, AnEngagementIsPlannedHeldReportedAndClosed) {
   ASSERT_NO_FATAL_FAILURE(SeedWorld());
   const std::string visit = Scheduled("Country visit", "country-visit", "2026-05-04", "2026-05-08", "far-east");
   Scheduled("Technical exchange", "technical-exchange", "2026-05-08", "2026-05-12", "far-east");
@@ -101,7 +101,7 @@ TEST_F(ProgramA, AnEngagementIsPlannedHeldReportedAndClosed) {
   }
 }
 
-TEST_F(ProgramA, AnObservationIsFollowedUpUntilSomeoneHasVerifiedIt) {
+TEST_F(Planning, AnObservationIsFollowedUpUntilSomeoneHasVerifiedIt) {
   ASSERT_NO_FATAL_FAILURE(SeedWorld());
   const std::string visit = Scheduled("Country visit", "country-visit", "2024-05-06", "2024-05-10", "far-east");
   std::vector<std::string> observe = {
@@ -139,7 +139,7 @@ TEST_F(ProgramA, AnObservationIsFollowedUpUntilSomeoneHasVerifiedIt) {
   EXPECT_EQ(CliJson("csa", {"follow-up", "history", task})["revisions"].size(), 5u);
 }
 
-TEST_F(ProgramA, ACountryIsVisitedAndItsOfficialsVisitInReturn) {
+TEST_F(Planning, ACountryIsVisitedAndItsOfficialsVisitInReturn) {
   ASSERT_NO_FATAL_FAILURE(SeedWorld());
   const std::string visit = Scheduled("Country visit", "country-visit", "2024-03-04", "2024-03-08", "far-east");
   const std::string cycle = CliJson("apac", {"visit-cycle", "create", "--country", "JP", "--officer", "far-east", "--preliminary-date",
@@ -203,7 +203,7 @@ TEST_F(ProgramA, ACountryIsVisitedAndItsOfficialsVisitInReturn) {
   EXPECT_EQ(CliJson("csa", {"visit-cycle", "history", cycle})["revisions"].size(), 6u);
 }
 
-TEST_F(ProgramA, TrainingIsOfferedAskedForGivenAndEvaluated) {
+TEST_F(Planning, TrainingIsOfferedAskedForGivenAndEvaluated) {
   ASSERT_NO_FATAL_FAILURE(SeedWorld());
   // The project's own offerings, with those of their countries that this network holds.
   std::ifstream in("tools/data/training_offerings.jsonl");
@@ -259,7 +259,7 @@ TEST_F(ProgramA, TrainingIsOfferedAskedForGivenAndEvaluated) {
   EXPECT_EQ(CliJson("apac", {"training-request", "history", request})["revisions"].size(), 4u);
 }
 
-TEST_F(ProgramA, ACountryIsHandedFromOneOfficerToTheNext) {
+TEST_F(Planning, ACountryIsHandedFromOneOfficerToTheNext) {
   ASSERT_NO_FATAL_FAILURE(SeedWorld());
   const std::vector<std::string> assign = {"assignment", "create", "--officer", "far-east",    "--country",
                                            "JP",         "--duty", "primary",   "--start-date"};
