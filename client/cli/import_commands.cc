@@ -23,6 +23,8 @@ const char kIsoCodesFile[] = "/usr/share/iso-codes/json/iso_3166-1.json";
 
 namespace {
 
+using import::EachLine;
+using import::Load;
 using import::LoadOptions;
 using import::RegionTable;
 using import::Report;
@@ -107,23 +109,23 @@ Report LoadRecords(Session& session, const Resource& resource, std::string_view 
   const absl::Time begun = absl::Now();
   Report report;
   std::vector<import::Outgoing> rows;
-  import::EachLine(text, [&](int64_t number, const std::string& line) {
+  EachLine(text, [&](int64_t number, const std::string& line) {
     ++report.read;
-  std::unique_ptr<google::protobuf::Message> record(
-      google::protobuf::MessageFactory::generated_factory()->GetPrototype(resource.type)->New());
-  const auto status = google::protobuf::util::JsonStringToMessage(line, record.get());
-  if (!status.ok()) {
-    report.refusals.push_back({number, "", import::kMalformed, status.ToString()});
-    return;
-  }
-  rows.push_back({number, "", std::move(record)});
-});
-import::Load(session.client(), *resource.Find(VerbKind::kImport)->method, std::move(rows), options, &report);
-std::stable_sort(report.refusals.begin(), report.refusals.end(),
-                 [](const import::Refusal& a, const import::Refusal& b) { return a.line < b.line; });
-report.elapsed = absl::Now() - begun;
-return report;
-}  // namespace
+    std::unique_ptr<google::protobuf::Message> record(
+        google::protobuf::MessageFactory::generated_factory()->GetPrototype(resource.type)->New());
+    const auto status = google::protobuf::util::JsonStringToMessage(line, record.get());
+    if (!status.ok()) {
+      report.refusals.push_back({number, "", import::kMalformed, status.ToString()});
+      return;
+    }
+    rows.push_back({number, "", std::move(record)});
+  });
+  Load(session.client(), *resource.Find(VerbKind::kImport)->method, std::move(rows), options, &report);
+  std::stable_sort(report.refusals.begin(), report.refusals.end(),
+                   [](const import::Refusal& a, const import::Refusal& b) { return a.line < b.line; });
+  report.elapsed = absl::Now() - begun;
+  return report;
+}
 
 constexpr char kPriorityService[] = "fairlead.v1.PriorityService";
 
@@ -179,13 +181,14 @@ absl::StatusOr<Report> Import(Session& session, const ImportArguments& arguments
   return import::LoadPorts(client, *std::move(parsed), source, *regions, options);
 }
 
-}  // namespace fairlead::cli
+}  // namespace
 
 absl::Status RunImport(Session& session, const ImportArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   Progress progress(session, arguments.progress);
   LoadOptions options;
   options.stop = session.environment().stop;
+  options.ports_site = session.flags().site;
   options.progress = [&progress](int64_t done, int64_t total) { progress(done, total); };
   absl::StatusOr<Report> report = Import(session, arguments, options);
   if (!report.ok()) return report.status();

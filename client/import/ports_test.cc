@@ -179,7 +179,7 @@ TEST(WorldPortIndexTest, TakesRowsWithACode) {
   EXPECT_FALSE(ParseWorldPortIndex("a,b\n1,2\n", kRegions).ok());
 }
 
-TEST(SeaPortsTest, AFileOfAMillionBracketsIsRefused) {
+TEST_F(SeaPortsTest, AFileOfAMillionBracketsIsRefused) {
   const auto parsed = ParseSeaPorts(
       R"({"JPYOK": {"name": "Yokohama", "coordinates": )" + std::string(1'000'000, '[') + std::string(1'000'000, ']') + "}}", kRegions);
   EXPECT_EQ(parsed.status().code(), absl::StatusCode::kInvalidArgument);

@@ -20,6 +20,7 @@
 #include "server/node/materialise.h"
 #include "server/rpc/read_methods.h"
 #include "server/rpc/record_access.h"
+#include "server/rpc/record_change.h"
 #include "server/rpc/wire_forms.h"
 #include "storage/schema.h"
 

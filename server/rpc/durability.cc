@@ -1,6 +1,7 @@
 #include "server/rpc/durability.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -8,12 +9,25 @@
 #include <utility>
 
 #include "api/errors.h"
+#include "server/rpc/record_access.h"
 
 namespace fairlead::rpc {
 namespace {
 
 constexpr std::string_view kLocal = "local";
 constexpr std::string_view kReplicated = "replicated:";
+
+Audience AudienceOf(const Roster& roster, const google::protobuf::Message& record) {
+  const google::protobuf::FieldDescriptor* field = Field(record, "audience");
+  Audience audience;
+  for (int i = 0; i < record.GetReflection()->FieldSize(record, field); ++i) {
+    audience.all = false;
+    if (const RosterSite* site = roster.FindSite(record.GetReflection()->GetRepeatedString(record, field, i)))
+      audience.sites.push_back(site->id);
+  }
+  std::sort(audience.sites.begin(), audience.sites.end());
+  return audience;
+}
 
 }  // namespace
 
@@ -96,6 +110,24 @@ void Durability::Leave(uint64_t wait) { waiting_.Leave(wait); }
 void Durability::Close() {
   closed_.store(true);
   waiting_.Close();
+}
+
+Holding EverythingWritten(const node::Node& node, const google::protobuf::Message& record) {
+  return {node.own_log(), node.Applied().Get(node.own_log()), AudienceOf(node.roster(), record)};
+}
+
+absl::Status HeldStatus(const Durability::Report& report, std::map<std::string, std::string> metadata, Call* call) {
+  const std::string sites = fmt::format("{}", fmt::join(report.sites, ","));
+  if (report.reached) {
+    call->durability = fmt::format("replicated:{} {}", call->replicas, sites);
+    return absl::OkStatus();
+  }
+  metadata["sites"] = sites;
+  metadata["replicas"] = std::to_string(call->replicas);
+  const std::string known =
+      fmt::format("it is written here, and {} of {} other sites are known to hold it{}{}: the same request waits again",
+                  report.sites.size(), call->replicas, sites.empty() ? "" : ": ", sites);
+  return Error(report.closing ? Reason::kShuttingDown : Reason::kReplicationTimeout, known, metadata);
 }
 
 }  // namespace fairlead::rpc

@@ -10,6 +10,7 @@
 
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
+#include <google/protobuf/message.h>
 
 #include <atomic>
 #include <cstdint>
@@ -21,6 +22,7 @@
 
 #include "api/ids.h"
 #include "server/node/node.h"
+#include "server/rpc/dispatcher.h"
 #include "server/rpc/waiting_room.h"
 
 namespace fairlead::rpc {
@@ -74,6 +76,12 @@ class Durability {
   uint64_t listener_ = 0;
   WaitingRoom<Cosigned> waiting_;
 };
+
+// All that this site has written by now, for the sites of a record that a request found as it wants it.
+Holding EverythingWritten(const node::Node& node, const google::protobuf::Message& record);
+// What `report` comes to: OK, with the call's trailing metadata, or REPLICATION_TIMEOUT or SHUTTING_DOWN that says who holds what was
+// written.
+absl::Status HeldStatus(const Durability::Report& report, std::map<std::string, std::string> metadata, Call* call);
 
 }  // namespace fairlead::rpc
 

@@ -14,6 +14,7 @@
 #include "server/records/release.h"
 #include "server/rpc/read_methods.h"
 #include "server/rpc/record_access.h"
+#include "server/rpc/record_change.h"
 #include "server/rpc/wire_forms.h"
 #include "storage/schema.h"
 

@@ -14,6 +14,7 @@
 #include "server/records/days.h"
 #include "server/rpc/read_methods.h"
 #include "server/rpc/record_access.h"
+#include "server/rpc/record_change.h"
 #include "server/view/planning.h"
 #include "server/view/portfolios.h"
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "server/rpc/import_run.h"
 #include "server/rpc/rpc_fixture.h"
 
 namespace fairlead::rpc {

@@ -29,12 +29,6 @@
 
 namespace fairlead::rpc {
 
-inline constexpr int kImportRecordsMax = 2000;
-
-// The rules of every type, then the type's own. FieldErrors with paths relative to the record.
-absl::Status CheckRecord(const node::Node& node, const records::RecordType& type, const google::protobuf::Message& next,
-                         const google::protobuf::Message* previous, const records::RecordReader& reader);
-
 class WriteMethods {
  public:
   WriteMethods(node::Node* node, Durability* durability) : node_(node), durability_(durability) {}

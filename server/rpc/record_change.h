@@ -1,0 +1,61 @@
+// What a request comes to for one record: the record as it would be, the mutation that makes it so, and what must still hold when it is
+// committed.
+//
+// Thread safety: as the node's; nothing here writes. Ownership: borrows node and view; a Change owns its message.
+
+#ifndef FAIRLEAD_SERVER_RPC_RECORD_CHANGE_H_
+#define FAIRLEAD_SERVER_RPC_RECORD_CHANGE_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
+#include <string>
+#include <vector>
+
+#include "server/node/node.h"
+#include "server/records/record_type.h"
+#include "server/rpc/dispatcher.h"
+#include "server/rpc/record_access.h"
+#include "storage/store.h"
+
+namespace fairlead::rpc {
+
+using Fields = std::vector<const google::protobuf::FieldDescriptor*>;
+
+struct Change {
+  MessagePtr next;
+  Mutation mutation;  // no ops: it equals what is stored
+  node::Expectation expectation;
+  bool creates = false;
+};
+
+// A new record `name` from what may be set of `given`, in its type's first state. FieldErrors with paths relative to the record.
+absl::StatusOr<Change> PlanNew(const node::Node& node, const storage::View& view, const records::RecordType& type, const std::string& name,
+                               const google::protobuf::Message& given);
+// The record that was read as `next` has it, of which `fields` were meant to change. Errors as for PlanNew.
+absl::StatusOr<Change> PlanChange(const node::Node& node, const storage::View& view, const records::RecordType& type,
+                                  const std::string& name, const Loaded& read, MessagePtr next, Fields fields);
+
+// The rules of every type, then the type's own. FieldErrors with paths relative to the record.
+absl::Status CheckRecord(const node::Node& node, const records::RecordType& type, const google::protobuf::Message& next,
+                         const google::protobuf::Message* previous, const records::RecordReader& reader);
+// FIELD_REQUIRED or FIELD_INVALID (of `field`) unless `id` may be a record's natural key.
+absl::Status CheckId(const records::RecordType& type, const std::string& id, const std::string& field);
+
+// The settable fields that are set in `record`.
+Fields PopulatedFields(const records::RecordType& type, const google::protobuf::Message& record);
+// Those of `fields` that `given` would change from what is shown. What a caller sends back as it was read answers no conflict.
+Fields ChangedFields(const Fields& fields, const google::protobuf::Message& shown, const google::protobuf::Message& given);
+// As the node shows a record that has none.
+void DefaultMarking(google::protobuf::Message* record);
+MessagePtr Clone(const google::protobuf::Message& message);
+
+absl::Status RecordWithdrawn(const std::string& name);
+absl::Status RecordExists(const std::string& name);
+absl::Status EtagMismatch(const std::string& name);
+
+}  // namespace fairlead::rpc
+
+#endif  // FAIRLEAD_SERVER_RPC_RECORD_CHANGE_H_
