@@ -332,7 +332,7 @@ Report LoadPorts(Client& client, Parsed<Port> parsed, PortSource source, const R
   std::vector<Bound> bound;
   std::map<std::pair<std::string, std::string>, Shelf> shelves;
   for (Row<Port>& row : parsed.rows) {
-    const std::string site = SiteOfRegion(RegionOf(row.record, regions));
+    const std::string site = options.ports_site.empty() ? SiteOfRegion(RegionOf(row.record, regions)) : options.ports_site;
     if (!client.HasSite(site)) {
       report.refusals.push_back(
           {row.line, LastSegment(row.record.name()), kSiteUnknown, fmt::format("no node of site {} is configured", site)});

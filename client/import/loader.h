@@ -35,6 +35,7 @@ namespace fairlead::import {
 struct LoadOptions {
   size_t batch_rows_max = 500;  // a node takes 2,000
   int calls_in_flight_max = 4;
+  std::string ports_site;  // where ports are entered; empty: each in its region
   std::stop_token stop;
   // Called after each batch with the rows done and all rows; one call at a time.
   std::function<void(int64_t done, int64_t total)> progress = [](int64_t, int64_t) {};
