@@ -179,7 +179,7 @@ TEST(WorldPortIndexTest, TakesRowsWithACode) {
   EXPECT_FALSE(ParseWorldPortIndex("a,b\n1,2\n", kRegions).ok());
 }
 
-TEST_F(SeaPortsTest, AFileOfAMillionBracketsIsRefused) {
+TEST(SeaPortsTest, AFileOfAMillionBracketsIsRefused) {
   const auto parsed = ParseSeaPorts(
       R"({"JPYOK": {"name": "Yokohama", "coordinates": )" + std::string(1'000'000, '[') + std::string(1'000'000, ']') + "}}", kRegions);
   EXPECT_EQ(parsed.status().code(), absl::StatusCode::kInvalidArgument);
@@ -256,7 +256,7 @@ TEST(CombineTest, EachSourceDecidesItsOwnFields) {
 
 // --- The published files ---------------------------------------------------------------------------------------------------------------
 
-class SeaPortsTest : public testing::Test {
+class SeaPortsPackageTest : public testing::Test {
  protected:
   void SetUp() override {
     auto regions = ParseRegions(Read("tools/data/regions.csv"));
@@ -266,12 +266,12 @@ class SeaPortsTest : public testing::Test {
   RegionTable regions_;
 };
 
-class PublishedTest : public SeaPortsTest {
+class PublishedTest : public SeaPortsPackageTest {
  protected:
   void SetUp() override {
     if (!std::filesystem::exists("../shared/data"))
       GTEST_SKIP() << "../shared/data is absent: the published files are not in the repository";
-    SeaPortsTest::SetUp();
+    SeaPortsPackageTest::SetUp();
   }
 };
 
@@ -301,7 +301,7 @@ TEST_F(PublishedTest, WorldPortIndex) {
             (std::map<std::string, int>{{kCodeMissing, 430}, {kCountryUnknown, 2}, {kCodeInvalid, 1}, {kMalformed, 1}, {kDuplicate, 24}}));
 }
 
-TEST_F(SeaPortsTest, ThePackageIsReadInFull) {
+TEST_F(SeaPortsPackageTest, ThePackageIsReadInFull) {
   const std::string path = "tools/npm/node_modules/sea-ports/lib/ports.json";
   ASSERT_TRUE(std::filesystem::exists(path)) << path << " is absent: tools/dev setup installs it";
   const auto parsed = ParseSeaPorts(Read(path), regions_);
