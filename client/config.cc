@@ -103,6 +103,7 @@ absl::StatusOr<Config> ParseConfig(std::string_view text, const std::string& pat
   config.client.site = keys.Get<std::string>("default_site", "");
   config.client.failover = keys.Get<bool>("failover", false);
   config.regions_file = resolve(keys.Get<std::string>("regions", ""));
+  config.outbox_folder = resolve(keys.Get<std::string>("outbox", "outbox"));
   const std::string timeout = keys.Get<std::string>("timeout", "30s");
   keys.Allow("node");
   if (absl::Status status = keys.Finish(); !status.ok()) return status;

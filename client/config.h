@@ -9,6 +9,7 @@
 //   timeout = "30s"                  optional, of a call with its retries
 //   failover = false                 optional
 //   regions = "regions.csv"          optional: the region table for imports
+//   outbox = "outbox"                optional: the folder for work without a node; `outbox` beside the file otherwise
 //   [[node]]
 //   site = "apac"
 //   address = "127.0.0.1:7401"
@@ -31,6 +32,7 @@ namespace fairlead::client {
 struct Config {
   ClientOptions client;
   std::string regions_file;  // empty: not configured
+  std::string outbox_folder;
 };
 
 // INVALID_ARGUMENT names file, line and what is wrong, an unknown key included; NOT_FOUND when there is no such file.

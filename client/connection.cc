@@ -28,6 +28,7 @@ using google::protobuf::MethodDescriptor;
 
 constexpr char kTokenMetadata[] = "fairlead-token";
 constexpr char kDurabilityMetadata[] = "fairlead-durability";
+constexpr char kBasisMetadata[] = "fairlead-basis";
 constexpr char kViewerMetadata[] = "fairlead-viewer";
 // A page of 1,000 records with long notes is larger than gRPC's default of 4 MiB.
 constexpr int kReceiveBytesMax = 64 << 20;
@@ -192,6 +193,7 @@ absl::StatusOr<std::vector<size_t>> Client::Route(const CallOptions& call) const
 void Client::Prepare(const CallOptions& call, bool writes, grpc::ClientContext* context) const {
   const std::string presented = call.token.has_value() ? *call.token : token();
   if (!presented.empty()) context->AddMetadata(kTokenMetadata, presented);
+  if (!call.basis.empty()) context->AddMetadata(kBasisMetadata, call.basis);
   if (!call.viewer.empty()) context->AddMetadata(kViewerMetadata, call.viewer);
   if (writes && !options_.durability.empty()) context->AddMetadata(kDurabilityMetadata, options_.durability);
 }

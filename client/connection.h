@@ -59,6 +59,7 @@ struct CallOptions {
   absl::Duration timeout;            // the client's when zero
   std::optional<std::string> token;  // presented instead of the client's token, which is then left as it is
   std::stop_token stop;              // ends the call with CANCELLED
+  std::string basis;                 // metadata fairlead-basis of a change (record_service.proto); empty: none
   std::string viewer;                // of a gateway's call: the identity it is made for, such as "officer/apac/watch"
 };
 

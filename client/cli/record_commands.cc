@@ -7,15 +7,16 @@
 #include <algorithm>
 #include <memory>
 
+#include "client/cli/outbox_commands.h"
 #include "fairlead/v1/record_service.pb.h"
 
 namespace fairlead::cli {
 namespace {
 
+using client::MessagePtr;
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
-using MessagePtr = std::unique_ptr<Message>;
 
 MessagePtr New(const Descriptor* type) {
   return MessagePtr(google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
@@ -83,8 +84,8 @@ absl::Status RunList(Session& session, const Resource& resource, const Verb& ver
   return absl::OkStatus();
 }
 
-absl::Status RunCreate(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
-  const MessagePtr request = New(verb.method->input_type());
+absl::StatusOr<MessagePtr> CreateRequest(const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
+  MessagePtr request = New(verb.method->input_type());
   const FieldDescriptor* record_field = RecordField(*request->GetDescriptor(), *resource.type);
   Message* record = request->GetReflection()->MutableMessage(request.get(), record_field);
   if (absl::Status status = SetFlags(arguments, request.get(), record); !status.ok()) return status;
@@ -94,22 +95,11 @@ absl::Status RunCreate(Session& session, const Resource& resource, const Verb& v
   }
   if (!resource.parent.empty()) SetText(request.get(), "parent", FullParent(resource, arguments.parent));
   SetText(request.get(), "request_id", arguments.request_id);
-  const MessagePtr created = New(resource.type);
-  if (absl::Status status = session.Call(*verb.method, *request, created.get()); !status.ok()) return status;
-  PrintOne(session, *created);
-  return absl::OkStatus();
+  return request;
 }
 
-// The etag that was given, else the current one.
-absl::StatusOr<std::string> EtagFor(Session& session, const Resource& resource, const std::string& name, const std::string& given) {
-  if (!given.empty()) return given;
-  const MessagePtr current = New(resource.type);
-  if (absl::Status status = Get(session, resource, name, current.get()); !status.ok()) return status;
-  return GetText(*current, "etag");
-}
-
-absl::Status RunUpdate(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
-  const MessagePtr request = New(verb.method->input_type());
+absl::StatusOr<MessagePtr> UpdateRequest(const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
+  MessagePtr request = New(verb.method->input_type());
   const FieldDescriptor* record_field = RecordField(*request->GetDescriptor(), *resource.type);
   Message* record = request->GetReflection()->MutableMessage(request.get(), record_field);
   if (absl::Status status = SetFlags(arguments, request.get(), record); !status.ok()) return status;
@@ -126,42 +116,59 @@ absl::Status RunUpdate(Session& session, const Resource& resource, const Verb& v
     mask->GetReflection()->AddString(mask, paths, field);
   }
   if (mask->GetReflection()->FieldSize(*mask, paths) == 0) return UsageError("nothing to update: give a field's flag or --clear");
-  const std::string name = FullName(resource, arguments.name);
-  SetText(record, "name", name);
-  absl::StatusOr<std::string> etag = EtagFor(session, resource, name, arguments.etag);
-  if (etag.ok()) {
-    SetText(record, "etag", *etag);
-  } else {
-    const FieldDescriptor* allow = FieldOf(*request, "allow_missing");
-    const bool may_create = allow != nullptr && request->GetReflection()->GetBool(*request, allow);
-    if (!may_create || etag.status().code() != absl::StatusCode::kNotFound) return etag.status();
-  }
+  SetText(record, "name", FullName(resource, arguments.name));
+  SetText(record, "etag", arguments.etag);
   SetText(request.get(), "request_id", arguments.request_id);
-  const MessagePtr updated = New(resource.type);
-  if (absl::Status status = session.Call(*verb.method, *request, updated.get()); !status.ok()) return status;
-  PrintOne(session, *updated);
-  return absl::OkStatus();
+  return request;
 }
 
 // Withdraw and the lifecycle: a name, an etag, and what the method asks for.
-absl::Status RunTransition(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
-  const MessagePtr request = New(verb.method->input_type());
+absl::StatusOr<MessagePtr> TransitionRequest(const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
+  MessagePtr request = New(verb.method->input_type());
   if (absl::Status status = SetFlags(arguments, request.get(), nullptr); !status.ok()) return status;
-  const std::string name = FullName(resource, arguments.name);
-  absl::StatusOr<std::string> etag = EtagFor(session, resource, name, arguments.etag);
-  if (!etag.ok()) return etag.status();
-  SetText(request.get(), "name", name);
-  SetText(request.get(), "etag", *etag);
+  SetText(request.get(), "name", FullName(resource, arguments.name));
+  SetText(request.get(), "etag", arguments.etag);
   SetText(request.get(), "request_id", arguments.request_id);
+  return request;
+}
+
+// Sends what RequestOf has made, upon the record as it is now unless an etag was given.
+absl::Status RunChange(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
+  absl::StatusOr<MessagePtr> request = RequestOf(resource, verb, arguments);
+  if (!request.ok()) return request.status();
+  if (verb.kind != VerbKind::kCreate && arguments.etag.empty()) {
+    const MessagePtr current = New(resource.type);
+    const absl::Status read = Get(session, resource, FullName(resource, arguments.name), current.get());
+    const FieldDescriptor* allow = FieldOf(**request, "allow_missing");
+    const bool may_create = allow != nullptr && (*request)->GetReflection()->GetBool(**request, allow);
+    if (!read.ok() && (!may_create || read.code() != absl::StatusCode::kNotFound)) return read;
+    Message* holder = request->get();
+    if (verb.kind == VerbKind::kUpdate) {
+      holder = holder->GetReflection()->MutableMessage(holder, RecordField(*holder->GetDescriptor(), *resource.type));
+    }
+    if (read.ok()) SetText(holder, "etag", GetText(*current, "etag"));
+  }
   const MessagePtr record = New(resource.type);
-  if (absl::Status status = session.Call(*verb.method, *request, record.get()); !status.ok()) return status;
+  if (absl::Status status = session.Call(*verb.method, **request, record.get()); !status.ok()) return status;
   PrintOne(session, *record);
   return absl::OkStatus();
 }
 
 }  // namespace
 
+absl::StatusOr<MessagePtr> RequestOf(const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
+  switch (verb.kind) {
+    case VerbKind::kCreate:
+      return CreateRequest(resource, verb, arguments);
+    case VerbKind::kUpdate:
+      return UpdateRequest(resource, verb, arguments);
+    default:
+      return TransitionRequest(resource, verb, arguments);
+  }
+}
+
 absl::Status RunVerb(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
+  if (session.flags().offline) return RunVerbOffline(session, resource, verb, arguments);
   if (absl::Status status = session.Open(); !status.ok()) return status;
   switch (verb.kind) {
     case VerbKind::kGet:
@@ -169,12 +176,10 @@ absl::Status RunVerb(Session& session, const Resource& resource, const Verb& ver
     case VerbKind::kList:
       return RunList(session, resource, verb, arguments);
     case VerbKind::kCreate:
-      return RunCreate(session, resource, verb, arguments);
     case VerbKind::kUpdate:
-      return RunUpdate(session, resource, verb, arguments);
     case VerbKind::kWithdraw:
     case VerbKind::kTransition:
-      return RunTransition(session, resource, verb, arguments);
+      return RunChange(session, resource, verb, arguments);
     case VerbKind::kImport:
       break;  // import_commands.h
   }

@@ -6,6 +6,7 @@
 #define FAIRLEAD_CLIENT_CLI_RECORD_COMMANDS_H_
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <map>
 #include <string>
@@ -14,6 +15,7 @@
 #include "client/cli/flags.h"
 #include "client/cli/resources.h"
 #include "client/cli/session.h"
+#include "client/outbox/messages.h"
 
 namespace fairlead::cli {
 
@@ -28,6 +30,9 @@ struct RecordArguments {
   int64_t limit = 0;                                                     // for list and history: at most so many; 0: all
   std::string page_token;                                                // for list: continue there
 };
+
+// The request of a create, update, withdraw or lifecycle verb, with the etag that was given, if any.
+absl::StatusOr<client::MessagePtr> RequestOf(const Resource& resource, const Verb& verb, const RecordArguments& arguments);
 
 absl::Status RunVerb(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments);
 absl::Status RunHistory(Session& session, const Resource& resource, const RecordArguments& arguments);

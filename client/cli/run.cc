@@ -20,6 +20,7 @@
 #include "client/cli/flags.h"
 #include "client/cli/import_commands.h"
 #include "client/cli/network_commands.h"
+#include "client/cli/outbox_commands.h"
 #include "client/cli/program_commands.h"
 #include "client/cli/record_commands.h"
 #include "client/cli/resources.h"
@@ -109,6 +110,7 @@ class CommandLine {
     AddExchange();
     AddConflicts();
     AddErasures();
+    AddOutbox();
     AddNetwork();
     AddLog();
     AddVerify();
@@ -169,6 +171,8 @@ class CommandLine {
             ->type_name("local|replicated:K");
     choices_[durability] = {"local", "replicated:1", "replicated:2", "replicated:3"};
     app_.add_flag("--failover", globals_.failover, "Ask the other sites when that one does not answer.");
+    app_.add_flag("--offline", globals_.offline,
+                  "Without a node: a change is kept in the outbox until fairlead outbox sync; get and list show what is kept.");
     app_.add_flag("--json", globals_.json, "Print one JSON document (watch: one a line); errors as JSON on stderr.");
     app_.add_flag("-q,--quiet", globals_.quiet, "Do not say which node answered.");
   }
@@ -439,6 +443,47 @@ class CommandLine {
     show->add_option("ENTRY", erase_.entry, "The erased entry, such as apac/1/17.")->required()->type_name("");
   }
 
+  void AddOutbox() {
+    CLI::App* outbox = AddCommand(&app_, "outbox", "Work without a node: what waits to be sent, and what is kept to read.", nullptr);
+    outbox->require_subcommand(1);
+    const auto add = [&](const char* name, const char* description, absl::Status (*run)(Session&, const OutboxArguments&)) {
+      return AddCommand(outbox, name, description, [this, run](Session& s) { return run(s, outbox_); });
+    };
+    const auto add_change = [this](CLI::App* command) {
+      command->add_option("CHANGE", outbox_.change, "Its number in the list.")->required()->type_name("");
+      return command;
+    };
+    const auto add_even_if_sent = [this](CLI::App* command) {
+      command->add_flag("--even-if-sent", outbox_.even_if_sent, "Though it was sent and the node may have taken it.");
+    };
+    CLI::App* keep = add("keep", "Reads records from the node and keeps them; without names, those that are kept already.", RunOutboxKeep);
+    keep->add_option("NAME", outbox_.names, "A record, such as engagements/E, or a collection, such as ports.")->type_name("");
+    keep->add_flag("--beneath", outbox_.beneath, "Also what lies under the records.");
+    add("kept", "Lists what is kept, and when it was read.", RunOutboxKept);
+    add("unkeep", "Keeps records no longer.", RunOutboxUnkeep)
+        ->add_option("NAME", outbox_.names, "The records.")
+        ->required()
+        ->type_name("");
+    add("list", "Lists the changes that wait, were refused, or led to a conflict, with what to do.", RunOutboxList)
+        ->add_flag("--all", outbox_.all, "Also those that are done.");
+    add_change(add("show", "Shows one change whole.", RunOutboxShow));
+    add("sync", "Sends what waits, in order. Exit code 5: something is to be decided; 7: the node did not answer.", RunOutboxSync);
+    add_change(add("retry", "Has a refused change sent again.", RunOutboxRetry))
+        ->add_flag("--rebase", outbox_.rebase, "Upon the record as it is kept now, replacing what it says.");
+    CLI::App* edit = add_change(add("edit", "Changes what a change says, and has it sent.", RunOutboxEdit));
+    edit->add_option("--set", outbox_.set, "A field's new value. May be given several times.")
+        ->type_name("FIELD=VALUE")
+        ->expected(1)
+        ->take_all();
+    edit->add_option("--clear", outbox_.clear, "Make this field empty. May be given several times.")
+        ->type_name("FIELD")
+        ->expected(1)
+        ->take_all();
+    add_even_if_sent(
+        add_change(add("renew", "Has a change sent as a new request; a record that it creates gets a new name.", RunOutboxRenew)));
+    add_even_if_sent(add_change(add("drop", "Gives a change up.", RunOutboxDrop)));
+  }
+
   void AddNetwork() {
     AddCommand(&app_, "overview", "The figures of the whole network, as the node knows them.", RunOverview);
     CLI::App* status =
@@ -620,6 +665,7 @@ class CommandLine {
   ConflictListArguments conflict_list_;
   ConflictArguments conflict_;
   EraseArguments erase_;
+  OutboxArguments outbox_;
   ReleaseArguments release_;
   ExchangeArguments exchange_;
   VoidArguments void_;

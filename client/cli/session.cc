@@ -6,6 +6,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "certs/x509.h"
+
 namespace fairlead::cli {
 namespace {
 
@@ -13,7 +15,49 @@ constexpr int64_t kPageSizeMax = 1000;
 
 }  // namespace
 
+absl::StatusOr<std::string> IdentityOf(const client::ClientOptions& options) {
+  const absl::StatusOr<std::string> pem = ReadWholeFile(options.certificate_file);
+  if (!pem.ok()) return pem.status();
+  const absl::StatusOr<std::vector<certs::Certificate>> chain = certs::CertificatesFromPem(*pem);
+  if (!chain.ok()) return chain.status();
+  const absl::StatusOr<certs::CertificateFields> fields = certs::ReadFields(chain->front());
+  if (!fields.ok()) return fields.status();
+  const std::string prefix = fmt::format("spiffe://{}/", options.network);
+  for (const std::string& uri : fields->uris) {
+    if (uri.starts_with(prefix)) return uri.substr(prefix.size());
+  }
+  return absl::InvalidArgumentError(fmt::format("{} names no identity of {}", options.certificate_file, options.network));
+}
+
+absl::StatusOr<client::Outbox*> Session::OpenOutbox(bool create) {
+  if (outbox_ != nullptr) return outbox_.get();
+  if (absl::Status configured = Configure(); !configured.ok()) return configured;
+  if (!create && !client::Outbox::Exists(config_.outbox_folder)) {
+    return absl::NotFoundError(fmt::format("there is no outbox in {}", config_.outbox_folder));
+  }
+  absl::StatusOr<std::string> actor = environment_.identify(config_.client);
+  if (!actor.ok()) return UsageError(std::string(actor.status().message()));
+  client::OutboxOptions options;
+  options.folder = config_.outbox_folder;
+  options.network = config_.client.network;
+  options.actor = *std::move(actor);
+  absl::StatusOr<std::unique_ptr<client::Outbox>> outbox = client::Outbox::Open(std::move(options));
+  if (!outbox.ok()) return outbox.status();
+  outbox_ = *std::move(outbox);
+  return outbox_.get();
+}
+
 absl::Status Session::Open() {
+  if (flags_.offline) return UsageError("this needs a node: it cannot be done with --offline");
+  if (absl::Status configured = Configure(); !configured.ok()) return configured;
+  absl::StatusOr<std::unique_ptr<client::Client>> connected = environment_.connect(config_.client);
+  if (!connected.ok()) return UsageError(std::string(connected.status().message()));
+  client_ = *std::move(connected);
+  return absl::OkStatus();
+}
+
+absl::Status Session::Configure() {
+  if (configured_) return absl::OkStatus();
   const std::string path = flags_.config.empty() ? client::DefaultConfigPath(environment_.variable) : flags_.config;
   absl::StatusOr<client::Config> config = client::ReadConfig(path);
   if (!config.ok()) return UsageError(std::string(config.status().message()));
@@ -45,9 +89,7 @@ absl::Status Session::Open() {
     }
   }
   if (absl::Status valid = client::Client::Validate(options); !valid.ok()) return UsageError(std::string(valid.message()));
-  absl::StatusOr<std::unique_ptr<client::Client>> connected = environment_.connect(options);
-  if (!connected.ok()) return UsageError(std::string(connected.status().message()));
-  client_ = *std::move(connected);
+  configured_ = true;
   return absl::OkStatus();
 }
 

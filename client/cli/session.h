@@ -18,8 +18,12 @@
 #include "client/cli/output.h"
 #include "client/config.h"
 #include "client/connection.h"
+#include "client/outbox/outbox.h"
 
 namespace fairlead::cli {
+
+// The identity, without its network, that the configured certificate names. INVALID_ARGUMENT when it names none of that network.
+absl::StatusOr<std::string> IdentityOf(const client::ClientOptions& options);
 
 // What the process gives; tests give their own.
 struct Environment {
@@ -29,6 +33,8 @@ struct Environment {
   bool err_is_terminal = false;
   std::function<std::string(const char*)> variable;  // of the environment; empty when unset
   std::function<absl::StatusOr<std::unique_ptr<client::Client>>(client::ClientOptions)> connect = client::Client::Connect;
+  // Whose the certificate is: "officer/apac/watch".
+  std::function<absl::StatusOr<std::string>(const client::ClientOptions&)> identify = IdentityOf;
   std::stop_token stop;
 };
 
@@ -39,6 +45,7 @@ struct GlobalFlags {
   std::string timeout;
   std::string durability;
   bool failover = false;
+  bool offline = false;
   bool json = false;
   bool quiet = false;
 };
@@ -52,8 +59,14 @@ class Session {
   std::ostream& out() const { return *environment_.out; }
   std::ostream& err() const { return *environment_.err; }
 
-  // Reads the configuration and connects. To be called first by each command that needs a node; a usage error when it cannot.
+  // Reads the configuration and connects. To be called first by each command that needs a node; a usage error when it cannot, and with
+  // --offline.
   absl::Status Open();
+  // Reads the configuration and opens its outbox, without a node; once open, it is the same one. With `create` false NOT_FOUND when there
+  // is none yet.
+  absl::StatusOr<client::Outbox*> OpenOutbox(bool create = true);
+  // The site that calls are for. REQUIRES: Open() or OpenOutbox() was OK.
+  const std::string& site() const { return config_.client.site; }
   // REQUIRES: Open() was OK.
   client::Client& client() const { return *client_; }
   // The region table of the configuration; empty for none.
@@ -85,9 +98,14 @@ class Session {
   void Print(const nlohmann::ordered_json& json, const std::function<void()>& print) const;
 
  private:
+  // Reads the configuration, with what the flags say otherwise.
+  absl::Status Configure();
+
   const Environment& environment_;
   const GlobalFlags& flags_;
+  bool configured_ = false;
   client::Config config_;
+  std::unique_ptr<client::Outbox> outbox_;
   std::unique_ptr<client::Client> client_;
   std::string noted_;  // the node last named on stderr
 };

@@ -377,6 +377,40 @@ void FoldErased(const Mutation& shape, const MutationId& id, Hlc time, Dot dot, 
   FoldOps(shape, /*is_shape=*/true, id, time, dot, state, fetch, ignored);
 }
 
+RecordState Restrict(const RecordState& state, const std::function<bool(Dot)>& held, const ValueFetcher& fetch) {
+  RecordState out;
+  out.type = state.type;
+  std::set<ValueId> kept;
+  for (const auto& [number, field] : state.fields) {
+    FieldState restricted;
+    restricted.kind = field.kind;
+    for (const auto& [id, value] : field.values) {
+      if (!held(value.dot)) continue;
+      restricted.values.emplace_hint(restricted.values.end(), id, value);
+      kept.insert(id);
+    }
+    for (const auto& edge : field.edges) {
+      if (restricted.values.contains(edge.second)) restricted.edges.emplace_hint(restricted.edges.end(), edge);
+    }
+    if (!restricted.values.empty()) out.fields.emplace_hint(out.fields.end(), number, std::move(restricted));
+  }
+  for (const auto& [seal, listed] : state.seals) {
+    if (kept.contains(seal)) out.seals.emplace_hint(out.seals.end(), seal, listed);
+  }
+  // What has no edge left was not looked at when it died.
+  for (auto& [number, field] : out.fields) {
+    for (auto& [id, value] : field.values) {
+      if (!value.adds || value.erased || value.has_bytes || !fetch) continue;
+      if (std::optional<std::string> bytes = fetch(id, value.dot)) {
+        value.has_bytes = true;
+        value.bytes = *std::move(bytes);
+      }
+    }
+  }
+  SettleBytes(fetch, &out);
+  return out;
+}
+
 std::map<uint32_t, FieldView> ViewOf(const RecordState& state) {
   Standing standing(state);
   std::map<uint32_t, FieldView> views;

@@ -91,6 +91,10 @@ void Fold(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, Rec
 void FoldErased(const Mutation& shape, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch = {},
                 const std::vector<uint16_t>& ignored = {});
 
+// The record as the entries that `held` names have made it, when there was nothing else: its state at another node or time.
+// REQUIRES: with an entry, what it follows among those of the state. `fetch` as of Fold.
+RecordState Restrict(const RecordState& state, const std::function<bool(Dot)>& held, const ValueFetcher& fetch);
+
 // One field as it is seen: live values with the one that is shown first, then the others in the order they would be shown.
 struct FieldView {
   MergeKind kind = MergeKind::kRegister;

@@ -127,6 +127,11 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
       if (!replicas.ok()) return End(replicas.status());
       call_->replicas = *replicas;
     }
+    if (const auto kept = context_->client_metadata().find(kBasisMetadata); kept != context_->client_metadata().end()) {
+      absl::StatusOr<Basis> basis = ParseBasis({kept->second.data(), kept->second.size()});
+      if (!basis.ok()) return End(basis.status());
+      call_->basis = *std::move(basis);
+    }
     Consistency* const consistency = owner_->options_.consistency;
     const auto token = context_->client_metadata().find(kConsistencyMetadata);
     if (!UsesTokens() || token == context_->client_metadata().end()) return Run(absl::OkStatus());

@@ -23,12 +23,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "server/rpc/basis.h"
 #include "server/rpc/identity.h"
 #include "server/rpc/limits.h"
 
@@ -45,8 +47,9 @@ class Call {
   Identity identity;    // who acts: the peer, or the viewer that a gateway vouches for
   std::string gateway;  // the path of that gateway; empty when the peer acts for itself
   absl::Time deadline;
-  int replicas = 0;        // how many other sites shall hold what it writes (durability.h)
-  std::string durability;  // trailing metadata of that name; set by the handler before it answers
+  int replicas = 0;            // how many other sites shall hold what it writes (durability.h)
+  std::optional<Basis> basis;  // of a change that keeps the one it was made upon (basis.h)
+  std::string durability;      // trailing metadata of that name; set by the handler before it answers
   // The caller has gone or its time is up: nobody waits for the reply.
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
   // Calls `fn` once the call has ended, however; at once when it has. Any thread.

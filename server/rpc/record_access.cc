@@ -31,7 +31,7 @@ absl::StatusOr<std::optional<Loaded>> Load(const node::Node& node, const storage
   if (!state.ok()) return state.status();
   if (!state->has_value()) return std::nullopt;
   MessagePtr message = node::Materialise(type, name, **state);
-  return Loaded{**std::move(state), std::move(message)};
+  return Loaded{**std::move(state), std::move(message), true};
 }
 
 absl::StatusOr<Loaded> LoadExisting(const node::Node& node, const storage::View& view, const records::RecordType& type,

@@ -30,6 +30,7 @@ namespace fairlead::rpc {
 struct Loaded {
   node::RecordState state;
   MessagePtr message;
+  bool expected = true;  // whether it must still be so when what is written upon it is committed; not of a basis that is kept (basis.h)
 };
 
 // nullopt when there is none.

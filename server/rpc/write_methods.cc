@@ -12,6 +12,7 @@
 #include "api/errors.h"
 #include "api/ids.h"
 #include "server/node/materialise.h"
+#include "server/rpc/basis.h"
 #include "server/rpc/import_run.h"
 #include "server/rpc/record_change.h"
 #include "server/rpc/wire_forms.h"
@@ -100,11 +101,13 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::Begin(const Call& call, const M
 }
 
 absl::StatusOr<Loaded> WriteMethods::LoadForChange(const records::RecordType& type, const storage::View& view, const std::string& name,
-                                                   const std::string& etag, const std::string& etag_field) const {
+                                                   const std::string& etag, const std::string& etag_field, const Call& call) const {
   absl::StatusOr<Loaded> read = LoadExisting(*node_, view, type, name);
   if (!read.ok()) return read;
-  if (etag.empty()) return FieldError(Reason::kFieldRequired, etag_field, "is required: read the record first");
+  if (etag.empty() && (!call.basis || call.basis->requests.empty()))
+    return FieldError(Reason::kFieldRequired, etag_field, "is required: read the record first");
   if (IsWithdrawn(*read->message)) return RecordWithdrawn(name);
+  if (call.basis) return AtBasis(*node_, type, name, etag, *call.basis, call.identity.path, *std::move(read));
   if (etag != node::EtagOf(read->state)) return EtagMismatch(name);
   return read;
 }
@@ -173,7 +176,7 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanUpdate(const records::Recor
 
   const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
   absl::StatusOr<Change> change;
-  absl::StatusOr<Loaded> read = LoadForChange(type, *view, name, GetString(given, "etag"), resource->name() + ".etag");
+  absl::StatusOr<Loaded> read = LoadForChange(type, *view, name, GetString(given, "etag"), resource->name() + ".etag", call);
   if (read.ok()) {
     if (!HasMask(request)) fields = ChangedFields(*fields, *read->message, given);
     MessagePtr next = Clone(*read->message);
@@ -187,12 +190,16 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanUpdate(const records::Recor
   }
   if (!change.ok()) return PrefixFields(change.status(), resource->name());
   DefaultMarking(change->next.get());  // a mask may have cleared it
+  if (change->mutation.ops.empty() && !read->expected) {
+    read = LoadExisting(*node_, *view, type, name);
+    if (!read.ok()) return read.status();
+  }
   if (change->mutation.ops.empty() || GetBool(request, "validate_only")) {
     plan->answer = std::move(change->mutation.ops.empty() ? read->message : change->next);
     return plan;
   }
   plan->write.mutations.push_back(std::move(change->mutation));
-  plan->write.expectations.push_back(std::move(change->expectation));
+  if (!read.ok() || read->expected) plan->write.expectations.push_back(std::move(change->expectation));
   return plan;
 }
 
@@ -205,13 +212,13 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanWithdraw(const records::Rec
   plan->name = name;
   if (plan->replay) return plan;
   const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
-  absl::StatusOr<Loaded> read = LoadForChange(type, *view, name, GetString(request, "etag"), "etag");
+  absl::StatusOr<Loaded> read = LoadForChange(type, *view, name, GetString(request, "etag"), "etag", call);
   if (!read.ok()) return read.status();
   // Not validated: a record that its type's rules have outgrown can still be withdrawn.
   const FieldDescriptor* withdrawn = Field(*read->message, "withdrawn");
   read->message->GetReflection()->SetBool(read->message.get(), withdrawn, true);
   plan->write.mutations.push_back(node::MutationFor(type, name, &read->state, *read->message, {withdrawn}));
-  plan->write.expectations.push_back({name, node::EtagOf(read->state)});
+  if (read->expected) plan->write.expectations.push_back({name, node::EtagOf(read->state)});
   return plan;
 }
 
@@ -224,7 +231,7 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanMove(const records::RecordT
   plan->name = name;
   if (plan->replay) return plan;
   const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
-  absl::StatusOr<Loaded> read = LoadForChange(type, *view, name, GetString(request, "etag"), "etag");
+  absl::StatusOr<Loaded> read = LoadForChange(type, *view, name, GetString(request, "etag"), "etag", call);
   if (!read.ok()) return read.status();
 
   const FieldDescriptor* state = Field(*read->message, type.state_field);
@@ -267,7 +274,7 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanMove(const records::RecordT
   absl::StatusOr<Change> change = PlanChange(*node_, *view, type, name, *read, std::move(next), fields);
   if (!change.ok()) return change.status();
   plan->write.mutations.push_back(std::move(change->mutation));
-  plan->write.expectations.push_back(std::move(change->expectation));
+  if (read->expected) plan->write.expectations.push_back(std::move(change->expectation));
   return plan;
 }
 

@@ -67,9 +67,10 @@ class WriteMethods {
   absl::StatusOr<Plan> PlanWithdraw(const records::RecordType& type, const Call& call, const google::protobuf::Message& request) const;
   absl::StatusOr<Plan> PlanMove(const records::RecordType& type, const records::Transition& transition, const Call& call,
                                 const google::protobuf::Message& request) const;
-  // The record `name` as the request's etag says it was read. NOT_FOUND, RECORD_WITHDRAWN, FIELD_REQUIRED (of `etag_field`), ETAG_MISMATCH.
+  // The record `name` as the request's etag says it was read, or at the basis that the call keeps: then a write expects nothing of it.
+  // NOT_FOUND, RECORD_WITHDRAWN, FIELD_REQUIRED (of `etag_field`), ETAG_MISMATCH.
   absl::StatusOr<Loaded> LoadForChange(const records::RecordType& type, const storage::View& view, const std::string& name,
-                                       const std::string& etag, const std::string& etag_field) const;
+                                       const std::string& etag, const std::string& etag_field, const Call& call) const;
   // Answers once call->replicas other sites hold `holding`; REPLICATION_TIMEOUT or SHUTTING_DOWN, saying what is known, when they do not in
   // time.
   void AnswerWhenHeld(const std::shared_ptr<Call>& call, const std::string& name, Holding holding, MessagePtr answer, Reply reply) const;
