@@ -18,6 +18,8 @@
 
 #include "api/errors.h"
 #include "api/ids.h"
+#include "fairlead/v1/attachment_service.grpc.pb.h"
+#include "fairlead/v1/exchange_service.grpc.pb.h"
 #include "fairlead/v1/record_service.grpc.pb.h"
 
 namespace fairlead::client {
@@ -35,6 +37,7 @@ constexpr int kReceiveBytesMax = 64 << 20;
 // Finds a dead link under a silent watch. Just above five minutes: a gRPC server takes more frequent pings for abuse.
 constexpr int kKeepaliveMs = 310'000;
 constexpr absl::Duration kListGrace = absl::Hours(24 * 7);  // of a revocation list that is past its next update; as a node's
+constexpr absl::Duration kStreamMin = absl::Minutes(2);     // of a stream of bytes: one piece fits in it on the worst of links
 constexpr int kConnectTimeoutMs = 5000;
 constexpr int kReconnectBackoffInitialMs = 200;
 constexpr int kReconnectBackoffMaxMs = 3000;
@@ -302,6 +305,71 @@ absl::Status Client::Watch(fairlead::v1::WatchRecordsRequest request,
     on_retry(status);
     if (!SleepUnlessStopped(Backoff(options_.retry, attempt, Jitter()), call.stop)) return absl::OkStatus();
   }
+}
+
+namespace {
+
+namespace v1 = fairlead::v1;
+
+std::unique_ptr<grpc::ClientReader<v1::DownloadAttachmentResponse>> Open(v1::AttachmentService::Stub* stub, grpc::ClientContext* context,
+                                                                         const v1::DownloadAttachmentRequest& request) {
+  return stub->DownloadAttachment(context, request);
+}
+std::unique_ptr<grpc::ClientReader<v1::DownloadReleasedAttachmentResponse>> Open(v1::ExchangeService::Stub* stub,
+                                                                                 grpc::ClientContext* context,
+                                                                                 const v1::DownloadReleasedAttachmentRequest& request) {
+  return stub->DownloadReleasedAttachment(context, request);
+}
+v1::DownloadAttachmentResponse PieceOf(const v1::DownloadAttachmentRequest&) { return {}; }
+v1::DownloadReleasedAttachmentResponse PieceOf(const v1::DownloadReleasedAttachmentRequest&) { return {}; }
+
+}  // namespace
+
+template <class Service, class Request>
+absl::Status Client::DownloadBy(Request request, const OnPiece& on_piece, const CallOptions& call, Answer* answer) {
+  absl::StatusOr<std::vector<size_t>> route = Route(call);
+  if (!route.ok()) return route.status();
+  const size_t node = route->front();
+  if (answer != nullptr) *answer = {options_.nodes[node].site, options_.nodes[node].address, 1, "", ""};
+  const auto stub = Service::NewStub(channels_[node]);
+  absl::Duration timeout = call.timeout == absl::ZeroDuration() ? options_.timeout : call.timeout;
+  absl::Time deadline = absl::Now() + timeout;  // of the next piece
+  for (int attempt = 1;; ++attempt) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(std::max(deadline, absl::Now() + kStreamMin)));
+    Prepare(call, /*writes=*/false, &context);
+    std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
+    const auto reader = Open(stub.get(), &context, request);
+    auto piece = PieceOf(request);
+    absl::Status own;
+    while (own.ok() && reader->Read(&piece)) {
+      if (piece.offset() != request.offset()) {
+        own = absl::DataLossError(fmt::format("the node sent bytes from {} in place of those from {}", piece.offset(), request.offset()));
+        break;
+      }
+      own = on_piece(piece.data());
+      request.set_offset(request.offset() + static_cast<int64_t>(piece.data().size()));
+      attempt = 1;
+      deadline = absl::Now() + timeout;
+    }
+    if (!own.ok()) context.TryCancel();
+    const absl::Status status = FromGrpc(reader->Finish());
+    if (!own.ok()) return own;
+    if (call.stop.stop_requested()) return absl::CancelledError("interrupted");
+    if (status.ok()) return status;
+    if (!absl::IsUnavailable(status) && !absl::IsCancelled(status) && !absl::IsDeadlineExceeded(status)) return status;
+    const absl::Duration delay = Backoff(options_.retry, attempt, Jitter());
+    if (absl::Now() + delay >= deadline) return status;
+    if (!SleepUnlessStopped(delay, call.stop)) return absl::CancelledError("interrupted");
+  }
+}
+
+absl::Status Client::Download(v1::DownloadAttachmentRequest request, const OnPiece& on_piece, const CallOptions& call, Answer* answer) {
+  return DownloadBy<v1::AttachmentService>(std::move(request), on_piece, call, answer);
+}
+absl::Status Client::Download(v1::DownloadReleasedAttachmentRequest request, const OnPiece& on_piece, const CallOptions& call,
+                              Answer* answer) {
+  return DownloadBy<v1::ExchangeService>(std::move(request), on_piece, call, answer);
 }
 
 }  // namespace fairlead::client

@@ -30,6 +30,8 @@
 
 #include "api/tls.h"
 #include "client/retry.h"
+#include "fairlead/v1/attachment_service.pb.h"
+#include "fairlead/v1/exchange_service.pb.h"
 #include "fairlead/v1/record_service.pb.h"
 
 namespace fairlead::client {
@@ -107,6 +109,14 @@ class Client {
                      const std::function<bool(const fairlead::v1::WatchRecordsResponse&)>& on_event,
                      const std::function<void(const absl::Status&)>& on_retry, const CallOptions& call, Answer* answer = nullptr);
 
+  // Streams the bytes of an attachment from the request's offset on, in order. A broken stream is taken up again after the last piece, as
+  // long as each brings something; UNAVAILABLE and DEADLINE_EXCEEDED otherwise. Ends with an error of `on_piece`.
+  using OnPiece = std::function<absl::Status(std::string_view)>;
+  absl::Status Download(fairlead::v1::DownloadAttachmentRequest request, const OnPiece& on_piece, const CallOptions& call = {},
+                        Answer* answer = nullptr);
+  absl::Status Download(fairlead::v1::DownloadReleasedAttachmentRequest request, const OnPiece& on_piece, const CallOptions& call = {},
+                        Answer* answer = nullptr);
+
   // The token of the newest reply; empty before the first.
   std::string token() const;
 
@@ -118,6 +128,8 @@ class Client {
   void Prepare(const CallOptions& call, bool writes, grpc::ClientContext* context) const;
   absl::Status Attempt(size_t node, const google::protobuf::MethodDescriptor& method, const google::protobuf::Message& request,
                        google::protobuf::Message* response, absl::Time deadline, const CallOptions& call, Answer* answer);
+  template <class Service, class Request>
+  absl::Status DownloadBy(Request request, const OnPiece& on_piece, const CallOptions& call, Answer* answer);
   double Jitter();
 
   const ClientOptions options_;

@@ -12,6 +12,7 @@ bool IsIdempotent(const google::protobuf::MethodDescriptor& method) {
   for (const char* prefix : {"Get", "List", "Import"}) {
     if (name.rfind(prefix, 0) == 0) return true;
   }
+  if (name == "BeginUpload" || name == "WriteChunk") return true;  // what is there already changes nothing
   return method.input_type()->FindFieldByName("request_id") != nullptr;
 }
 

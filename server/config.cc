@@ -177,6 +177,15 @@ const std::vector<Setting>& Settings() {
         "A client that pings more often while nothing is sent is dropped (GOAWAY, too_many_pings)."));
     AddIdentityLimits(all);
     add(Number(
+        "attachments.file_mebibytes_max", [](NodeConfig* c) { return &c->attachments.file_mebibytes_max; }, 64, 1, 1024,
+        "Mebibytes of one attachment that is uploaded here. Those of other sites come whatever they have."));
+    add(Number(
+        "attachments.uploads_max", [](NodeConfig* c) { return &c->attachments.uploads_max; }, 8, 1, 1000,
+        "Unfinished uploads of one identity; more are refused with LIMIT_REACHED."));
+    add(Number(
+        "attachments.upload_hours", [](NodeConfig* c) { return &c->attachments.upload_hours; }, 72, 1, 8760,
+        "An upload, or a fetch from a peer, that has not gone on for so long is dropped."));
+    add(Number(
         "priority.vessels", [](NodeConfig* c) { return &c->priority.vessels; }, 40, 0, 1000,
         "Weight of the number of vessels in the visit priority. Only the proportion of the four matters; the same at every node, so that "
         "all give one order."));

@@ -58,6 +58,11 @@ struct NodeConfig {
     IdentityLimits partner, staff, gateway, node;
   } limits;
   struct {
+    int file_mebibytes_max = 0;
+    int uploads_max = 0;
+    int upload_hours = 0;
+  } attachments;
+  struct {
     int vessels = 0, cargo = 0, history = 0, other = 0;
   } priority;  // weights of the visit priority's factors
   std::vector<Peer> peers;

@@ -24,13 +24,16 @@
 #include "server/offline.h"
 #include "server/records/record_type.h"
 #include "server/replication/grpc_link.h"
+#include "server/rpc/attachment_methods.h"
 #include "server/rpc/backup_methods.h"
 #include "server/rpc/conflict_methods.h"
 #include "server/rpc/consistency.h"
+#include "server/rpc/content_fetcher.h"
 #include "server/rpc/credentials.h"
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/durability.h"
 #include "server/rpc/erasure_methods.h"
+#include "server/rpc/exchange_attachments.h"
 #include "server/rpc/exchange_methods.h"
 #include "server/rpc/exchange_watch.h"
 #include "server/rpc/grpc_log.h"
@@ -154,6 +157,26 @@ rpc::KindLimits LimitsFrom(const NodeConfig::IdentityLimits& limits) {
   return {limits.calls_per_second, limits.burst, limits.calls_max, limits.streams_max};
 }
 
+rpc::ContentFetcherOptions FetcherOptionsFrom(const NodeConfig& config, rpc::Credentials* credentials,
+                                              const replication::Replicator* replicator) {
+  rpc::ContentFetcherOptions options;
+  options.idle_max = absl::Hours(config.attachments.upload_hours);
+  for (const NodeConfig::Peer& peer : config.peers) {
+    options.peers.push_back({.site = peer.site,
+                             .address = peer.address,
+                             .credentials = [credentials, site = peer.site] { return credentials->ForPeer(site); },
+                             .trusted = [credentials, site = peer.site] { return credentials->PeerTrusted(site, absl::Now()); },
+                             .behind =
+                                 [replicator, site = peer.site] {
+                                   for (const replication::LinkInfo& link : replicator->Links()) {
+                                     if (link.peer == site) return link.connected && link.entries_behind > 0;
+                                   }
+                                   return false;
+                                 }});
+  }
+  return options;
+}
+
 int Serve(const NodeConfig& config) {
   const absl::Time started = absl::Now();
   auto opened_credentials = rpc::Credentials::Open(
@@ -210,8 +233,12 @@ int Serve(const NodeConfig& config) {
     if (site == nullptr) return Error(Reason::kPermissionDenied, "not a site of the roster");
     return site->id;
   });
+  rpc::ContentFetcher fetcher(FetcherOptionsFrom(config, &credentials, &replicator), &node.contents(), [&node] { return node.WallTime(); });
   node::Runner runner(&node, config.limits.completion_threads, [&replicator] { replicator.OnJournalAdvanced(); });
-  uint64_t listener = node.AddJournalListener([&replicator](Position) { replicator.OnJournalAdvanced(); });
+  uint64_t listener = node.AddJournalListener([&replicator, &fetcher](Position) {
+    replicator.OnJournalAdvanced();
+    fetcher.Wake();
+  });
 
   auto consistency = std::make_unique<rpc::Consistency>(&node, &sealer);
   rpc::Limits limits({.partner = LimitsFrom(config.limits.partner),
@@ -234,6 +261,11 @@ int Serve(const NodeConfig& config) {
   rpc::Durability durability(&node);
   rpc::StandardMethods standard_methods(&node, &sealer, &durability);
   standard_methods.Register(&dispatcher);
+  const rpc::AttachmentMethods attachment_methods(&node, &standard_methods.writes(),
+                                                  {.file_bytes_max = int64_t{config.attachments.file_mebibytes_max} << 20,
+                                                   .uploads_max = config.attachments.uploads_max,
+                                                   .upload_lifetime = absl::Hours(config.attachments.upload_hours)});
+  attachment_methods.Register(&dispatcher);
   const rpc::PlanningMethods planning_methods(&node, &sealer, &standard_methods.writes());
   planning_methods.Register(&dispatcher);
   rpc::ConflictMethods conflict_methods(&node, &sealer, &standard_methods.writes());
@@ -255,6 +287,8 @@ int Serve(const NodeConfig& config) {
   release_methods.Register(&dispatcher);
   rpc::ExchangeMethods exchange_methods(&node, &sealer, &pseudonyms, &standard_methods.writes());
   exchange_methods.Register(&dispatcher);
+  const rpc::ExchangeAttachments exchange_attachments(&node, &sealer, &pseudonyms);
+  exchange_attachments.Register(&dispatcher);
   auto exchange_watches = std::make_unique<rpc::ExchangeWatches>(&node, &sealer, &pseudonyms);
   exchange_watches->Register(&dispatcher);
   rpc::NodeService node_service(&node, &sealer,
@@ -290,6 +324,7 @@ int Serve(const NodeConfig& config) {
     if (!served.ok()) return Fail(kExitStart, std::string(served.message()));
   }
   replicator.Start();
+  fetcher.Start();
   credentials.Start([&dispatcher, &replicator] {
     dispatcher.Reauthorize();
     replicator.Reauthorize();
@@ -305,6 +340,7 @@ int Serve(const NodeConfig& config) {
 
   spdlog::info("draining");
   credentials.Stop();
+  fetcher.Stop();
   replicator.Stop();
   durability.Close();
   (*server)->Shutdown(absl::Seconds(config.limits.drain_seconds));

@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "server/node/contents.h"
 #include "server/rpc/grpc_log.h"
 
 namespace fairlead {
@@ -131,6 +132,10 @@ class Metrics::NodeCollector : public prometheus::Collectable {
     unkept.Add({}, static_cast<double>(node.UnkeptStatements()));
     FamilyOf journal("fairlead_journal_entries", "Entries in the node's journal.");
     journal.Add({}, static_cast<double>(node.JournalEnd().value()));
+    FamilyOf held("fairlead_attachment_bytes_held", "Bytes of attachments that are here, complete.");
+    held.Add({}, static_cast<double>(node.contents().bytes_held()));
+    FamilyOf wanted("fairlead_attachments_wanted", "Different contents of attachments that are due here and have not come.");
+    wanted.Add({}, static_cast<double>(node.contents().wanted()));
     const rpc::BackupFigures figures = sources_.backups();
     FamilyOf backups("fairlead_backups", "Backups in the node's backups folder.");
     backups.Add({}, static_cast<double>(figures.backups));
@@ -150,7 +155,7 @@ class Metrics::NodeCollector : public prometheus::Collectable {
     for (FamilyOf* family :
          {&size,    &behind,       &age,          &quarantined,  &as_of,     &connected,      &rtt,      &link_behind, &entries, &bytes,
           &closed,  &void_entries, &ahead,        &unauthorised, &disagrees, &roster_version, &writable, &opaque,      &unkept,  &journal,
-          &backups, &newest,       &newest_bytes, &made,         &failed}) {
+          &backups, &newest,       &newest_bytes, &made,         &failed,    &held,           &wanted}) {
       out.push_back(family->Take());
     }
     return out;

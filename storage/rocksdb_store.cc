@@ -124,6 +124,20 @@ class RocksIterator : public Iterator {
   std::unique_ptr<rocksdb::Iterator> it_;
 };
 
+// Of a family that a store of an earlier version does not have.
+class EmptyIterator : public Iterator {
+ public:
+  void SeekToFirst() override {}
+  void SeekToLast() override {}
+  void Seek(std::string_view) override {}
+  void Next() override {}
+  void Prev() override {}
+  bool Valid() const override { return false; }
+  std::string_view key() const override { return {}; }
+  std::string_view value() const override { return {}; }
+  absl::Status status() const override { return absl::OkStatus(); }
+};
+
 class RocksDbStore;
 
 class RocksSnapshot : public View {
@@ -183,6 +197,7 @@ class RocksDbStore : public Store {
   }
 
   absl::StatusOr<std::optional<std::string>> GetAt(const rocksdb::Snapshot* snapshot, Cf cf, std::string_view key) const {
+    if (Lacks(cf)) return std::nullopt;
     rocksdb::ReadOptions options;
     options.snapshot = snapshot;
     std::string value;
@@ -192,6 +207,7 @@ class RocksDbStore : public Store {
     return ReadError(path_, status);
   }
   std::unique_ptr<Iterator> IterateAt(const rocksdb::Snapshot* snapshot, Cf cf, std::string_view lower, std::string_view upper) const {
+    if (Lacks(cf)) return std::make_unique<EmptyIterator>();
     return std::make_unique<RocksIterator>(db_.get(), handles_[static_cast<size_t>(cf)], snapshot, lower, upper, path_);
   }
   absl::Status Purge(const std::vector<std::pair<Cf, std::string>>& keys) override {
@@ -211,8 +227,9 @@ class RocksDbStore : public Store {
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
     for (const auto& [cf, key] : keys) {
       if (!status.ok()) break;
-      const Slice bound = ToSlice(key);
-      status = db_->CompactRange(options, handles_[static_cast<size_t>(cf)], &bound, &bound);
+      const std::string after = PrefixEnd(key);
+      const Slice first = ToSlice(key), last = ToSlice(after);
+      status = db_->CompactRange(options, handles_[static_cast<size_t>(cf)], &first, after.empty() ? nullptr : &last);
     }
     if (!status.ok()) {
       return Error(IsNoSpace(status) ? Reason::kStorageFull : Reason::kStorageFailed, fmt::format("{}: {}", path_, status.ToString()));
@@ -236,6 +253,9 @@ class RocksDbStore : public Store {
   rocksdb::DB* db() const { return db_.get(); }
 
  private:
+  // A store of an earlier version, open to be read, has fewer families.
+  bool Lacks(Cf cf) const { return static_cast<size_t>(cf) >= handles_.size(); }
+
   // RocksDB 7.8 goes on after a log it could not write only with a new log, and recovery starts one only when some memtable holds
   // something. Were all empty, recovery would succeed and the next write would fail for good (its issues 11643 and 12998), or abort the
   // process where RocksDB's assertions are compiled in, as Debian's are. So `meta` always holds something: the format version again, which
@@ -312,7 +332,7 @@ rocksdb::DBOptions DbOptions(const RocksDbOptions& options) {
   // absolute consistency would refuse the torn tail that every loss of power may leave. This mode refuses the one and allows the other.
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db.max_total_wal_size = options.wal_bytes_max;
-  db.db_write_buffer_size = options.memtables_bytes_max;  // sixteen families share one budget
+  db.db_write_buffer_size = options.memtables_bytes_max;  // all families share one budget
   db.avoid_flush_during_shutdown = true;                  // all that counts is in the log
   db.max_background_jobs = 2;
   db.max_open_files = 512;
@@ -327,7 +347,8 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Cf cf, const std::shared_ptr<rocksdb:
   switch (cf) {
     case Cf::kJournal:
     case Cf::kIndexes:
-      break;  // read in ranges only
+    case Cf::kContents:
+      break;  // read in ranges only, or where they are known to be
     default:
       table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));  // point reads, many of them for absent keys
   }
@@ -336,6 +357,8 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Cf cf, const std::shared_ptr<rocksdb:
   family.write_buffer_size = 32 << 20;
   family.compression = rocksdb::kLZ4Compression;
   family.bottommost_compression = rocksdb::kZSTD;
+  // Photographs and documents are compressed as they come.
+  if (cf == Cf::kContents) family.compression = family.bottommost_compression = rocksdb::kNoCompression;
   return family;
 }
 
@@ -373,9 +396,14 @@ absl::StatusOr<bool> IsFresh(const RocksDbOptions& options, rocksdb::Env* env) {
   return true;
 }
 
-// Refuses, before anything is written, a database whose column families are not those of the schema; a creation cut short lacks some, and
-// has nothing in the first.
-absl::Status CheckFamilies(const RocksDbOptions& options, const rocksdb::DBOptions& db_options) {
+// Those of format version 1: all but the last.
+constexpr uint32_t kFirstVersion = 1;
+constexpr size_t kFirstFamilies = kCfCount - 1;
+static_assert(kFormatVersion == 2 && static_cast<size_t>(Cf::kContents) == kFirstFamilies);
+
+// How many of the schema's column families the database has: all, or those of version 1. Refuses, before anything is written, one whose
+// families are other; a creation cut short lacks some, and has nothing in the first.
+absl::StatusOr<size_t> CheckFamilies(const RocksDbOptions& options, const rocksdb::DBOptions& db_options) {
   const std::string& path = options.path;
   std::vector<std::string> present;
   rocksdb::Status status = rocksdb::DB::ListColumnFamilies(db_options, path, &present);
@@ -383,7 +411,7 @@ absl::Status CheckFamilies(const RocksDbOptions& options, const rocksdb::DBOptio
   auto has = [](const auto& names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); };
   auto unknown = std::find_if(present.begin(), present.end(), [&](const std::string& name) { return !has(kCfNames, name); });
   auto missing = std::find_if(kCfNames.begin(), kCfNames.end(), [&](std::string_view name) { return !has(present, name); });
-  if (unknown == present.end() && missing == kCfNames.end()) return absl::OkStatus();
+  if (unknown == present.end() && missing == kCfNames.end()) return kCfCount;
 
   // The version says more than the families do.
   rocksdb::DB* raw = nullptr;
@@ -393,11 +421,13 @@ absl::Status CheckFamilies(const RocksDbOptions& options, const rocksdb::DBOptio
   std::string format;
   status = db->Get(rocksdb::ReadOptions(), ToSlice(kMetaFormat), &format);
   if (!status.ok() && !status.IsNotFound()) return OpenError(path, status);
-  if (status.ok() && format != Number(kFormatVersion)) return OtherFormat(path, format);
+  const bool first = status.ok() && format == Number(kFirstVersion) && missing == kCfNames.begin() + kFirstFamilies;
+  if (status.ok() && format != Number(kFormatVersion) && !first) return OtherFormat(path, format);
   if (unknown != present.end()) {
     return absl::FailedPreconditionError(
         fmt::format("{}: has a column family '{}' that format version {} does not know", path, *unknown, kFormatVersion));
   }
+  if (first) return kFirstFamilies;
   if (status.ok()) {
     return absl::FailedPreconditionError(
         fmt::format("{}: lacks the column family '{}' of format version {}", path, *missing, kFormatVersion));
@@ -407,7 +437,7 @@ absl::Status CheckFamilies(const RocksDbOptions& options, const rocksdb::DBOptio
   if (!it->status().ok()) return OpenError(path, it->status());
   if (it->Valid())
     return absl::FailedPreconditionError(fmt::format("{}: a database, but none of this program: it has no format version", path));
-  return absl::OkStatus();
+  return kCfCount;
 }
 
 std::vector<rocksdb::ColumnFamilyDescriptor> Families(const RocksDbOptions& options) {
@@ -430,17 +460,20 @@ absl::StatusOr<std::unique_ptr<RocksDbStore>> OpenToRead(const RocksDbOptions& o
     if (!locked.ok()) return OpenError(options.path, locked);
     held = std::shared_ptr<rocksdb::FileLock>(lock, [env = db_options.env](rocksdb::FileLock* l) { env->UnlockFile(l); });
   }
-  if (absl::Status checked = CheckFamilies(options, db_options); !checked.ok()) return checked;
+  absl::StatusOr<size_t> present = CheckFamilies(options, db_options);
+  if (!present.ok()) return present.status();
+  std::vector<rocksdb::ColumnFamilyDescriptor> families = Families(options);
+  families.erase(families.begin() + static_cast<ptrdiff_t>(*present), families.end());
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
-  rocksdb::Status opened = rocksdb::DB::OpenForReadOnly(db_options, options.path, Families(options), &handles, &raw);
+  rocksdb::Status opened = rocksdb::DB::OpenForReadOnly(db_options, options.path, families, &handles, &raw);
   if (!opened.ok()) return OpenError(options.path, opened);
   auto store = std::make_unique<RocksDbStore>(options, std::make_shared<Listener>(), std::unique_ptr<rocksdb::DB>(raw), std::move(handles),
                                               std::move(held));
   absl::StatusOr<std::optional<std::string>> format = store->Get(Cf::kMeta, kMetaFormat);
   if (!format.ok()) return format.status();
   if (!format->has_value()) return Error(Reason::kStoreDamaged, fmt::format("{}: the format version is missing", options.path));
-  if (**format != Number(kFormatVersion)) return OtherFormat(options.path, **format);
+  if (**format != Number(kFormatVersion) && **format != Number(kFirstVersion)) return OtherFormat(options.path, **format);
   return store;
 }
 
@@ -469,8 +502,7 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& op
   absl::StatusOr<bool> fresh = IsFresh(options, db_options.env);
   if (!fresh.ok()) return fresh.status();
   if (!*fresh) {
-    absl::Status checked = CheckFamilies(options, db_options);
-    if (!checked.ok()) return checked;
+    if (absl::StatusOr<size_t> present = CheckFamilies(options, db_options); !present.ok()) return present.status();
   }
 
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
@@ -481,7 +513,9 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& op
 
   absl::StatusOr<std::optional<std::string>> format = store->Get(Cf::kMeta, kMetaFormat);
   if (!format.ok()) return format.status();
-  if (format->has_value() && **format != Number(kFormatVersion)) return OtherFormat(options.path, **format);
+  // The families are there by now: the version is the last step of becoming one of the next version, too.
+  const bool grows = format->has_value() && **format == Number(kFirstVersion);
+  if (format->has_value() && !grows && **format != Number(kFormatVersion)) return OtherFormat(options.path, **format);
   if (!format->has_value()) {
     // The version is the last step of a creation: without it there is nothing else.
     for (size_t i = 0; i < kCfCount; ++i) {
@@ -493,6 +527,8 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& op
                      fmt::format("{}: the format version is missing, and '{}' is not empty", options.path, kCfNames[i]));
       }
     }
+  }
+  if (!format->has_value() || grows) {
     auto batch = store->NewBatch();
     batch->Put(Cf::kMeta, kMetaFormat, Number(kFormatVersion));
     absl::Status status = store->Write(batch.get(), Sync::kYes);

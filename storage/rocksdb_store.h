@@ -34,13 +34,13 @@ struct RocksDbOptions {
 //   UNAVAILABLE          open already
 //   RESOURCE_EXHAUSTED   no space to open it in (STORAGE_FULL)
 //   INTERNAL             any other failure of the disk (STORAGE_FAILED)
-// A creation cut short at any step is taken up by the next call.
+// A creation cut short at any step is taken up by the next call. A store of format version 1 becomes one of the present version.
 //
 // A batch refused as STORAGE_FULL cannot be read, but the disk may have got all of it: if the process ends before another write succeeds,
 // the store may hold it whole when opened again.
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options);
 
-// Opens a store that is there, to read it: its files stay as they are, and every write fails. Errors as above, and NOT_FOUND when there is
+// Opens a store that is there, to read it: its files stay as they are, and every write fails. One of format version 1 is read as it is. Errors as above, and NOT_FOUND when there is
 // none. With Exclusive::kYes, UNAVAILABLE while another process has it open, and no process can open it meanwhile (which takes a file
 // LOCK); else the caller sees to that.
 enum class Exclusive { kNo, kYes };

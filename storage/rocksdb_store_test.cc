@@ -139,7 +139,7 @@ TEST_F(RocksDbStoreTest, TheFormatVersionIsSyncedAtCreation) {
   store_.reset();
   disk_.Restore();
   ASSERT_TRUE(Open().ok());
-  EXPECT_EQ(*store_->Get(Cf::kMeta, kMetaFormat), std::string("\0\0\0\1", 4));
+  EXPECT_EQ(*store_->Get(Cf::kMeta, kMetaFormat), std::string("\0\0\0\2", 4));
 }
 
 TEST_F(RocksDbStoreTest, RefusesAnotherFormatVersionNamingBoth) {
@@ -152,14 +152,14 @@ TEST_F(RocksDbStoreTest, RefusesAnotherFormatVersionNamingBoth) {
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_THAT(Message(status), HasSubstr(options_.path));
     EXPECT_THAT(Message(status), HasSubstr("format version 7"));
-    EXPECT_THAT(Message(status), HasSubstr("version 1"));
+    EXPECT_THAT(Message(status), HasSubstr("version 2"));
   }
 }
 
 TEST_F(RocksDbStoreTest, AnotherFormatVersionIsNamedEvenWhenItsFamiliesDiffer) {
   ASSERT_TRUE(Open().ok());
   auto batch = store_->NewBatch();
-  batch->Put(Cf::kMeta, kMetaFormat, std::string("\0\0\0\2", 4));
+  batch->Put(Cf::kMeta, kMetaFormat, std::string("\0\0\0\3", 4));
   ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
   store_.reset();
   std::vector<std::string> families = AllFamilies();
@@ -167,8 +167,53 @@ TEST_F(RocksDbStoreTest, AnotherFormatVersionIsNamedEvenWhenItsFamiliesDiffer) {
   WithRocksDb(families, [](auto*, auto&) {});
   absl::Status status = Open();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(Message(status), HasSubstr("format version 2"));
+  EXPECT_THAT(Message(status), HasSubstr("format version 3"));
 }
+
+// A store as version 1 left it: without `contents`. `with_family`: its opening by this version was cut off once the family was made.
+class RocksDbUpgradeTest : public RocksDbStoreTest, public ::testing::WithParamInterface<bool> {
+ protected:
+  void MakeFirstVersion() {
+    ASSERT_TRUE(Open().ok());
+    ASSERT_TRUE(Write(0, Sync::kYes).ok());
+    store_.reset();
+    WithRocksDb(AllFamilies(), [](rocksdb::DB* db, auto& handles) {
+      if (!GetParam()) ASSERT_TRUE(db->DropColumnFamily(handles[static_cast<size_t>(Cf::kContents)]).ok());
+      rocksdb::WriteOptions synced;
+      synced.sync = true;
+      ASSERT_TRUE(db->Put(synced, handles[0], std::string(kMetaFormat), std::string("\0\0\0\1", 4)).ok());
+    });
+  }
+};
+
+TEST_P(RocksDbUpgradeTest, AStoreOfVersion1IsReadAsItIs) {
+  ASSERT_NO_FATAL_FAILURE(MakeFirstVersion());
+  for (int i = 0; i < 2; ++i) {
+    const auto read = OpenRocksDbStoreToRead(options_, Exclusive::kYes);
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(*(*read)->Get(Cf::kMeta, kMetaFormat), std::string("\0\0\0\1", 4));
+    EXPECT_EQ(*(*read)->Get(Cf::kContents, "k"), std::nullopt);
+    const auto it = (*read)->Iterate(Cf::kContents, {}, {});
+    it->SeekToFirst();
+    EXPECT_FALSE(it->Valid());
+    EXPECT_TRUE(it->status().ok());
+  }
+  EXPECT_TRUE(VerifyRocksDbFiles(options_).ok());
+}
+
+TEST_P(RocksDbUpgradeTest, AStoreOfVersion1BecomesOneOfVersion2) {
+  ASSERT_NO_FATAL_FAILURE(MakeFirstVersion());
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(*store_->Get(Cf::kMeta, kMetaFormat), std::string("\0\0\0\2", 4));
+  auto batch = store_->NewBatch();
+  batch->Put(Cf::kContents, "k", "bytes");
+  ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(*store_->Get(Cf::kContents, "k"), "bytes");
+}
+
+INSTANTIATE_TEST_SUITE_P(Cuts, RocksDbUpgradeTest, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "WithTheFamily" : "WithoutTheFamily"; });
 
 TEST_F(RocksDbStoreTest, RefusesAnUnknownFamilyByName) {
   ASSERT_TRUE(Open().ok());

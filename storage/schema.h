@@ -19,6 +19,7 @@
 //   requests        millis:u64 actor 0x00 request id           log:u32 seq:u64 request_digest[16]
 //   opaque          log:u32 seq:u64                            cause:u8 detail
 //   links           peer site name                             journal instance:bytes position:u64 (where to resume from that peer)
+//   contents        see server/node/contents.h                 bytes of attachments, of which the logs know the SHA-256
 //
 // Thread safety: constants.
 
@@ -35,7 +36,8 @@
 
 namespace fairlead::storage {
 
-inline constexpr uint32_t kFormatVersion = 1;
+// Version 2 has `contents`. A store of version 1 becomes one of version 2 when it is opened to be written.
+inline constexpr uint32_t kFormatVersion = 2;
 
 enum class Cf : uint8_t {
   kMeta = 0,
@@ -54,13 +56,15 @@ enum class Cf : uint8_t {
   kRequests = 13,
   kOpaque = 14,
   kLinks = 15,
+  kContents = 16,
 };
-inline constexpr size_t kCfCount = 16;
+inline constexpr size_t kCfCount = 17;
 
 // Names in RocksDB, by number. `meta` is RocksDB's "default" family.
 inline constexpr std::array<std::string_view, kCfCount> kCfNames = {
     "default", "logs",      "headers", "payloads", "tree",       "checkpoints", "cosignatures", "journal",
-    "records", "revisions", "derived", "indexes",  "aggregates", "requests",    "opaque",       "links"};
+    "records", "revisions", "derived", "indexes",  "aggregates", "requests",    "opaque",       "links",
+    "contents"};
 
 // Keys of `meta`.
 inline constexpr std::string_view kMetaFormat = "format";                     // u32 kFormatVersion
@@ -76,6 +80,7 @@ inline constexpr std::string_view kMetaErasurePrefix = "erasure/";  // + log:u32
 inline constexpr std::string_view kMetaPurgePrefix =
     "purge/";  // + log:u32 seq:u64 of an erasure, cf:u8 key: what it deleted there may be in files; empty
 inline constexpr std::string_view kMetaQuarantinePrefix = "quarantine/";  // + log:u32: why no more of the log is taken
+inline constexpr std::string_view kMetaFetchPrefix = "fetch/";            // + sha256[32] that an attachment has, and perhaps not this store; empty
 inline constexpr std::string_view kMetaAwaitedPrefix = "awaited/";  // + log:u32 of this site: a checkpoint whose entries were not here
 inline constexpr std::string_view kMetaRoster = "roster";           // u64 version and digest[32] of the newest roster seen
 inline constexpr std::string_view kMetaClosedPrefix = "closed/";    // + log:u32: u64 size the roster closed it at, once undone beyond

@@ -6,6 +6,7 @@
 #include "fairlead/v1/arrival.pb.h"
 #include "fairlead/v1/assessment.pb.h"
 #include "fairlead/v1/assessment_service.pb.h"
+#include "fairlead/v1/attachment_service.pb.h"
 #include "fairlead/v1/engagement.pb.h"
 #include "fairlead/v1/engagement_service.pb.h"
 #include "fairlead/v1/help_desk.pb.h"
@@ -62,6 +63,16 @@ std::vector<Verb> VerbsOf(const Descriptor* type, const ServiceDescriptor* servi
   return verbs;
 }
 
+// Its bytes go and come by commands of their own (attachment_commands.h), of which one is called "get".
+std::vector<Verb> AttachmentVerbs(const ServiceDescriptor* service) {
+  std::vector<Verb> verbs = VerbsOf(fairlead::v1::Attachment::descriptor(), service);
+  std::erase_if(verbs, [](const Verb& verb) { return verb.kind == VerbKind::kTransition; });
+  for (Verb& verb : verbs) {
+    if (verb.kind == VerbKind::kGet) verb.name = "show";
+  }
+  return verbs;
+}
+
 std::vector<Resource> MakeResources() {
   using namespace fairlead::v1;  // NOLINT: the names of the API, here only
   const ServiceDescriptor* reference = GetCountryRequest::descriptor()->file()->FindServiceByName("ReferenceService");
@@ -74,6 +85,7 @@ std::vector<Resource> MakeResources() {
   const ServiceDescriptor* practice = GetBestPracticeRequest::descriptor()->file()->FindServiceByName("PracticeService");
   const ServiceDescriptor* help_desk = GetInquiryRequest::descriptor()->file()->FindServiceByName("HelpDeskService");
   const ServiceDescriptor* release = GetReleaseRequest::descriptor()->file()->FindServiceByName("ReleaseService");
+  const ServiceDescriptor* attachment = GetAttachmentRequest::descriptor()->file()->FindServiceByName("AttachmentService");
   std::vector<Resource> resources = {
       {"country",
        "countries",
@@ -301,6 +313,13 @@ std::vector<Resource> MakeResources() {
        Release::descriptor(),
        {{"NAME", "name"}, {"STATE", "state"}, {"RECORD", "record"}, {"NATIONS", "nations"}, {"GROUPS", "groups"}, {"PURPOSE", "purpose"}},
        VerbsOf(Release::descriptor(), release)},
+      {"attachment",
+       "attachments",
+       "",
+       false,
+       Attachment::descriptor(),
+       {{"NAME", "name"}, {"SUBJECT", "subject"}, {"FILE", "file_name"}, {"BYTES", "size_bytes"}, {"HERE", "bytes_state"}, {"TITLE", "title"}},
+       AttachmentVerbs(attachment)},
       {"acknowledgement",
        "acknowledgements",
        "releases",

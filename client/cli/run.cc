@@ -16,6 +16,7 @@
 #include "client/cli/conflict_commands.h"
 #include "client/cli/erasure_commands.h"
 #include "client/cli/evidence_commands.h"
+#include "client/cli/attachment_commands.h"
 #include "client/cli/exchange_commands.h"
 #include "client/cli/flags.h"
 #include "client/cli/import_commands.h"
@@ -106,6 +107,7 @@ class CommandLine {
     AddGlobals();
     for (const Resource& resource : Resources()) AddResource(resource);
     AddReports();
+    AddAttachments();
     AddReleases();
     AddExchange();
     AddConflicts();
@@ -298,6 +300,28 @@ class CommandLine {
     AddImportFlags(command, arguments);
   }
 
+  void AddAttachments() {
+    CLI::App* noun = app_.get_subcommand("attachment");
+    CLI::App* add = AddCommand(noun, "add", "Attaches a file to a record. Run again after a cut, it goes on where it was.",
+                               [this](Session& s) { return RunAttachmentAdd(s, attachment_); });
+    add->add_option("FILE", attachment_.file, "The file: pdf, jpg, png, txt, csv, docx or xlsx.")->required()->type_name("");
+    add->add_option("--subject", attachment_.subject, "The record it belongs to, such as engagements/ID.")->required()->type_name("NAME");
+    add->add_option("--title", attachment_.title, "What it is, for people.")->type_name("TEXT");
+    add->add_option("--media-type", attachment_.media_type, "What its bytes are; by the end of its name otherwise.")->type_name("TYPE");
+    CLI::Option* marking =
+        add->add_option("--marking", attachment_.marking, "How sensitive it is; at least as its record.")->type_name("MARKING");
+    choices_[marking] = {"public", "official", "sensitive"};
+    AddRequestId(add, &attachment_.request_id);
+    CLI::App* get = AddCommand(noun, "get", "Writes an attachment to a file. Run again after a cut, it goes on where it was.",
+                               [this](Session& s) { return RunAttachmentGet(s, attachment_); });
+    get->add_option("NAME", attachment_.name, "The attachment, with or without its collection.")->required()->type_name("");
+    AddOutput(get);
+  }
+  void AddOutput(CLI::App* command) {
+    command->add_option("-o,--output", attachment_.output, "The file to write, which must not exist; the attachment's name by default.")
+        ->type_name("FILE");
+  }
+
   void AddReleases() {
     CLI::App* noun = app_.get_subcommand("release");
     const auto add_content = [this](CLI::App* command) {
@@ -348,6 +372,17 @@ class CommandLine {
     };
     add("list", "Lists what is released to the nation.", RunExchangeList);
     add_name(add("get", "Shows one released record.", RunExchangeGet), "The record, releasedRecords/ID.");
+    const auto add_bytes = [&](const char* name, const char* description, absl::Status (*run)(Session&, const AttachmentArguments&)) {
+      return AddCommand(exchange, name, description, [this, run](Session& s) { return run(s, attachment_); });
+    };
+    add_bytes("attachments", "Lists the attachments of a released record.", RunExchangeAttachments)
+        ->add_option("NAME", attachment_.name, "The record, releasedRecords/ID.")
+        ->required()
+        ->type_name("");
+    CLI::App* download =
+        add_bytes("download", "Writes an attachment to a file. Run again after a cut, it goes on where it was.", RunExchangeDownload);
+    download->add_option("NAME", attachment_.name, "The attachment, releasedRecords/ID/attachments/ID.")->required()->type_name("");
+    AddOutput(download);
     add("withdrawals", "Lists what was recalled and is to be withdrawn.", RunExchangeWithdrawals);
     CLI::App* acknowledge =
         add_name(add("acknowledge", "Says that the nation has withdrawn what was recalled.", RunExchangeAcknowledge), "withdrawals/ID.");
@@ -668,6 +703,7 @@ class CommandLine {
   OutboxArguments outbox_;
   ReleaseArguments release_;
   ExchangeArguments exchange_;
+  AttachmentArguments attachment_;
   VoidArguments void_;
   bool all_sites_ = false;
   int64_t opaque_limit_ = kLimitDefault;

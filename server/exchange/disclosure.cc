@@ -10,6 +10,7 @@
 
 #include "api/crypto.h"
 #include "fairlead/v1/release.pb.h"
+#include "server/exchange/attachments.h"
 #include "server/exchange/projection.h"
 #include "server/node/derived.h"
 #include "server/node/materialise.h"
@@ -157,6 +158,28 @@ absl::StatusOr<std::optional<v1::ReleasedRecord>> Disclosure::Read(const std::st
   const Digest digest = Sha256(out.SerializeAsString());
   out.set_etag(absl::BytesToHexString(std::string(AsView(digest).substr(0, kEtagBytes))));
   return out;
+}
+
+absl::StatusOr<std::optional<std::vector<v1::ReleasedAttachment>>> Disclosure::Attachments(const std::string& subject) const {
+  const absl::StatusOr<std::optional<Seen>> looked = Look(subject);
+  if (!looked.ok()) return looked.status();
+  if (!looked->has_value()) return std::nullopt;
+  const Seen& seen = **looked;
+  const absl::StatusOr<std::vector<NamedAttachment>> all = AttachmentsOf(node_, view_, seen.grants.front().record);
+  if (!all.ok()) return all.status();
+  std::vector<v1::ReleasedAttachment> released;
+  for (const NamedAttachment* named : SeenAttachments(*all, seen.grants, seen.sight, seen.record.subject, nation_, groups_,
+                                                      DayOf(node_.options().clock->Now()))) {
+    v1::ReleasedAttachment& out = released.emplace_back();
+    out.set_name(NameOf(subject) + "/attachments/" + pseudonyms_.Of(nation_, records::SubjectOf(named->name)));
+    out.set_file_name(named->told.file_name());
+    out.set_media_type(named->told.media_type());
+    out.set_size_bytes(named->told.size_bytes());
+    out.set_sha256(named->told.sha256());
+  }
+  // By their file names they would tell of names that were given since.
+  std::sort(released.begin(), released.end(), [](const auto& a, const auto& b) { return a.name() < b.name(); });
+  return released;
 }
 
 absl::StatusOr<std::optional<std::string>> Disclosure::Next(const std::string& after) const {

@@ -49,6 +49,8 @@ class Disclosure {
 
   // The record as the nation sees it; nullopt: nothing of it, or there is none.
   absl::StatusOr<std::optional<v1::ReleasedRecord>> Read(const std::string& subject) const;
+  // The attachments that are released with the record, in no order that means anything; nullopt: the nation sees nothing of the record.
+  absl::StatusOr<std::optional<std::vector<v1::ReleasedAttachment>>> Attachments(const std::string& subject) const;
   // The subject after `after` among those with an approved release to the nation; nullopt at the end. What is behind it may not be visible.
   absl::StatusOr<std::optional<std::string>> Next(const std::string& after) const;
   // The name by which the nation knows the subject, `releasedRecords/{id}`.

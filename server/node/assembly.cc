@@ -6,6 +6,7 @@
 
 #include "api/bytes.h"
 #include "api/errors.h"
+#include "server/node/attachments.h"
 #include "server/node/conflicts.h"
 #include "server/node/derived.h"
 #include "server/node/log_book.h"
@@ -583,10 +584,16 @@ absl::Status Committer::Assembly::Finish() {
     for (const std::string& key : before.index_keys) {
       if (after.index_keys.contains(key)) continue;
       batch_->Delete(Cf::kIndexes, key);
-      if (purged != purged_records_.end()) Purge(Cf::kIndexes, key, purged->second);
+      if (purged == purged_records_.end()) continue;
+      Purge(Cf::kIndexes, key, purged->second);
+      if (const std::string_view content = ContentOfIndexKey(key); !content.empty()) PurgeContent(content, purged->second);
     }
     for (const std::string& key : after.index_keys) {
-      if (!before.index_keys.contains(key)) batch_->Put(Cf::kIndexes, key, {});
+      if (before.index_keys.contains(key)) continue;
+      batch_->Put(Cf::kIndexes, key, {});
+      if (const std::string_view content = ContentOfIndexKey(key); !content.empty()) {
+        batch_->Put(Cf::kMeta, std::string(storage::kMetaFetchPrefix).append(content), {});
+      }
     }
     for (const auto& [key, amount] : before.figures) {
       if (purged != purged_records_.end() && !after.figures.contains(key)) Purge(Cf::kAggregates, key, purged->second);

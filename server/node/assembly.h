@@ -177,6 +177,8 @@ class Committer::Assembly {
   // The erasures of the entry, ascending.
   absl::StatusOr<std::vector<Dot>> ErasedBy(Dot entry) const;
   void ListErasures(Dot entry, std::vector<Dot> by);
+  // The bytes of this SHA-256 have to leave the store, unless a record needs them still.
+  void PurgeContent(std::string_view sha256, Dot by);
   // Whether the node has folded the erasure `by`, from now on.
   absl::Status ListErasure(Dot by, bool folded);
   // What is deleted or replaced at `key` has to leave the store's files, for the erasure `by`.

@@ -50,7 +50,7 @@ absl::Status CheckLimits(const Payload& payload, size_t bytes) {
 }  // namespace
 
 Committer::Committer(const NodeOptions* options, SiteId site, LogId own_log, storage::Store* store, CommitLog* commit_log, Witness* witness,
-                     const LicenceKeeper* licence, const ClockWatch* clock_watch)
+                     const LicenceKeeper* licence, const ClockWatch* clock_watch, Contents* contents)
     : options_(*options),
       site_(site),
       own_log_(own_log),
@@ -59,6 +59,7 @@ Committer::Committer(const NodeOptions* options, SiteId site, LogId own_log, sto
       witness_(witness),
       licence_(licence),
       clock_watch_(clock_watch),
+      contents_(contents),
       authority_(&options->roster, options->registry) {}
 
 absl::Status Committer::Load() {

@@ -47,9 +47,10 @@ struct ClassState {
 
 class Committer {
  public:
-  // `licence` and `clock_watch` may be null: then nothing is missing and no clock is doubted.
+  // `licence` and `clock_watch` may be null: then nothing is missing and no clock is doubted. `contents` may be null where Purge is not
+  // called.
   Committer(const NodeOptions* options, SiteId site, LogId own_log, storage::Store* store, CommitLog* commit_log, Witness* witness,
-            const LicenceKeeper* licence, const ClockWatch* clock_watch = nullptr);
+            const LicenceKeeper* licence, const ClockWatch* clock_watch = nullptr, Contents* contents = nullptr);
   // Reads what the store holds. DATA_LOSS when it is damaged.
   absl::Status Load();
   // Undoes, in one write, what is beyond the closings of the roster. REQUIRES: before all other work.
@@ -151,6 +152,7 @@ class Committer {
   Witness* const witness_;
   const LicenceKeeper* const licence_;
   const ClockWatch* const clock_watch_;
+  Contents* const contents_;
   const Authority authority_;
   std::string journal_instance_;
   std::map<LogId, merkle::Frontier> frontiers_;   // used by the committing thread only

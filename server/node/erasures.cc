@@ -9,7 +9,9 @@
 #include "api/bytes.h"
 #include "api/errors.h"
 #include "server/node/assembly.h"
+#include "server/node/attachments.h"
 #include "server/node/committer.h"
+#include "server/node/contents.h"
 #include "server/node/log_book.h"
 
 namespace fairlead::node {
@@ -20,6 +22,8 @@ namespace {
 
 constexpr std::string_view kHqSite = "hq";
 constexpr size_t kPurgeKeysMax = 1024;  // of one call
+// Before a SHA-256, in place of a key of Cf::kContents: the bytes that have it, wherever they lie.
+constexpr std::string_view kContentOf = "sha256/";
 
 std::string ErasedKey(Dot entry) { return std::string(storage::kMetaErasedPrefix) + storage::DotKey(entry); }
 std::string ErasureKey(Dot erasure) { return std::string(storage::kMetaErasurePrefix) + storage::DotKey(erasure); }
@@ -193,6 +197,9 @@ absl::Status Committer::Assembly::AdoptErasure(Erasing erasing, const Payload& p
     purged_records_[mutation.record] = by;
     Purge(Cf::kRecords, mutation.record, by);
     Purge(Cf::kDerived, mutation.record, by);
+    const absl::StatusOr<std::vector<std::string>> contents = ContentsOfSubject(*committer_.store_, mutation.record);
+    if (!contents.ok()) return contents.status();
+    for (const std::string& sha256 : *contents) PurgeContent(sha256, by);
   }
   if (!erasing.counts) return absl::OkStatus();
   if (absl::StatusOr<bool> was = MakeClear(entry); !was.ok()) return was.status();
@@ -203,6 +210,10 @@ void Committer::Assembly::Purge(Cf cf, std::string_view key, Dot by) {
   const std::string purge = PurgeKey(by, cf, key);
   purges_.insert(purge);
   batch_->Put(Cf::kMeta, purge, {});
+}
+
+void Committer::Assembly::PurgeContent(std::string_view sha256, Dot by) {
+  Purge(Cf::kContents, std::string(kContentOf).append(sha256), by);
 }
 
 std::optional<Dot> Committer::Assembly::ErasedBefore(const std::vector<MutationId>& ids, const std::map<std::string, RecordState>& states) {
@@ -253,13 +264,29 @@ void Committer::Purge() {
   }
   if (purges.empty()) return;
   std::vector<std::pair<Cf, std::string>> keys;
+  std::vector<std::string> due;  // by bytes that are removed here
+  absl::Status status;
   for (const std::string& purge : purges) {
     Reader in(std::string_view(purge).substr(storage::kMetaPurgePrefix.size()));
-    storage::ReadDot(&in);
+    const Dot by = storage::ReadDot(&in);
     const Cf cf = static_cast<Cf>(in.U8());
-    keys.emplace_back(cf, in.Fixed(in.left()));
+    const std::string_view key = in.Fixed(in.left());
+    if (cf != Cf::kContents || !key.starts_with(kContentOf)) {
+      keys.emplace_back(cf, key);
+      continue;
+    }
+    // Whether a record needs them, what is committed says: the batch of the erasure is.
+    status = contents_->RemoveUnneeded(key.substr(kContentOf.size()), [&](std::string_view chunks, storage::Batch* batch) {
+      due.push_back(PurgeKey(by, Cf::kContents, chunks));
+      batch->Put(Cf::kMeta, due.back(), {});
+    });
+    if (!status.ok()) break;
   }
-  absl::Status status = store_->Purge(keys);
+  {
+    absl::MutexLock lock(&committed_mu_);
+    purges_.insert(due.begin(), due.end());  // by the next call
+  }
+  if (status.ok()) status = store_->Purge(keys);
   if (status.ok()) {
     auto batch = store_->NewBatch();
     for (const std::string& purge : purges) batch->Delete(Cf::kMeta, purge);

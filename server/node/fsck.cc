@@ -17,6 +17,7 @@
 #include "server/node/assembly.h"
 #include "server/node/commit_log.h"
 #include "server/node/committer.h"
+#include "server/node/contents.h"
 #include "server/node/lattice_hash.h"
 #include "server/node/log_book.h"
 #include "server/node/witness.h"
@@ -67,6 +68,7 @@ class Checker {
     CheckLogs();
     CheckJournal();
     CheckLinks();
+    CheckBytes();
     if (inputs_whole_) {
       if (absl::Status status = Refold(); !status.ok()) return status;
     }
@@ -415,6 +417,12 @@ class Checker {
       if (!in.Done()) Report(Cf::kLinks, Printable(it->key()), "is no instance and position");
     }
     if (!it->status().ok()) ReportUnreadable(Cf::kLinks, it->status());
+  }
+
+  void CheckBytes() {
+    const absl::Status read =
+        CheckContents(store_, [this](const std::string& key, const std::string& rule) { Report(Cf::kContents, Printable(key), rule); });
+    if (!read.ok()) ReportUnreadable(Cf::kContents, read);
   }
 
   // Folds every entry into the scratch store, as a node does that receives them, and compares.

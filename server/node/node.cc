@@ -12,6 +12,7 @@
 #include "server/node/clock_watch.h"
 #include "server/node/commit_log.h"
 #include "server/node/committer.h"
+#include "server/node/contents.h"
 #include "server/node/derived.h"
 #include "server/node/erasures.h"
 #include "server/node/licence.h"
@@ -140,8 +141,10 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
     node->licence_ = *std::move(licence);
   }
   node->clock_watch_ = std::make_unique<ClockWatch>(o.clock, o.future_bound);
+  node->contents_ = std::make_unique<Contents>(s, o.clock);
+  if (status = node->contents_->Load(); !status.ok()) return status;
   node->committer_ = std::make_unique<Committer>(&o, node->site_, node->own_log_, s, node->commit_log_.get(), node->witness_.get(),
-                                                 node->licence_.get(), node->clock_watch_.get());
+                                                 node->licence_.get(), node->clock_watch_.get(), node->contents_.get());
   if (status = node->committer_->Load(); !status.ok()) return status;
   if (status = node->committer_->CloseLogs(); !status.ok()) return status;
   VersionVector held_sizes;  // void entries included: checkpoints may cover them

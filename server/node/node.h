@@ -113,6 +113,7 @@ std::vector<SiteId> ReplicaSites(const Roster& roster, const Audience& audience,
 class ClockWatch;
 class Committer;
 class CommitLog;
+class Contents;
 class LicenceKeeper;
 class Witness;
 
@@ -171,6 +172,8 @@ class Node : public replication::LogSource, public replication::EntrySink {
 
   // --- Reading -----------------------------------------------------------------------------------------------------------------
   const storage::Store& store() const { return *store_; }
+  // The bytes of attachments.
+  Contents& contents() const { return *contents_; }
   // The folded state of a record; nullopt when there is none. DATA_LOSS when damaged.
   absl::StatusOr<std::optional<RecordState>> GetState(const storage::View& view, std::string_view record) const;
   // Called after each commit with the new end of the journal, from RunCompletions. Returns an id for RemoveJournalListener, which waits for
@@ -269,6 +272,7 @@ class Node : public replication::LogSource, public replication::EntrySink {
   std::unique_ptr<Witness> witness_;
   std::unique_ptr<LicenceKeeper> licence_;  // null when options_.licence is
   std::unique_ptr<CommitLog> commit_log_;
+  std::unique_ptr<Contents> contents_;
   std::unique_ptr<Committer> committer_;
 };
 

@@ -9,6 +9,7 @@
 #include "fairlead/v1/common.pb.h"
 #include "fairlead/v1/options.pb.h"
 #include "google/protobuf/timestamp.pb.h"
+#include "server/records/attachment.h"
 #include "server/records/record_type.h"
 #include "server/records/types.h"
 
@@ -275,6 +276,7 @@ const Registry& TheRegistry() {
                                                          PartnerGroupType(),
                                                          AcknowledgementType(),
                                                          ProposalType(),
+                                                         AttachmentType(),
                                                          EntryVoidType()});
   return *kRegistry;
 }

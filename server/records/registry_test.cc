@@ -61,6 +61,7 @@ TEST(Registry, TypesAreInOrderOfTheirPermanentNumbers) {
       {51, "PartnerGroup partnerGroups/{partner_group}"},
       {52, "Acknowledgement releases/{release}/acknowledgements/{acknowledgement}"},
       {53, "Proposal proposals/{proposal}"},
+      {54, "Attachment attachments/{attachment}"},
       {900, "EntryVoid voids/{void}"},
   };
   EXPECT_EQ(types, expected);
@@ -116,6 +117,8 @@ TEST(Registry, IndexNumbersArePermanent) {
       {511, "Proposal.nation"},
       {512, "Proposal.region"},
       {520, "Acknowledgement.parent"},
+      {540, "Attachment.subject"},
+      {541, "Attachment.sha256"},
       {44, "Engagement.topic"},
       {45, "Engagement.officer"},
       {46, "Engagement.port"},

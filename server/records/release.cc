@@ -12,6 +12,7 @@
 #include "api/crypto.h"
 #include "fairlead/v1/reference.pb.h"
 #include "fairlead/v1/release.pb.h"
+#include "server/records/attachment.h"
 #include "server/records/checks.h"
 #include "server/records/dates.h"
 #include "server/records/types.h"
@@ -74,7 +75,9 @@ void ValidateRelease(const v1::Release& release, const v1::Release* previous, Ch
   for (int i = 0; i < release.fields_size(); ++i) {
     const v1::ReleasedField& field = release.fields(i);
     const std::string path = fmt::format("fields[{}]", i);
-    if (record != nullptr && record->GetDescriptor()->FindFieldByName(field.field()) == nullptr) {
+    const bool known = field.field() == kAttachmentsField || record == nullptr ||
+                       record->GetDescriptor()->FindFieldByName(field.field()) != nullptr;
+    if (!known) {
       checks->Fail(Reason::kFieldInvalid, path + ".field", fmt::format("{} has no field '{}'", release.record(), field.field()));
     }
     if (!fields.insert(field.field()).second) checks->Fail(Reason::kFieldInvalid, path + ".field", "occurs twice");

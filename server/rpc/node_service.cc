@@ -5,6 +5,7 @@
 #include "api/bytes.h"
 #include "api/entry.h"
 #include "api/note.h"
+#include "server/node/contents.h"
 #include "server/rpc/read_methods.h"
 #include "server/rpc/wire_forms.h"
 #include "storage/schema.h"
@@ -67,6 +68,8 @@ v1::NodeStatus NodeService::GetNodeStatus() const {
   status.set_roster_version(static_cast<int64_t>(node_->roster().version()));
   status.set_unauthorised_changes(node_->UnauthorisedCount());
   status.set_clock_disagreement(node_->ClockDisagreement());
+  status.set_attachment_bytes_held(node_->contents().bytes_held());
+  status.set_attachments_wanted(node_->contents().wanted());
   if (options_.certificate_expiry) SetTimestamp(options_.certificate_expiry(), status.mutable_certificate_expire_time());
   return status;
 }

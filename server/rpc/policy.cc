@@ -142,6 +142,15 @@ const std::vector<PolicyRule>& PolicyRules() {
       {"ReleaseService/DeclineProposal", kStaff},
       {"ReleaseService/MergeProposal", kStaff},
 
+      {"AttachmentService/Get*", kReaders},
+      {"AttachmentService/List*", kReaders},
+      {"AttachmentService/DownloadAttachment", kReaders},
+      {"AttachmentService/BeginUpload", kStaff},
+      {"AttachmentService/WriteChunk", kStaff},
+      {"AttachmentService/FinishUpload", kStaff},
+      {"AttachmentService/UpdateAttachment", kStaff},
+      {"AttachmentService/WithdrawAttachment", kStaff},
+
       // The partners' door, and nobody else's: what it answers is the caller's nation's.
       {"ExchangeService/*", kPartner},
 
@@ -174,6 +183,7 @@ const std::vector<PolicyRule>& PolicyRules() {
       {"LogService/GetConsistencyProof", kReaders | kNode},
 
       {"ReplicationService/Replicate", kNode},
+      {"ContentService/FetchContent", kNode},
 
       {"grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", kStaff},
   };

@@ -197,6 +197,8 @@ const std::map<std::string, std::string>& Table() {
       {"ExchangeService/SubmitSuggestion", "P"},
       {"ExchangeService/GetSuggestion", "P"},
       {"ExchangeService/ListSuggestions", "P"},
+      {"ExchangeService/ListReleasedAttachments", "P"},
+      {"ExchangeService/DownloadReleasedAttachment", "P"},
       {"ExchangeService/AskQuestion", "P"},
       {"ExchangeService/GetQuestion", "P"},
       {"NodeService/GetNodeStatus", "NOHG"},
@@ -248,6 +250,16 @@ const std::map<std::string, std::string>& Table() {
       {"ReferenceService/WithdrawLiaisonOfficer", "OH"},
       {"ReferenceService/ImportLiaisonOfficers", "OH"},
       {"ReplicationService/Replicate", "N"},
+      {"ContentService/FetchContent", "N"},
+      {"AttachmentService/GetAttachment", "OHG"},
+      {"AttachmentService/ListAttachments", "OHG"},
+      {"AttachmentService/GetUpload", "OHG"},
+      {"AttachmentService/DownloadAttachment", "OHG"},
+      {"AttachmentService/BeginUpload", "OH"},
+      {"AttachmentService/WriteChunk", "OH"},
+      {"AttachmentService/FinishUpload", "OH"},
+      {"AttachmentService/UpdateAttachment", "OH"},
+      {"AttachmentService/WithdrawAttachment", "OH"},
   };
   return *table;
 }

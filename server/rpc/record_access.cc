@@ -7,8 +7,10 @@
 
 #include "api/crypto.h"
 #include "api/errors.h"
+#include "fairlead/v1/attachment.pb.h"
 #include "fairlead/v1/options.pb.h"
 #include "google/rpc/error_details.pb.h"
+#include "server/node/attachments.h"
 #include "server/node/materialise.h"
 
 namespace fairlead::rpc {
@@ -30,8 +32,17 @@ absl::StatusOr<std::optional<Loaded>> Load(const node::Node& node, const storage
   absl::StatusOr<std::optional<node::RecordState>> state = node.GetState(view, name);
   if (!state.ok()) return state.status();
   if (!state->has_value()) return std::nullopt;
-  MessagePtr message = node::Materialise(type, name, **state);
+  MessagePtr message = Show(view, type, name, **state);
   return Loaded{**std::move(state), std::move(message), true};
+}
+
+MessagePtr Show(const storage::View& view, const records::RecordType& type, const std::string& name, const node::RecordState& state) {
+  MessagePtr message = node::Materialise(type, name, state);
+  if (message->GetDescriptor() != v1::Attachment::descriptor()) return message;
+  auto& attachment = static_cast<v1::Attachment&>(*message);
+  // Of a damaged store nothing is said: whoever reads the bytes will hear of it.
+  attachment.set_bytes_state(node::BytesStateOf(view, attachment).value_or(v1::BYTES_STATE_UNSPECIFIED));
+  return message;
 }
 
 absl::StatusOr<Loaded> LoadExisting(const node::Node& node, const storage::View& view, const records::RecordType& type,

@@ -36,6 +36,8 @@ struct Loaded {
 // nullopt when there is none.
 absl::StatusOr<std::optional<Loaded>> Load(const node::Node& node, const storage::View& view, const records::RecordType& type,
                                            const std::string& name);
+// The record as it is shown here: as it is folded, with what this site says of itself (bytes_state of an attachment).
+MessagePtr Show(const storage::View& view, const records::RecordType& type, const std::string& name, const node::RecordState& state);
 // RECORD_NOT_FOUND when there is none.
 absl::StatusOr<Loaded> LoadExisting(const node::Node& node, const storage::View& view, const records::RecordType& type,
                                     const std::string& name);

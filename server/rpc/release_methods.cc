@@ -10,12 +10,14 @@
 #include <vector>
 
 #include "api/errors.h"
+#include "server/exchange/attachments.h"
 #include "server/exchange/disclosure.h"
 #include "server/exchange/projection.h"
 #include "server/exchange/release.h"
 #include "server/node/conflicts.h"
 #include "server/node/derived.h"
 #include "server/node/materialise.h"
+#include "server/records/attachment.h"
 #include "server/records/release.h"
 #include "server/rpc/read_methods.h"
 #include "server/rpc/record_access.h"
@@ -29,16 +31,30 @@ using exchange::Grant;
 constexpr uint16_t kReleasesByState = 501;
 
 // The release in the making, with what is there of its fields now.
-absl::StatusOr<v1::Release> Completed(const v1::Release& draft, const exchange::SubjectRecord& record) {
+absl::StatusOr<v1::Release> Completed(const v1::Release& draft, const exchange::SubjectRecord& record,
+                                      const std::vector<exchange::NamedAttachment>& attachments) {
   const std::vector<std::string>& releasable = exchange::ReleasableFields(*record.type);
   std::vector<std::string> names;
   for (const v1::ReleasedField& field : draft.fields()) names.push_back(field.field());
-  if (names.empty()) names = releasable;
+  if (names.empty()) {
+    names = releasable;
+    names.emplace_back(records::kAttachmentsField);
+  }
   v1::Release release = draft;
   release.clear_fields();
   release.set_record_marking(record.subject.marking);
   const std::map<uint32_t, node::FieldView> views = node::ViewOf(record.state);
   for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == records::kAttachmentsField && !releasable.empty()) {
+      v1::ReleasedField released;
+      released.set_field(names[i]);
+      for (const exchange::NamedAttachment& each : attachments) {
+        // One that is marked higher than its record needs a release of its own, which there is not.
+        if (!each.subject.withdrawn && each.subject.marking <= record.subject.marking) released.add_value_ids(each.value_id);
+      }
+      if (!released.value_ids().empty()) *release.add_fields() = std::move(released);
+      continue;
+    }
     if (std::find(releasable.begin(), releasable.end(), names[i]) == releasable.end()) {
       return FieldError(Reason::kFieldInvalid, fmt::format("draft.fields[{}].field", i),
                         fmt::format("'{}' is no field of {} that can be released", names[i], record.type->singular()));
@@ -111,8 +127,10 @@ absl::StatusOr<v1::PreviewReleaseResponse> ReleaseMethods::Preview(const v1::Pre
   const absl::StatusOr<std::optional<exchange::SubjectRecord>> record = exchange::ReadSubject(*node_, *view, release.record());
   if (!record.ok()) return record.status();
   if (!record->has_value()) return FieldError(Reason::kReferenceNotFound, "draft.record", "there is no " + release.record());
+  const absl::StatusOr<std::vector<exchange::NamedAttachment>> attachments = exchange::AttachmentsOf(*node_, *view, release.record());
+  if (!attachments.ok()) return attachments.status();
   if (request.subject_case() == v1::PreviewReleaseRequest::kDraft) {
-    absl::StatusOr<v1::Release> completed = Completed(release, **record);
+    absl::StatusOr<v1::Release> completed = Completed(release, **record, *attachments);
     if (!completed.ok()) return completed.status();
     release = *std::move(completed);
   }
@@ -131,8 +149,15 @@ absl::StatusOr<v1::PreviewReleaseResponse> ReleaseMethods::Preview(const v1::Pre
     for (const std::string& name : grant->groups) {
       if (const auto group = groups->find(name); group != groups->end() && group->second.contains(nation)) told->add_groups(name);
     }
-    if (const auto sight = exchange::SightOf(*grants, (*record)->subject, nation, *groups, today))
+    if (const auto sight = exchange::SightOf(*grants, (*record)->subject, nation, *groups, today)) {
       TellFields(**record, sight->values, told);
+      const auto seen = exchange::SeenAttachments(*attachments, *grants, *sight, (*record)->subject, nation, *groups, today);
+      if (!seen.empty() && !told->fields().empty()) {  // attachments go with what is seen of their record
+        v1::PreviewedField* field = told->add_fields();
+        field->set_field(std::string(records::kAttachmentsField));
+        for (const exchange::NamedAttachment* each : seen) field->add_values(each->file_name_json);
+      }
+    }
     if (told->fields().empty()) told->set_reason(WhyNothing(*grant, (*record)->subject, today));
   }
   for (const std::string& name : grant->groups) {
@@ -140,6 +165,11 @@ absl::StatusOr<v1::PreviewReleaseResponse> ReleaseMethods::Preview(const v1::Pre
   }
   const node::RecordState there = exchange::OnlyValues(*(*record)->type, (*record)->state, grant->values);
   for (const auto& [name, ids] : grant->values) {
+    if (name == records::kAttachmentsField) {
+      const bool any = std::any_of(attachments->begin(), attachments->end(), [&ids = ids](const auto& a) { return ids.contains(a.value_id); });
+      if (!any) response.add_replaced_fields(name);
+      continue;
+    }
     const auto* field = (*record)->type->prototype->GetDescriptor()->FindFieldByName(name);
     if (field == nullptr || !there.fields.contains(static_cast<uint32_t>(field->number()))) response.add_replaced_fields(name);
   }

@@ -47,7 +47,7 @@ void AwaitCheckpoint(const node::Node& node, LogId log, Seq size) {
 }  // namespace
 
 TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat, std::unique_ptr<storage::Store> store,
-                   storage::BackupFolder* backups)
+                   storage::BackupFolder* backups, AttachmentLimits attachments)
     : sealer_(TestCerts::Get().token_key()),
       credentials_(&TestCerts::Get().Live("node/" + site)),
       pseudonyms_(TestCerts::Get().token_key()) {
@@ -75,6 +75,8 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   durability_ = std::make_unique<Durability>(node_.get());
   standard_methods_ = std::make_unique<StandardMethods>(node_.get(), &sealer_, durability_.get());
   standard_methods_->Register(dispatcher_.get());
+  attachment_methods_ = std::make_unique<AttachmentMethods>(node_.get(), &standard_methods_->writes(), attachments);
+  attachment_methods_->Register(dispatcher_.get());
   planning_methods_ = std::make_unique<PlanningMethods>(node_.get(), &sealer_, &standard_methods_->writes());
   planning_methods_->Register(dispatcher_.get());
   conflict_methods_ = std::make_unique<ConflictMethods>(node_.get(), &sealer_, &standard_methods_->writes());
@@ -91,6 +93,8 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   release_methods_->Register(dispatcher_.get());
   exchange_methods_ = std::make_unique<ExchangeMethods>(node_.get(), &sealer_, &pseudonyms_, &standard_methods_->writes());
   exchange_methods_->Register(dispatcher_.get());
+  exchange_attachments_ = std::make_unique<ExchangeAttachments>(node_.get(), &sealer_, &pseudonyms_);
+  exchange_attachments_->Register(dispatcher_.get());
   exchange_watches_ = std::make_unique<ExchangeWatches>(node_.get(), &sealer_, &pseudonyms_, heartbeat);
   exchange_watches_->Register(dispatcher_.get());
   record_service_ = std::make_unique<RecordService>(node_.get(), &sealer_, heartbeat);

@@ -29,11 +29,13 @@
 #include "server/node/node_testing.h"
 #include "server/node/runner.h"
 #include "server/replication/grpc_link.h"
+#include "server/rpc/attachment_methods.h"
 #include "server/rpc/backup_methods.h"
 #include "server/rpc/conflict_methods.h"
 #include "server/rpc/consistency.h"
 #include "server/rpc/durability.h"
 #include "server/rpc/erasure_methods.h"
+#include "server/rpc/exchange_attachments.h"
 #include "server/rpc/exchange_methods.h"
 #include "server/rpc/exchange_watch.h"
 #include "server/rpc/log_service.h"
@@ -114,7 +116,7 @@ class TestSite {
  public:
   // A null `store` is one in memory; `backups`, borrowed, may be null.
   TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat = absl::Seconds(15),
-           std::unique_ptr<storage::Store> store = nullptr, storage::BackupFolder* backups = nullptr);
+           std::unique_ptr<storage::Store> store = nullptr, storage::BackupFolder* backups = nullptr, AttachmentLimits attachments = {});
   ~TestSite();
 
   node::Node& node() { return *node_; }
@@ -142,12 +144,14 @@ class TestSite {
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<Durability> durability_;
   std::unique_ptr<StandardMethods> standard_methods_;
+  std::unique_ptr<AttachmentMethods> attachment_methods_;
   std::unique_ptr<PlanningMethods> planning_methods_;
   std::unique_ptr<ConflictMethods> conflict_methods_;
   std::unique_ptr<ErasureMethods> erasure_methods_;
   const exchange::Pseudonyms pseudonyms_;
   std::unique_ptr<ReleaseMethods> release_methods_;
   std::unique_ptr<ExchangeMethods> exchange_methods_;
+  std::unique_ptr<ExchangeAttachments> exchange_attachments_;
   std::unique_ptr<ExchangeWatches> exchange_watches_;
   std::unique_ptr<RecordService> record_service_;
   std::unique_ptr<NodeService> node_service_;

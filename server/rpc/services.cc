@@ -1,6 +1,8 @@
 #include "server/rpc/services.h"
 
 #include "fairlead/v1/assessment_service.pb.h"
+#include "fairlead/v1/attachment_service.pb.h"
+#include "fairlead/v1/content_service.pb.h"
 #include "fairlead/v1/engagement_service.pb.h"
 #include "fairlead/v1/exchange_service.pb.h"
 #include "fairlead/v1/help_desk_service.pb.h"
@@ -33,12 +35,14 @@ const std::vector<const google::protobuf::ServiceDescriptor*>& Services() {
              v1::GetBestPracticeRequest::descriptor()->file(),
              v1::GetInquiryRequest::descriptor()->file(),
              v1::GetReleaseRequest::descriptor()->file(),
+             v1::GetAttachmentRequest::descriptor()->file(),
              v1::GetReleasedRecordRequest::descriptor()->file(),
              v1::ListRevisionsRequest::descriptor()->file(),
              v1::GetOverviewRequest::descriptor()->file(),
              v1::GetNodeStatusRequest::descriptor()->file(),
              v1::GetCheckpointRequest::descriptor()->file(),
              v1::ReplicateRequest::descriptor()->file(),
+             v1::FetchContentRequest::descriptor()->file(),
          }) {
       for (int i = 0; i < file->service_count(); ++i) all->push_back(file->service(i));
     }

@@ -316,11 +316,11 @@ void WriteMethods::Finish(const records::RecordType& type, const std::shared_ptr
   };
   if (plan->replay) return answer(*plan->replay, as_it_is());
   node_->Write(std::move(plan->write),
-               [&type, name = plan->name, as_it_is, answer, reply = std::move(reply)](const absl::StatusOr<node::WriteResult>& result) {
+               [node = node_, &type, name = plan->name, as_it_is, answer, reply = std::move(reply)](const absl::StatusOr<node::WriteResult>& result) {
                  if (!result.ok()) return reply(result.status());
                  const auto state = result->states.find(name);
                  if (result->replayed || state == result->states.end()) return answer(result->dot, as_it_is());
-                 answer(result->dot, node::Materialise(type, name, state->second));
+                 answer(result->dot, Show(node->store(), type, name, state->second));
                });
 }
 

@@ -1,0 +1,41 @@
+// The attachments of what is released to a partner's nation.
+//
+// Thread safety: Register before the server starts; any thread after that. Ownership: borrows all it is given.
+
+#ifndef FAIRLEAD_SERVER_RPC_EXCHANGE_ATTACHMENTS_H_
+#define FAIRLEAD_SERVER_RPC_EXCHANGE_ATTACHMENTS_H_
+
+#include <absl/status/statusor.h>
+
+#include <memory>
+
+#include "fairlead/v1/exchange_service.pb.h"
+#include "server/exchange/pseudonyms.h"
+#include "server/node/node.h"
+#include "server/rpc/dispatcher.h"
+#include "server/rpc/tokens.h"
+
+namespace fairlead::rpc {
+
+class ExchangeAttachments {
+ public:
+  ExchangeAttachments(const node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms)
+      : node_(node), sealer_(sealer), pseudonyms_(pseudonyms) {}
+
+  void Register(Dispatcher* dispatcher) const;
+
+ private:
+  absl::StatusOr<v1::ListReleasedAttachmentsResponse> List(const Call& call, const v1::ListReleasedAttachmentsRequest& request) const;
+  absl::StatusOr<std::shared_ptr<Source>> Download(const Call& call, const v1::DownloadReleasedAttachmentRequest& request) const;
+  // Those of the released record of that name. RECORD_NOT_FOUND, of `asked`, when the nation sees nothing of it.
+  absl::StatusOr<std::vector<v1::ReleasedAttachment>> AttachmentsOf(const Call& call, const std::string& record,
+                                                                    const std::string& asked) const;
+
+  const node::Node* const node_;
+  const Sealer* const sealer_;
+  const exchange::Pseudonyms* const pseudonyms_;
+};
+
+}  // namespace fairlead::rpc
+
+#endif  // FAIRLEAD_SERVER_RPC_EXCHANGE_ATTACHMENTS_H_
