@@ -275,6 +275,8 @@ const Registry& TheRegistry() {
                                                          PartnerGroupType(),
                                                          AcknowledgementType(),
                                                          ProposalType(),
+                                                         ReportType(),
+                                                         DeliveryType(),
                                                          EntryVoidType()});
   return *kRegistry;
 }
