@@ -3,7 +3,9 @@
 #include <google/protobuf/empty.pb.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <memory>
 #include <random>
+#include <set>
 
 #include "fairlead/v1/assessment.pb.h"
 #include "fairlead/v1/engagement.pb.h"
@@ -303,7 +305,7 @@ TEST_F(OverviewMethodsTest, ASlowReaderGetsTheLatestAndNotAllBetween) {
   ASSERT_EQ(stream.ReadUntil(0), 1);
   const absl::Time begun = absl::Now();
   for (int i = 0; i < 100; ++i) {
-    v1::Country country = MakeCountry(std::string(1, static_cast<char>('A' + i / 26)) + static_cast<char>('A' + i % 26), "a country");
+    MakeCountry(std::string(1, static_cast<char>('A' + i / 26)) + static_cast<char>('A' + i % 26), "a country");
     if (HasFailure()) return;
   }
   const int messages = stream.ReadUntil(100);
