@@ -40,18 +40,19 @@
 #include "server/rpc/limits.h"
 #include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
+#include "server/rpc/overview_methods.h"
 #include "server/rpc/planning_methods.h"
 #include "server/rpc/policy.h"
 #include "server/rpc/program_methods.h"
 #include "server/rpc/record_service.h"
 #include "server/rpc/release_methods.h"
+#include "server/rpc/report_methods.h"
 #include "server/rpc/server.h"
 #include "server/rpc/standard_methods.h"
 #include "server/rpc/tokens.h"
 #include "server/rpc/void_methods.h"
 #include "server/rpc/wire_forms.h"
 #include "server/version.h"
-#include "server/view/overview.h"
 #include "server/view/priority_score.h"
 #include "storage/backup.h"
 #include "storage/rocksdb_store.h"
@@ -303,10 +304,13 @@ int Serve(const NodeConfig& config) {
   void_methods.Register(&dispatcher);
   rpc::BackupMethods backup_methods(&node, &sealer, backups.get());
   backup_methods.Register(&dispatcher);
-  dispatcher.Unary<v1::GetOverviewRequest, v1::Overview>(
-      "fairlead.v1.OverviewService/GetOverview",
-      [&node, bound = absl::Seconds(config.limits.staleness_seconds)](
-          const rpc::Call&, const v1::GetOverviewRequest&) -> absl::StatusOr<v1::Overview> { return view::OverviewOf(node, bound); });
+  auto overview_methods =
+      std::make_unique<rpc::OverviewMethods>(&node, view::OverviewOptions{.staleness_bound = absl::Seconds(config.limits.staleness_seconds),
+                                                                          .weights = weights,
+                                                                          .links = [&replicator] { return ToProto(replicator.Links()); }});
+  overview_methods->Register(&dispatcher);
+  const rpc::ReportMethods report_methods(&node, absl::Seconds(config.limits.staleness_seconds), &pseudonyms, &standard_methods.writes());
+  report_methods.Register(&dispatcher);
 
   runner.Start();
   auto server = rpc::Server::Start({.address = config.listen,
@@ -348,6 +352,7 @@ int Serve(const NodeConfig& config) {
   metrics.Stop();
   record_service.reset();
   exchange_watches.reset();
+  overview_methods.reset();
   node.RemoveJournalListener(listener);
   consistency.reset();
   runner.Stop();

@@ -18,16 +18,28 @@
 #include "fairlead/v1/log_service.pb.h"
 
 namespace fairlead::cli {
-namespace {
 
-namespace v1 = fairlead::v1;
-
-// What a caller reads when it names a file that does not verify.
 absl::Status InFile(const std::string& file, const absl::Status& status) {
   absl::Status out(status.code(), fmt::format("{}: {}", file, std::string(status.message())));
   status.ForEachPayload([&out](absl::string_view url, const absl::Cord& payload) { out.SetPayload(url, payload); });
   return out;
 }
+
+absl::StatusOr<Roster> OpenRoster(const VerifyArguments& arguments) {
+  const absl::StatusOr<std::string> vkey = ReadWholeFile(arguments.root_key_file);
+  if (!vkey.ok()) return UsageError(std::string(vkey.status().message()));
+  const absl::StatusOr<note::Verifier> root = note::Verifier::FromVkey(vkey->substr(0, vkey->find('\n')));
+  if (!root.ok()) return InFile(arguments.root_key_file, root.status());
+  const absl::StatusOr<std::string> signed_roster = ReadWholeFile(arguments.roster_file);
+  if (!signed_roster.ok()) return UsageError(std::string(signed_roster.status().message()));
+  absl::StatusOr<Roster> roster = Roster::Open(*signed_roster, *root);
+  if (!roster.ok()) return InFile(arguments.roster_file, roster.status());
+  return roster;
+}
+
+namespace {
+
+namespace v1 = fairlead::v1;
 
 // Writes beside `path` and moves it there when all is written: a file that is there is whole.
 absl::Status WriteWhole(const std::string& path, const std::function<absl::Status(std::ostream&)>& write) {
@@ -71,18 +83,6 @@ absl::StatusOr<v1::Checkpoint> FetchCheckpoint(Session& session, const std::stri
 
 void Say(Session& session, const std::string& file, const std::string& origin, int64_t size, const std::string& what) {
   session.Print({{"file", file}, {"origin", origin}, {"size", size}}, [&] { session.out() << fmt::format("{}: {}\n", file, what); });
-}
-
-absl::StatusOr<Roster> OpenRoster(const VerifyArguments& arguments) {
-  const absl::StatusOr<std::string> vkey = ReadWholeFile(arguments.root_key_file);
-  if (!vkey.ok()) return UsageError(std::string(vkey.status().message()));
-  const absl::StatusOr<note::Verifier> root = note::Verifier::FromVkey(vkey->substr(0, vkey->find('\n')));
-  if (!root.ok()) return InFile(arguments.root_key_file, root.status());
-  const absl::StatusOr<std::string> signed_roster = ReadWholeFile(arguments.roster_file);
-  if (!signed_roster.ok()) return UsageError(std::string(signed_roster.status().message()));
-  absl::StatusOr<Roster> roster = Roster::Open(*signed_roster, *root);
-  if (!roster.ok()) return InFile(arguments.roster_file, roster.status());
-  return roster;
 }
 
 std::string SecondsText(uint64_t time_s) {

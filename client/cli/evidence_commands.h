@@ -12,6 +12,7 @@
 
 #include <string>
 
+#include "api/roster.h"
 #include "client/cli/session.h"
 
 namespace fairlead::cli {
@@ -32,7 +33,12 @@ struct VerifyArguments {
   std::string root_key_file;  // holds the vkey
   std::string file;
   std::string old_checkpoint;  // file
+  std::string statement_file;  // of a report
 };
+// The roster, as the root signed it.
+absl::StatusOr<Roster> OpenRoster(const VerifyArguments& arguments);
+// What a caller reads when it names a file that does not verify.
+absl::Status InFile(const std::string& file, const absl::Status& status);
 // DATA_LOSS when the evidence does not hold.
 absl::Status RunVerifyCheckpoint(Session& session, const VerifyArguments& arguments);
 absl::Status RunVerifyLog(Session& session, const VerifyArguments& arguments);

@@ -8,7 +8,6 @@
 #include <map>
 
 #include "client/cli/flags.h"
-#include "fairlead/v1/overview_service.pb.h"
 #include "fairlead/v1/record_service.pb.h"
 
 namespace fairlead::cli {
@@ -16,12 +15,6 @@ namespace {
 
 using fairlead::v1::NodeStatus;
 using fairlead::v1::StateDigest;
-
-// ENGAGEMENT_STATE_CLOSED as "closed".
-std::string Short(const google::protobuf::EnumDescriptor* type, int number) {
-  const auto* value = type->FindValueByNumber(number);
-  return value == nullptr ? std::to_string(number) : ShortEnum(*value);
-}
 
 std::string TimeOrNever(bool has, const google::protobuf::Timestamp& time) { return has ? TimeText(time) : "never"; }
 
@@ -136,47 +129,6 @@ void PrintEvent(const fairlead::v1::WatchRecordsResponse& event, std::ostream& o
 }
 
 }  // namespace
-
-absl::Status RunOverview(Session& session) {
-  if (absl::Status status = session.Open(); !status.ok()) return status;
-  absl::StatusOr<fairlead::v1::Overview> overview =
-      session.Call<fairlead::v1::Overview>("fairlead.v1.OverviewService.GetOverview", fairlead::v1::GetOverviewRequest());
-  if (!overview.ok()) return overview.status();
-  session.Print(ToJson(*overview), [&] {
-    std::ostream& out = session.out();
-    const int width = session.environment().columns;
-    out << fmt::format("as {} knows it at {}\n\n", overview->answering_site(), TimeText(overview->as_of_time()));
-    Table sites{{"SITE", "RECORDS", "ENTRIES", "AS OF", "LAG", "BEHIND", "CONFLICTS"}, {}};
-    for (const auto& site : overview->sites()) {
-      const auto& stale = overview->unreachable();
-      const bool unreachable = std::find(stale.begin(), stale.end(), site.site()) != stale.end();
-      sites.rows.push_back({site.site() + (unreachable ? " (unreachable)" : ""), std::to_string(site.records()),
-                            std::to_string(site.entries()), TimeOrNever(site.has_as_of_time(), site.as_of_time()),
-                            site.has_as_of_time() ? DurationText(site.lag()) : "-", std::to_string(site.entries_behind()),
-                            std::to_string(site.conflicts())});
-    }
-    sites.Print(out, width);
-    out << "\n";
-    Table regions{{"REGION", "COUNTRIES", "ENGAGED", "PORTS", "FACILITIES", "OFFICERS"}, {}};
-    for (const auto& region : overview->regions()) {
-      regions.rows.push_back({Short(fairlead::v1::Region_descriptor(), region.region()), std::to_string(region.countries()),
-                              std::to_string(region.countries_engaged()), std::to_string(region.ports()),
-                              std::to_string(region.port_facilities()), std::to_string(region.liaison_officers())});
-    }
-    regions.Print(out, width);
-    out << "\n";
-    Table engagements{{"REGION", "KIND", "STATE", "ENGAGEMENTS"}, {}};
-    for (const auto& count : overview->engagements()) {
-      engagements.rows.push_back({Short(fairlead::v1::Region_descriptor(), count.region()),
-                                  Short(fairlead::v1::EngagementKind_descriptor(), count.kind()),
-                                  Short(fairlead::v1::EngagementState_descriptor(), count.state()), std::to_string(count.count())});
-    }
-    engagements.Print(out, width);
-    out << fmt::format("\nfollow-ups open {}, overdue {}; observations {}\n", overview->follow_ups_open(), overview->follow_ups_overdue(),
-                       overview->observations());
-  });
-  return absl::OkStatus();
-}
 
 absl::Status RunStatus(Session& session, bool all_sites) {
   if (absl::Status status = session.Open(); !status.ok()) return status;

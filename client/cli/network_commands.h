@@ -1,4 +1,4 @@
-// The network as a whole: overview, status, digests, opaque entries and the change feed.
+// The network as a whole: status, digests, opaque entries and the change feed.
 //
 // Thread safety: one thread. Ownership: borrows all arguments.
 
@@ -16,7 +16,6 @@
 
 namespace fairlead::cli {
 
-absl::Status RunOverview(Session& session);
 // Of the chosen node, or of every configured one; then a node that does not answer is listed and is the command's error.
 absl::Status RunStatus(Session& session, bool all_sites);
 absl::Status RunDigest(Session& session, bool all_sites);

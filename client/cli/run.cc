@@ -22,8 +22,10 @@
 #include "client/cli/import_commands.h"
 #include "client/cli/network_commands.h"
 #include "client/cli/outbox_commands.h"
+#include "client/cli/overview_command.h"
 #include "client/cli/program_commands.h"
 #include "client/cli/record_commands.h"
+#include "client/cli/report_commands.h"
 #include "client/cli/resources.h"
 #include "client/cli/void_commands.h"
 
@@ -114,6 +116,7 @@ class CommandLine {
     AddErasures();
     AddOutbox();
     AddNetwork();
+    AddReportCommands();
     AddLog();
     AddVerify();
     AddBackup();
@@ -520,7 +523,7 @@ class CommandLine {
   }
 
   void AddNetwork() {
-    AddCommand(&app_, "overview", "The figures of the whole network, as the node knows them.", RunOverview);
+    AddOverview();
     CLI::App* status =
         AddCommand(&app_, "status", "The state of the node: logs, links, lag.", [this](Session& s) { return RunStatus(s, all_sites_); });
     CLI::App* digest =
@@ -550,6 +553,68 @@ class CommandLine {
     watch->add_flag("--snapshot", watch_.snapshot, "Send every record first.");
     watch->add_option("--resume", watch_.resume, "Continue after this token.")->type_name("TOKEN");
     watch->add_option("--count", watch_.count, "End after so many records.")->type_name("NUMBER")->check(CLI::PositiveNumber);
+  }
+
+  void AddOverview() {
+    CLI::App* overview = AddCommand(&app_, "overview", "The figures of the whole network, as the node knows them.", nullptr);
+    overview->callback([this, overview] {
+      if (overview->get_subcommands().empty()) chosen_ = [this](Session& s) { return RunOverview(s, overview_); };
+    });
+    CLI::Option* section =
+        overview->add_option("--section", overview_.sections, "Only this part. May be given several times; all of them by default.");
+    section->type_name("SECTION")->expected(1)->take_all();
+    choices_[section] = OverviewSections();
+    overview->add_option("--months", overview_.months, "How many months back, the current one included; 12 by default.")
+        ->type_name("NUMBER")
+        ->check(CLI::Range(1, 120));
+    CLI::App* countries = AddCommand(overview, "countries", "Lists countries with where each stands today.",
+                                     [this](Session& s) { return RunOverviewCountries(s, overview_countries_); });
+    choices_[countries->add_option("--region", overview_countries_.region, "Only of this region.")->type_name("REGION")] = {"apac", "eame",
+                                                                                                                            "csa", "hq"};
+    choices_[countries->add_option("--standing", overview_countries_.standing, "Only those that stand so.")->type_name("STANDING")] = {
+        "engaged", "due", "overdue", "never"};
+    countries->add_option("--officer", overview_countries_.officer, "Only those that this officer covers.")->type_name("OFFICER");
+    countries->add_flag("--uncovered", overview_countries_.uncovered, "Only those that nobody covers.");
+  }
+
+  void AddReportCommands() {
+    CLI::App* report = AddCommand(&app_, "report",
+                                  "Reports of the program's work for a named audience, signed, with a log of who received them.", nullptr);
+    report->require_subcommand(1);
+    const auto add_output = [this](CLI::App* command) {
+      CLI::Option* format = command->add_option("--format", report_.format, "html, csv or pdf; html by default.")->type_name("FORMAT");
+      choices_[format] = {"html", "csv", "pdf"};
+      command
+          ->add_option("--out", report_.out, "Where to write it. HTML and CSV come with a statement, FILE.sig, for fairlead verify report.")
+          ->type_name("FILE");
+    };
+    const auto add_name = [this](CLI::App* command) {
+      command->add_option("NAME", report_.name, "The report.")->required()->type_name("");
+    };
+    CLI::App* create =
+        AddCommand(report, "create", "Makes a report of what the node holds.", [this](Session& s) { return RunReportCreate(s, report_); });
+    CLI::Option* kind = create->add_option("--kind", report_.kind, "annual or quarterly.")->required()->type_name("KIND");
+    choices_[kind] = {"annual", "quarterly"};
+    create->add_option("--period", report_.period, "The year or the quarter, such as 2025 or 2025Q3.")->required()->type_name("PERIOD");
+    CLI::Option* audience =
+        create->add_option("--audience", report_.audience, "Whose staff it is for: hq, apac, eame or csa; or a nation, such as JP.");
+    audience->required()->type_name("AUDIENCE");
+    choices_[audience] = {"hq", "apac", "eame", "csa"};
+    add_output(create);
+    AddRequestId(create, &report_.request_id);
+    CLI::App* list = AddCommand(report, "list", "Lists reports.", [this](Session& s) { return RunReportList(s, report_); });
+    list->add_option("--period", report_.period, "Only those about this span.")->type_name("PERIOD");
+    list->add_option("--audience", report_.audience, "Only those for this audience.")->type_name("AUDIENCE");
+    CLI::App* show = AddCommand(report, "show", "Shows a report, and who received it; with --out, writes it to a file.",
+                                [this](Session& s) { return RunReportShow(s, report_); });
+    add_name(show);
+    add_output(show);
+    CLI::App* deliver = AddCommand(report, "deliver", "Records that someone was given a report.",
+                                   [this](Session& s) { return RunReportDeliver(s, report_); });
+    add_name(deliver);
+    deliver->add_option("--to", report_.recipient, "Who received it: a person, an office or a partner.")->required()->type_name("TEXT");
+    deliver->add_option("--remark", report_.remark, "How, and what else there is to say.")->type_name("TEXT");
+    AddRequestId(deliver, &report_.request_id);
   }
 
   void AddVoid() {
@@ -594,6 +659,9 @@ class CommandLine {
         ->type_name("");
     add_file(receipt);
     receipt->add_flag("--payload", log_.payload, "Include what the entry says; without it the receipt says only that it is there.");
+    CLI::App* report = add("report", "A report, HTML or CSV: that a site of the network made it as it is.", RunVerifyReport);
+    add_file(report);
+    report->add_option("--statement", verify_.statement_file, "The site's statement; FILE.sig by default.")->type_name("FILE");
     CLI::App* consistency = add("consistency", "The proof that the newest checkpoint continues an older one.", RunLogConsistency);
     consistency->add_option("OLD", log_.old_checkpoint, "The file of the older checkpoint.")->required()->type_name("");
     add_file(consistency);
@@ -693,6 +761,9 @@ class CommandLine {
   std::deque<Binding> bindings_;
   std::deque<ImportArguments> imports_;
   WatchArguments watch_;
+  OverviewArguments overview_;
+  OverviewCountriesArguments overview_countries_;
+  ReportArguments report_;
   LogArguments log_;
   VerifyArguments verify_;
   std::string backup_;

@@ -6,11 +6,16 @@
 #include <memory>
 
 #include "api/errors.h"
+#include "fairlead/v1/assessment_service.pb.h"
 #include "fairlead/v1/engagement_service.pb.h"
+#include "fairlead/v1/help_desk_service.pb.h"
 #include "fairlead/v1/node_service.pb.h"
 #include "fairlead/v1/overview_service.pb.h"
+#include "fairlead/v1/priority_service.pb.h"
 #include "fairlead/v1/record_service.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
+#include "fairlead/v1/training_service.pb.h"
+#include "fairlead/v1/visit_service.pb.h"
 
 namespace fairlead::dashboard {
 namespace {
@@ -25,7 +30,9 @@ using google::protobuf::MethodDescriptor;
 void KeepDefinitions() {
   for (const FileDescriptor* file : {v1::GetOverviewRequest::descriptor()->file(), v1::GetCountryRequest::descriptor()->file(),
                                      v1::GetEngagementRequest::descriptor()->file(), v1::ListConflictsRequest::descriptor()->file(),
-                                     v1::GetNodeStatusRequest::descriptor()->file()}) {
+                                     v1::GetNodeStatusRequest::descriptor()->file(), v1::GetVisitCycleRequest::descriptor()->file(),
+                                     v1::GetAssessmentRequest::descriptor()->file(), v1::GetArrivalRequest::descriptor()->file(),
+                                     v1::GetInquiryRequest::descriptor()->file(), v1::GetTrainingSessionRequest::descriptor()->file()}) {
     if (file == nullptr) std::abort();
   }
 }
@@ -35,18 +42,37 @@ void KeepDefinitions() {
 const std::vector<std::string_view>& PageMethods() {
   static const auto* const methods = new std::vector<std::string_view>{
       "OverviewService/GetOverview",
+      "OverviewService/ListCountryOverviews",
 
-      "ReferenceService/GetCountry",        "ReferenceService/ListCountries",
-      "ReferenceService/ListPorts",         "ReferenceService/ListLiaisonOfficers",
+      "ReferenceService/GetCountry",
+      "ReferenceService/ListCountries",
+      "ReferenceService/ListPorts",
+      "ReferenceService/ListLiaisonOfficers",
 
-      "EngagementService/GetEngagement",    "EngagementService/ListEngagements",
-      "EngagementService/ListObservations", "EngagementService/ListFollowUps",
+      "EngagementService/GetEngagement",
+      "EngagementService/ListEngagements",
+      "EngagementService/ListObservations",
+      "EngagementService/ListFollowUps",
 
-      "RecordService/ListRevisions",        "RecordService/ListConflicts",
-      "RecordService/GetConflict",          "RecordService/ResolveConflict",
+      "RecordService/ListRevisions",
+      "RecordService/ListConflicts",
+      "RecordService/GetConflict",
+      "RecordService/ResolveConflict",
 
-      "NodeService/GetNodeStatus",          "NodeService/GetStateDigest",
+      "NodeService/GetNodeStatus",
+      "NodeService/GetStateDigest",
       "NodeService/ListOpaqueEntries",
+
+      // What figures of the overview count.
+      "EngagementService/ListOverdueFollowUps",
+      "VisitService/ListVisitStages",
+      "AssessmentService/ListAssessmentStandings",
+      "AssessmentService/ListConditionsInForce",
+      "PriorityService/ListVisitPriorities",
+      "PriorityService/ListEligibleCountries",
+      "HelpDeskService/ListInquiries",
+      "TrainingService/ListTrainingSessions",
+      "TrainingService/ListTrainingRequests",
   };
   return *methods;
 }

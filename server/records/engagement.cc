@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "fairlead/v1/engagement.pb.h"
 #include "server/records/checks.h"
 #include "server/records/dates.h"
+#include "server/records/days.h"
 #include "server/records/figures.h"
 #include "server/records/months.h"
 #include "server/records/types.h"
@@ -100,7 +103,20 @@ std::vector<Contribution> Contribute(const v1::Engagement& engagement) {
   std::vector<Contribution> out = {{figures::Engagement(engagement.region(), engagement.kind(), engagement.state()), 1}};
   if (IsCalledOff(engagement.state())) return out;
   for (const std::string& country : engagement.countries()) out.push_back({figures::Engaged(country), 1});
+  for (const std::string& month : MonthsOf(engagement)) {
+    out.push_back({figures::EngagementMonth(month, engagement.region(), engagement.kind()), 1});
+  }
   return out;
+}
+
+// The last day of one that took place; nullopt of others and of one that is withdrawn.
+std::optional<absl::CivilDay> HeldUntil(const v1::Engagement& engagement) {
+  const bool held = IsReported(engagement.state()) || engagement.state() == v1::ENGAGEMENT_STATE_COMPLETED;
+  const google::type::Date* start = StartOf(engagement);
+  const google::type::Date* end = EndOf(engagement);
+  const bool dated = start != nullptr && IsDate(*start) && (end == nullptr || IsDate(*end));
+  if (!held || !dated || engagement.withdrawn()) return std::nullopt;
+  return DaysOf(*start, end).last;
 }
 
 std::string SortByStart(const v1::Engagement& engagement) { return SortByDate(engagement.has_start_date(), engagement.start_date()); }
@@ -178,6 +194,18 @@ RecordType EngagementType() {
        .filter = "month",
        .values = On<v1::Engagement>([](const v1::Engagement& e) { return MonthsOf(e); }),
        .sort = sort},
+      {.number = 49,
+       .filter = "active",
+       .values = On<v1::Engagement>([](const v1::Engagement& e) { return IsCalledOff(e.state()) ? Values{} : Values{"1"}; }),
+       .sort = sort},
+      {.number = kEngagementsHeld,
+       .filter = "held",
+       .values = On<v1::Engagement>(
+           [](const v1::Engagement& e) { return HeldUntil(e) ? Values(e.countries().begin(), e.countries().end()) : Values{}; }),
+       .sort = On<v1::Engagement>([](const v1::Engagement& e) {
+         const std::optional<absl::CivilDay> last = HeldUntil(e);
+         return last ? DayText(*last) : std::string(kNoDateSort);
+       })},
   };
   type.contribute = On<v1::Engagement>(Contribute);
   return type;

@@ -45,7 +45,10 @@ void Validate(const v1::FollowUp& follow_up, Checks* checks) {
 
 std::vector<Contribution> Contribute(const v1::FollowUp& follow_up) {
   if (follow_up.state() == v1::FOLLOW_UP_STATE_VERIFIED) return {};
-  return {{figures::FollowUpDue(DateText(follow_up.due_date())), 1}};
+  const std::string due = DateText(follow_up.due_date());
+  std::vector<Contribution> out = {{figures::FollowUpDue(due), 1}};
+  if (!follow_up.observation().empty()) out.push_back({figures::RemedyDue(due), 1});
+  return out;
 }
 
 }  // namespace
@@ -79,6 +82,12 @@ RecordType FollowUpType() {
       {.number = kOutstandingFollowUps,
        .filter = "outstanding",
        .values = On<v1::FollowUp>([](const v1::FollowUp& f) { return f.state() == v1::FOLLOW_UP_STATE_VERIFIED ? Values{} : Values{"1"}; }),
+       .sort = by_due_date},
+      {.number = 64,
+       .filter = "of_observation",
+       .values = On<v1::FollowUp>([](const v1::FollowUp& f) {
+         return f.state() == v1::FOLLOW_UP_STATE_VERIFIED || f.observation().empty() ? Values{} : Values{"1"};
+       }),
        .sort = by_due_date},
   };
   type.contribute = On<v1::FollowUp>(Contribute);

@@ -4,6 +4,8 @@
 #include "fairlead/v1/reference.pb.h"
 #include "server/records/checks.h"
 #include "server/records/days.h"
+#include "server/records/figures.h"
+#include "server/records/months.h"
 #include "server/records/types.h"
 
 namespace fairlead::records {
@@ -47,6 +49,18 @@ std::string SortByReceived(const v1::Inquiry& inquiry) {
              : "~";
 }
 
+std::string MonthOfReceipt(const v1::Inquiry& inquiry) { return MonthText(absl::CivilMonth(DayOf(inquiry.received_time()))); }
+
+std::vector<Contribution> Contribute(const v1::Inquiry& inquiry) {
+  const std::string month = MonthOfReceipt(inquiry);
+  std::vector<Contribution> out = {{figures::Inquiry(figures::kInquiry, month, inquiry.region(), inquiry.state()), 1}};
+  if (IsAnswered(inquiry.state())) {
+    const int64_t seconds = inquiry.answered_time().seconds() - inquiry.received_time().seconds();
+    if (seconds != 0) out.push_back({figures::Inquiry(figures::kInquirySeconds, month, inquiry.region(), inquiry.state()), seconds});
+  }
+  return out;
+}
+
 }  // namespace
 
 RecordType InquiryType() {
@@ -85,7 +99,13 @@ RecordType InquiryType() {
        .filter = "received_time",
        .values = On<Inquiry>([](const Inquiry&) { return Values{""}; }),
        .sort = sort},
+      {.number = 384, .filter = "month", .values = On<Inquiry>([](const Inquiry& i) { return Values{MonthOfReceipt(i)}; }), .sort = sort},
+      {.number = 385,
+       .filter = "unrouted",
+       .values = On<Inquiry>([](const Inquiry& i) { return i.region() == v1::REGION_UNSPECIFIED ? Values{"1"} : Values{}; }),
+       .sort = sort},
   };
+  type.contribute = On<Inquiry>(Contribute);
   return type;
 }
 

@@ -277,6 +277,8 @@ const Registry& TheRegistry() {
                                                          AcknowledgementType(),
                                                          ProposalType(),
                                                          AttachmentType(),
+                                                         ReportType(),
+                                                         DeliveryType(),
                                                          EntryVoidType()});
   return *kRegistry;
 }

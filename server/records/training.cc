@@ -8,6 +8,7 @@
 #include "fairlead/v1/training.pb.h"
 #include "server/records/checks.h"
 #include "server/records/dates.h"
+#include "server/records/figures.h"
 #include "server/records/formats.h"
 #include "server/records/months.h"
 #include "server/records/types.h"
@@ -170,6 +171,15 @@ void ValidateSession(const Session& session, Checks* checks) {
   checks->Prose("source", session.source(), Need::kOptional, kSourceCharsMax);
 }
 
+std::vector<Contribution> Contribute(const Session& session) {
+  std::vector<Contribution> out = {{figures::Training(figures::kTrainingSession, session.state()), 1}};
+  for (const v1::Attendance& of : session.attendance()) {
+    if (of.attended() > 0) out.push_back({figures::Training(figures::kTrainingAttended, session.state()), of.attended()});
+    if (of.completed() > 0) out.push_back({figures::Training(figures::kTrainingCompleted, session.state()), of.completed()});
+  }
+  return out;
+}
+
 }  // namespace
 
 RecordType TrainingOfferingType() {
@@ -212,6 +222,9 @@ RecordType TrainingRequestType() {
       {.number = 232, .filter = "offering", .values = On<Request>([](const Request& r) { return Values{r.offering()}; }), .sort = sort},
       {.number = 233, .filter = "officer", .values = On<Request>([](const Request& r) { return Values{r.officer()}; }), .sort = sort},
   };
+  type.contribute = On<Request>([](const Request& r) {
+    return std::vector<Contribution>{{figures::Training(figures::kTrainingRequest, r.state()), 1}};
+  });
   return type;
 }
 
@@ -248,6 +261,7 @@ RecordType TrainingSessionType() {
        .values = On<Session>([](const Session& s) { return MonthsOf(s); }),
        .sort = sort},
   };
+  type.contribute = On<Session>(Contribute);
   return type;
 }
 

@@ -39,11 +39,15 @@ RecordType PartnerGroupType();     // 51
 RecordType AcknowledgementType();  // 52
 RecordType ProposalType();         // 53
 
+RecordType ReportType();    // 60
+RecordType DeliveryType();  // 61
+
 RecordType EntryVoidType();  // 900
 
 // Indexes that views read, too.
 inline constexpr uint16_t kOfficersByCountry = 31;
 inline constexpr uint16_t kEngagementsByMonth = 48;  // sorted by first day, like all by month
+inline constexpr uint16_t kEngagementsHeld = 400;    // by country, those that took place; sorted by last day
 inline constexpr uint16_t kObservationsByCountry = 51;
 inline constexpr uint16_t kOutstandingFollowUps = 63;   // under "1", sorted by due date
 inline constexpr uint16_t kVisitCyclesByCountry = 200;  // sorted by the beginning of the preliminary exchange

@@ -38,7 +38,7 @@ class ExchangeWatches::Watch : public JournalFeed {
   using Response = std::unique_ptr<v1::WatchReleasedRecordsResponse>;
 
   Position Seen() const override { return journal_; }
-  MessagePtr Heartbeat() const override { return Today() == day_ ? std::make_unique<v1::WatchReleasedRecordsResponse>() : nullptr; }
+  MessagePtr Heartbeat() override { return Today() == day_ ? std::make_unique<v1::WatchReleasedRecordsResponse>() : nullptr; }
 
   std::string Today() const { return exchange::DayOf(node_->options().clock->Now()); }
 

@@ -76,7 +76,22 @@ void JournalFeed::Wake() {
   if (waiting_) alarm_->Cancel();
 }
 
+void JournalFeed::RestThenLook(absl::Time time) {
+  absl::MutexLock lock(&mu_);
+  if (cancelled_) return;
+  alarm_ = std::make_unique<grpc::Alarm>();
+  alarm_->Set(absl::ToChronoTime(time), [weak = weak_from_this()](bool) {
+    if (auto self = weak.lock()) self->OnAlarm(/*expired=*/false);
+  });
+}
+
 void JournalFeed::Look() {
+  absl::Time rest;
+  {
+    absl::MutexLock lock(&mu_);
+    rest = RestUntil(last_sent_);
+  }
+  if (absl::Now() < rest) return RestThenLook(rest);
   absl::StatusOr<MessagePtr> message = Find();
   if (!message.ok() || *message != nullptr) return Send(std::move(message));
   absl::MutexLock lock(&mu_);

@@ -60,13 +60,17 @@ class JournalFeed : public Source, public std::enable_shared_from_this<JournalFe
   // The journal before it has been looked at.
   virtual Position Seen() const = 0;
   // What a caller hears that has heard nothing for so long; null: there may be something to tell.
-  virtual MessagePtr Heartbeat() const = 0;
+  virtual MessagePtr Heartbeat() = 0;
+  // When to look at the earliest, the last message having been sent then: a feed that tells the latest only need not tell all of it.
+  virtual absl::Time RestUntil(absl::Time /*last_sent*/) const { return absl::InfinitePast(); }
 
  private:
   friend class JournalFeeds;
   void Wake();
   void Look();
   void OnAlarm(bool expired);
+  // Looks at `time`, whatever comes in between.
+  void RestThenLook(absl::Time time);
   void Send(absl::StatusOr<MessagePtr> message);
 
   JournalFeeds* const feeds_;

@@ -96,6 +96,7 @@ absl::StatusOr<MessagePtr> PlanningMethods::ListOverdueFollowUps(const Call& cal
   query.owner = request.owner();
   query.country = request.country();
   query.region = request.region();
+  query.of_observation = request.of_observation();
   // A position begins with the day of the first page, so that all pages are about one day.
   std::string day = records::DayText(query.as_of);
   if (!position->empty()) {

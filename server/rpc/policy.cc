@@ -163,7 +163,16 @@ const std::vector<PolicyRule>& PolicyRules() {
       {"RecordService/ListErasures", kReaders},
       {"RecordService/WatchRecords", kReaders},
 
+      // Whoever may see a figure may list what it counts.
       {"OverviewService/GetOverview", kReaders},
+      {"OverviewService/WatchOverview", kReaders},
+      {"OverviewService/ListCountryOverviews", kReaders},
+
+      {"ReportService/Get*", kReaders},
+      {"ReportService/List*", kReaders},
+      {"ReportService/PrepareReport", kStaff},
+      {"ReportService/WithdrawReport", kStaff},
+      {"ReportService/CreateDelivery", kStaff},
 
       {"NodeService/GetNodeStatus", kReaders | kNode},
       {"NodeService/GetStateDigest", kReaders | kNode},

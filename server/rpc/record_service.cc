@@ -67,7 +67,7 @@ class RecordService::Watch : public JournalFeed {
   };
 
   Position Seen() const override { return at_.journal; }
-  MessagePtr Heartbeat() const override {
+  MessagePtr Heartbeat() override {
     auto event = std::make_unique<v1::WatchRecordsResponse>();
     event->set_resume_token(Token());
     return event;

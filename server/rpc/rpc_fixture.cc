@@ -8,7 +8,6 @@
 #include "api/note.h"
 #include "server/rpc/policy.h"
 #include "server/rpc/program_methods.h"
-#include "server/view/overview.h"
 #include "storage/memory_store.h"
 
 namespace fairlead::rpc {
@@ -107,10 +106,10 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   void_methods_->Register(dispatcher_.get());
   backup_methods_ = std::make_unique<BackupMethods>(node_.get(), &sealer_, backups);
   backup_methods_->Register(dispatcher_.get());
-  dispatcher_->Unary<v1::GetOverviewRequest, v1::Overview>(
-      "fairlead.v1.OverviewService/GetOverview", [this](const Call&, const v1::GetOverviewRequest&) -> absl::StatusOr<v1::Overview> {
-        return view::OverviewOf(*node_, absl::Seconds(60));
-      });
+  overview_methods_ = std::make_unique<OverviewMethods>(node_.get(), view::OverviewOptions{absl::Seconds(60), weights, nullptr}, heartbeat);
+  overview_methods_->Register(dispatcher_.get());
+  report_methods_ = std::make_unique<ReportMethods>(node_.get(), absl::Seconds(60), &pseudonyms_, &standard_methods_->writes());
+  report_methods_->Register(dispatcher_.get());
   runner_->Start();
   absl::StatusOr<std::unique_ptr<Server>> server =
       Server::Start({.address = "127.0.0.1:0", .credentials = credentials_}, dispatcher_.get(), {replicator_->service()});
@@ -125,6 +124,7 @@ TestSite::~TestSite() {
   server_->Shutdown(absl::ZeroDuration());
   record_service_.reset();
   exchange_watches_.reset();
+  overview_methods_.reset();
   consistency_.reset();
   runner_->Stop();
 }

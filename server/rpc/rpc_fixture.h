@@ -40,9 +40,11 @@
 #include "server/rpc/exchange_watch.h"
 #include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
+#include "server/rpc/overview_methods.h"
 #include "server/rpc/planning_methods.h"
 #include "server/rpc/record_service.h"
 #include "server/rpc/release_methods.h"
+#include "server/rpc/report_methods.h"
 #include "server/rpc/server.h"
 #include "server/rpc/standard_methods.h"
 #include "server/rpc/test_certs.h"
@@ -158,6 +160,8 @@ class TestSite {
   std::unique_ptr<LogService> log_service_;
   std::unique_ptr<VoidMethods> void_methods_;
   std::unique_ptr<BackupMethods> backup_methods_;
+  std::unique_ptr<OverviewMethods> overview_methods_;
+  std::unique_ptr<ReportMethods> report_methods_;
   std::unique_ptr<Server> server_;
 };
 

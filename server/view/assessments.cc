@@ -102,6 +102,7 @@ absl::StatusOr<v1::ListAssessmentStandingsResponse> ListStandings(const node::No
     const auto found = newest.find(country);
     v1::AssessmentStanding standing = StandingOf(country, found == newest.end() ? nullptr : &found->second, *as_of, due_within);
     if (request.status() != 0 && standing.status() != request.status()) continue;
+    if (request.basis() != 0 && standing.basis() != request.basis()) continue;
     *response.add_standings() = std::move(standing);
   }
   std::sort(response.mutable_standings()->begin(), response.mutable_standings()->end(),
@@ -123,6 +124,7 @@ absl::StatusOr<v1::ListConditionsInForceResponse> ListInForce(const node::Node& 
     const auto& condition = static_cast<const v1::ConditionOfEntry&>(record);
     if (!request.country().empty() && condition.country() != request.country()) return;
     v1::ConditionStanding standing = StandingOn(condition, *as_of);
+    if (request.status() != 0 && standing.status() != request.status()) return;
     if (standing.status() != v1::CONDITION_STATUS_NOT_IN_FORCE) *response.add_standings() = std::move(standing);
   });
   if (!read.ok()) return read;

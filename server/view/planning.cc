@@ -31,6 +31,9 @@ using google::type::Date;
 
 constexpr int kScanMin = 1000;  // keys looked at before a page ends early, at least
 constexpr int kScanPerRecord = 10;
+constexpr int kNextLooksMax = 200;  // keys of one index looked at for what comes next
+constexpr uint16_t kCalendarIndexes[] = {records::kEngagementsByMonth, records::kReciprocalVisitsByMonth,
+                                         records::kTrainingSessionsByMonth};
 
 bool IsCalledOff(const v1::Engagement& e) {
   return e.state() == v1::ENGAGEMENT_STATE_CANCELLED || e.state() == v1::ENGAGEMENT_STATE_REFUSED;
@@ -142,6 +145,11 @@ bool Passes(const CalendarQuery& query, const Occasion& occasion) {
          (query.officer.empty() || Contains(entry.officers(), query.officer));
 }
 
+void Order(std::vector<Occasion>* occasions) {
+  std::sort(occasions->begin(), occasions->end(),
+            [](const Occasion& a, const Occasion& b) { return PositionOf(a.entry) < PositionOf(b.entry); });
+}
+
 // What clashes are ordered by.
 auto OrderOf(const v1::Clash& clash) {
   return std::tuple(records::DateText(clash.start_date()), clash.officer(), clash.first(), clash.second());
@@ -175,6 +183,7 @@ absl::StatusOr<std::optional<v1::OverdueFollowUp>> OverdueRow(const node::Node& 
   if (!record.ok()) return record.status();
   const auto* follow_up = DynamicCastToGenerated<const v1::FollowUp>(record->get());
   if (follow_up == nullptr || (!query.owner.empty() && follow_up->owner() != query.owner)) return std::nullopt;
+  if (query.of_observation && follow_up->observation().empty()) return std::nullopt;
   const absl::StatusOr<std::unique_ptr<Message>> parent = FindRecord(node, view, std::string(records::ParentOf(name)));
   if (!parent.ok()) return parent.status();
   static const v1::Engagement kNone;
@@ -233,7 +242,7 @@ absl::StatusOr<CalendarQuery> CalendarOf(const Date* start, const Date* end) {
 absl::StatusOr<std::vector<Occasion>> OccasionsOf(const node::Node& node, const storage::View& view, const CalendarQuery& query) {
   Reader reader(node, view);
   std::vector<Occasion> occasions;
-  for (const uint16_t index : {records::kEngagementsByMonth, records::kReciprocalVisitsByMonth, records::kTrainingSessionsByMonth}) {
+  for (const uint16_t index : kCalendarIndexes) {
     // Months follow each other in the index, so that those of the query are one range of keys.
     const std::string lower = node::IndexPrefix(index, records::MonthText(absl::CivilMonth(query.days.first)));
     const std::string upper = storage::PrefixEnd(node::IndexPrefix(index, records::MonthText(absl::CivilMonth(query.days.last))));
@@ -254,9 +263,36 @@ absl::StatusOr<std::vector<Occasion>> OccasionsOf(const node::Node& node, const 
     }
     if (!it->status().ok()) return it->status();
   }
-  std::sort(occasions.begin(), occasions.end(),
-            [](const Occasion& a, const Occasion& b) { return PositionOf(a.entry) < PositionOf(b.entry); });
+  Order(&occasions);
   return occasions;
+}
+
+absl::StatusOr<std::vector<Occasion>> NextOccasions(const node::Node& node, const storage::View& view, absl::CivilDay from, size_t max) {
+  Reader reader(node, view);
+  std::vector<Occasion> next;
+  for (const uint16_t index : kCalendarIndexes) {
+    const std::string lower = node::IndexPrefix(index, records::MonthText(absl::CivilMonth(from))) + records::DayText(from);
+    const std::string all = node::IndexPrefix(index, "");
+    const std::unique_ptr<storage::Iterator> it =
+        view.Iterate(storage::Cf::kIndexes, lower, storage::PrefixEnd(all.substr(0, all.size() - 1)));
+    std::set<std::string> seen;
+    size_t found = 0;
+    int looks = kNextLooksMax;
+    for (it->SeekToFirst(); it->Valid() && found < max && looks-- > 0; it->Next()) {
+      const std::string_view key = it->key();
+      const auto [name, fresh] = seen.emplace(key.substr(key.rfind('\0') + 1));
+      if (!fresh) continue;
+      absl::StatusOr<std::optional<Occasion>> occasion = reader.Read(*name);
+      if (!occasion.ok()) return occasion.status();
+      if (!occasion->has_value() || (*occasion)->days.first < from) continue;
+      next.push_back(**std::move(occasion));
+      ++found;
+    }
+    if (!it->status().ok()) return it->status();
+  }
+  Order(&next);
+  if (next.size() > max) next.erase(next.begin() + static_cast<ptrdiff_t>(max), next.end());
+  return next;
 }
 
 std::string PositionOf(const v1::CalendarEntry& entry) { return records::DateText(entry.start_date()) + " " + entry.record(); }

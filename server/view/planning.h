@@ -54,6 +54,10 @@ struct Occasion {
 // Ordered as the calendar is. FIELD_TOO_LARGE when there are more than kOccasionsMax.
 absl::StatusOr<std::vector<Occasion>> OccasionsOf(const node::Node& node, const storage::View& view, const CalendarQuery& query);
 
+// Those that begin on or after the day, the first `max` of them, ordered as the calendar is; fewer where much of what is planned has been
+// called off. Its cost is bounded.
+absl::StatusOr<std::vector<Occasion>> NextOccasions(const node::Node& node, const storage::View& view, absl::CivilDay from, size_t max);
+
 // What the calendar is ordered by: pages continue after it.
 std::string PositionOf(const v1::CalendarEntry& entry);
 
@@ -65,6 +69,7 @@ struct OverdueQuery {
   std::string owner;  // empty filters pass everything
   std::string country;
   v1::Region region = v1::REGION_UNSPECIFIED;
+  bool of_observation = false;
 };
 
 // A page of overdue follow-ups after `position`, which becomes that of the last one looked at, or empty when there are no more.

@@ -1,7 +1,8 @@
 // fairlead-bench: what real nodes do on this machine, beside what bounds them, in turns in one run.
 //
-//   fairlead-bench [--only creates|import|lag|watchers|catchup|flood] [--rounds N] [--seconds S] [--rows N] [--entries N] [--watchers N]
-//   [--json FILE] [--smoke]
+//   fairlead-bench [--only creates|import|lag|watchers|catchup|flood|overview] [--rounds N] [--seconds S] [--rows N] [--entries N]
+//   [--watchers N]
+//   [--engagements N] [--json FILE] [--smoke]
 //
 // Every figure is the median of the rounds. Nodes are processes of their own on loopback, with mutual TLS and synced writes; the clients
 // share the machine with them. --smoke does a moment of everything, for the counts that every measurement checks, and prints no figures.
@@ -31,24 +32,30 @@ int Main(int argc, char** argv) {
     absl::StatusOr<Section> (*measure)(const Settings&);
   };
   constexpr Measurement kMeasurements[] = {{"creates", MeasureCreates},   {"import", MeasureImport},   {"lag", MeasureLag},
-                                           {"watchers", MeasureWatchers}, {"catchup", MeasureCatchUp}, {"flood", MeasureFlood}};
+                                           {"watchers", MeasureWatchers}, {"catchup", MeasureCatchUp}, {"flood", MeasureFlood},
+                                           {"overview", MeasureOverview}};
 
   Settings settings;
   double seconds = absl::ToDoubleSeconds(settings.duration);
   std::string only, json_file;
   bool smoke = false;
   CLI::App app("Measures Fairlead nodes on this machine.", "fairlead-bench");
-  app.add_option("--only", only, "One measurement")->check(CLI::IsMember({"creates", "import", "lag", "watchers", "catchup", "flood"}));
+  app.add_option("--only", only, "One measurement")
+      ->check(CLI::IsMember({"creates", "import", "lag", "watchers", "catchup", "flood", "overview"}));
   app.add_option("--rounds", settings.rounds, "Rounds of each")->check(CLI::Range(1, 100))->capture_default_str();
   app.add_option("--seconds", seconds, "Length of one load")->check(CLI::Range(0.05, 600.0))->capture_default_str();
   app.add_option("--rows", settings.rows, "Ports of an import")->check(CLI::Range(500, 300'000))->capture_default_str();
   app.add_option("--entries", settings.entries, "Entries to catch up with")->check(CLI::Range(100, 10'000'000))->capture_default_str();
   app.add_option("--watchers", settings.watchers, "Watchers of one node")->check(CLI::Range(1, 4000))->capture_default_str();
+  app.add_option("--engagements", settings.engagements, "Engagements beneath the overview")
+      ->check(CLI::Range(1, 10'000'000))
+      ->capture_default_str();
   app.add_option("--json", json_file, "Also write all figures of all rounds to this file");
   app.add_flag("--smoke", smoke, "A moment of each, for the counts");
   CLI11_PARSE(app, argc, argv);
   settings.duration = absl::Seconds(seconds);
-  if (smoke) settings = {.rounds = 1, .duration = absl::Milliseconds(200), .rows = 1200, .entries = 600, .watchers = 50};
+  if (smoke)
+    settings = {.rounds = 1, .duration = absl::Milliseconds(200), .rows = 1200, .entries = 600, .watchers = 50, .engagements = 200};
 
   // Nobody needs to know whether the clients could deadlock; Abseil's search for it, on in Debian's build, costs every call.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);

@@ -21,6 +21,7 @@ struct Settings {
   int64_t rows = 100'000;                      // imported in a round
   int64_t entries = 100'000;                   // caught up with in a round
   int watchers = 2000;                         // of one node
+  int64_t engagements = 10'000;                // of one node, for the overview
 };
 
 // Durable creates one by one, beside an empty call over the same connections to the same process.
@@ -33,6 +34,9 @@ absl::StatusOr<Section> MeasureLag(const Settings& settings);
 absl::StatusOr<Section> MeasureWatchers(const Settings& settings);
 // An empty node takes, verifies and folds a log from a peer.
 absl::StatusOr<Section> MeasureCatchUp(const Settings& settings);
+
+// The overview at a node with a hundredth of `engagements`, and with all of them.
+absl::StatusOr<Section> MeasureOverview(const Settings& settings);
 
 // An officer's calls beside a partner's system that calls as fast as it can, with the limits of partners and without.
 absl::StatusOr<Section> MeasureFlood(const Settings& settings);
