@@ -42,11 +42,13 @@
 #include "server/rpc/program_methods.h"
 #include "server/rpc/record_service.h"
 #include "server/rpc/release_methods.h"
+#include "server/rpc/search_methods.h"
 #include "server/rpc/server.h"
 #include "server/rpc/standard_methods.h"
 #include "server/rpc/tokens.h"
 #include "server/rpc/void_methods.h"
 #include "server/rpc/wire_forms.h"
+#include "server/search/search_index.h"
 #include "server/version.h"
 #include "server/view/overview.h"
 #include "server/view/priority_score.h"
@@ -184,6 +186,8 @@ int Serve(const NodeConfig& config) {
   if (!opened.ok()) return Fail(kExitStart, fmt::format("{}: {}", config.data, std::string(opened.status().message())));
   node::Node& node = **opened;
 
+  search::SearchIndex search_index(&node, config.data + "/search");
+
   std::unique_ptr<storage::BackupFolder> backups;
   if (!config.backups.empty()) {
     auto folder = storage::BackupFolder::Open(config.backups);
@@ -257,10 +261,13 @@ int Serve(const NodeConfig& config) {
   exchange_methods.Register(&dispatcher);
   auto exchange_watches = std::make_unique<rpc::ExchangeWatches>(&node, &sealer, &pseudonyms);
   exchange_watches->Register(&dispatcher);
+  auto search_methods = std::make_unique<rpc::SearchMethods>(&node, &sealer, &search_index);
+  search_methods->Register(&dispatcher);
   rpc::NodeService node_service(&node, &sealer,
                                 {.version = kVersion,
                                  .start_time = started,
                                  .links = [&replicator] { return ToProto(replicator.Links()); },
+                                 .search = [&search_methods] { return search_methods->Status(); },
                                  .certificate_expiry = [&credentials] { return credentials.Figures().certificate_not_after; }});
   node_service.Register(&dispatcher);
   rpc::LogService log_service(&node);
@@ -274,6 +281,7 @@ int Serve(const NodeConfig& config) {
       [&node, bound = absl::Seconds(config.limits.staleness_seconds)](
           const rpc::Call&, const v1::GetOverviewRequest&) -> absl::StatusOr<v1::Overview> { return view::OverviewOf(node, bound); });
 
+  search_index.Start();
   runner.Start();
   auto server = rpc::Server::Start({.address = config.listen,
                                     .credentials = &credentials,
@@ -286,7 +294,8 @@ int Serve(const NodeConfig& config) {
     absl::Status served = metrics.Serve(config.metrics, {.node = &node,
                                                          .links = [&replicator] { return replicator.Links(); },
                                                          .credentials = &credentials,
-                                                         .backups = [&backup_methods] { return backup_methods.figures(); }});
+                                                         .backups = [&backup_methods] { return backup_methods.figures(); },
+                                                         .search = [&search_index] { return search_index.figures(); }});
     if (!served.ok()) return Fail(kExitStart, std::string(served.message()));
   }
   replicator.Start();
@@ -310,6 +319,8 @@ int Serve(const NodeConfig& config) {
   (*server)->Shutdown(absl::Seconds(config.limits.drain_seconds));
   backup_methods.Stop();
   metrics.Stop();
+  search_methods.reset();
+  search_index.Stop();
   record_service.reset();
   exchange_watches.reset();
   node.RemoveJournalListener(listener);

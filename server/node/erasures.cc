@@ -253,13 +253,16 @@ void Committer::Purge() {
   }
   if (purges.empty()) return;
   std::vector<std::pair<Cf, std::string>> keys;
+  std::set<Dot> erasures;
   for (const std::string& purge : purges) {
     Reader in(std::string_view(purge).substr(storage::kMetaPurgePrefix.size()));
-    storage::ReadDot(&in);
+    erasures.insert(storage::ReadDot(&in));
     const Cf cf = static_cast<Cf>(in.U8());
     keys.emplace_back(cf, in.Fixed(in.left()));
   }
-  absl::Status status = store_->Purge(keys);
+  const absl::StatusOr<bool> elsewhere = ErasedElsewhere(erasures);
+  if (elsewhere.ok() && !*elsewhere) return;
+  absl::Status status = elsewhere.ok() ? store_->Purge(keys) : elsewhere.status();
   if (status.ok()) {
     auto batch = store_->NewBatch();
     for (const std::string& purge : purges) batch->Delete(Cf::kMeta, purge);
@@ -272,6 +275,30 @@ void Committer::Purge() {
   }
   absl::MutexLock lock(&committed_mu_);
   for (const std::string& purge : purges) purges_.erase(purge);
+}
+
+absl::StatusOr<bool> Committer::ErasedElsewhere(const std::set<Dot>& erasures) {
+  Position end;
+  for (const Dot& by : erasures) {
+    // None of one that was taken back: what it erased is wanted again.
+    auto position = store_->Get(Cf::kMeta, ErasureKey(by));
+    if (!position.ok()) return position.status();
+    if (position->has_value()) end = std::max(end, Position(Reader(**position).U64()) + 1);
+  }
+  absl::MutexLock lock(&erasers_mu_);
+  return std::all_of(erasers_.begin(), erasers_.end(), [end](const auto& eraser) { return eraser.second(end); });
+}
+
+uint64_t Committer::AddEraser(std::function<bool(Position)> erased) {
+  absl::MutexLock lock(&erasers_mu_);
+  const uint64_t id = next_eraser_++;
+  erasers_.emplace(id, std::move(erased));
+  return id;
+}
+
+void Committer::RemoveEraser(uint64_t id) {
+  absl::MutexLock lock(&erasers_mu_);
+  erasers_.erase(id);
 }
 
 Seq Committer::Durable(LogId log) const {

@@ -67,6 +67,7 @@ v1::NodeStatus NodeService::GetNodeStatus() const {
   status.set_roster_version(static_cast<int64_t>(node_->roster().version()));
   status.set_unauthorised_changes(node_->UnauthorisedCount());
   status.set_clock_disagreement(node_->ClockDisagreement());
+  if (options_.search) *status.mutable_search() = options_.search();
   if (options_.certificate_expiry) SetTimestamp(options_.certificate_expiry(), status.mutable_certificate_expire_time());
   return status;
 }

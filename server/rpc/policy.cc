@@ -154,6 +154,8 @@ const std::vector<PolicyRule>& PolicyRules() {
       {"RecordService/ListErasures", kReaders},
       {"RecordService/WatchRecords", kReaders},
 
+      {"SearchService/Search", kReaders},
+
       {"OverviewService/GetOverview", kReaders},
 
       {"NodeService/GetNodeStatus", kReaders | kNode},

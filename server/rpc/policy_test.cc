@@ -214,6 +214,7 @@ const std::map<std::string, std::string>& Table() {
       {"LogService/ListLogEntries", "OH"},
       {"LogService/GetReceipt", "OH"},
       {"LogService/GetConsistencyProof", "NOHG"},
+      {"SearchService/Search", "OHG"},
       {"OverviewService/GetOverview", "OHG"},
       {"RecordService/GetConflict", "OHG"},
       {"RecordService/ListConflicts", "OHG"},
