@@ -11,6 +11,7 @@
 #include "fairlead/v1/overview_service.pb.h"
 #include "fairlead/v1/record_service.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
+#include "fairlead/v1/search_service.pb.h"
 
 namespace fairlead::dashboard {
 namespace {
@@ -25,7 +26,7 @@ using google::protobuf::MethodDescriptor;
 void KeepDefinitions() {
   for (const FileDescriptor* file : {v1::GetOverviewRequest::descriptor()->file(), v1::GetCountryRequest::descriptor()->file(),
                                      v1::GetEngagementRequest::descriptor()->file(), v1::ListConflictsRequest::descriptor()->file(),
-                                     v1::GetNodeStatusRequest::descriptor()->file()}) {
+                                     v1::GetNodeStatusRequest::descriptor()->file(), v1::SearchRequest::descriptor()->file()}) {
     if (file == nullptr) std::abort();
   }
 }
@@ -44,6 +45,8 @@ const std::vector<std::string_view>& PageMethods() {
 
       "RecordService/ListRevisions",        "RecordService/ListConflicts",
       "RecordService/GetConflict",          "RecordService/ResolveConflict",
+
+      "SearchService/Search",
 
       "NodeService/GetNodeStatus",          "NodeService/GetStateDigest",
       "NodeService/ListOpaqueEntries",

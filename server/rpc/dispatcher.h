@@ -45,8 +45,8 @@ class Call {
   Identity identity;    // who acts: the peer, or the viewer that a gateway vouches for
   std::string gateway;  // the path of that gateway; empty when the peer acts for itself
   absl::Time deadline;
-  bool has_token = false;  // it presented a consistency token: what that names is applied here
   int replicas = 0;        // how many other sites shall hold what it writes (durability.h)
+  bool has_token = false;  // it presented a consistency token: what that names is applied here
   std::string durability;  // trailing metadata of that name; set by the handler before it answers
   // The caller has gone or its time is up: nobody waits for the reply.
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
