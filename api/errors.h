@@ -54,6 +54,7 @@ enum class Reason {
   kResumeTokenForeign,  // OUT_OF_RANGE: RESUME_TOKEN_FOREIGN
   kConsistencyTimeout,  // DEADLINE_EXCEEDED: CONSISTENCY_TIMEOUT
   kReplicationTimeout,  // DEADLINE_EXCEEDED: REPLICATION_TIMEOUT
+  kIndexUnavailable,    // UNAVAILABLE: INDEX_UNAVAILABLE
   kPeerProtocol,        // FAILED_PRECONDITION: PEER_PROTOCOL
   kLogForked,           // DATA_LOSS: LOG_FORKED
   kSignatureInvalid,    // DATA_LOSS: SIGNATURE_INVALID

@@ -47,11 +47,13 @@
 #include "server/rpc/record_service.h"
 #include "server/rpc/release_methods.h"
 #include "server/rpc/report_methods.h"
+#include "server/rpc/search_methods.h"
 #include "server/rpc/server.h"
 #include "server/rpc/standard_methods.h"
 #include "server/rpc/tokens.h"
 #include "server/rpc/void_methods.h"
 #include "server/rpc/wire_forms.h"
+#include "server/search/search_index.h"
 #include "server/version.h"
 #include "server/view/priority_score.h"
 #include "storage/backup.h"
@@ -208,6 +210,8 @@ int Serve(const NodeConfig& config) {
   if (!opened.ok()) return Fail(kExitStart, fmt::format("{}: {}", config.data, std::string(opened.status().message())));
   node::Node& node = **opened;
 
+  search::SearchIndex search_index(&node, config.data + "/search");
+
   std::unique_ptr<storage::BackupFolder> backups;
   if (!config.backups.empty()) {
     auto folder = storage::BackupFolder::Open(config.backups);
@@ -292,10 +296,13 @@ int Serve(const NodeConfig& config) {
   exchange_attachments.Register(&dispatcher);
   auto exchange_watches = std::make_unique<rpc::ExchangeWatches>(&node, &sealer, &pseudonyms);
   exchange_watches->Register(&dispatcher);
+  auto search_methods = std::make_unique<rpc::SearchMethods>(&node, &sealer, &search_index);
+  search_methods->Register(&dispatcher);
   rpc::NodeService node_service(&node, &sealer,
                                 {.version = kVersion,
                                  .start_time = started,
                                  .links = [&replicator] { return ToProto(replicator.Links()); },
+                                 .search = [&search_methods] { return search_methods->Status(); },
                                  .certificate_expiry = [&credentials] { return credentials.Figures().certificate_not_after; }});
   node_service.Register(&dispatcher);
   rpc::LogService log_service(&node);
@@ -312,6 +319,7 @@ int Serve(const NodeConfig& config) {
   const rpc::ReportMethods report_methods(&node, absl::Seconds(config.limits.staleness_seconds), &pseudonyms, &standard_methods.writes());
   report_methods.Register(&dispatcher);
 
+  search_index.Start();
   runner.Start();
   auto server = rpc::Server::Start({.address = config.listen,
                                     .credentials = &credentials,
@@ -324,7 +332,8 @@ int Serve(const NodeConfig& config) {
     absl::Status served = metrics.Serve(config.metrics, {.node = &node,
                                                          .links = [&replicator] { return replicator.Links(); },
                                                          .credentials = &credentials,
-                                                         .backups = [&backup_methods] { return backup_methods.figures(); }});
+                                                         .backups = [&backup_methods] { return backup_methods.figures(); },
+                                                         .search = [&search_index] { return search_index.figures(); }});
     if (!served.ok()) return Fail(kExitStart, std::string(served.message()));
   }
   replicator.Start();
@@ -350,6 +359,8 @@ int Serve(const NodeConfig& config) {
   (*server)->Shutdown(absl::Seconds(config.limits.drain_seconds));
   backup_methods.Stop();
   metrics.Stop();
+  search_methods.reset();
+  search_index.Stop();
   record_service.reset();
   exchange_watches.reset();
   overview_methods.reset();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <map>
@@ -74,6 +75,26 @@ std::vector<MetricFamily> CollectTrust(const rpc::Credentials& credentials) {
   }
   std::vector<MetricFamily> out;
   for (FamilyOf* family : {&expiry, &remaining, &changes, &failed, &refused, &handshakes}) out.push_back(family->Take());
+  return out;
+}
+
+}  // namespace
+
+namespace {
+
+std::vector<MetricFamily> CollectSearch(const search::IndexFigures& figures, Position journal_end) {
+  FamilyOf records("fairlead_search_records", "Records in the node's search index.");
+  records.Add({}, static_cast<double>(figures.records));
+  FamilyOf behind("fairlead_search_entries_behind", "Entries of the journal that the search index has not taken in.");
+  behind.Add({}, static_cast<double>(journal_end.value() - std::min(figures.indexed, journal_end).value()));
+  FamilyOf building("fairlead_search_building", "1 while the search index is built anew from all records.");
+  building.Add({}, figures.building ? 1 : 0);
+  FamilyOf builds("fairlead_search_builds_total", "Times that the search index was built anew since the start.", MetricType::Counter);
+  builds.Add({}, static_cast<double>(figures.builds));
+  FamilyOf failing("fairlead_search_failing", "1 while the search index cannot be written.");
+  failing.Add({}, figures.error.empty() ? 0 : 1);
+  std::vector<MetricFamily> out;
+  for (FamilyOf* family : {&records, &behind, &building, &builds, &failing}) out.push_back(family->Take());
   return out;
 }
 
@@ -158,6 +179,7 @@ class Metrics::NodeCollector : public prometheus::Collectable {
           &backups, &newest,       &newest_bytes, &made,         &failed,    &held,           &wanted}) {
       out.push_back(family->Take());
     }
+    for (MetricFamily& family : CollectSearch(sources_.search(), node.JournalEnd())) out.push_back(std::move(family));
     return out;
   }
 

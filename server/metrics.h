@@ -25,6 +25,7 @@
 #include "server/rpc/backup_methods.h"
 #include "server/rpc/credentials.h"
 #include "server/rpc/dispatcher.h"
+#include "server/search/search_index.h"
 
 namespace fairlead {
 
@@ -35,6 +36,7 @@ class Metrics {
     std::function<std::vector<replication::LinkInfo>()> links;
     const rpc::Credentials* credentials = nullptr;
     std::function<rpc::BackupFigures()> backups;
+    std::function<search::IndexFigures()> search;
   };
 
   Metrics();

@@ -21,9 +21,15 @@ std::string TimeOrNever(bool has, const google::protobuf::Timestamp& time) { ret
 void PrintStatus(const NodeStatus& node, std::ostream& out, int width) {
   out << fmt::format("{}  version {}  started {}  clock {}\n", node.site(), node.version(), TimeText(node.start_time()),
                      TimeText(node.time()));
-  out << fmt::format("writes {}  journal {}  opaque {}  unauthorised {}  roster {}  certificate until {}\n\n",
+  out << fmt::format("writes {}  journal {}  opaque {}  unauthorised {}  roster {}  certificate until {}\n",
                      node.writable() ? "accepted" : "refused: " + node.unwritable_reason(), node.journal_size(), node.opaque_entries(),
                      node.unauthorised_changes(), node.roster_version(), TimeText(node.certificate_expire_time()));
+  if (node.has_search()) {
+    out << fmt::format("search {} records{}", node.search().records(), node.search().building() ? ", being built anew" : "");
+    if (!node.search().building()) out << fmt::format(", {} entries behind", node.search().entries_behind());
+    out << (node.search().error().empty() ? "" : ": " + node.search().error()) << "\n";
+  }
+  out << "\n";
   Table logs{{"LOG", "ENTRIES", "CHECKPOINT", "LAG", "COSIGNED", "QUARANTINE"}, {}};
   for (const auto& log : node.logs()) {
     std::vector<std::string> cosigned;

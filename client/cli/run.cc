@@ -27,6 +27,7 @@
 #include "client/cli/record_commands.h"
 #include "client/cli/report_commands.h"
 #include "client/cli/resources.h"
+#include "client/cli/search_commands.h"
 #include "client/cli/void_commands.h"
 
 namespace fairlead::cli {
@@ -35,6 +36,7 @@ namespace {
 constexpr size_t kHelpColumn = 34;
 constexpr size_t kHelpWidth = 110;
 constexpr int64_t kLimitDefault = 100;
+constexpr int64_t kSearchLimitDefault = 20;
 constexpr char kCompleteCommand[] = "__complete";
 
 std::string Wrapped(const std::string& text, size_t width) {
@@ -110,6 +112,7 @@ class CommandLine {
     for (const Resource& resource : Resources()) AddResource(resource);
     AddReports();
     AddAttachments();
+    AddSearch();
     AddReleases();
     AddExchange();
     AddConflicts();
@@ -287,6 +290,32 @@ class CommandLine {
       }
       for (Flag& flag : FlagsOf(report.rows, report.verb)) AddFlag(command, binding, std::move(flag));
     }
+  }
+
+  void AddSearch() {
+    CLI::App* search = AddCommand(&app_, "search",
+                                  "Finds records by their words: those that hold all of them, in some English form. \"in quotes\" for a "
+                                  "phrase; OR, NOT and parentheses; harb* for words that begin so.",
+                                  [this](Session& s) { return RunSearch(s, search_); });
+    search->add_option("WORDS", search_.words, "What to look for.")->required()->type_name("")->take_all();
+    const auto add = [search](const char* name, std::vector<std::string>* values, const char* description, const char* placeholder) {
+      return search->add_option(name, *values, description)->type_name(placeholder)->expected(1)->take_all();
+    };
+    CLI::Option* type = add("--type", &search_.types, "Only records of this type, such as engagement. May be given several times.", "NOUN");
+    for (const Resource& resource : Resources()) choices_[type].push_back(resource.noun);
+    add("--country", &search_.countries, "Only those about this country. May be given several times.", "CODE");
+    CLI::Option* region = add("--region", &search_.regions, "Only those of this region. May be given several times.", "REGION");
+    choices_[region] = {"apac", "eame", "csa", "hq"};
+    add("--state", &search_.states, "Only those in this state, such as closed. May be given several times.", "STATE");
+    add("--kind", &search_.kinds, "Only those of this kind, such as port-visit. May be given several times.", "KIND");
+    search->add_option("--since", search_.since, "Only those about this day or a later one.")->type_name("DATE");
+    search->add_option("--until", search_.until, "Only those about this day or an earlier one.")->type_name("DATE");
+    search->add_flag("--begins", search_.begins, "The last word may be the beginning of one.");
+    search_.limit = kSearchLimitDefault;
+    search->add_option("--limit", search_.limit, fmt::format("At most so many; {} by default, 0 for all.", kSearchLimitDefault))
+        ->type_name("NUMBER")
+        ->check(CLI::NonNegativeNumber);
+    search->add_option("--page-token", search_.page_token, "Continue there; everything else as before.")->type_name("TOKEN");
   }
 
   void AddImportFlags(CLI::App* command, ImportArguments* arguments) {
@@ -768,6 +797,7 @@ class CommandLine {
   VerifyArguments verify_;
   std::string backup_;
   std::string request_id_;
+  SearchArguments search_;
   ConflictListArguments conflict_list_;
   ConflictArguments conflict_;
   EraseArguments erase_;

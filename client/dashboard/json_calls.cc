@@ -14,6 +14,7 @@
 #include "fairlead/v1/priority_service.pb.h"
 #include "fairlead/v1/record_service.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
+#include "fairlead/v1/search_service.pb.h"
 #include "fairlead/v1/training_service.pb.h"
 #include "fairlead/v1/visit_service.pb.h"
 
@@ -32,7 +33,8 @@ void KeepDefinitions() {
                                      v1::GetEngagementRequest::descriptor()->file(), v1::ListConflictsRequest::descriptor()->file(),
                                      v1::GetNodeStatusRequest::descriptor()->file(), v1::GetVisitCycleRequest::descriptor()->file(),
                                      v1::GetAssessmentRequest::descriptor()->file(), v1::GetArrivalRequest::descriptor()->file(),
-                                     v1::GetInquiryRequest::descriptor()->file(), v1::GetTrainingSessionRequest::descriptor()->file()}) {
+                                     v1::GetInquiryRequest::descriptor()->file(), v1::GetTrainingSessionRequest::descriptor()->file(),
+                                     v1::SearchRequest::descriptor()->file()}) {
     if (file == nullptr) std::abort();
   }
 }
@@ -58,6 +60,8 @@ const std::vector<std::string_view>& PageMethods() {
       "RecordService/ListConflicts",
       "RecordService/GetConflict",
       "RecordService/ResolveConflict",
+
+      "SearchService/Search",
 
       "NodeService/GetNodeStatus",
       "NodeService/GetStateDigest",

@@ -59,8 +59,10 @@ class Committer {
   void Write(WriteRequest request, WriteCallback done);
   void ApplyRemote(replication::RemoteBatch batch, std::function<void(replication::ApplyResult)> done);
   VersionVector Erasures() const;
-  // Takes what was erased out of the store's files. What cannot be is tried again by the next call.
+  // Takes what was erased out of the store's files, once it is gone elsewhere. What cannot be is tried again by the next call.
   void Purge();
+  uint64_t AddEraser(std::function<bool(Position end)> erased);
+  void RemoveEraser(uint64_t id);
   // Entries [0, n) of the log have the payloads that are due here, if it is not the own log, and all that their erasures took is gone from
   // the store's files.
   Seq Durable(LogId log) const;
@@ -141,6 +143,8 @@ class Committer {
   size_t CostOf(const Work& work) const;
   void Enqueue(Work work);
   void Complete(std::function<void()> completion);
+  // Whether what the erasures took is gone from all that erasers speak for.
+  absl::StatusOr<bool> ErasedElsewhere(const std::set<Dot>& erasures);
   // Makes what `assembly` has written what readers see.
   void Publish(Assembly* assembly);
 
@@ -179,6 +183,10 @@ class Committer {
   absl::Mutex listeners_mu_;
   std::map<uint64_t, std::function<void(Position)>> listeners_ ABSL_GUARDED_BY(listeners_mu_);
   uint64_t next_listener_ ABSL_GUARDED_BY(listeners_mu_) = 1;
+
+  absl::Mutex erasers_mu_;
+  std::map<uint64_t, std::function<bool(Position)>> erasers_ ABSL_GUARDED_BY(erasers_mu_);
+  uint64_t next_eraser_ ABSL_GUARDED_BY(erasers_mu_) = 1;
 };
 
 }  // namespace fairlead::node

@@ -263,10 +263,18 @@ void Committer::Purge() {
     }
   }
   if (purges.empty()) return;
+  std::set<Dot> erasures;
+  for (const std::string& purge : purges) {
+    Reader in(std::string_view(purge).substr(storage::kMetaPurgePrefix.size()));
+    erasures.insert(storage::ReadDot(&in));
+  }
+  const absl::StatusOr<bool> elsewhere = ErasedElsewhere(erasures);
+  if (elsewhere.ok() && !*elsewhere) return;
+  absl::Status status = elsewhere.status();
   std::vector<std::pair<Cf, std::string>> keys;
   std::vector<std::string> due;  // by bytes that are removed here
-  absl::Status status;
   for (const std::string& purge : purges) {
+    if (!status.ok()) break;
     Reader in(std::string_view(purge).substr(storage::kMetaPurgePrefix.size()));
     const Dot by = storage::ReadDot(&in);
     const Cf cf = static_cast<Cf>(in.U8());
@@ -280,7 +288,6 @@ void Committer::Purge() {
       due.push_back(PurgeKey(by, Cf::kContents, chunks));
       batch->Put(Cf::kMeta, due.back(), {});
     });
-    if (!status.ok()) break;
   }
   {
     absl::MutexLock lock(&committed_mu_);
@@ -299,6 +306,30 @@ void Committer::Purge() {
   }
   absl::MutexLock lock(&committed_mu_);
   for (const std::string& purge : purges) purges_.erase(purge);
+}
+
+absl::StatusOr<bool> Committer::ErasedElsewhere(const std::set<Dot>& erasures) {
+  Position end;
+  for (const Dot& by : erasures) {
+    // None of one that was taken back: what it erased is wanted again.
+    auto position = store_->Get(Cf::kMeta, ErasureKey(by));
+    if (!position.ok()) return position.status();
+    if (position->has_value()) end = std::max(end, Position(Reader(**position).U64()) + 1);
+  }
+  absl::MutexLock lock(&erasers_mu_);
+  return std::all_of(erasers_.begin(), erasers_.end(), [end](const auto& eraser) { return eraser.second(end); });
+}
+
+uint64_t Committer::AddEraser(std::function<bool(Position)> erased) {
+  absl::MutexLock lock(&erasers_mu_);
+  const uint64_t id = next_eraser_++;
+  erasers_.emplace(id, std::move(erased));
+  return id;
+}
+
+void Committer::RemoveEraser(uint64_t id) {
+  absl::MutexLock lock(&erasers_mu_);
+  erasers_.erase(id);
 }
 
 Seq Committer::Durable(LogId log) const {

@@ -225,6 +225,9 @@ void Node::TellCosigned(LogId log) {
 
 std::map<SiteId, Seq> Node::Cosigned(LogId log) const { return witness_->Cosigned(log); }
 
+uint64_t Node::AddEraser(std::function<bool(Position)> erased) { return committer_->AddEraser(std::move(erased)); }
+void Node::RemoveEraser(uint64_t id) { committer_->RemoveEraser(id); }
+
 uint64_t Node::AddCosignatureListener(std::function<void(LogId)> listener) {
   absl::MutexLock lock(&listeners_mu_);
   const uint64_t id = next_listener_++;

@@ -180,6 +180,11 @@ class Node : public replication::LogSource, public replication::EntrySink {
   // a running call to end.
   uint64_t AddJournalListener(std::function<void(Position)> listener);
   void RemoveJournalListener(uint64_t id);
+  // For what holds, outside the store, what records say: an erasure is not cosigned before every such `erased` says that what erasures
+  // before `end` of the journal took is gone there, files included. Called now and then, from Tick, while there are such. Returns an id for
+  // RemoveEraser, which waits for a running call to end.
+  uint64_t AddEraser(std::function<bool(Position end)> erased);
+  void RemoveEraser(uint64_t id);
   // What each site says, by a cosignature that verified, it holds durably of the log: payloads due to it included.
   std::map<SiteId, Seq> Cosigned(LogId log) const;
   // Called after every change of what Cosigned says of the log, from any thread. RemoveCosignatureListener waits for a running call to end.

@@ -119,6 +119,39 @@ void CheckMerge(const RecordType& type, const FieldDescriptor* field) {
   }
 }
 
+// Checks the search options of a message's fields, and of those in it.
+void CheckSearch(const RecordType& type, const Descriptor& message) {
+  for (int i = 0; i < message.field_count(); ++i) {
+    const FieldDescriptor& field = *message.field(i);
+    const std::string of = field.message_type() != nullptr ? field.message_type()->full_name() : "";
+    const bool text = field.type() == FieldDescriptor::TYPE_STRING;
+    bool fits = false;
+    switch (field.options().GetExtension(v1::search)) {
+      case v1::SEARCH_USE_UNSPECIFIED:
+        if (of.starts_with("fairlead.")) CheckSearch(type, *field.message_type());
+        continue;
+      case v1::SEARCH_USE_TITLE:
+      case v1::SEARCH_USE_TEXT:
+      case v1::SEARCH_USE_COUNTRY:
+        fits = text;
+        break;
+      case v1::SEARCH_USE_REGION:
+        fits = field.enum_type() == v1::Region_descriptor();
+        break;
+      case v1::SEARCH_USE_KIND:
+        fits = field.enum_type() != nullptr && !field.is_repeated();
+        break;
+      case v1::SEARCH_USE_FIRST_DAY:
+      case v1::SEARCH_USE_LAST_DAY:
+        fits = !field.is_repeated() && (of == google::protobuf::Timestamp::descriptor()->full_name() || of == "google.type.Date");
+        break;
+      default:
+        break;
+    }
+    if (!fits) Die("{}: {} does not fit its use by search", type.singular(), field.full_name());
+  }
+}
+
 // Fields 1 to 8 mean the same in every resource.
 void CheckCommonFields(const RecordType& type) {
   struct Common {
@@ -217,6 +250,7 @@ Registry::Registry(std::vector<RecordType> types) : types_(std::move(types)) {
     const Descriptor* descriptor = type.prototype->GetDescriptor();
     for (int i = 0; i < descriptor->field_count(); ++i) CheckMerge(type, descriptor->field(i));
     CheckLifecycle(type);
+    CheckSearch(type, *descriptor);
     CheckIndexes(type, &indexes);
   }
 }

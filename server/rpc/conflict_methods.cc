@@ -19,6 +19,7 @@
 #include "server/node/derived.h"
 #include "server/node/materialise.h"
 #include "server/rpc/read_methods.h"
+#include "server/rpc/read_rights.h"
 #include "server/rpc/record_access.h"
 #include "server/rpc/record_change.h"
 #include "server/rpc/wire_forms.h"
@@ -170,10 +171,12 @@ struct Scan {
   std::string site;  // empty: any
 };
 
-absl::StatusOr<Scan> PlanScan(const node::Node& node, const v1::ListConflictsRequest& request) {
+absl::StatusOr<Scan> PlanScan(const node::Node& node, const Call& call, const v1::ListConflictsRequest& request) {
   std::string collection = request.collection();
-  if (!collection.empty() && node.registry().FindByCollection(collection) == nullptr) {
-    return FieldError(Reason::kFieldInvalid, "collection", "there is no collection '" + collection + "'");
+  if (!collection.empty()) {
+    const records::RecordType* type = node.registry().FindByCollection(collection);
+    if (type == nullptr) return FieldError(Reason::kFieldInvalid, "collection", "there is no collection '" + collection + "'");
+    if (absl::Status allowed = CheckMayRead(call, *type); !allowed.ok()) return allowed;
   }
   if (!request.site().empty() && node.roster().FindSite(request.site()) == nullptr) {
     return FieldError(Reason::kFieldInvalid, "site", "there is no site '" + request.site() + "'");
@@ -182,6 +185,7 @@ absl::StatusOr<Scan> PlanScan(const node::Node& node, const v1::ListConflictsReq
   if (!request.parent().empty()) {
     const records::RecordType* type = node.registry().FindByName(request.parent());
     if (type == nullptr) return FieldError(Reason::kFieldInvalid, "parent", "is not the name of a record");
+    if (absl::Status allowed = CheckMayRead(call, *type); !allowed.ok()) return allowed;
     if (!collection.empty() && collection != type->collection()) {
       return FieldError(Reason::kFieldInvalid, "collection", "is not that of the parent");
     }
@@ -241,7 +245,7 @@ void ConflictMethods::Register(Dispatcher* dispatcher) const {
       "fairlead.v1.RecordService/ListConflicts",
       [this](const Call& call, const v1::ListConflictsRequest& request) { return List(call, request); });
   dispatcher->Unary<v1::GetConflictRequest, v1::Conflict>(
-      "fairlead.v1.RecordService/GetConflict", [this](const Call&, const v1::GetConflictRequest& request) { return Get(request); });
+      "fairlead.v1.RecordService/GetConflict", [this](const Call& call, const v1::GetConflictRequest& request) { return Get(call, request); });
   dispatcher->Handle("fairlead.v1.RecordService/ResolveConflict",
                      [this](const std::shared_ptr<Call>& call, const Message& request, Reply reply) {
                        Resolve(call, static_cast<const v1::ResolveConflictRequest&>(request), std::move(reply));
@@ -253,7 +257,7 @@ absl::StatusOr<v1::ListConflictsResponse> ConflictMethods::List(const Call& call
   if (!page_size.ok()) return page_size.status();
   const absl::StatusOr<std::string> position = OpenPageToken(*sealer_, call.method, request);
   if (!position.ok()) return position.status();
-  const absl::StatusOr<Scan> scan = PlanScan(*node_, request);
+  const absl::StatusOr<Scan> scan = PlanScan(*node_, call, request);
   if (!scan.ok()) return scan.status();
 
   const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
@@ -271,6 +275,7 @@ absl::StatusOr<v1::ListConflictsResponse> ConflictMethods::List(const Call& call
     last = std::string(it->key());
     const absl::StatusOr<ConflictPath> path = ParseName(node_->registry(), LastPart(last));
     if (!path.ok()) return Error(Reason::kStoreDamaged, "the index of conflicts is damaged");
+    if (!MayRead(call, *path->type)) continue;
     const absl::StatusOr<std::optional<Loaded>> loaded = Load(*node_, *view, *path->type, path->record);
     if (!loaded.ok()) return loaded.status();
     if (!loaded->has_value()) continue;
@@ -290,9 +295,10 @@ absl::StatusOr<v1::ListConflictsResponse> ConflictMethods::List(const Call& call
   return page;
 }
 
-absl::StatusOr<v1::Conflict> ConflictMethods::Get(const v1::GetConflictRequest& request) const {
+absl::StatusOr<v1::Conflict> ConflictMethods::Get(const Call& call, const v1::GetConflictRequest& request) const {
   const absl::StatusOr<ConflictPath> path = ParseName(node_->registry(), request.name());
   if (!path.ok()) return path.status();
+  if (absl::Status allowed = CheckMayRead(call, *path->type); !allowed.ok()) return allowed;
   const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
   const absl::StatusOr<std::optional<Loaded>> loaded = Load(*node_, *view, *path->type, path->record);
   if (!loaded.ok()) return loaded.status();
@@ -375,6 +381,7 @@ absl::StatusOr<WriteMethods::Plan> ConflictMethods::PlanResolve(const records::R
 void ConflictMethods::Resolve(const std::shared_ptr<Call>& call, const v1::ResolveConflictRequest& request, Reply reply) const {
   const absl::StatusOr<ConflictPath> path = ParseName(node_->registry(), request.name());
   if (!path.ok()) return reply(path.status());
+  if (absl::Status allowed = CheckMayRead(*call, *path->type); !allowed.ok()) return reply(allowed);
   writes_->Finish(*path->type, call, PlanResolve(*path->type, path->record, path->field, *call, request),
                   [reply = std::move(reply)](absl::StatusOr<MessagePtr> record) {
                     if (!record.ok()) return reply(record.status());

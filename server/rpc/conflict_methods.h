@@ -25,7 +25,7 @@ class ConflictMethods {
 
  private:
   absl::StatusOr<v1::ListConflictsResponse> List(const Call& call, const v1::ListConflictsRequest& request) const;
-  absl::StatusOr<v1::Conflict> Get(const v1::GetConflictRequest& request) const;
+  absl::StatusOr<v1::Conflict> Get(const Call& call, const v1::GetConflictRequest& request) const;
   void Resolve(const std::shared_ptr<Call>& call, const v1::ResolveConflictRequest& request, Reply reply) const;
 
   absl::StatusOr<WriteMethods::Plan> PlanResolve(const records::RecordType& type, const std::string& record, const std::string& field_name,

@@ -135,6 +135,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     Consistency* const consistency = owner_->options_.consistency;
     const auto token = context_->client_metadata().find(kConsistencyMetadata);
     if (!UsesTokens() || token == context_->client_metadata().end()) return Run(absl::OkStatus());
+    call_->has_token = true;
     const uint64_t wait = consistency->Await(std::string_view(token->second.data(), token->second.size()), call_->deadline,
                                              [self = self_](absl::Status waited) { self->Run(waited); });
     // A watch has no deadline: without this, one that is given up while it waits would be kept for ever.

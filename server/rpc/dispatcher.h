@@ -48,6 +48,7 @@ class Call {
   std::string gateway;  // the path of that gateway; empty when the peer acts for itself
   absl::Time deadline;
   int replicas = 0;            // how many other sites shall hold what it writes (durability.h)
+  bool has_token = false;      // it presented a consistency token: what that names is applied here
   std::optional<Basis> basis;  // of a change that keeps the one it was made upon (basis.h)
   std::string durability;      // trailing metadata of that name; set by the handler before it answers
   // The caller has gone or its time is up: nobody waits for the reply.

@@ -14,6 +14,7 @@
 #include "api/errors.h"
 #include "server/node/erasures.h"
 #include "server/rpc/read_methods.h"
+#include "server/rpc/read_rights.h"
 #include "server/rpc/record_access.h"
 #include "server/rpc/wire_forms.h"
 #include "storage/schema.h"
@@ -130,7 +131,7 @@ void ErasureMethods::Register(Dispatcher* dispatcher) const {
                        Erase(call, static_cast<const v1::EraseRevisionRequest&>(request), std::move(reply));
                      });
   dispatcher->Unary<v1::GetErasureRequest, v1::Erasure>("fairlead.v1.RecordService/GetErasure",
-                                                        [this](const Call&, const v1::GetErasureRequest& request) { return Get(request); });
+                                                        [this](const Call& call, const v1::GetErasureRequest& request) { return Get(call, request); });
   dispatcher->Unary<v1::ListErasuresRequest, v1::ListErasuresResponse>(
       "fairlead.v1.RecordService/ListErasures",
       [this](const Call& call, const v1::ListErasuresRequest& request) { return List(call, request); });
@@ -244,10 +245,12 @@ absl::StatusOr<v1::Erasure> ErasureMethods::Tell(Dot entry) const {
   return erasure;
 }
 
-absl::StatusOr<v1::Erasure> ErasureMethods::Get(const v1::GetErasureRequest& request) const {
+absl::StatusOr<v1::Erasure> ErasureMethods::Get(const Call& call, const v1::GetErasureRequest& request) const {
   const absl::StatusOr<Dot> entry = EntryOf(*node_, request.entry());
   if (!entry.ok()) return entry.status();
-  return Tell(*entry);
+  absl::StatusOr<v1::Erasure> erasure = Tell(*entry);
+  if (erasure.ok() && !MayRead(call, node_->registry(), *erasure)) return NotErased(EntryName(node_->roster(), *entry));
+  return erasure;
 }
 
 absl::StatusOr<v1::ListErasuresResponse> ErasureMethods::List(const Call& call, const v1::ListErasuresRequest& request) const {
@@ -270,7 +273,7 @@ absl::StatusOr<v1::ListErasuresResponse> ErasureMethods::List(const Call& call, 
     const Dot entry = storage::ReadDot(&key);
     absl::StatusOr<std::optional<v1::Erasure>> erasure = ErasureAt(*node_, *view, entry);
     if (!erasure.ok()) return erasure.status();
-    if (erasure->has_value()) *page.add_erasures() = **std::move(erasure);
+    if (erasure->has_value() && MayRead(call, node_->registry(), **erasure)) *page.add_erasures() = **std::move(erasure);
   }
   if (!it->status().ok()) return it->status();
   return page;

@@ -41,7 +41,7 @@ class ErasureMethods {
 
   void Erase(const std::shared_ptr<Call>& call, const v1::EraseRevisionRequest& request, Reply reply) const;
   absl::StatusOr<Planned> Plan(const Call& call, const v1::EraseRevisionRequest& request) const;
-  absl::StatusOr<v1::Erasure> Get(const v1::GetErasureRequest& request) const;
+  absl::StatusOr<v1::Erasure> Get(const Call& call, const v1::GetErasureRequest& request) const;
   absl::StatusOr<v1::ListErasuresResponse> List(const Call& call, const v1::ListErasuresRequest& request) const;
   // With copies and backups. NOT_FOUND when the entry is not erased here.
   absl::StatusOr<v1::Erasure> Tell(Dot entry) const;

@@ -70,6 +70,7 @@ v1::NodeStatus NodeService::GetNodeStatus() const {
   status.set_clock_disagreement(node_->ClockDisagreement());
   status.set_attachment_bytes_held(node_->contents().bytes_held());
   status.set_attachments_wanted(node_->contents().wanted());
+  if (options_.search) *status.mutable_search() = options_.search();
   if (options_.certificate_expiry) SetTimestamp(options_.certificate_expiry(), status.mutable_certificate_expire_time());
   return status;
 }

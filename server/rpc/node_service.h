@@ -24,6 +24,8 @@ struct NodeServiceOptions {
   absl::Time start_time;
   // Every configured peer; null for none.
   std::function<std::vector<v1::LinkStatus>()> links;
+  // Its search index; null for none.
+  std::function<v1::SearchStatus()> search;
   // When the node's certificate ends; null when not known.
   std::function<absl::Time()> certificate_expiry;
 };

@@ -163,6 +163,8 @@ const std::vector<PolicyRule>& PolicyRules() {
       {"RecordService/ListErasures", kReaders},
       {"RecordService/WatchRecords", kReaders},
 
+      {"SearchService/Search", kReaders},
+
       // Whoever may see a figure may list what it counts.
       {"OverviewService/GetOverview", kReaders},
       {"OverviewService/WatchOverview", kReaders},

@@ -216,6 +216,7 @@ const std::map<std::string, std::string>& Table() {
       {"LogService/ListLogEntries", "OH"},
       {"LogService/GetReceipt", "OH"},
       {"LogService/GetConsistencyProof", "NOHG"},
+      {"SearchService/Search", "OHG"},
       {"OverviewService/GetOverview", "OHG"},
       {"OverviewService/WatchOverview", "OHG"},
       {"OverviewService/ListCountryOverviews", "OHG"},

@@ -14,6 +14,7 @@
 #include "server/node/materialise.h"
 #include "server/rpc/erasure_methods.h"
 #include "server/rpc/read_methods.h"
+#include "server/rpc/read_rights.h"
 #include "server/rpc/record_access.h"
 #include "server/rpc/wire_forms.h"
 #include "storage/schema.h"
@@ -77,7 +78,7 @@ class RecordService::Watch : public JournalFeed {
 
   bool Wanted(std::string_view name) const {
     const records::RecordType* type = node_->registry().FindByName(name);
-    if (type == nullptr || (!collections_.empty() && !collections_.contains(type->collection()))) return false;
+    if (type == nullptr || !collections_.contains(type->collection())) return false;
     return parent_.empty() || name == parent_ || (name.starts_with(parent_) && name[parent_.size()] == '/');
   }
 
@@ -171,7 +172,7 @@ class RecordService::Watch : public JournalFeed {
 
   node::Node* const node_;
   const Sealer* const sealer_;
-  const std::set<std::string> collections_;
+  const std::set<std::string> collections_;  // those asked for, all of which the caller may read
   const std::string parent_;  // empty: all
   const std::string instance_;
   // Touched by whoever looks for the next event.
@@ -188,20 +189,23 @@ void RecordService::Register(Dispatcher* dispatcher) {
       "fairlead.v1.RecordService/ListRevisions",
       [this](const Call& call, const v1::ListRevisionsRequest& request) { return ListRevisions(call, request); });
   dispatcher->HandleStream("fairlead.v1.RecordService/WatchRecords",
-                           [this](const std::shared_ptr<Call>&, const google::protobuf::Message& request) {
-                             return WatchRecords(static_cast<const v1::WatchRecordsRequest&>(request));
+                           [this](const std::shared_ptr<Call>& call, const google::protobuf::Message& request) {
+                             return WatchRecords(*call, static_cast<const v1::WatchRecordsRequest&>(request));
                            });
 }
 
-absl::StatusOr<std::shared_ptr<Source>> RecordService::WatchRecords(const v1::WatchRecordsRequest& request) {
+absl::StatusOr<std::shared_ptr<Source>> RecordService::WatchRecords(const Call& call, const v1::WatchRecordsRequest& request) {
   std::set<std::string> collections(request.collections().begin(), request.collections().end());
   for (const std::string& collection : collections) {
-    if (node_->registry().FindByCollection(collection) == nullptr) {
-      return FieldError(Reason::kFieldInvalid, "collections", "there is no collection '" + collection + "'");
-    }
+    const records::RecordType* type = node_->registry().FindByCollection(collection);
+    if (type == nullptr) return FieldError(Reason::kFieldInvalid, "collections", "there is no collection '" + collection + "'");
+    if (absl::Status allowed = CheckMayRead(call, *type); !allowed.ok()) return allowed;
   }
-  if (!request.parent().empty() && node_->registry().FindByName(request.parent()) == nullptr) {
-    return FieldError(Reason::kFieldInvalid, "parent", "is not the name of a record");
+  if (collections.empty()) collections = ReadableCollections(call, node_->registry());
+  if (!request.parent().empty()) {
+    const records::RecordType* type = node_->registry().FindByName(request.parent());
+    if (type == nullptr) return FieldError(Reason::kFieldInvalid, "parent", "is not the name of a record");
+    if (absl::Status allowed = CheckMayRead(call, *type); !allowed.ok()) return allowed;
   }
   WatchPosition start{node_->JournalEnd(), request.snapshot(), ""};
   if (!request.resume_token().empty()) {
@@ -226,6 +230,7 @@ absl::StatusOr<v1::ListRevisionsResponse> RecordService::ListRevisions(const Cal
   if (!position.ok()) return position.status();
   const records::RecordType* type = node_->registry().FindByName(request.name());
   if (type == nullptr) return FieldError(Reason::kFieldInvalid, "name", "is not the name of a record");
+  if (absl::Status allowed = CheckMayRead(call, *type); !allowed.ok()) return allowed;
   const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
   const absl::StatusOr<std::optional<node::RecordState>> state = node_->GetState(*view, request.name());
   if (!state.ok()) return state.status();
@@ -258,7 +263,7 @@ absl::StatusOr<v1::ListRevisionsResponse> RecordService::ListRevisions(const Cal
     if (!payload->has_value()) {
       absl::StatusOr<std::optional<v1::Erasure>> erasure = ErasureAt(*node_, *view, dot);
       if (!erasure.ok()) return erasure.status();
-      if (erasure->has_value()) *revision->mutable_erasure() = **std::move(erasure);
+      if (erasure->has_value() && MayRead(call, node_->registry(), **erasure)) *revision->mutable_erasure() = **std::move(erasure);
       continue;
     }
     if (index >= (*payload)->mutations.size()) continue;

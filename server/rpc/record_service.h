@@ -31,7 +31,7 @@ class RecordService {
   class Watch;
 
   absl::StatusOr<v1::ListRevisionsResponse> ListRevisions(const Call& call, const v1::ListRevisionsRequest& request) const;
-  absl::StatusOr<std::shared_ptr<Source>> WatchRecords(const v1::WatchRecordsRequest& request);
+  absl::StatusOr<std::shared_ptr<Source>> WatchRecords(const Call& call, const v1::WatchRecordsRequest& request);
 
   node::Node* const node_;
   const Sealer* const sealer_;

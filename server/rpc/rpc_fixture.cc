@@ -98,7 +98,12 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   exchange_watches_->Register(dispatcher_.get());
   record_service_ = std::make_unique<RecordService>(node_.get(), &sealer_, heartbeat);
   record_service_->Register(dispatcher_.get());
-  node_service_ = std::make_unique<NodeService>(node_.get(), &sealer_, NodeServiceOptions{.version = "test", .start_time = clock->Now()});
+  search_index_ = std::make_unique<search::SearchIndex>(node_.get(), search_folder_.path() + "/search");
+  search_methods_ = std::make_unique<SearchMethods>(node_.get(), &sealer_, search_index_.get());
+  search_methods_->Register(dispatcher_.get());
+  node_service_ = std::make_unique<NodeService>(
+      node_.get(), &sealer_,
+      NodeServiceOptions{.version = "test", .start_time = clock->Now(), .search = [this] { return search_methods_->Status(); }});
   node_service_->Register(dispatcher_.get());
   log_service_ = std::make_unique<LogService>(node_.get());
   log_service_->Register(dispatcher_.get());
@@ -122,6 +127,8 @@ TestSite::~TestSite() {
   replicator_->Stop();
   durability_->Close();
   server_->Shutdown(absl::ZeroDuration());
+  search_methods_.reset();
+  search_index_->Stop();
   record_service_.reset();
   exchange_watches_.reset();
   overview_methods_.reset();

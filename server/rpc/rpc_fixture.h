@@ -45,11 +45,14 @@
 #include "server/rpc/record_service.h"
 #include "server/rpc/release_methods.h"
 #include "server/rpc/report_methods.h"
+#include "server/rpc/search_methods.h"
 #include "server/rpc/server.h"
 #include "server/rpc/standard_methods.h"
 #include "server/rpc/test_certs.h"
 #include "server/rpc/tokens.h"
 #include "server/rpc/void_methods.h"
+#include "server/search/search_index.h"
+#include "storage/scratch_directory.h"
 
 namespace fairlead::rpc {
 
@@ -135,6 +138,8 @@ class TestSite {
   void Receive(const TestSite& from);
   // Brings the site's newest cosignature of each log.
   void HearCosignatures(TestSite& from);
+  // Lets the search index follow the journal; before, searches are refused.
+  void StartSearch() { search_index_->Start(); }
 
  private:
   const Sealer sealer_;
@@ -156,6 +161,9 @@ class TestSite {
   std::unique_ptr<ExchangeAttachments> exchange_attachments_;
   std::unique_ptr<ExchangeWatches> exchange_watches_;
   std::unique_ptr<RecordService> record_service_;
+  const storage::ScratchDirectory search_folder_;
+  std::unique_ptr<search::SearchIndex> search_index_;
+  std::unique_ptr<SearchMethods> search_methods_;
   std::unique_ptr<NodeService> node_service_;
   std::unique_ptr<LogService> log_service_;
   std::unique_ptr<VoidMethods> void_methods_;

@@ -17,6 +17,7 @@
 #include "fairlead/v1/release_service.pb.h"
 #include "fairlead/v1/replication_service.pb.h"
 #include "fairlead/v1/report_service.pb.h"
+#include "fairlead/v1/search_service.pb.h"
 #include "fairlead/v1/training_service.pb.h"
 #include "fairlead/v1/visit_service.pb.h"
 
@@ -39,6 +40,7 @@ const std::vector<const google::protobuf::ServiceDescriptor*>& Services() {
              v1::GetAttachmentRequest::descriptor()->file(),
              v1::GetReleasedRecordRequest::descriptor()->file(),
              v1::ListRevisionsRequest::descriptor()->file(),
+             v1::SearchRequest::descriptor()->file(),
              v1::GetOverviewRequest::descriptor()->file(),
              v1::GetReportRequest::descriptor()->file(),
              v1::GetNodeStatusRequest::descriptor()->file(),

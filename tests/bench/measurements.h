@@ -19,7 +19,7 @@ struct Settings {
   int rounds = 3;
   absl::Duration duration = absl::Seconds(4);  // of one load
   int64_t rows = 100'000;                      // imported in a round
-  int64_t entries = 100'000;                   // caught up with in a round
+  int64_t entries = 100'000;                   // caught up with in a round; engagements that are searched
   int watchers = 2000;                         // of one node
   int64_t engagements = 10'000;                // of one node, for the overview
 };
@@ -40,6 +40,9 @@ absl::StatusOr<Section> MeasureOverview(const Settings& settings);
 
 // An officer's calls beside a partner's system that calls as fast as it can, with the limits of partners and without.
 absl::StatusOr<Section> MeasureFlood(const Settings& settings);
+
+// A node builds the search index of its engagements, and answers questions.
+absl::StatusOr<Section> MeasureSearch(const Settings& settings);
 
 }  // namespace fairlead::bench
 
