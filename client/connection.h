@@ -30,6 +30,7 @@
 
 #include "api/tls.h"
 #include "client/retry.h"
+#include "fairlead/v1/exchange_service.pb.h"
 #include "fairlead/v1/record_service.pb.h"
 
 namespace fairlead::client {
@@ -105,6 +106,12 @@ class Client {
   absl::Status Watch(fairlead::v1::WatchRecordsRequest request,
                      const std::function<bool(const fairlead::v1::WatchRecordsResponse&)>& on_event,
                      const std::function<void(const absl::Status&)>& on_retry, const CallOptions& call, Answer* answer = nullptr);
+
+  // Follows what is released to the caller's nation, likewise; but a broken stream goes on at the next node of the configuration, since
+  // these tokens are the network's.
+  absl::Status WatchReleased(fairlead::v1::WatchReleasedRecordsRequest request,
+                             const std::function<bool(const fairlead::v1::WatchReleasedRecordsResponse&)>& on_response,
+                             const std::function<void(const absl::Status&)>& on_retry, const CallOptions& call);
 
   // The token of the newest reply; empty before the first.
   std::string token() const;

@@ -271,6 +271,7 @@ const Registry& TheRegistry() {
                                                          BestPracticeType(),
                                                          EndorsementType(),
                                                          InquiryType(),
+                                                         ContactType(),
                                                          ReleaseType(),
                                                          PartnerGroupType(),
                                                          AcknowledgementType(),
