@@ -15,7 +15,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "google/type/date.pb.h"
 #include "server/exchange/disclosure.h"
 #include "server/exchange/pseudonyms.h"
 #include "server/node/node.h"

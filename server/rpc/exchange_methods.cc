@@ -132,7 +132,7 @@ absl::StatusOr<v1::ListReleasedRecordsResponse> ExchangeMethods::ListRecords(con
   const absl::StatusOr<int> page_size = PageSize(request);
   if (!page_size.ok()) return page_size.status();
   if (!v1::ReleasedKind_IsValid(request.kind())) return FieldError(Reason::kFieldInvalid, "kind", "is no kind of released record");
-  const std::string filter = request.kind() == v1::RELEASED_KIND_UNSPECIFIED ? "" : fmt::format(" {}", request.kind());
+  const std::string filter = request.kind() == v1::RELEASED_KIND_UNSPECIFIED ? "" : fmt::format(" {}", static_cast<int>(request.kind()));
   const absl::StatusOr<std::string> last = door_.OpenToken(call, request.page_token(), filter);
   if (!last.ok()) return last.status();
   const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();

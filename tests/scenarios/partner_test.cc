@@ -24,7 +24,7 @@ class Partner : public CliScenario {
     CliJson("hq", {"training-offering", "create", "drills", "--display-name", "Drills and exercises", "--program", "port-security",
                    "--marking", "public"});
     CliJson("hq", {"contact", "create", "US-ships", "--country", "US", "--duty", "ships", "--display-name", "National watch", "--phone",
-                   "+1 202 555 0100", "--always-reachable", "true", "--marking", "public"});
+                   "+1 202 555 0100", "--always-reachable", "--marking", "public"});
     ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
   }
   // What the nation's system is answered; it knows its region and headquarters.
