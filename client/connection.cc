@@ -372,4 +372,34 @@ absl::Status Client::Download(v1::DownloadReleasedAttachmentRequest request, con
   return DownloadBy<v1::ExchangeService>(std::move(request), on_piece, call, answer);
 }
 
+absl::Status Client::WatchReleased(fairlead::v1::WatchReleasedRecordsRequest request,
+                                   const std::function<bool(const fairlead::v1::WatchReleasedRecordsResponse&)>& on_response,
+                                   const std::function<void(const absl::Status&)>& on_retry, const CallOptions& call) {
+  const absl::StatusOr<std::vector<size_t>> route = Route(call);
+  if (!route.ok()) return route.status();
+  size_t next = 0;  // of the route
+  for (int attempt = 1;; ++attempt) {
+    const auto stub = fairlead::v1::ExchangeService::NewStub(channels_[(*route)[next]]);
+    grpc::ClientContext context;
+    Prepare(call, /*writes=*/false, &context);
+    std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
+    const auto reader = stub->WatchReleasedRecords(&context, request);
+    fairlead::v1::WatchReleasedRecordsResponse response;
+    bool wanted = true;
+    while (wanted && reader->Read(&response)) {
+      attempt = 1;
+      wanted = on_response(response);
+      if (response.complete()) request.set_resume_token(response.resume_token());
+    }
+    if (!wanted) context.TryCancel();
+    absl::Status status = FromGrpc(reader->Finish());
+    if (!wanted || call.stop.stop_requested()) return absl::OkStatus();
+    if (status.ok()) status = absl::UnavailableError("the node ended the stream");
+    if (!absl::IsUnavailable(status) && !absl::IsCancelled(status)) return status;
+    on_retry(status);
+    next = (next + 1) % route->size();
+    if (!SleepUnlessStopped(Backoff(options_.retry, attempt, Jitter()), call.stop)) return absl::OkStatus();
+  }
+}
+
 }  // namespace fairlead::client

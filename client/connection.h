@@ -116,6 +116,11 @@ class Client {
                         Answer* answer = nullptr);
   absl::Status Download(fairlead::v1::DownloadReleasedAttachmentRequest request, const OnPiece& on_piece, const CallOptions& call = {},
                         Answer* answer = nullptr);
+  // Follows what is released to the caller's nation, likewise; but a broken stream goes on at the next node of the configuration, since
+  // these tokens are the network's.
+  absl::Status WatchReleased(fairlead::v1::WatchReleasedRecordsRequest request,
+                             const std::function<bool(const fairlead::v1::WatchReleasedRecordsResponse&)>& on_response,
+                             const std::function<void(const absl::Status&)>& on_retry, const CallOptions& call);
 
   // The token of the newest reply; empty before the first.
   std::string token() const;

@@ -132,10 +132,19 @@ absl::Status RunReleaseRecalls(Session& session, const ReleaseArguments& argumen
 }
 
 absl::Status RunExchangeList(Session& session, const ExchangeArguments& arguments) {
+  v1::ListReleasedRecordsRequest request;
+  if (!arguments.kind.empty()) {
+    std::string kind = "RELEASED_KIND_";
+    for (const char c : arguments.kind) kind.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(c))));
+    v1::ReleasedKind parsed = v1::RELEASED_KIND_UNSPECIFIED;
+    if (!v1::ReleasedKind_Parse(kind, &parsed)) {
+      return UsageError("--kind: must be port, facility, engagement, observation, practice, course, officer or contact");
+    }
+    request.set_kind(parsed);
+  }
   if (absl::Status status = session.Open(); !status.ok()) return status;
   using Response = v1::ListReleasedRecordsResponse;
-  const auto all =
-      session.ListAll<Response>(std::string(kExchange) + "ListReleasedRecords", v1::ListReleasedRecordsRequest(), arguments.limit);
+  const auto all = session.ListAll<Response>(std::string(kExchange) + "ListReleasedRecords", request, arguments.limit);
   if (!all.ok()) return all.status();
   session.Print(ToJson(*all), [&] {
     Table table{{"NAME", "KIND", "RELEASED", "MARKING", "PURPOSE"}, {}};

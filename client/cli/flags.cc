@@ -79,10 +79,11 @@ Flag MakeFlag(const FieldDescriptor& field, bool of_record) {
   return flag;
 }
 
-// A field that a caller may write: the others are output only or moved by custom methods.
+// A field that a caller may write: the others are output only, moved by custom methods or the service's own.
 bool IsWritable(const FieldDescriptor& field) {
   const auto merge = field.options().GetExtension(fairlead::v1::merge);
-  return merge != fairlead::v1::MERGE_KIND_UNSPECIFIED && merge != fairlead::v1::MERGE_KIND_STATE;
+  return merge != fairlead::v1::MERGE_KIND_UNSPECIFIED && merge != fairlead::v1::MERGE_KIND_STATE &&
+         !CommentOf(field.full_name()).starts_with("Output only");
 }
 
 absl::Status Wrong(const std::string& typed, const std::string& wanted) {

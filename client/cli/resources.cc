@@ -7,6 +7,7 @@
 #include "fairlead/v1/assessment.pb.h"
 #include "fairlead/v1/assessment_service.pb.h"
 #include "fairlead/v1/attachment_service.pb.h"
+#include "fairlead/v1/contact.pb.h"
 #include "fairlead/v1/engagement.pb.h"
 #include "fairlead/v1/engagement_service.pb.h"
 #include "fairlead/v1/help_desk.pb.h"
@@ -168,7 +169,8 @@ std::vector<Resource> MakeResources() {
         {"REQUESTED", "requested_date"},
         {"START", "start_date"},
         {"END", "end_date"},
-        {"COORDINATOR", "coordinator"}},
+        {"COORDINATOR", "coordinator"},
+        {"SYSTEM", "system"}},
        VerbsOf(ReciprocalVisit::descriptor(), visit)},
       {"training-offering",
        "trainingOfferings",
@@ -187,7 +189,8 @@ std::vector<Resource> MakeResources() {
         {"COUNTRY", "country"},
         {"OFFERING", "offering"},
         {"REQUESTED", "requested_date"},
-        {"OFFICER", "officer"}},
+        {"OFFICER", "officer"},
+        {"SYSTEM", "system"}},
        VerbsOf(TrainingRequest::descriptor(), training)},
       {"training-session",
        "trainingSessions",
@@ -271,7 +274,12 @@ std::vector<Resource> MakeResources() {
        "",
        false,
        PracticeContribution::descriptor(),
-       {{"NAME", "name"}, {"STATE", "state"}, {"COUNTRY", "country"}, {"ENGAGEMENT", "engagement"}, {"TITLE", "title"}},
+       {{"NAME", "name"},
+        {"STATE", "state"},
+        {"COUNTRY", "country"},
+        {"ENGAGEMENT", "engagement"},
+        {"SYSTEM", "system"},
+        {"TITLE", "title"}},
        VerbsOf(PracticeContribution::descriptor(), practice)},
       {"practice",
        "bestPractices",
@@ -285,8 +293,15 @@ std::vector<Resource> MakeResources() {
        "bestPractices",
        false,
        Endorsement::descriptor(),
-       {{"NAME", "name"}, {"OFFICER", "officer"}, {"REMARK", "remark"}},
+       {{"NAME", "name"}, {"OFFICER", "officer"}, {"NATION", "nation"}, {"REMARK", "remark"}},
        VerbsOf(Endorsement::descriptor(), practice)},
+      {"contact",
+       "contacts",
+       "",
+       false,
+       Contact::descriptor(),
+       {{"NAME", "name"}, {"PHONE", "phone"}, {"EMAIL", "email"}, {"SYSTEM", "system"}, {"OFFICE", "display_name"}},
+       VerbsOf(Contact::descriptor(), reference)},
       {"inquiry",
        "inquiries",
        "",

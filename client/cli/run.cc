@@ -23,6 +23,7 @@
 #include "client/cli/network_commands.h"
 #include "client/cli/outbox_commands.h"
 #include "client/cli/overview_command.h"
+#include "client/cli/partner_commands.h"
 #include "client/cli/program_commands.h"
 #include "client/cli/record_commands.h"
 #include "client/cli/report_commands.h"
@@ -402,7 +403,9 @@ class CommandLine {
       command->add_option("NAME", exchange_.name, what)->required()->type_name("");
       return command;
     };
-    add("list", "Lists what is released to the nation.", RunExchangeList);
+    add("list", "Lists what is released to the nation.", RunExchangeList)
+        ->add_option("--kind", exchange_.kind, "Only these, such as practice, course or contact.")
+        ->type_name("KIND");
     add_name(add("get", "Shows one released record.", RunExchangeGet), "The record, releasedRecords/ID.");
     const auto add_bytes = [&](const char* name, const char* description, absl::Status (*run)(Session&, const AttachmentArguments&)) {
       return AddCommand(exchange, name, description, [this, run](Session& s) { return run(s, attachment_); });
@@ -434,6 +437,62 @@ class CommandLine {
     ask->add_option("--text", exchange_.text, "The question.")->required()->type_name("TEXT");
     AddRequestId(ask, &exchange_.request_id);
     add_name(add("question", "Shows a question with its answer.", RunExchangeQuestion), "The question, questions/ID.");
+    AddPartner(exchange);
+  }
+
+  // What a nation asks for, contributes and states.
+  void AddPartner(CLI::App* exchange) {
+    const auto add = [&](const char* name, const char* description, absl::Status (*run)(Session&, const PartnerArguments&)) {
+      return AddCommand(exchange, name, description, [this, run](Session& s) { return run(s, partner_); });
+    };
+    const auto add_name = [this](CLI::App* command, const char* what) {
+      command->add_option("NAME", partner_.name, what)->required()->type_name("");
+      return command;
+    };
+    CLI::App* visit = add("request-visit", "Asks for a visit of the nation's officials to the United States.", RunRequestVisit);
+    visit->add_option("--embassy", partner_.embassy, "The nation's embassy through which it asks.")->required()->type_name("TEXT");
+    visit->add_option("--reference", partner_.reference, "The embassy's own reference.")->type_name("TEXT");
+    visit->add_option("--objectives", partner_.objectives, "What the delegation wishes to learn.")->type_name("TEXT");
+    visit->add_option("--member", partner_.members, "Who would come: member=TEXT,organisation=TEXT,role=TEXT. May be given several times.")
+        ->type_name("MEMBER");
+    visit->add_option("--start-date", partner_.start, "The first day that is hoped for.")->type_name("DATE");
+    visit->add_option("--end-date", partner_.end, "The last day that is hoped for.")->type_name("DATE");
+    AddRequestId(visit, &partner_.request_id);
+    add("visit-requests", "Lists the visits that the nation asked for, with what became of them.", RunVisitRequests);
+    add_name(add("visit-request", "Shows what became of a visit.", RunVisitRequest), "The request, visitRequests/ID.");
+    CLI::App* course =
+        add_name(add("request-course", "Asks for a course.", RunRequestCourse), "The course, releasedRecords/ID (list --kind course).");
+    course->add_option("--embassy", partner_.embassy, "The American embassy through which the nation asks.")->required()->type_name("TEXT");
+    course->add_option("--trainees", partner_.trainees, "How many are to be trained.")->type_name("NUMBER");
+    AddRequestId(course, &partner_.request_id);
+    add("course-requests", "Lists the courses that the nation asked for, with what became of them.", RunCourseRequests);
+    add_name(add("course-request", "Shows what became of a course.", RunCourseRequest), "The request, courseRequests/ID.");
+    CLI::App* contribute = add("contribute", "Contributes a best practice, to be reviewed and shared unattributed.", RunContribute);
+    contribute->add_option("--title", partner_.title, "What to call it.")->required()->type_name("TEXT");
+    contribute->add_option("--text", partner_.text, "What it is.")->required()->type_name("TEXT");
+    AddRequestId(contribute, &partner_.request_id);
+    add("contributions", "Lists the practices that the nation contributed, with what became of them.", RunContributions);
+    add_name(add("contribution", "Shows what became of a contributed practice.", RunContribution), "contributedPractices/ID.");
+    AddRequestId(add_name(add("endorse", "Endorses a published practice.", RunEndorse), "The practice, releasedRecords/ID."),
+                 &partner_.request_id);
+    AddRequestId(add_name(add("retract", "Takes an endorsement back.", RunRetract), "The practice, releasedRecords/ID."),
+                 &partner_.request_id);
+    add("endorsements", "Lists the nation's endorsements.", RunEndorsements);
+    add("questions", "Lists the nation's questions with their answers.", RunQuestions);
+    CLI::App* state = add("state-contact", "States whom to reach in the nation at any hour.", RunStateContact);
+    CLI::Option* duty = state->add_option("DUTY", partner_.duty, "ships, ports or authority.");
+    duty->required()->type_name("");
+    choices_[duty] = {"ships", "ports", "authority"};
+    state->add_option("--office", partner_.office, "The office or post that answers.")->required()->type_name("TEXT");
+    state->add_option("--phone", partner_.phone, "An international number.")->type_name("NUMBER");
+    state->add_option("--email", partner_.email, "An address.")->type_name("ADDRESS");
+    state->add_flag("--always-reachable", partner_.always, "It answers at all hours, seven days a week.");
+    AddRequestId(state, &partner_.request_id);
+    add("contacts", "Shows whom to reach at any hour, in the nation and in the United States.", RunContactSheet);
+    CLI::App* watch =
+        add("watch", "Follows what is released to the nation; at the next node of the configuration when one ends it.", RunExchangeWatch);
+    watch->add_option("--resume", partner_.resume, "Continue after this token, of any node.")->type_name("TOKEN");
+    watch->add_option("--count", partner_.count, "End after so many changes.")->type_name("NUMBER")->check(CLI::PositiveNumber);
   }
 
   void AddRequestId(CLI::App* command, std::string* request_id) {
@@ -805,6 +864,7 @@ class CommandLine {
   ReleaseArguments release_;
   ExchangeArguments exchange_;
   AttachmentArguments attachment_;
+  PartnerArguments partner_;
   VoidArguments void_;
   bool all_sites_ = false;
   int64_t opaque_limit_ = kLimitDefault;

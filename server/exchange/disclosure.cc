@@ -86,12 +86,17 @@ absl::StatusOr<std::optional<SubjectRecord>> ReadSubject(const node::Node& node,
   if (!state.ok()) return state.status();
   if (!state->has_value()) return std::nullopt;
   found.state = **std::move(state);
-  const auto message = node::Materialise(*found.type, record, found.state);
-  const auto* descriptor = message->GetDescriptor();
-  const auto* reflection = message->GetReflection();
-  found.subject.marking = static_cast<v1::Marking>(reflection->GetEnumValue(*message, descriptor->FindFieldByName("marking")));
-  found.subject.withdrawn = reflection->GetBool(*message, descriptor->FindFieldByName("withdrawn"));
+  found.message = node::Materialise(*found.type, record, found.state);
+  const auto* descriptor = found.message->GetDescriptor();
+  const auto* reflection = found.message->GetReflection();
+  found.subject.marking = static_cast<v1::Marking>(reflection->GetEnumValue(*found.message, descriptor->FindFieldByName("marking")));
+  found.subject.withdrawn = reflection->GetBool(*found.message, descriptor->FindFieldByName("withdrawn"));
   return found;
+}
+
+bool IsPublicTo(const google::protobuf::Message& record, const std::string& nation) {
+  const std::vector<std::string> readers = records::PublicTo(record);
+  return std::any_of(readers.begin(), readers.end(), [&](const std::string& reader) { return reader.empty() || reader == nation; });
 }
 
 absl::StatusOr<Disclosure> Disclosure::Open(const node::Node& node, const storage::View& view, const Pseudonyms& pseudonyms,
@@ -105,12 +110,17 @@ absl::StatusOr<std::optional<Disclosure::Seen>> Disclosure::Look(const std::stri
   Seen seen;
   absl::StatusOr<std::vector<Grant>> grants = ReadGrants(node_, view_, subject);
   if (!grants.ok()) return grants.status();
-  if (grants->empty()) return std::nullopt;
   seen.grants = *std::move(grants);
-  absl::StatusOr<std::optional<SubjectRecord>> record = ReadSubject(node_, view_, seen.grants.front().record);
+  absl::StatusOr<std::string> name = seen.grants.empty() ? PublicRecord(subject) : seen.grants.front().record;
+  if (!name.ok()) return name.status();
+  if (name->empty()) return std::nullopt;
+  absl::StatusOr<std::optional<SubjectRecord>> record = ReadSubject(node_, view_, *name);
   if (!record.ok()) return record.status();
   if (!record->has_value()) return std::nullopt;
   seen.record = **std::move(record);
+  if (IsPublicTo(*seen.record.message, nation_)) {
+    seen.grants.push_back(GrantOfPublic(*seen.record.type, *name, seen.record.state, nation_));
+  }
   std::optional<Sight> sight = SightOf(seen.grants, seen.record.subject, nation_, groups_, DayOf(node_.options().clock->Now()));
   if (!sight) return std::nullopt;
   seen.sight = *std::move(sight);
@@ -143,6 +153,7 @@ absl::StatusOr<std::optional<v1::ReleasedRecord>> Disclosure::Read(const std::st
   std::set<std::string> purposes;
   std::string last_day;
   for (const Grant* grant : seen.sight.by) {
+    if (grant->release.empty()) continue;
     purposes.insert(grant->purpose);
     if (!grant->last_day.empty() && (last_day.empty() || grant->last_day < last_day)) last_day = grant->last_day;
     if (!out.has_release_time() || out.release_time() < grant->approve_time) *out.mutable_release_time() = grant->approve_time;
@@ -183,13 +194,8 @@ absl::StatusOr<std::optional<std::vector<v1::ReleasedAttachment>>> Disclosure::A
 }
 
 absl::StatusOr<std::optional<std::string>> Disclosure::Next(const std::string& after) const {
-  std::vector<std::string> readers = {nation_};
-  for (const auto& [name, members] : groups_) {
-    if (members.contains(nation_)) readers.push_back(name);
-  }
   std::optional<std::string> next;
-  for (const std::string& reader : readers) {
-    const std::string prefix = node::IndexPrefix(records::kReleasesByReader, reader);
+  for (const std::string& prefix : Prefixes()) {
     // Past every release of the subject: the separator after it is a zero byte.
     const std::string from = after.empty() ? prefix : prefix + after + '\x01';
     const auto it = view_.Iterate(storage::Cf::kIndexes, from, storage::PrefixEnd(prefix));
@@ -201,6 +207,34 @@ absl::StatusOr<std::optional<std::string>> Disclosure::Next(const std::string& a
     if (!next || subject < *next) next = std::move(subject);
   }
   return next;
+}
+
+std::vector<std::string> Disclosure::Prefixes() const {
+  std::vector<std::string> prefixes = {node::IndexPrefix(records::kReleasesByReader, nation_)};
+  for (const auto& [name, members] : groups_) {
+    if (members.contains(nation_)) prefixes.push_back(node::IndexPrefix(records::kReleasesByReader, name));
+  }
+  for (const records::RecordType& type : node_.registry().types()) {
+    const uint16_t index = records::PublicIndexOf(type);
+    if (index == 0) continue;
+    for (const std::string& reader : {std::string(), nation_}) prefixes.push_back(node::IndexPrefix(index, reader));
+  }
+  return prefixes;
+}
+
+absl::StatusOr<std::string> Disclosure::PublicRecord(const std::string& subject) const {
+  for (const records::RecordType& type : node_.registry().types()) {
+    const uint16_t index = records::PublicIndexOf(type);
+    if (index == 0) continue;
+    for (const std::string& reader : {std::string(), nation_}) {
+      const std::string prefix = node::IndexPrefix(index, reader) + subject + '\0';
+      const auto it = view_.Iterate(storage::Cf::kIndexes, prefix, storage::PrefixEnd(prefix));
+      it->SeekToFirst();
+      if (!it->status().ok()) return it->status();
+      if (it->Valid()) return LastPart(it->key());
+    }
+  }
+  return "";
 }
 
 std::string Disclosure::NameOf(const std::string& subject) const {

@@ -1,7 +1,7 @@
 // What is released to one nation, as of one look at the store.
 //
-// Cost follows what was ever approved for the nation, and not what else there is: the index that is read lists approved releases by the
-// nations and groups that they name.
+// Cost follows what was ever approved for the nation and what is public, and not what else there is: the indexes that are read list
+// approved releases by the nations and groups that they name, and public records by their readers.
 //
 // Thread safety: one thread. Ownership: borrows all it is given.
 
@@ -10,7 +10,9 @@
 
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
+#include <google/protobuf/message.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,10 +38,14 @@ absl::StatusOr<std::vector<Grant>> ReadGrants(const node::Node& node, const stor
 struct SubjectRecord {
   const records::RecordType* type = nullptr;
   node::RecordState state;
+  std::shared_ptr<const google::protobuf::Message> message;
   Subject subject;
 };
 // Nullopt when there is no such record here.
 absl::StatusOr<std::optional<SubjectRecord>> ReadSubject(const node::Node& node, const storage::View& view, const std::string& record);
+
+// Whether the nation is shown this record, as it is now, without a release of it.
+bool IsPublicTo(const google::protobuf::Message& record, const std::string& nation);
 
 class Disclosure {
  public:
@@ -51,7 +57,8 @@ class Disclosure {
   absl::StatusOr<std::optional<v1::ReleasedRecord>> Read(const std::string& subject) const;
   // The attachments that are released with the record, in no order that means anything; nullopt: the nation sees nothing of the record.
   absl::StatusOr<std::optional<std::vector<v1::ReleasedAttachment>>> Attachments(const std::string& subject) const;
-  // The subject after `after` among those with an approved release to the nation; nullopt at the end. What is behind it may not be visible.
+  // The subject after `after` among those that are public or have an approved release to the nation; nullopt at the end. What is behind it
+  // may not be visible.
   absl::StatusOr<std::optional<std::string>> Next(const std::string& after) const;
   // The name by which the nation knows the subject, `releasedRecords/{id}`.
   std::string NameOf(const std::string& subject) const;
@@ -70,6 +77,10 @@ class Disclosure {
     Sight sight;  // points into `grants`
   };
   absl::StatusOr<std::optional<Seen>> Look(const std::string& subject) const;
+  // The public record of the subject; empty when none is shown to the nation.
+  absl::StatusOr<std::string> PublicRecord(const std::string& subject) const;
+  // Prefixes of the index keys that begin with a subject.
+  std::vector<std::string> Prefixes() const;
 
   const node::Node& node_;
   const storage::View& view_;

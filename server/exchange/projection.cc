@@ -3,9 +3,11 @@
 #include <map>
 #include <string_view>
 
+#include "fairlead/v1/contact.pb.h"
 #include "fairlead/v1/engagement.pb.h"
 #include "fairlead/v1/practice.pb.h"
 #include "fairlead/v1/reference.pb.h"
+#include "fairlead/v1/training.pb.h"
 
 namespace fairlead::exchange {
 namespace {
@@ -81,7 +83,42 @@ void ProjectPractice(const v1::BestPractice& practice, v1::ReleasedPractice* out
   out->set_isps_reference(practice.isps_reference());
 }
 
+void ProjectCourse(const v1::TrainingOffering& offering, v1::ReleasedCourse* out) {
+  out->set_display_name(offering.display_name());
+  out->set_description(offering.description());
+  out->set_days_min(offering.days_min());
+  out->set_days_max(offering.days_max());
+}
+
+void ProjectOfficer(const v1::LiaisonOfficer& officer, v1::ReleasedOfficer* out) {
+  out->set_display_name(officer.display_name());
+  out->set_office(officer.office());
+  out->set_email(officer.email());
+}
+
+v1::PointOfContactDuty DutyOf(v1::ContactDuty duty) {
+  switch (duty) {
+    case v1::CONTACT_DUTY_SHIPS:
+      return v1::POINT_OF_CONTACT_DUTY_SHIPS;
+    case v1::CONTACT_DUTY_PORTS:
+      return v1::POINT_OF_CONTACT_DUTY_PORTS;
+    case v1::CONTACT_DUTY_AUTHORITY:
+      return v1::POINT_OF_CONTACT_DUTY_AUTHORITY;
+    default:
+      return v1::POINT_OF_CONTACT_DUTY_UNSPECIFIED;
+  }
+}
+
 }  // namespace
+
+void ProjectContact(const v1::Contact& contact, v1::PointOfContact* out) {
+  out->set_duty(DutyOf(contact.duty()));
+  out->set_display_name(contact.display_name());
+  out->set_phone(contact.phone());
+  out->set_email(contact.email());
+  out->set_always_reachable(contact.always_reachable());
+  out->set_country_code(KeyOf(contact.country()));
+}
 
 const std::vector<std::string>& ReleasableFields(const records::RecordType& type) {
   static const auto* const fields = new std::map<std::string, std::vector<std::string>>{
@@ -91,6 +128,9 @@ const std::vector<std::string>& ReleasableFields(const records::RecordType& type
       {"Engagement", {"title", "countries", "ports", "facilities", "start_date", "end_date", "objectives", "outcome"}},
       {"Observation", {"text", "isps_reference", "severity", "facility", "country", "recommendation"}},
       {"BestPractice", {"title", "text", "isps_reference"}},
+      {"TrainingOffering", {"display_name", "description", "days_min", "days_max"}},
+      {"LiaisonOfficer", {"display_name", "office", "email"}},
+      {"Contact", {"country", "duty", "display_name", "phone", "email", "always_reachable"}},
   };
   static const std::vector<std::string> none;
   const auto found = fields->find(type.singular());
@@ -109,7 +149,16 @@ void Project(const google::protobuf::Message& record, const std::set<std::string
   if (type == v1::Observation::descriptor()) {
     return ProjectObservation(static_cast<const v1::Observation&>(record), link, out->mutable_observation());
   }
-  if (type == v1::BestPractice::descriptor()) ProjectPractice(static_cast<const v1::BestPractice&>(record), out->mutable_practice());
+  if (type == v1::BestPractice::descriptor()) {
+    return ProjectPractice(static_cast<const v1::BestPractice&>(record), out->mutable_practice());
+  }
+  if (type == v1::TrainingOffering::descriptor()) {
+    return ProjectCourse(static_cast<const v1::TrainingOffering&>(record), out->mutable_course());
+  }
+  if (type == v1::LiaisonOfficer::descriptor()) {
+    return ProjectOfficer(static_cast<const v1::LiaisonOfficer&>(record), out->mutable_officer());
+  }
+  if (type == v1::Contact::descriptor()) ProjectContact(static_cast<const v1::Contact&>(record), out->mutable_contact());
 }
 
 }  // namespace fairlead::exchange

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "fairlead/v1/contact.pb.h"
 #include "fairlead/v1/exchange_service.pb.h"
 #include "server/records/record_type.h"
 
@@ -21,6 +22,9 @@ namespace fairlead::exchange {
 // The fields of a type that can be released, in the order of its message; empty for types that cannot. The key of a port or facility goes
 // with any of them.
 const std::vector<std::string>& ReleasableFields(const records::RecordType& type);
+
+// All of a point of contact, for the nation that stated it.
+void ProjectContact(const v1::Contact& contact, v1::PointOfContact* out);
 
 // The nation's name of another record when it is released to it, too; else empty.
 using Link = std::function<std::string(const std::string& record)>;

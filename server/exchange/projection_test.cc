@@ -59,7 +59,7 @@ TEST(ProjectionTest, WhatCannotBeReleasedHasNoWayOut) {
       }
     }
   }
-  EXPECT_EQ(types, 5);
+  EXPECT_EQ(types, 8);
 }
 
 TEST(ProjectionTest, NamesOfRecordsBecomePublicCodes) {

@@ -98,6 +98,21 @@ Grant GrantIfApproved(const Release& release) {
   return grant;
 }
 
+Grant GrantOfPublic(const records::RecordType& type, const std::string& name, const RecordState& state, const std::string& nation) {
+  Grant grant;
+  grant.record = name;
+  grant.nations = {nation};
+  grant.approved = grant.in_force = true;
+  const std::vector<std::string>& releasable = ReleasableFields(type);
+  for (const auto& [number, view] : node::ViewOf(state)) {
+    const auto* field = type.prototype->GetDescriptor()->FindFieldByNumber(static_cast<int>(number));
+    if (field == nullptr || std::find(releasable.begin(), releasable.end(), field->name()) == releasable.end()) continue;
+    for (const auto& [id, value] : view.live) grant.values[field->name()].insert(node::ValueIdText(id));
+  }
+  grant.marking = v1::MARKING_PUBLIC;
+  return grant;
+}
+
 bool Reaches(const Grant& grant, const std::string& nation, const Groups& groups) {
   if (grant.nations.contains(nation)) return true;
   return std::any_of(grant.groups.begin(), grant.groups.end(), [&](const std::string& name) {

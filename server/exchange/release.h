@@ -5,6 +5,8 @@
 // higher since, or changed after its approval) allows none. What the nation sees is what all of them allow. A release is silenced only by
 // an approved one that names it in `replaces`. So an approval may narrow what others allow, and the end of a release never widens anything.
 //
+// A record that is shown to the nation because it is PUBLIC (records::PublicTo) has one more say, which allows all of its values.
+//
 // A release reaches the nations that it names and the members, as they are now, of the groups that it names; a group that is empty,
 // withdrawn or unknown reaches nobody.
 //
@@ -53,6 +55,9 @@ struct Grant {
 std::optional<Grant> GrantOf(const records::RecordType& type, const std::string& name, const node::RecordState& state);
 // The say of a release once it is approved as it is shown.
 Grant GrantIfApproved(const v1::Release& release);
+
+// The say of a record's being PUBLIC: all values that can be released, to `nation`. It names no release.
+Grant GrantOfPublic(const records::RecordType& type, const std::string& name, const node::RecordState& state, const std::string& nation);
 
 // Members by the group's name; withdrawn groups are left out.
 using Groups = std::map<std::string, std::set<std::string>>;

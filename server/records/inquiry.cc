@@ -6,6 +6,7 @@
 #include "server/records/days.h"
 #include "server/records/figures.h"
 #include "server/records/months.h"
+#include "server/records/release.h"
 #include "server/records/types.h"
 
 namespace fairlead::records {
@@ -19,7 +20,8 @@ void Validate(const v1::Inquiry& inquiry, Checks* checks) {
   checks->NotZero("channel", inquiry.channel(), "is required: how it came");
   checks->NotZero("inquirer", inquiry.inquirer(), "is required: who asked");
   checks->Line("contact", inquiry.contact(), Need::kOptional, kShortCharsMax);
-  checks->Reference("country", inquiry.country(), kCountries, Need::kOptional);
+  checks->Reference("country", inquiry.country(), kCountries, inquiry.system().empty() ? Need::kOptional : Need::kRequired);
+  checks->Line("system", inquiry.system(), Need::kOptional, kShortCharsMax);
   checks->NotZero("state", inquiry.state(), "is required: every inquiry has a place in its lifecycle");
   if (inquiry.state() == v1::INQUIRY_STATE_ROUTED) checks->NotZero("region", inquiry.region(), "is required: the region that is to answer");
   checks->Prose("answer", inquiry.answer(), IsAnswered(inquiry.state()) ? Need::kRequired : Need::kOptional, kNotesCharsMax);
@@ -104,6 +106,9 @@ RecordType InquiryType() {
        .filter = "unrouted",
        .values = On<Inquiry>([](const Inquiry& i) { return i.region() == v1::REGION_UNSPECIFIED ? Values{"1"} : Values{}; }),
        .sort = sort},
+      {.number = kInquiriesByAsker, .filter = "asker", .values = On<Inquiry>([](const Inquiry& i) {
+                                                         return Askers(i.system(), !IsAnswered(i.state()));
+                                                       })},
   };
   type.contribute = On<Inquiry>(Contribute);
   return type;

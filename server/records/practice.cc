@@ -10,6 +10,7 @@
 #include "fairlead/v1/reference.pb.h"
 #include "server/records/checks.h"
 #include "server/records/formats.h"
+#include "server/records/release.h"
 #include "server/records/types.h"
 
 namespace fairlead::records {
@@ -60,8 +61,11 @@ void ValidateText(const std::string& title, const std::string& text, Checks* che
 void ValidateContribution(const v1::PracticeContribution& contribution, Checks* checks) {
   ValidateText(contribution.title(), contribution.text(), checks);
   checks->Reference("country", contribution.country(), kCountries, Need::kRequired);
+  checks->Line("system", contribution.system(), Need::kOptional, kShortCharsMax);
   const auto engagement = FindAs<v1::Engagement>(checks->reader(), contribution.engagement());
-  if (engagement == nullptr) {
+  if (contribution.engagement().empty() && !contribution.system().empty()) {
+    // The nation's own: no engagement is needed to know where it was seen.
+  } else if (engagement == nullptr) {
     checks->Fail(contribution.engagement().empty() ? Reason::kFieldRequired : Reason::kReferenceNotFound, "engagement",
                  contribution.engagement().empty() ? "is required" : fmt::format("there is no engagement {}", contribution.engagement()));
   } else if (!contribution.country().empty() && std::find(engagement->countries().begin(), engagement->countries().end(),
@@ -126,7 +130,10 @@ void ValidateEndorsement(const v1::Endorsement& endorsement, Checks* checks) {
   } else if (practice->state() != v1::PRACTICE_STATE_PUBLISHED) {
     checks->Fail(Reason::kFieldInvalid, "name", fmt::format("{} is not published", parent));
   }
-  checks->Reference("officer", endorsement.officer(), kLiaisonOfficers, Need::kRequired);
+  const bool of_nation = !endorsement.nation().empty();
+  checks->Reference("officer", endorsement.officer(), kLiaisonOfficers, of_nation ? Need::kOptional : Need::kRequired);
+  checks->Reference("nation", endorsement.nation(), kCountries, Need::kOptional);
+  if (of_nation && !endorsement.officer().empty()) checks->Fail(Reason::kFieldInvalid, "officer", "is a nation's endorsement");
   checks->Prose("remark", endorsement.remark(), Need::kOptional, kReasonCharsMax);
   NamesNoCountry("remark", endorsement.remark(), checks);
 }
@@ -152,6 +159,9 @@ RecordType PracticeContributionType() {
   type.indexes = {
       {.number = 350, .filter = "country", .values = On<Contribution>([](const Contribution& c) { return Values{c.country()}; })},
       {.number = 351, .filter = "state", .values = On<Contribution>([](const Contribution& c) { return Values{DecimalOf(c.state())}; })},
+      {.number = kContributionsByAsker, .filter = "asker", .values = On<Contribution>([](const Contribution& c) {
+                                                             return Askers(c.system(), c.state() == v1::CONTRIBUTION_STATE_SUBMITTED);
+                                                           })},
   };
   return type;
 }
@@ -179,6 +189,7 @@ RecordType BestPracticeType() {
                                            return topics;
                                          })},
       {.number = 361, .filter = "state", .values = On<Practice>([](const Practice& p) { return Values{DecimalOf(p.state())}; })},
+      PublicIndex(362),
   };
   return type;
 }
@@ -192,7 +203,10 @@ RecordType EndorsementType() {
   type.validate = ValidateWith<Endorsement>(ValidateEndorsement);
   type.indexes = {{.number = 370, .filter = "parent", .values = On<Endorsement>([](const Endorsement& e) {
                                                         return Values{std::string(ParentOf(e.name()))};
-                                                      })}};
+                                                      })},
+                  {.number = kEndorsementsByNation, .filter = "nation", .values = On<Endorsement>([](const Endorsement& e) {
+                                                                          return e.nation().empty() ? Values{} : Values{e.nation()};
+                                                                        })}};
   return type;
 }
 

@@ -11,6 +11,7 @@
 #include "server/records/dates.h"
 #include "server/records/figures.h"
 #include "server/records/months.h"
+#include "server/records/release.h"
 #include "server/records/types.h"
 
 namespace fairlead::records {
@@ -139,6 +140,7 @@ void Validate(const Visit& visit, Checks* checks) {
   }
   checks->Prose("notes", visit.notes(), Need::kOptional, kNotesCharsMax);
   checks->Prose("source", visit.source(), Need::kOptional, kSourceCharsMax);
+  checks->Line("system", visit.system(), Need::kOptional, kShortCharsMax);
 }
 
 }  // namespace
@@ -177,6 +179,9 @@ RecordType ReciprocalVisitType() {
        .filter = "month",
        .values = On<Visit>([](const Visit& v) { return MonthsOf(v); }),
        .sort = by_start},
+      {.number = kVisitsByAsker, .filter = "asker", .values = On<Visit>([](const Visit& v) {
+                                                      return Askers(v.system(), v.state() == v1::RECIPROCAL_VISIT_STATE_REQUESTED);
+                                                    })},
   };
   return type;
 }

@@ -306,6 +306,7 @@ const Registry& TheRegistry() {
                                                          BestPracticeType(),
                                                          EndorsementType(),
                                                          InquiryType(),
+                                                         ContactType(),
                                                          ReleaseType(),
                                                          PartnerGroupType(),
                                                          AcknowledgementType(),

@@ -58,6 +58,7 @@ TEST(Registry, TypesAreInOrderOfTheirPermanentNumbers) {
       {36, "BestPractice bestPractices/{best_practice}"},
       {37, "Endorsement bestPractices/{best_practice}/endorsements/{endorsement}"},
       {38, "Inquiry inquiries/{inquiry}"},
+      {39, "Contact contacts/{contact}"},
       {50, "Release releases/{release}"},
       {51, "PartnerGroup partnerGroups/{partner_group}"},
       {52, "Acknowledgement releases/{release}/acknowledgements/{acknowledgement}"},
@@ -158,6 +159,15 @@ TEST(Registry, IndexNumbersArePermanent) {
       {244, "TrainingSession.month"},
       {250, "Assignment.officer"},
       {251, "Assignment.country"},
+      {214, "ReciprocalVisit.asker"},
+      {221, "TrainingOffering.public"},
+      {234, "TrainingRequest.asker"},
+      {352, "PracticeContribution.asker"},
+      {362, "BestPractice.public"},
+      {371, "Endorsement.nation"},
+      {384, "Inquiry.asker"},
+      {390, "Contact.country"},
+      {391, "Contact.public"},
   };
   EXPECT_EQ(indexes, expected);
 }
@@ -209,8 +219,8 @@ TEST(Registry, Collections) {
   EXPECT_THAT(collections, ElementsAre("countries", "ports", "portFacilities", "liaisonOfficers", "engagements", "observations",
                                        "followUps", "visitCycles", "reciprocalVisits", "trainingOfferings", "trainingRequests",
                                        "trainingSessions", "assignments", "assessments", "conditionsOfEntry", "arrivals", "scheduleKPorts",
-                                       "trafficFigures", "practiceContributions", "bestPractices", "endorsements", "inquiries", "releases",
-                                       "partnerGroups", "acknowledgements", "proposals", "reports", "deliveries", "voids"));
+                                       "trafficFigures", "practiceContributions", "bestPractices", "endorsements", "inquiries", "contacts",
+                                       "releases", "partnerGroups", "acknowledgements", "proposals", "attachments", "reports", "deliveries", "voids"));
 }
 
 const std::vector<const ServiceDescriptor*>& Services() {
@@ -268,6 +278,10 @@ TEST(Registry, IndexesAreTheFiltersOfTheListRequests) {
   indexed.erase("Engagement.held");        // of a view, which looks for the last of a country
   indexed.erase("Inquiry.received_time");  // of a view, which reads a window of days
   for (const char* index : {"reader", "subject", "recipient"}) indexed.erase(std::string("Release.") + index);  // the exchange's
+  for (const RecordType& type : TheRegistry().types()) {
+    for (const char* index : {"asker", "public"}) indexed.erase(type.singular() + "." + index);  // likewise
+  }
+  indexed.erase("Endorsement.nation");
   EXPECT_EQ(indexed, filters);
 }
 

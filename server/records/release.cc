@@ -10,8 +10,13 @@
 #include <set>
 
 #include "api/crypto.h"
+#include "fairlead/v1/contact.pb.h"
+#include "fairlead/v1/help_desk.pb.h"
+#include "fairlead/v1/practice.pb.h"
 #include "fairlead/v1/reference.pb.h"
 #include "fairlead/v1/release.pb.h"
+#include "fairlead/v1/training.pb.h"
+#include "fairlead/v1/visit.pb.h"
 #include "server/records/attachment.h"
 #include "server/records/checks.h"
 #include "server/records/dates.h"
@@ -179,6 +184,9 @@ void CompleteProposal(v1::Proposal* next, const v1::Proposal* previous, const Re
   if (const auto nation = FindAs<v1::Country>(reader, next->nation())) next->set_region(nation->region());
 }
 
+constexpr std::string_view kPublicFilter = "public";
+constexpr std::string_view kUnitedStates = "countries/US";
+
 bool IsApproved(const v1::Release& release) { return release.state() == v1::RELEASE_STATE_APPROVED; }
 bool IsRecalled(const v1::Release& release) { return release.state() == v1::RELEASE_STATE_RECALLED; }
 
@@ -187,6 +195,63 @@ bool IsRecalled(const v1::Release& release) { return release.state() == v1::RELE
 std::string SubjectOf(std::string_view record) {
   const Digest digest = Sha256(record);
   return absl::BytesToHexString(std::string(AsView(digest).substr(0, kSubjectBytes)));
+}
+
+std::string Undecided(const std::string& nation) { return nation + "/undecided"; }
+
+std::string NationOfSystem(std::string_view system) {
+  constexpr std::string_view kPartner = "partner/";
+  const size_t end = system.find('/', kPartner.size());
+  if (!system.starts_with(kPartner) || end == std::string_view::npos) return "";
+  return fmt::format("{}/{}", kCountries.name, system.substr(kPartner.size(), end - kPartner.size()));
+}
+
+std::vector<std::string> Askers(std::string_view system, bool undecided) {
+  const std::string nation = NationOfSystem(system);
+  if (nation.empty()) return {};
+  return undecided ? Values{nation, Undecided(nation)} : Values{nation};
+}
+
+Values PublicTo(const Message& record) {
+  const auto* type = record.GetDescriptor();
+  const auto* marking = type->FindFieldByName("marking");
+  if (marking == nullptr || record.GetReflection()->GetEnumValue(record, marking) != v1::MARKING_PUBLIC) return {};
+  if (type == v1::BestPractice::descriptor()) {
+    return static_cast<const v1::BestPractice&>(record).state() == v1::PRACTICE_STATE_PUBLISHED ? Values{""} : Values{};
+  }
+  if (type == v1::TrainingOffering::descriptor()) {
+    const auto& open_to = static_cast<const v1::TrainingOffering&>(record).open_to();
+    return open_to.empty() ? Values{""} : Values(open_to.begin(), open_to.end());
+  }
+  if (type == v1::Contact::descriptor()) {
+    return static_cast<const v1::Contact&>(record).country() == kUnitedStates ? Values{""} : Values{};
+  }
+  return {};
+}
+
+Index PublicIndex(uint16_t number) {
+  return {.number = number, .filter = std::string(kPublicFilter), .values = PublicTo, .sort = [](const Message& record) {
+            return SubjectOf(record.GetReflection()->GetString(record, record.GetDescriptor()->FindFieldByName("name")));
+          }};
+}
+
+bool IsServiceSet(const google::protobuf::FieldDescriptor& field) {
+  static const auto* const fields = new std::set<const google::protobuf::FieldDescriptor*>{
+      v1::ReciprocalVisit::descriptor()->FindFieldByNumber(v1::ReciprocalVisit::kSystemFieldNumber),
+      v1::TrainingRequest::descriptor()->FindFieldByNumber(v1::TrainingRequest::kSystemFieldNumber),
+      v1::PracticeContribution::descriptor()->FindFieldByNumber(v1::PracticeContribution::kSystemFieldNumber),
+      v1::Endorsement::descriptor()->FindFieldByNumber(v1::Endorsement::kNationFieldNumber),
+      v1::Inquiry::descriptor()->FindFieldByNumber(v1::Inquiry::kSystemFieldNumber),
+      v1::Contact::descriptor()->FindFieldByNumber(v1::Contact::kSystemFieldNumber),
+      v1::Contact::descriptor()->FindFieldByNumber(v1::Contact::kStateTimeFieldNumber)};
+  return fields->contains(&field);
+}
+
+uint16_t PublicIndexOf(const RecordType& type) {
+  for (const Index& index : type.indexes) {
+    if (index.filter == kPublicFilter) return index.number;
+  }
+  return 0;
 }
 
 RecordType ReleaseType() {

@@ -11,6 +11,7 @@
 #include "server/records/figures.h"
 #include "server/records/formats.h"
 #include "server/records/months.h"
+#include "server/records/release.h"
 #include "server/records/types.h"
 
 namespace fairlead::records {
@@ -94,7 +95,10 @@ void ValidateRequest(const Request& request, Checks* checks) {
   CheckOpenTo(FindAs<Offering>(checks->reader(), request.offering()).get(), "country", request.country(), checks);
   checks->Line("embassy", request.embassy(), Need::kRequired, kShortCharsMax);
   checks->NotZero("channel", request.channel(), "is required: how the request came in");
-  checks->Reference("officer", request.officer(), kLiaisonOfficers, Need::kRequired);
+  const bool waits = request.state() == v1::TRAINING_REQUEST_STATE_REQUESTED || request.state() == v1::TRAINING_REQUEST_STATE_DECLINED ||
+                     request.state() == v1::TRAINING_REQUEST_STATE_CANCELLED;
+  checks->Reference("officer", request.officer(), kLiaisonOfficers, waits && !request.system().empty() ? Need::kOptional : Need::kRequired);
+  checks->Line("system", request.system(), Need::kOptional, kShortCharsMax);
   People("trainees_expected", request.trainees_expected(), checks);
   ValidateDecision(request, checks);
   ValidateSessionOf(request, checks);
@@ -191,6 +195,7 @@ RecordType TrainingOfferingType() {
   type.validate = ValidateWith<Offering>(ValidateOffering);
   type.indexes = {
       {.number = 220, .filter = "program", .values = On<Offering>([](const Offering& o) { return Values{DecimalOf(o.program())}; })},
+      PublicIndex(221),
   };
   return type;
 }
@@ -220,7 +225,13 @@ RecordType TrainingRequestType() {
        .values = On<Request>([](const Request& r) { return Values{DecimalOf(r.state())}; }),
        .sort = sort},
       {.number = 232, .filter = "offering", .values = On<Request>([](const Request& r) { return Values{r.offering()}; }), .sort = sort},
-      {.number = 233, .filter = "officer", .values = On<Request>([](const Request& r) { return Values{r.officer()}; }), .sort = sort},
+      {.number = 233,
+       .filter = "officer",
+       .values = On<Request>([](const Request& r) { return r.officer().empty() ? Values{} : Values{r.officer()}; }),
+       .sort = sort},
+      {.number = kTrainingByAsker, .filter = "asker", .values = On<Request>([](const Request& r) {
+                                                        return Askers(r.system(), r.state() == v1::TRAINING_REQUEST_STATE_REQUESTED);
+                                                      })},
   };
   type.contribute = On<Request>([](const Request& r) {
     return std::vector<Contribution>{{figures::Training(figures::kTrainingRequest, r.state()), 1}};

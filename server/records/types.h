@@ -33,6 +33,7 @@ RecordType PracticeContributionType();  // 35
 RecordType BestPracticeType();          // 36
 RecordType EndorsementType();           // 37
 RecordType InquiryType();               // 38
+RecordType ContactType();               // 39
 
 RecordType ReleaseType();          // 50
 RecordType PartnerGroupType();     // 51

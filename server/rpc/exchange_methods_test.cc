@@ -1,16 +1,10 @@
 #include "server/rpc/exchange_methods.h"
 
-#include <fmt/format.h>
-#include <google/protobuf/util/time_util.h>
-
-#include <algorithm>
 #include <set>
 
-#include "fairlead/v1/exchange_service.grpc.pb.h"
 #include "fairlead/v1/help_desk_service.pb.h"
-#include "fairlead/v1/release_service.pb.h"
-#include "server/records/release.h"
-#include "server/rpc/rpc_fixture.h"
+#include "fairlead/v1/training.pb.h"
+#include "server/rpc/exchange_fixture.h"
 
 namespace fairlead::rpc {
 namespace {
@@ -19,135 +13,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-// A site with its officer, headquarters' staff and systems of Japan and Australia. Request ids are counted, so that two offices to which
-// the same is done hold the same.
-class Office {
- public:
-  explicit Office(absl::Duration heartbeat = absl::Seconds(15))
-      : site_("apac", &clock_, heartbeat),
-        officer_(site_.As("officer/apac/watch")),
-        hq_(site_.As("hq/release/desk")),
-        jp_(site_.As("partner/JP/registry")),
-        au_(site_.As("partner/AU/registry")) {}
-
-  std::string NextId() {
-    const auto ms = static_cast<uint64_t>(absl::ToUnixMillis(clock_.Now()));
-    return fmt::format("{:08x}-{:04x}-7000-8000-{:012x}", ms >> 16, ms & 0xffff, ++ids_);
-  }
-
-  void Country(const std::string& code) {
-    v1::CreateCountryRequest request;
-    request.set_country_id(code);
-    request.set_request_id(NextId());
-    request.mutable_country()->set_display_name("Country " + code);
-    request.mutable_country()->set_region(v1::REGION_APAC);
-    Must<v1::Country>(officer_, "ReferenceService/CreateCountry", request);
-  }
-  v1::Port Port(const std::string& locode, const std::string& display_name, v1::Marking marking = v1::MARKING_OFFICIAL) {
-    v1::CreatePortRequest request;
-    request.set_port_id(locode);
-    request.set_request_id(NextId());
-    request.mutable_port()->set_display_name(display_name);
-    request.mutable_port()->set_country("countries/" + locode.substr(0, 2));
-    request.mutable_port()->set_source("a private source");
-    request.mutable_port()->set_marking(marking);
-    return Must<v1::Port>(officer_, "ReferenceService/CreatePort", request);
-  }
-  v1::Port Rename(const std::string& locode, const std::string& display_name) {
-    v1::GetPortRequest get;
-    get.set_name("ports/" + locode);
-    v1::UpdatePortRequest request;
-    *request.mutable_port() = Must<v1::Port>(officer_, "ReferenceService/GetPort", get);
-    request.mutable_port()->set_display_name(display_name);
-    request.set_request_id(NextId());
-    return Must<v1::Port>(officer_, "ReferenceService/UpdatePort", request);
-  }
-  v1::PartnerGroup Group(const std::string& id, const std::vector<std::string>& nations) {
-    v1::CreatePartnerGroupRequest request;
-    request.set_partner_group_id(id);
-    request.set_request_id(NextId());
-    request.mutable_partner_group()->set_display_name(id);
-    for (const std::string& nation : nations) request.mutable_partner_group()->add_nations("countries/" + nation);
-    return Must<v1::PartnerGroup>(officer_, "ReleaseService/CreatePartnerGroup", request);
-  }
-  v1::Release Draft(const std::string& record, const std::vector<std::string>& nations) {
-    v1::Release draft;
-    draft.set_record(record);
-    draft.set_purpose("A joint drill.");
-    for (const std::string& nation : nations) draft.add_nations("countries/" + nation);
-    return draft;
-  }
-  v1::PreviewReleaseResponse Preview(const v1::Release& draft) {
-    v1::PreviewReleaseRequest request;
-    *request.mutable_draft() = draft;
-    return Must<v1::PreviewReleaseResponse>(officer_, "ReleaseService/PreviewRelease", request);
-  }
-  v1::Release Propose(const v1::Release& draft) {
-    v1::CreateReleaseRequest request;
-    *request.mutable_release() = Preview(draft).release();
-    request.set_request_id(NextId());
-    return Must<v1::Release>(officer_, "ReleaseService/CreateRelease", request);
-  }
-  absl::StatusOr<v1::Release> Approve(const Client& caller, const v1::Release& release) {
-    v1::ApproveReleaseRequest request;
-    request.set_name(release.name());
-    request.set_etag(release.etag());
-    request.set_request_id(NextId());
-    return caller.Call<v1::Release>("ReleaseService/ApproveRelease", request);
-  }
-  v1::Release Release(const v1::Release& draft) {
-    const auto approved = Approve(hq_, Propose(draft));
-    EXPECT_TRUE(approved.ok()) << approved.status();
-    return approved.value_or(v1::Release());
-  }
-  v1::Release Recall(const v1::Release& release) {
-    v1::RecallReleaseRequest request;
-    request.set_name(release.name());
-    request.set_etag(release.etag());
-    request.set_reason("spilled");
-    request.set_request_id(NextId());
-    return Must<v1::Release>(officer_, "ReleaseService/RecallRelease", request);
-  }
-
-  static v1::ListReleasedRecordsResponse List(const Client& partner) {
-    return Must<v1::ListReleasedRecordsResponse>(partner, "ExchangeService/ListReleasedRecords", v1::ListReleasedRecordsRequest());
-  }
-  // Names of the ports that are released to the caller.
-  static std::vector<std::string> Ports(const Client& partner) {
-    std::vector<std::string> names;
-    const v1::ListReleasedRecordsResponse listed = List(partner);
-    for (const auto& record : listed.records()) names.push_back(record.port().locode() + " " + record.port().display_name());
-    std::sort(names.begin(), names.end());
-    return names;
-  }
-  static absl::StatusOr<v1::ReleasedRecord> Get(const Client& partner, const std::string& name) {
-    v1::GetReleasedRecordRequest request;
-    request.set_name(name);
-    return partner.Call<v1::ReleasedRecord>("ExchangeService/GetReleasedRecord", request);
-  }
-  static v1::ListWithdrawalsResponse Withdrawals(const Client& partner) {
-    return Must<v1::ListWithdrawalsResponse>(partner, "ExchangeService/ListWithdrawals", v1::ListWithdrawalsRequest());
-  }
-  std::string NameFor(const std::string& nation, const std::string& record) const {
-    return "releasedRecords/" + exchange::Pseudonyms(TestCerts::Get().token_key()).Of("countries/" + nation, records::SubjectOf(record));
-  }
-
-  template <class Response, class Request>
-  static Response Must(const Client& caller, const std::string& method, const Request& request) {
-    const auto response = caller.Call<Response>(method, request);
-    EXPECT_TRUE(response.ok()) << method << ": " << response.status();
-    return response.value_or(Response());
-  }
-
-  ManualClock clock_;
-  TestSite site_;
-  Client officer_;
-  Client hq_;
-  Client jp_;
-  Client au_;
-  int ids_ = 0;
-};
 
 class ExchangeTest : public ::testing::Test, protected Office {
  protected:
@@ -381,52 +246,6 @@ TEST_F(ExchangeTest, AQuestionReachesTheHelpDeskAndItsAnswerTheNation) {
 
 // --- Watch -----------------------------------------------------------------------------------------------------------------------------
 
-class Feed {
- public:
-  Feed(const Client& partner, const std::string& token = "") : stub_(v1::ExchangeService::NewStub(partner.channel())) {
-    context_.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
-    v1::WatchReleasedRecordsRequest request;
-    request.set_resume_token(token);
-    reader_ = stub_->WatchReleasedRecords(&context_, request);
-  }
-  ~Feed() {
-    context_.TryCancel();
-    v1::WatchReleasedRecordsResponse response;
-    while (reader_->Read(&response)) {
-    }
-    reader_->Finish();
-  }
-  // What comes up to the next end, as "reset", "JPYOK Yokohama", "-name" and "end".
-  std::vector<std::string> ToEnd() {
-    std::vector<std::string> all;
-    v1::WatchReleasedRecordsResponse response;
-    while (reader_->Read(&response)) {
-      if (response.reset()) all.push_back("reset");
-      if (response.has_record()) all.push_back(response.record().port().locode() + " " + response.record().port().display_name());
-      if (response.change_case() == v1::WatchReleasedRecordsResponse::kWithdrawn) all.push_back("-" + response.withdrawn());
-      if (!response.complete()) continue;
-      all.push_back("end");
-      token_ = response.resume_token();
-      return all;
-    }
-    ADD_FAILURE() << "the watch has ended";
-    return all;
-  }
-  // The next response says nothing.
-  void Idle() {
-    v1::WatchReleasedRecordsResponse response;
-    ASSERT_TRUE(reader_->Read(&response));
-    EXPECT_EQ(response.SerializeAsString(), "");
-  }
-  const std::string& token() const { return token_; }
-
- private:
-  grpc::ClientContext context_;
-  const std::unique_ptr<v1::ExchangeService::Stub> stub_;
-  std::unique_ptr<grpc::ClientReader<v1::WatchReleasedRecordsResponse>> reader_;
-  std::string token_;
-};
-
 TEST_F(ExchangeTest, AWatchSendsWhatIsReleasedAndEachChangeOfIt) {
   const v1::Release first = Release(Draft("ports/JPYOK", {"JP"}));
   Feed feed(jp_);
@@ -483,110 +302,6 @@ TEST_F(ExchangeTest, AnotherSiteGoesOnWithTheTokensOfTheFirst) {
 }
 
 // --- No oracle -------------------------------------------------------------------------------------------------------------------------
-
-// All that a partner's call brings: the bytes of the answer or of the error, and the trailing metadata.
-template <class Response, class Request>
-std::string BytesOf(const Client& partner, const std::string& method, const Request& request) {
-  grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
-  const auto response = partner.Call<Response>(method, request, &context);
-  std::string bytes = method + '\n';
-  bytes += response.ok() ? response->SerializeAsString() : ToProto(response.status()).SerializeAsString();
-  for (const auto& [key, value] : context.GetServerTrailingMetadata()) {
-    if (std::string_view(key.data(), key.size()) == "grpc-status-details-bin") continue;  // is in the error
-    bytes += fmt::format("\n{}={}", std::string_view(key.data(), key.size()), std::string_view(value.data(), value.size()));
-  }
-  return bytes;
-}
-
-// What Japan's system sees of the office, whatever it asks.
-std::vector<std::string> SeenBy(Office& office, const std::string& suggestion_of_au) {
-  const Client& jp = office.jp_;
-  const std::string service = "ExchangeService/";
-  std::vector<std::string> seen;
-  std::string token;
-  do {
-    v1::ListReleasedRecordsRequest list;
-    list.set_page_size(1);
-    list.set_page_token(token);
-    seen.push_back(BytesOf<v1::ListReleasedRecordsResponse>(jp, service + "ListReleasedRecords", list));
-    token = Office::Must<v1::ListReleasedRecordsResponse>(jp, service + "ListReleasedRecords", list).next_page_token();
-  } while (!token.empty());
-  std::vector<std::string> names = {"releasedRecords/", "ports/JPTYO", "releasedRecords/0123456789abcdef0123456789abcdef"};
-  for (const char* port : {"JPYOK", "JPTYO", "AUSYD", "JPOSA", "JPUKB"}) {
-    names.push_back(office.NameFor("JP", std::string("ports/") + port));
-    names.push_back(office.NameFor("AU", std::string("ports/") + port));
-  }
-  for (const std::string& name : names) {
-    v1::GetReleasedRecordRequest get;
-    get.set_name(name);
-    seen.push_back(BytesOf<v1::ReleasedRecord>(jp, service + "GetReleasedRecord", get));
-    v1::SubmitSuggestionRequest submit;
-    submit.set_request_id(office.NextId());
-    submit.mutable_suggestion()->set_kind(v1::SUGGESTION_KIND_CORRECTION);
-    submit.mutable_suggestion()->set_record(name);
-    submit.mutable_suggestion()->set_text("wrong");
-    seen.push_back(BytesOf<v1::Suggestion>(jp, service + "SubmitSuggestion", submit));
-    v1::AcknowledgeWithdrawalRequest acknowledge;
-    acknowledge.set_request_id(office.NextId());
-    acknowledge.set_name("withdrawals/" + name.substr(name.find('/') + 1));
-    seen.push_back(BytesOf<v1::Withdrawal>(jp, service + "AcknowledgeWithdrawal", acknowledge));
-  }
-  seen.push_back(BytesOf<v1::ListWithdrawalsResponse>(jp, service + "ListWithdrawals", v1::ListWithdrawalsRequest()));
-  seen.push_back(BytesOf<v1::ListSuggestionsResponse>(jp, service + "ListSuggestions", v1::ListSuggestionsRequest()));
-  v1::GetSuggestionRequest get;
-  get.set_name(suggestion_of_au);
-  seen.push_back(BytesOf<v1::Suggestion>(jp, service + "GetSuggestion", get));
-  v1::GetPortRequest port;
-  port.set_name("ports/JPTYO");
-  seen.push_back(BytesOf<v1::Port>(jp, "ReferenceService/GetPort", port));
-  Feed feed(jp);
-  for (const std::string& change : feed.ToEnd()) seen.push_back(change);
-  seen.push_back(feed.token());
-  return seen;
-}
-
-TEST(ExchangeOracleTest, WorldsThatDifferInWhatIsNotReleasedLookTheSame) {
-  Office plain;
-  Office full;
-  for (Office* office : {&plain, &full}) {
-    office->Country("JP");
-    office->Country("AU");
-    for (const char* port : {"JPYOK", "JPOSA"}) office->Port(port, "Shown");
-  }
-  // Only one of them holds these. Its next request ids are others, so they are counted back afterwards.
-  const int ids = full.ids_;
-  full.Port("JPTYO", "Hidden");
-  full.Port("AUSYD", "Hidden");
-  full.Port("JPUKB", "Hidden", v1::MARKING_SENSITIVE);
-  full.Group("quad", {"AU"});
-  full.Release(full.Draft("ports/AUSYD", {"AU"}));
-  full.Recall(full.Release(full.Draft("ports/JPTYO", {"AU"})));
-  full.Propose(full.Draft("ports/JPTYO", {"JP"}));
-  full.Recall(full.Propose(full.Draft("ports/JPUKB", {"JP"})));
-  v1::SubmitSuggestionRequest submit;
-  submit.set_request_id(full.NextId());
-  submit.mutable_suggestion()->set_kind(v1::SUGGESTION_KIND_PORT);
-  submit.mutable_suggestion()->set_subject("AUSYD");
-  submit.mutable_suggestion()->set_text("A new berth.");
-  const std::string suggestion = Office::Must<v1::Suggestion>(full.au_, "ExchangeService/SubmitSuggestion", submit).name();
-  full.ids_ = ids;
-
-  for (Office* office : {&plain, &full}) {
-    office->ids_ = 100;
-    office->Release(office->Draft("ports/JPYOK", {"JP", "AU"}));
-    office->Release(office->Draft("ports/JPOSA", {"JP"}));
-  }
-  const std::vector<std::string> in_plain = SeenBy(plain, suggestion);
-  const std::vector<std::string> in_full = SeenBy(full, suggestion);
-  EXPECT_GT(in_plain.size(), 40u);
-  EXPECT_EQ(in_plain, in_full);
-  for (const std::string& bytes : in_full) {
-    EXPECT_THAT(bytes, ::testing::Not(HasSubstr("Hidden")));
-    EXPECT_THAT(bytes, ::testing::Not(HasSubstr("private source")));
-    EXPECT_THAT(bytes, ::testing::Not(HasSubstr("fairlead-token")));
-  }
-}
 
 TEST_F(ExchangeTest, WhatIsAnothersIsAbsentInTheSameWords) {
   Release(Draft("ports/JPYOK", {"JP"}));

@@ -159,9 +159,20 @@ class ExchangeWatches::Watch : public JournalFeed {
             if (mutation.record.starts_with(decisive)) return true;
           }
           if (known_.contains(records::SubjectOf(mutation.record))) return true;
+          const absl::StatusOr<bool> shown = BecamePublic(mutation.record);
+          if (!shown.ok() || *shown) return shown;
         }
       }
     }
+  }
+
+  // Whether the nation is shown the record by now without a release of it.
+  absl::StatusOr<bool> BecamePublic(const std::string& record) const {
+    const records::RecordType* type = node_->registry().FindByName(record);
+    if (type == nullptr || records::PublicIndexOf(*type) == 0) return false;
+    const absl::StatusOr<std::optional<exchange::SubjectRecord>> found = exchange::ReadSubject(*node_, node_->store(), record);
+    if (!found.ok()) return found.status();
+    return found->has_value() && exchange::IsPublicTo(*(*found)->message, nation_);
   }
 
   node::Node* const node_;

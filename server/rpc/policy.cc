@@ -115,7 +115,7 @@ const std::vector<PolicyRule>& PolicyRules() {
       {"PracticeService/SubmitPracticeContribution", kStaff},
       {"PracticeService/ReturnPracticeContribution", kStaff},
       {"PracticeService/AcceptPracticeContribution", kStaff},
-      {"PracticeService/PublishBestPractice", kStaff},
+      {"PracticeService/PublishBestPractice", kHq},  // what is PUBLIC is shown to every partner nation then
       {"PracticeService/RetireBestPractice", kStaff},
 
       {"HelpDeskService/Get*", kReaders},

@@ -12,6 +12,7 @@
 #include "google/rpc/error_details.pb.h"
 #include "server/node/attachments.h"
 #include "server/node/materialise.h"
+#include "server/records/release.h"
 
 namespace fairlead::rpc {
 
@@ -127,7 +128,7 @@ std::vector<const FieldDescriptor*> FoldedFields(const records::RecordType& type
 }
 
 bool IsSettable(const records::RecordType& type, const FieldDescriptor* field) {
-  if (field->options().GetExtension(v1::merge) == v1::MERGE_KIND_UNSPECIFIED) return false;
+  if (field->options().GetExtension(v1::merge) == v1::MERGE_KIND_UNSPECIFIED || records::IsServiceSet(*field)) return false;
   return field->name() != kWithdrawnField && field->name() != type.state_field;
 }
 
@@ -153,7 +154,7 @@ std::array<uint8_t, 16> RequestDigest(std::string_view method, const Message& re
   return head;
 }
 
-absl::Status PrefixFields(const absl::Status& status, const std::string& prefix) {
+absl::Status RenameFields(const absl::Status& status, const std::function<std::string(const std::string& field)>& names) {
   if (status.ok()) return status;
   google::rpc::Status proto = ToProto(status);
   for (auto& detail : *proto.mutable_details()) {
@@ -161,15 +162,19 @@ absl::Status PrefixFields(const absl::Status& status, const std::string& prefix)
     google::rpc::BadRequest bad;
     if (detail.UnpackTo(&info)) {
       if (auto field = info.mutable_metadata()->find("field"); field != info.mutable_metadata()->end()) {
-        field->second = prefix + "." + field->second;
+        field->second = names(field->second);
       }
       detail.set_value(DeterministicBytes(info));
     } else if (detail.UnpackTo(&bad)) {
-      for (auto& violation : *bad.mutable_field_violations()) violation.set_field(prefix + "." + violation.field());
+      for (auto& violation : *bad.mutable_field_violations()) violation.set_field(names(violation.field()));
       detail.set_value(DeterministicBytes(bad));
     }
   }
   return FromProto(proto);
+}
+
+absl::Status PrefixFields(const absl::Status& status, const std::string& prefix) {
+  return RenameFields(status, [&prefix](const std::string& field) { return prefix + "." + field; });
 }
 
 }  // namespace fairlead::rpc

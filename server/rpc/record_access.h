@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -81,7 +82,8 @@ void CopyFields(const google::protobuf::Message& from, const std::vector<const g
 
 // Fields that take part in the fold.
 std::vector<const google::protobuf::FieldDescriptor*> FoldedFields(const records::RecordType& type);
-// Whether a caller may set the field by Create, Update or Import: it is folded, and not moved by a method of its own.
+// Whether a caller may set the field by Create, Update or Import: it is folded, not moved by a method of its own, and not
+// the service's own (records::IsServiceSet).
 bool IsSettable(const records::RecordType& type, const google::protobuf::FieldDescriptor* field);
 
 // Equal messages give equal bytes within one build of the program.
@@ -90,6 +92,8 @@ std::string DeterministicBytes(const google::protobuf::Message& message);
 std::array<uint8_t, 16> RequestDigest(std::string_view method, const google::protobuf::Message& request,
                                       const std::vector<std::string>& without);
 
+// `status` with every field that it names called as `names` says.
+absl::Status RenameFields(const absl::Status& status, const std::function<std::string(const std::string& field)>& names);
 // `status` with `prefix` before the path of every field it names.
 absl::Status PrefixFields(const absl::Status& status, const std::string& prefix);
 

@@ -10,13 +10,21 @@ namespace fairlead::scenarios {
 using nlohmann::json;
 
 framework::Ended CliScenario::Cli(const std::string& site, const std::vector<std::string>& arguments) {
+  return CliAs(fmt::format("officer/{}/watch", site), {site}, arguments);
+}
+
+framework::Ended CliScenario::CliAs(const std::string& identity, const std::vector<std::string>& sites,
+                                    const std::vector<std::string>& arguments) {
   const storage::ScratchDirectory folder;
   const std::string config = folder.path() + "/config.toml";
-  const auto credentials = framework::TestNetwork::Get().Of(fmt::format("officer/{}/watch", site));
+  const auto credentials = framework::TestNetwork::Get().Of(identity);
   EXPECT_TRUE(Ok(credentials));
-  std::ofstream(config) << fmt::format(
-      "network = \"{}\"\ncertificate = \"{}\"\nkey = \"{}\"\nca = \"{}\"\n[[node]]\nsite = \"{}\"\naddress = \"{}\"\n",
-      framework::kNetworkName, credentials->certificate_file, credentials->key_file, credentials->ca_file, site, cluster().address(site));
+  std::string text = fmt::format("network = \"{}\"\ncertificate = \"{}\"\nkey = \"{}\"\nca = \"{}\"\n", framework::kNetworkName,
+                                 credentials->certificate_file, credentials->key_file, credentials->ca_file);
+  for (const std::string& site : sites) {
+    text += fmt::format("[[node]]\nsite = \"{}\"\naddress = \"{}\"\n", site, cluster().address(site));
+  }
+  std::ofstream(config) << text;
   std::vector<std::string> command = {FAIRLEAD_BINARY, "--config", config, "-q"};
   command.insert(command.end(), arguments.begin(), arguments.end());
   const auto ended = framework::RunToEnd(command, kPatience);

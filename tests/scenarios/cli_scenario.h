@@ -24,7 +24,9 @@ class CliScenario : public Scenario {
 
   // Runs the command line as the site's officer, to its end.
   framework::Ended Cli(const std::string& site, const std::vector<std::string>& arguments);
-  // The same; what it prints as JSON. The command must succeed.
+  // Runs it with the certificate of `identity`, which knows these sites and asks the first.
+  framework::Ended CliAs(const std::string& identity, const std::vector<std::string>& sites, const std::vector<std::string>& arguments);
+  // Runs it as the site's officer; what it prints as JSON. The command must succeed.
   nlohmann::json CliJson(const std::string& site, std::vector<std::string> arguments);
   // The command is refused with this exit code and with `text` in its message.
   void ExpectRefused(const std::string& site, const std::vector<std::string>& arguments, int code, const std::string& text);

@@ -1,0 +1,263 @@
+#include "client/cli/partner_commands.h"
+
+#include <absl/strings/str_split.h>
+#include <absl/strings/string_view.h>
+#include <fmt/format.h>
+
+#include <cctype>
+#include <cstdio>
+#include <utility>
+
+#include "client/cli/output.h"
+#include "fairlead/v1/exchange_service.pb.h"
+
+namespace fairlead::cli {
+namespace {
+
+namespace v1 = fairlead::v1;
+using google::protobuf::Message;
+
+std::string Method(const std::string& name) { return "fairlead.v1.ExchangeService." + name; }
+
+std::string Named(const std::string& collection, const std::string& typed) {
+  return typed.find('/') == std::string::npos ? collection + "/" + typed : typed;
+}
+
+// A call whose answer is one message.
+template <class Response, class Request>
+absl::Status CallAndPrint(Session& session, const std::string& method, const Request& request) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  const absl::StatusOr<Response> response = session.Call<Response>(Method(method), request);
+  if (!response.ok()) return response.status();
+  session.Print(ToJson(*response), [&] { PrintRecord(*response, session.out()); });
+  return absl::OkStatus();
+}
+
+template <class Response, class Request>
+absl::Status GetAndPrint(Session& session, const std::string& method, const std::string& name) {
+  Request request;
+  request.set_name(name);
+  return CallAndPrint<Response>(session, method, request);
+}
+
+// All of a listing as a table of these fields of its one repeated message.
+template <class Response, class Request>
+absl::Status ListAndPrint(Session& session, const std::string& method, int64_t limit,
+                          const std::vector<std::pair<std::string, std::string>>& columns) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  const auto all = session.ListAll<Response>(Method(method), Request(), limit);
+  if (!all.ok()) return all.status();
+  session.Print(ToJson(*all), [&] {
+    Table table;
+    for (const auto& column : columns) table.headers.push_back(column.first);
+    const auto* rows = all->GetDescriptor()->FindFieldByNumber(1);
+    for (int i = 0; i < all->GetReflection()->FieldSize(*all, rows); ++i) {
+      const Message& row = all->GetReflection()->GetRepeatedMessage(*all, rows, i);
+      table.rows.emplace_back();
+      for (const auto& column : columns) {
+        table.rows.back().push_back(CellText(row, *row.GetDescriptor()->FindFieldByName(column.second)));
+      }
+    }
+    table.Print(session.out(), session.environment().columns);
+  });
+  return absl::OkStatus();
+}
+
+// "2027", "2027-06" or "2027-06-07".
+absl::Status ReadDate(const std::string& flag, const std::string& typed, google::type::Date* date) {
+  int year = 0;
+  int month = 0;
+  int day = 0;
+  char rest = 0;
+  const int read = std::sscanf(typed.c_str(), "%4d-%2d-%2d%c", &year, &month, &day, &rest);
+  const size_t wanted = read == 1 ? 4 : read == 2 ? 7 : 10;
+  if (read < 1 || read > 3 || typed.size() != wanted) return UsageError(flag + ": must be a date such as 2027-06-07, 2027-06 or 2027");
+  date->set_year(year);
+  date->set_month(month);
+  date->set_day(day);
+  return absl::OkStatus();
+}
+
+absl::Status ReadMember(const std::string& typed, v1::DelegationMember* member) {
+  for (const absl::string_view part : absl::StrSplit(typed, ',')) {
+    const std::pair<std::string, std::string> pair = absl::StrSplit(part, absl::MaxSplits('=', 1));
+    const auto* field = v1::DelegationMember::descriptor()->FindFieldByName(pair.first);
+    if (field == nullptr) return UsageError("--member: must be such as member=Director,organisation=Coast Guard,role=head");
+    member->GetReflection()->SetString(member, field, pair.second);
+  }
+  return absl::OkStatus();
+}
+
+constexpr char kRecords[] = "releasedRecords";
+
+}  // namespace
+
+absl::Status RunRequestVisit(Session& session, const PartnerArguments& arguments) {
+  v1::RequestVisitRequest request;
+  request.set_embassy(arguments.embassy);
+  request.set_reference(arguments.reference);
+  request.set_objectives(arguments.objectives);
+  request.set_request_id(arguments.request_id);
+  for (const std::string& member : arguments.members) {
+    if (absl::Status status = ReadMember(member, request.add_delegation()); !status.ok()) return status;
+  }
+  if (!arguments.start.empty()) {
+    if (absl::Status status = ReadDate("--start-date", arguments.start, request.mutable_preferred_start_date()); !status.ok())
+      return status;
+  }
+  if (!arguments.end.empty()) {
+    if (absl::Status status = ReadDate("--end-date", arguments.end, request.mutable_preferred_end_date()); !status.ok()) return status;
+  }
+  return CallAndPrint<v1::VisitRequest>(session, "RequestVisit", request);
+}
+
+absl::Status RunVisitRequest(Session& session, const PartnerArguments& arguments) {
+  return GetAndPrint<v1::VisitRequest, v1::GetVisitRequestRequest>(session, "GetVisitRequest", Named("visitRequests", arguments.name));
+}
+
+absl::Status RunVisitRequests(Session& session, const PartnerArguments& arguments) {
+  return ListAndPrint<v1::ListVisitRequestsResponse, v1::ListVisitRequestsRequest>(session, "ListVisitRequests", arguments.limit,
+                                                                                   {{"NAME", "name"},
+                                                                                    {"REQUESTED", "request_time"},
+                                                                                    {"OUTCOME", "outcome"},
+                                                                                    {"START", "start_date"},
+                                                                                    {"END", "end_date"},
+                                                                                    {"REASON", "reason"}});
+}
+
+absl::Status RunRequestCourse(Session& session, const PartnerArguments& arguments) {
+  v1::RequestCourseRequest request;
+  request.set_course(Named(kRecords, arguments.name));
+  request.set_embassy(arguments.embassy);
+  request.set_trainees_expected(arguments.trainees);
+  request.set_request_id(arguments.request_id);
+  return CallAndPrint<v1::CourseRequest>(session, "RequestCourse", request);
+}
+
+absl::Status RunCourseRequest(Session& session, const PartnerArguments& arguments) {
+  return GetAndPrint<v1::CourseRequest, v1::GetCourseRequestRequest>(session, "GetCourseRequest", Named("courseRequests", arguments.name));
+}
+
+absl::Status RunCourseRequests(Session& session, const PartnerArguments& arguments) {
+  return ListAndPrint<v1::ListCourseRequestsResponse, v1::ListCourseRequestsRequest>(session, "ListCourseRequests", arguments.limit,
+                                                                                     {{"NAME", "name"},
+                                                                                      {"REQUESTED", "request_time"},
+                                                                                      {"OUTCOME", "outcome"},
+                                                                                      {"START", "start_date"},
+                                                                                      {"END", "end_date"},
+                                                                                      {"PLACE", "place"},
+                                                                                      {"REASON", "reason"}});
+}
+
+absl::Status RunContribute(Session& session, const PartnerArguments& arguments) {
+  v1::ContributePracticeRequest request;
+  request.set_title(arguments.title);
+  request.set_text(arguments.text);
+  request.set_request_id(arguments.request_id);
+  return CallAndPrint<v1::ContributedPractice>(session, "ContributePractice", request);
+}
+
+absl::Status RunContribution(Session& session, const PartnerArguments& arguments) {
+  return GetAndPrint<v1::ContributedPractice, v1::GetContributedPracticeRequest>(session, "GetContributedPractice",
+                                                                                 Named("contributedPractices", arguments.name));
+}
+
+absl::Status RunContributions(Session& session, const PartnerArguments& arguments) {
+  return ListAndPrint<v1::ListContributedPracticesResponse, v1::ListContributedPracticesRequest>(
+      session, "ListContributedPractices", arguments.limit,
+      {{"NAME", "name"}, {"CONTRIBUTED", "contribute_time"}, {"OUTCOME", "outcome"}, {"PRACTICE", "practice"}, {"REVIEW", "review"}});
+}
+
+absl::Status RunEndorse(Session& session, const PartnerArguments& arguments) {
+  v1::EndorsePracticeRequest request;
+  request.set_practice(Named(kRecords, arguments.name));
+  request.set_request_id(arguments.request_id);
+  return CallAndPrint<v1::PracticeEndorsement>(session, "EndorsePractice", request);
+}
+
+absl::Status RunRetract(Session& session, const PartnerArguments& arguments) {
+  v1::RetractEndorsementRequest request;
+  request.set_practice(Named(kRecords, arguments.name));
+  request.set_request_id(arguments.request_id);
+  return CallAndPrint<v1::PracticeEndorsement>(session, "RetractEndorsement", request);
+}
+
+absl::Status RunEndorsements(Session& session, const PartnerArguments& arguments) {
+  return ListAndPrint<v1::ListPracticeEndorsementsResponse, v1::ListPracticeEndorsementsRequest>(
+      session, "ListPracticeEndorsements", arguments.limit,
+      {{"PRACTICE", "practice"}, {"ENDORSED", "endorse_time"}, {"RETRACTED", "retracted"}});
+}
+
+absl::Status RunQuestions(Session& session, const PartnerArguments& arguments) {
+  return ListAndPrint<v1::ListQuestionsResponse, v1::ListQuestionsRequest>(
+      session, "ListQuestions", arguments.limit, {{"NAME", "name"}, {"ASKED", "ask_time"}, {"SUBJECT", "subject"}, {"ANSWER", "answer"}});
+}
+
+absl::Status RunStateContact(Session& session, const PartnerArguments& arguments) {
+  std::string duty = "POINT_OF_CONTACT_DUTY_";
+  for (const char c : arguments.duty) duty.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(c))));
+  v1::PointOfContactDuty parsed = v1::POINT_OF_CONTACT_DUTY_UNSPECIFIED;
+  if (!v1::PointOfContactDuty_Parse(duty, &parsed)) return UsageError("DUTY: must be ships, ports or authority");
+  v1::StatePointOfContactRequest request;
+  request.mutable_contact()->set_duty(parsed);
+  request.mutable_contact()->set_display_name(arguments.office);
+  request.mutable_contact()->set_phone(arguments.phone);
+  request.mutable_contact()->set_email(arguments.email);
+  request.mutable_contact()->set_always_reachable(arguments.always);
+  request.set_request_id(arguments.request_id);
+  return CallAndPrint<v1::PointOfContact>(session, "StatePointOfContact", request);
+}
+
+absl::Status RunContactSheet(Session& session, const PartnerArguments&) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  const auto sheet = session.Call<v1::ContactSheet>(Method("GetContactSheet"), v1::GetContactSheetRequest());
+  if (!sheet.ok()) return sheet.status();
+  session.Print(ToJson(*sheet), [&] {
+    Table table{{"NATION", "DUTY", "PHONE", "EMAIL", "AT ALL HOURS", "OFFICE"}, {}};
+    for (const auto* contacts : {&sheet->own(), &sheet->united_states()}) {
+      for (const v1::PointOfContact& contact : *contacts) {
+        table.rows.push_back({contact.country_code(), CellText(contact, *contact.GetDescriptor()->FindFieldByName("duty")), contact.phone(),
+                              contact.email(), contact.always_reachable() ? "yes" : "no", contact.display_name()});
+      }
+    }
+    table.Print(session.out(), session.environment().columns);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status RunExchangeWatch(Session& session, const PartnerArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::WatchReleasedRecordsRequest request;
+  request.set_resume_token(arguments.resume);
+  client::CallOptions call;
+  call.stop = session.environment().stop;
+  std::string resume = arguments.resume;
+  int64_t seen = 0;
+  const absl::Status status = session.client().WatchReleased(
+      std::move(request),
+      [&](const v1::WatchReleasedRecordsResponse& response) {
+        if (response.complete()) resume = response.resume_token();
+        const bool change = response.change_case() != v1::WatchReleasedRecordsResponse::CHANGE_NOT_SET;
+        if (!change && !response.reset() && !response.complete()) return true;
+        if (session.flags().json) {
+          session.out() << ToJson(response).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
+        } else if (response.has_record()) {
+          session.out() << fmt::format("released {} {}\n", response.record().name(), response.record().etag());
+        } else if (change) {
+          session.out() << fmt::format("withdrawn {}\n", response.withdrawn());
+        } else {
+          session.out() << (response.reset() ? "everything follows\n" : "complete\n");
+        }
+        session.out().flush();
+        if (change) ++seen;
+        return arguments.count == 0 || seen < arguments.count;
+      },
+      [&](const absl::Status& broken) {
+        if (!session.flags().quiet) session.err() << fmt::format("resuming: {}\n", std::string(broken.message()));
+      },
+      call);
+  if (!session.flags().quiet && !session.flags().json && !resume.empty()) session.err() << fmt::format("resume with --resume {}\n", resume);
+  return status;
+}
+
+}  // namespace fairlead::cli
