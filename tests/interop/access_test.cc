@@ -7,6 +7,7 @@
 #include <google/protobuf/empty.pb.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <map>
 #include <set>
@@ -233,7 +234,7 @@ TEST_F(Access, WhatANationMayNameIsWhatIsReleasedToIt) {
   const std::string de = "partner/DE/portnet";
   // Japan's: a record that is released, one that was and is recalled, a proposal and a question. Osaka is released to nobody.
   for (const auto& [locode, name] : {std::pair("JPYOK", "Yokohama"), std::pair("JPTYO", "Tokyo"), std::pair("JPOSA", "Osaka")}) {
-    CreatePort("apac", locode, name);
+    CreatePort(locode, name);
   }
   const v1::Release recalled = Release("apac", "ports/JPTYO", "JP");
   const auto first = Exchange<v1::ListReleasedRecordsResponse>(jp, "apac", "ListReleasedRecords", v1::ListReleasedRecordsRequest());

@@ -10,7 +10,7 @@ void PartnerScenario::StartNetwork(ClusterOptions options) {
   ASSERT_NO_FATAL_FAILURE(SeedCountries());
 }
 
-void PartnerScenario::CreatePort(const std::string& site, const std::string& locode, const std::string& display_name) {
+void PartnerScenario::CreatePort(const std::string& locode, const std::string& display_name) {
   v1::CreatePortRequest request;
   request.set_port_id(locode);
   request.mutable_port()->set_display_name(display_name);
@@ -19,7 +19,8 @@ void PartnerScenario::CreatePort(const std::string& site, const std::string& loc
   request.mutable_port()->set_source("a private source");
   request.mutable_port()->mutable_position()->set_latitude(35.45);
   request.mutable_port()->mutable_position()->set_longitude(139.6583333333);
-  EXPECT_TRUE(Ok(cluster().Officer(site).Call<v1::Port>("fairlead.v1.ReferenceService.CreatePort", request)));
+  EXPECT_TRUE(Ok(cluster().Officer("hq").Call<v1::Port>("fairlead.v1.ReferenceService.CreatePort", request)));
+  EXPECT_TRUE(Ok(cluster().WaitForConvergence()));
 }
 
 v1::Release PartnerScenario::Release(const std::string& site, const std::string& record, const std::string& nation,

@@ -28,8 +28,8 @@ class PartnerScenario : public scenarios::Scenario {
   // The sites apac and hq, and four countries. REQUIRES: under ASSERT_NO_FATAL_FAILURE, once a test.
   void StartNetwork(ClusterOptions options = {});
 
-  // Writes a port at the site, as its officer.
-  void CreatePort(const std::string& site, const std::string& locode, const std::string& display_name);
+  // Writes a public port at headquarters; returns once every site holds it.
+  void CreatePort(const std::string& locode, const std::string& display_name);
   // Proposes the release of the record to the nation, as the site's officer, and approves it as headquarters' desk, at headquarters.
   // Returns once all `sites` (every site when empty) hold it.
   v1::Release Release(const std::string& site, const std::string& record, const std::string& nation, std::vector<std::string> sites = {});

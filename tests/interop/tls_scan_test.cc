@@ -22,7 +22,7 @@ using testing::Not;
 // What sslscan reports of the address, as XML. With a client's certificate it sees what a caller may agree on; without, what a stranger
 // may.
 std::string Scan(const std::string& address, const Credentials* credentials) {
-  std::vector<std::string> command = {"sslscan", "--no-colour", "--show-certificate", "--show-sigs", "--xml=-"};
+  std::vector<std::string> command = {"/usr/bin/sslscan", "--no-colour", "--show-certificate", "--show-sigs", "--xml=-"};
   if (credentials != nullptr) {
     command.push_back("--certs=" + credentials->certificate_file);
     command.push_back("--pk=" + credentials->key_file);
