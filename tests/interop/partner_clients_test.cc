@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -25,7 +26,6 @@ using framework::Process;
 using framework::TestNetwork;
 using nlohmann::json;
 using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::StartsWith;
 
 struct Language {
@@ -210,11 +210,12 @@ TEST_P(PartnerClient, AWatchGoesOnWhenItsNodeIsKilledAndStartedAgain) {
   EXPECT_THAT(told(), ElementsAre("reset", "JPYOK", "complete", "complete", "JPTYO", "complete"));
 
   // Another process goes on from the file.
-  const std::string token = TextOf(Path("token"));
+  const std::string token = Lines(TextOf(Path("watch.out"))).back()["resumeToken"].get<std::string>() + "\n";
+  ASSERT_TRUE(Eventually([&] { return TextOf(Path("token")) == token; }));
   (*watch)->Signal(SIGKILL);
   ASSERT_TRUE((*watch)->Wait(kPatience).has_value());
   const std::vector<json> again = Answer(GetParam(), "JP", {"watch", "--until-complete", "--token-file", Path("token")});
-  EXPECT_THAT(Told(again), ElementsAre("complete"));
+  ASSERT_THAT(Told(again), ElementsAre("complete"));
   EXPECT_EQ(again[0]["resumeToken"].get<std::string>() + "\n", token);
   // A token that is none costs no more than to be sent everything.
   std::ofstream(Path("token")) << "nonsense\n";
@@ -244,6 +245,8 @@ TEST_P(PartnerClient, AWatchAndCallsGoOnAtHeadquarters) {
   Release("hq", "ports/JPTYO", "JP", {"hq"});
   ASSERT_TRUE(Eventually([&] { return told().size() == 6; })) << TextOf(Path("watch.out"));
   EXPECT_EQ(told()[4], "JPTYO");
+  const std::string token = Lines(TextOf(Path("watch.out"))).back()["resumeToken"].get<std::string>() + "\n";
+  ASSERT_TRUE(Eventually([&] { return TextOf(Path("token")) == token; }));
 
   // A proposal, too; and the region, back again, knows of it and of where the watch was.
   const std::vector<json> submitted = Answer(GetParam(), "JP", {"submit", "port", "--subject", "JPTYO", "--text", "A second gate."});
@@ -266,25 +269,24 @@ TEST_P(PartnerClient, AWatchAndCallsGoOnAtHeadquarters) {
 
 TEST_F(PartnerClients, AllSayTheSameOfWhatIsWrong) {
   ASSERT_NO_FATAL_FAILURE(StartNetwork());
-  const std::vector<std::vector<std::string>> wrong = {{"submit", "facility", "--subject", "gate", "--text", "It has a second gate."},
-                                                       {"submit", "correction", "--text", "It is another."},
-                                                       {"submit", "port", "--subject", "JPYOK", "--text", "x", "--request-id", "17"},
-                                                       {"acknowledge", "withdrawals/0123456789abcdef0123456789abcdef"},
-                                                       {"get", "ports/JPYOK"}};
-  for (const auto& arguments : wrong) {
-    const Ended first = Run(Languages()[0], "JP", arguments);
-    EXPECT_EQ(first.exit.code, 1);
-    EXPECT_THAT(first.output, testing::ContainsRegex("^[A-Z_]+ \\([A-Z_]+\\): ")) << arguments[0];
+  const std::pair<std::vector<std::string>, const char*> wrong[] = {
+      {{"submit", "facility", "--subject", "gate", "--text", "It has a second gate."},
+       "^INVALID_ARGUMENT \\(FIELD_INVALID\\): .*\n  suggestion.subject: "},
+      {{"submit", "port", "--subject", "JPYOK", "--text", "x", "--request-id", "17"},
+       "^INVALID_ARGUMENT \\(FIELD_INVALID\\): .*\n  request_id: "},
+      {{"acknowledge", "withdrawals/0123456789abcdef0123456789abcdef"}, "^NOT_FOUND \\(RECORD_NOT_FOUND\\): "}};
+  for (const auto& [arguments, text] : wrong) {
+    std::map<std::string, std::vector<std::string>> said;  // by whom
     for (const Language& language : Languages()) {
       const Ended ended = Run(language, "JP", arguments);
       EXPECT_EQ(ended.exit.code, 1) << language.name;
-      EXPECT_EQ(ended.output, first.output) << language.name;
+      EXPECT_THAT(ended.output, testing::ContainsRegex(text)) << language.name;
+      said[ended.output].push_back(language.name);
     }
+    EXPECT_EQ(said.size(), 1u) << testing::PrintToString(said);
   }
-  EXPECT_THAT(Run(Languages()[0], "JP", wrong[0]).output, HasSubstr("\n  suggestion.subject: "));
   for (const Language& language : Languages()) {
     EXPECT_EQ(Run(language, "JP", {"submit", "rumour", "--text", "x"}).exit.code, 2) << language.name;
-    EXPECT_EQ(Run(language, "JP", {"nonsense"}).exit.code, 2) << language.name;
   }
 }
 
