@@ -6,11 +6,19 @@
 #include <memory>
 
 #include "api/errors.h"
+#include "fairlead/v1/assessment_service.pb.h"
 #include "fairlead/v1/engagement_service.pb.h"
+#include "fairlead/v1/help_desk_service.pb.h"
 #include "fairlead/v1/node_service.pb.h"
 #include "fairlead/v1/overview_service.pb.h"
+#include "fairlead/v1/portfolio_service.pb.h"
+#include "fairlead/v1/practice_service.pb.h"
+#include "fairlead/v1/priority_service.pb.h"
 #include "fairlead/v1/record_service.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
+#include "fairlead/v1/release_service.pb.h"
+#include "fairlead/v1/training_service.pb.h"
+#include "fairlead/v1/visit_service.pb.h"
 
 namespace fairlead::dashboard {
 namespace {
@@ -24,7 +32,11 @@ using google::protobuf::MethodDescriptor;
 // Their services, and the records that may come inside an Any. Named, so that the linker keeps them.
 void KeepDefinitions() {
   for (const FileDescriptor* file : {v1::GetOverviewRequest::descriptor()->file(), v1::GetCountryRequest::descriptor()->file(),
-                                     v1::GetEngagementRequest::descriptor()->file(), v1::ListConflictsRequest::descriptor()->file(),
+                                     v1::GetEngagementRequest::descriptor()->file(), v1::GetAssessmentRequest::descriptor()->file(),
+                                     v1::GetVisitCycleRequest::descriptor()->file(), v1::GetTrainingSessionRequest::descriptor()->file(),
+                                     v1::GetAssignmentRequest::descriptor()->file(), v1::GetArrivalRequest::descriptor()->file(),
+                                     v1::GetReleaseRequest::descriptor()->file(), v1::GetInquiryRequest::descriptor()->file(),
+                                     v1::GetBestPracticeRequest::descriptor()->file(), v1::ListConflictsRequest::descriptor()->file(),
                                      v1::GetNodeStatusRequest::descriptor()->file()}) {
     if (file == nullptr) std::abort();
   }
@@ -36,16 +48,67 @@ const std::vector<std::string_view>& PageMethods() {
   static const auto* const methods = new std::vector<std::string_view>{
       "OverviewService/GetOverview",
 
-      "ReferenceService/GetCountry",        "ReferenceService/ListCountries",
-      "ReferenceService/ListPorts",         "ReferenceService/ListLiaisonOfficers",
+      "ReferenceService/GetCountry",
+      "ReferenceService/GetPort",
+      "ReferenceService/GetPortFacility",
+      "ReferenceService/GetLiaisonOfficer",
+      "ReferenceService/ListCountries",
+      "ReferenceService/ListPorts",
+      "ReferenceService/ListLiaisonOfficers",
 
-      "EngagementService/GetEngagement",    "EngagementService/ListEngagements",
-      "EngagementService/ListObservations", "EngagementService/ListFollowUps",
+      "EngagementService/GetEngagement",
+      "EngagementService/GetObservation",
+      "EngagementService/GetFollowUp",
+      "EngagementService/ListEngagements",
+      "EngagementService/ListObservations",
+      "EngagementService/ListFollowUps",
+      "EngagementService/ListCalendarEntries",
+      "EngagementService/ListClashes",
+      "EngagementService/ListOverdueFollowUps",
 
-      "RecordService/ListRevisions",        "RecordService/ListConflicts",
-      "RecordService/GetConflict",          "RecordService/ResolveConflict",
+      "AssessmentService/GetAssessment",
+      "AssessmentService/GetConditionOfEntry",
+      "AssessmentService/ListAssessments",
+      "AssessmentService/ListConditionsOfEntry",
+      "AssessmentService/ListAssessmentStandings",
+      "AssessmentService/ListConditionsInForce",
 
-      "NodeService/GetNodeStatus",          "NodeService/GetStateDigest",
+      "VisitService/GetVisitCycle",
+      "VisitService/GetReciprocalVisit",
+      "VisitService/ListVisitStages",
+      "TrainingService/GetTrainingOffering",
+      "TrainingService/GetTrainingRequest",
+      "TrainingService/GetTrainingSession",
+      "PortfolioService/GetAssignment",
+      "PortfolioService/ListCoverage",
+
+      "PriorityService/GetArrival",
+      "PriorityService/GetScheduleKPort",
+      "PriorityService/GetTrafficFigure",
+      "PriorityService/ListVisitPriorities",
+
+      "ReleaseService/GetPartnerGroup",
+      "ReleaseService/GetRelease",
+      "ReleaseService/GetProposal",
+      "ReleaseService/ListReleases",
+      "ReleaseService/ListProposals",
+      "ReleaseService/PreviewRelease",
+      "ReleaseService/ApproveRelease",
+      "ReleaseService/DeclineRelease",
+      "ReleaseService/AcceptProposal",
+      "ReleaseService/DeclineProposal",
+      "ReleaseService/MergeProposal",
+
+      "HelpDeskService/GetInquiry",
+      "PracticeService/GetBestPractice",
+
+      "RecordService/ListRevisions",
+      "RecordService/ListConflicts",
+      "RecordService/GetConflict",
+      "RecordService/ResolveConflict",
+
+      "NodeService/GetNodeStatus",
+      "NodeService/GetStateDigest",
       "NodeService/ListOpaqueEntries",
   };
   return *methods;

@@ -35,6 +35,18 @@ export function useLoaded<T>(read: () => Promise<T>, key: string, collections: s
   return { data: here.data, error: here.error, time: here.time, again: () => setAttempt((n) => n + 1) };
 }
 
+const settleMs = 300;
+
+// The value once it has stayed the same for a moment: a slider asks for where it ends, not for all between.
+export function useSettled<T>(value: T): T {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), settleMs);
+    return () => clearTimeout(timer);
+  }, [value]);
+  return settled;
+}
+
 export function reread(): void {
   live.settle(everything);
 }
