@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { type Answer, call, listAll } from "../api";
 import { calendarDate, count, idOf, percent } from "../format";
-import { type Loaded, useLoaded, useSettled } from "../load";
+import { useKept, useLoaded, useSettled } from "../load";
 import type { Country, PriorityWeights, VisitPriorities, VisitPriority } from "../messages";
 import { Empty, Panel, Scroll, Shown } from "../parts/parts";
 import { FactorBar, FactorDetails, factorName, factorNames, factorTexts } from "./factors";
@@ -20,16 +20,22 @@ export function Priority({ path }: ViewProps) {
   const tried = useSettled(weights);
   const countries = useLoaded(() => listAll<Country>("ReferenceService/ListCountries", "countries"), "countries", ["countries"]);
   const configured = useLoaded(() => call<VisitPriorities>(method, regionRequest(region)), `priorities ${region}`, counted);
-  const other = useLoaded(
+  const trial = useLoaded(
     () => (tried ? call<VisitPriorities>(method, { ...regionRequest(region), weights: tried }) : Promise.resolve(undefined)),
     `priorities ${region} ${JSON.stringify(tried)}`,
     counted,
   );
+  const answered = useKept<Answer<VisitPriorities> | undefined>(tried ? trial : configured);
   const names = new Map(countries.data?.records.map((country) => [country.name, country.displayName]));
   const own = configured.data?.data;
   const change = (to: PriorityWeights) => setWeights(own?.weights && sameWeights(to, own.weights) ? undefined : to);
-  const configuredRanks = tried && own ? new Map(own.priorities.map((each) => [each.country, each.rank])) : undefined;
-  const shown: Loaded<Answer<VisitPriorities> | undefined> = tried ? other : configured;
+  // What the answer is of may be behind what is tried.
+  const used = answered.data?.data.weights;
+  const isTrial = Boolean(own?.weights && used && !sameWeights(own.weights, used));
+  const configuredRanks = isTrial && own ? new Map(own.priorities.map((each) => [each.country, each.rank])) : undefined;
+  const asking = tried && used && !answered.error && !sameWeights(tried, used);
+  // No order stands below the refusal of another one.
+  const shown = answered.error ? { ...answered, data: undefined } : answered;
   return (
     <>
       <div class="bar">
@@ -40,13 +46,12 @@ export function Priority({ path }: ViewProps) {
           {({ data }) => (data.weights ? <Weights configured={data.weights} tried={weights ?? data.weights} onChange={change} onReset={() => setWeights(undefined)} /> : <Empty>The node gave no weights.</Empty>)}
         </Shown>
       </Panel>
-      <Panel title={tried ? "Order of visits with the weights tried" : "Order of visits"} note={own && <Basis priorities={own} />}>
+      <Panel title={isTrial ? "Order of visits with the weights tried" : "Order of visits"} note={own && <Basis priorities={own} />}>
         {own && <p class="remark">{own.dataNote}</p>}
+        {asking && <p class="note">Asking the node for these weights…</p>}
         <Shown loaded={shown}>
           {(answer) =>
-            !answer ? (
-              <Empty>Reading…</Empty>
-            ) : answer.data.priorities.length === 0 ? (
+            !answer || answer.data.priorities.length === 0 ? (
               <Empty>No country has been recorded.</Empty>
             ) : (
               <Ranking priorities={answer.data.priorities} nameOf={(country) => names.get(country) ?? idOf(country)} configuredRanks={configuredRanks} opened={path} />

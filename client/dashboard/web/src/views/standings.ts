@@ -1,9 +1,9 @@
 // What the world view reads: every country's standing on a day.
 
-import { useMemo, useRef } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import { call, listAll } from "../api";
 import { dateOf, idOf } from "../format";
-import { type Loaded, useLoaded } from "../load";
+import { type Loaded, useKept, useLoaded } from "../load";
 import type { AssessmentStanding, CalendarDate, ConditionStanding, Country, Engagement, Overview } from "../messages";
 import { engagedBy, type Standing, standingOf } from "../standing";
 
@@ -49,13 +49,6 @@ async function readDay(day: string): Promise<OnDay> {
   const byCountry = new Map<string, string[]>();
   for (const each of conditions.data.standings) byCountry.set(each.country, [...(byCountry.get(each.country) ?? []), each.status]);
   return { day, cycles: new Map(cycles.data.standings.map((each) => [each.country, each])), conditions: byCountry };
-}
-
-// What was there last stays while another day is read.
-function useKept<T>(loaded: Loaded<T>): Loaded<T> {
-  const last = useRef<T>();
-  if (loaded.data !== undefined) last.current = loaded.data;
-  return { ...loaded, data: loaded.data ?? last.current };
 }
 
 export function useWorld(day: string, today: string): World {
