@@ -11,9 +11,12 @@
 #include "fairlead/v1/help_desk_service.pb.h"
 #include "fairlead/v1/node_service.pb.h"
 #include "fairlead/v1/overview_service.pb.h"
+#include "fairlead/v1/portfolio_service.pb.h"
+#include "fairlead/v1/practice_service.pb.h"
 #include "fairlead/v1/priority_service.pb.h"
 #include "fairlead/v1/record_service.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
+#include "fairlead/v1/release_service.pb.h"
 #include "fairlead/v1/search_service.pb.h"
 #include "fairlead/v1/training_service.pb.h"
 #include "fairlead/v1/visit_service.pb.h"
@@ -30,11 +33,12 @@ using google::protobuf::MethodDescriptor;
 // Their services, and the records that may come inside an Any. Named, so that the linker keeps them.
 void KeepDefinitions() {
   for (const FileDescriptor* file : {v1::GetOverviewRequest::descriptor()->file(), v1::GetCountryRequest::descriptor()->file(),
-                                     v1::GetEngagementRequest::descriptor()->file(), v1::ListConflictsRequest::descriptor()->file(),
-                                     v1::GetNodeStatusRequest::descriptor()->file(), v1::GetVisitCycleRequest::descriptor()->file(),
-                                     v1::GetAssessmentRequest::descriptor()->file(), v1::GetArrivalRequest::descriptor()->file(),
-                                     v1::GetInquiryRequest::descriptor()->file(), v1::GetTrainingSessionRequest::descriptor()->file(),
-                                     v1::SearchRequest::descriptor()->file()}) {
+                                     v1::GetEngagementRequest::descriptor()->file(), v1::GetAssessmentRequest::descriptor()->file(),
+                                     v1::GetVisitCycleRequest::descriptor()->file(), v1::GetTrainingSessionRequest::descriptor()->file(),
+                                     v1::GetAssignmentRequest::descriptor()->file(), v1::GetArrivalRequest::descriptor()->file(),
+                                     v1::GetReleaseRequest::descriptor()->file(), v1::GetInquiryRequest::descriptor()->file(),
+                                     v1::GetBestPracticeRequest::descriptor()->file(), v1::ListConflictsRequest::descriptor()->file(),
+                                     v1::GetNodeStatusRequest::descriptor()->file(), v1::SearchRequest::descriptor()->file()}) {
     if (file == nullptr) std::abort();
   }
 }
@@ -47,14 +51,58 @@ const std::vector<std::string_view>& PageMethods() {
       "OverviewService/ListCountryOverviews",
 
       "ReferenceService/GetCountry",
+      "ReferenceService/GetPort",
+      "ReferenceService/GetPortFacility",
+      "ReferenceService/GetLiaisonOfficer",
       "ReferenceService/ListCountries",
       "ReferenceService/ListPorts",
       "ReferenceService/ListLiaisonOfficers",
 
       "EngagementService/GetEngagement",
+      "EngagementService/GetObservation",
+      "EngagementService/GetFollowUp",
       "EngagementService/ListEngagements",
       "EngagementService/ListObservations",
       "EngagementService/ListFollowUps",
+      "EngagementService/ListCalendarEntries",
+      "EngagementService/ListClashes",
+      "EngagementService/ListOverdueFollowUps",
+
+      "AssessmentService/GetAssessment",
+      "AssessmentService/GetConditionOfEntry",
+      "AssessmentService/ListAssessments",
+      "AssessmentService/ListConditionsOfEntry",
+      "AssessmentService/ListAssessmentStandings",
+      "AssessmentService/ListConditionsInForce",
+
+      "VisitService/GetVisitCycle",
+      "VisitService/GetReciprocalVisit",
+      "VisitService/ListVisitStages",
+      "TrainingService/GetTrainingOffering",
+      "TrainingService/GetTrainingRequest",
+      "TrainingService/GetTrainingSession",
+      "PortfolioService/GetAssignment",
+      "PortfolioService/ListCoverage",
+
+      "PriorityService/GetArrival",
+      "PriorityService/GetScheduleKPort",
+      "PriorityService/GetTrafficFigure",
+      "PriorityService/ListVisitPriorities",
+
+      "ReleaseService/GetPartnerGroup",
+      "ReleaseService/GetRelease",
+      "ReleaseService/GetProposal",
+      "ReleaseService/ListReleases",
+      "ReleaseService/ListProposals",
+      "ReleaseService/PreviewRelease",
+      "ReleaseService/ApproveRelease",
+      "ReleaseService/DeclineRelease",
+      "ReleaseService/AcceptProposal",
+      "ReleaseService/DeclineProposal",
+      "ReleaseService/MergeProposal",
+
+      "HelpDeskService/GetInquiry",
+      "PracticeService/GetBestPractice",
 
       "RecordService/ListRevisions",
       "RecordService/ListConflicts",
@@ -68,11 +116,6 @@ const std::vector<std::string_view>& PageMethods() {
       "NodeService/ListOpaqueEntries",
 
       // What figures of the overview count.
-      "EngagementService/ListOverdueFollowUps",
-      "VisitService/ListVisitStages",
-      "AssessmentService/ListAssessmentStandings",
-      "AssessmentService/ListConditionsInForce",
-      "PriorityService/ListVisitPriorities",
       "PriorityService/ListEligibleCountries",
       "HelpDeskService/ListInquiries",
       "TrainingService/ListTrainingSessions",

@@ -10,8 +10,9 @@ constexpr uint8_t Bit(IdentityKind kind) { return static_cast<uint8_t>(1u << sta
 constexpr uint8_t kNode = Bit(IdentityKind::kNode);
 constexpr uint8_t kPartner = Bit(IdentityKind::kPartner);
 constexpr uint8_t kHq = Bit(IdentityKind::kHq);
+constexpr uint8_t kGateway = Bit(IdentityKind::kGateway);  // in the name of a viewer who may call it too (viewer.h)
 constexpr uint8_t kStaff = Bit(IdentityKind::kOfficer) | kHq;
-constexpr uint8_t kReaders = kStaff | Bit(IdentityKind::kGateway);  // staff, and a gateway in the name of one of them (viewer.h)
+constexpr uint8_t kReaders = kStaff | kGateway;
 
 constexpr std::string_view kPackage = "fairlead.v1.";
 
@@ -135,12 +136,14 @@ const std::vector<PolicyRule>& PolicyRules() {
       {"ReleaseService/UpdatePartnerGroup", kStaff},
       {"ReleaseService/WithdrawPartnerGroup", kStaff},
       {"ReleaseService/CreateRelease", kStaff},
-      {"ReleaseService/ApproveRelease", kHq},  // a second role than that of the officers who propose
-      {"ReleaseService/DeclineRelease", kHq},
+      // By a second role than that of the officers who propose. A gateway passes on decisions and no proposals of its own: what nobody has
+      // proposed with a certificate of theirs, it cannot have released.
+      {"ReleaseService/ApproveRelease", kHq | kGateway},
+      {"ReleaseService/DeclineRelease", kHq | kGateway},
       {"ReleaseService/RecallRelease", kStaff},
-      {"ReleaseService/AcceptProposal", kStaff},
-      {"ReleaseService/DeclineProposal", kStaff},
-      {"ReleaseService/MergeProposal", kStaff},
+      {"ReleaseService/AcceptProposal", kStaff | kGateway},
+      {"ReleaseService/DeclineProposal", kStaff | kGateway},
+      {"ReleaseService/MergeProposal", kStaff | kGateway},
 
       {"AttachmentService/Get*", kReaders},
       {"AttachmentService/List*", kReaders},

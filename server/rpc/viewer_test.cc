@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "fairlead/v1/node_service.pb.h"
+#include "fairlead/v1/release_service.pb.h"
 #include "server/rpc/policy.h"
 #include "server/rpc/rpc_fixture.h"
 
@@ -148,6 +149,46 @@ TEST_F(VouchedCallTest, TheViewerIsTheActorOfWhatIsWritten) {
   ASSERT_GT(revisions->revisions_size(), 0);
   EXPECT_EQ(revisions->revisions(0).actor(), "hq/analyst/desk");
   EXPECT_EQ(revisions->revisions(0).method(), "fairlead.v1.RecordService/ResolveConflict");
+}
+
+TEST_F(VouchedCallTest, AReleaseIsDecidedThroughAGatewayAndNeverProposed) {
+  MakeCountry("JP", "Japan");
+  v1::CreatePortRequest port;
+  port.set_port_id("JPYOK");
+  port.mutable_port()->set_display_name("Yokohama");
+  port.mutable_port()->set_country("countries/JP");
+  ASSERT_TRUE(officer_.Call<v1::Port>("ReferenceService/CreatePort", port).ok());
+  v1::PreviewReleaseRequest draft;
+  draft.mutable_draft()->set_record("ports/JPYOK");
+  draft.mutable_draft()->set_purpose("A joint drill.");
+  draft.mutable_draft()->add_nations("countries/JP");
+  const auto preview = CallFor<v1::PreviewReleaseResponse>("officer/apac/watch", "ReleaseService/PreviewRelease", draft);
+  ASSERT_TRUE(preview.ok()) << preview.status();
+  v1::CreateReleaseRequest propose;
+  *propose.mutable_release() = preview->release();
+  EXPECT_THAT(CallFor<v1::Release>("officer/apac/watch", "ReleaseService/CreateRelease", propose), FailsWith("PERMISSION_DENIED"));
+  const auto proposed = officer_.Call<v1::Release>("ReleaseService/CreateRelease", propose);
+  ASSERT_TRUE(proposed.ok()) << proposed.status();
+
+  v1::ApproveReleaseRequest approve;
+  approve.set_name(proposed->name());
+  approve.set_etag(proposed->etag());
+  const std::string method = "ReleaseService/ApproveRelease";
+  EXPECT_THAT(CallFor<v1::Release>("officer/apac/watch", method, approve), FailsWith("PERMISSION_DENIED"));
+  const auto approved = CallFor<v1::Release>("hq/release/desk", method, approve);
+  ASSERT_TRUE(approved.ok()) << approved.status();
+  EXPECT_EQ(approved->state(), v1::RELEASE_STATE_APPROVED);
+  v1::RecallReleaseRequest recall;
+  recall.set_name(approved->name());
+  recall.set_etag(approved->etag());
+  recall.set_reason("No longer wanted.");
+  EXPECT_THAT(CallFor<v1::Release>("hq/release/desk", "ReleaseService/RecallRelease", recall), FailsWith("PERMISSION_DENIED"));
+  v1::ListRevisionsRequest list;
+  list.set_name(approved->name());
+  const auto revisions = officer_.Call<v1::ListRevisionsResponse>("RecordService/ListRevisions", list);
+  ASSERT_TRUE(revisions.ok()) << revisions.status();
+  ASSERT_GT(revisions->revisions_size(), 0);
+  EXPECT_EQ(revisions->revisions(0).actor(), "hq/release/desk");
 }
 
 }  // namespace

@@ -49,6 +49,30 @@ export function calendarDate(date: CalendarDate | undefined): string {
   return [String(date.year), date.month ? two(date.month) : "", date.day ? two(date.day) : ""].filter(Boolean).join("-");
 }
 
+// As a calendar date of the API: 2026-05-04.
+export function dateOf(isoDay: string): CalendarDate {
+  const [year = 0, month = 0, day = 0] = isoDay.split("-").map(Number);
+  return { year, month, day };
+}
+
+// The last day that a date, known as exactly as it is, may be: 2026-05-31 of May 2026. Undefined without a year.
+export function lastDayOf(date: CalendarDate | undefined): string | undefined {
+  if (!date?.year) return undefined;
+  const last = date.month && date.day ? Date.UTC(date.year, date.month - 1, date.day) : Date.UTC(date.year, date.month || 12, 0);
+  return new Date(last).toISOString().slice(0, 10);
+}
+
+// The first day that it may be.
+export function firstDayOf(date: CalendarDate | undefined): string | undefined {
+  if (!date?.year) return undefined;
+  return new Date(Date.UTC(date.year, (date.month || 1) - 1, date.day || 1)).toISOString().slice(0, 10);
+}
+
+// Millionths as a share in percent with one decimal: 12.3.
+export function percent(millionths: number): string {
+  return (millionths / 10_000).toFixed(1);
+}
+
 // ENGAGEMENT_STATE_IN_PROGRESS without its prefix: "in progress".
 export function label(value: string, prefix: string): string {
   return value.replace(`${prefix}_`, "").toLowerCase().replaceAll("_", " ");

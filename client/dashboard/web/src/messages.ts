@@ -121,6 +121,172 @@ export interface Engagement extends AnyRecord {
   source: string;
 }
 
+export interface Observation extends AnyRecord {
+  text: string;
+  severity: string;
+  element: string;
+  ispsReference: string;
+}
+
+export interface CalendarEntry {
+  record: string;
+  title: string;
+  kind: string;
+  state: string;
+  startDate?: CalendarDate;
+  endDate?: CalendarDate;
+  region: string;
+  countries: string[];
+  officers: string[];
+}
+
+export interface Clash {
+  officer: string;
+  first: string;
+  firstTitle: string;
+  second: string;
+  secondTitle: string;
+  startDate?: CalendarDate;
+  endDate?: CalendarDate;
+  uncertain: boolean;
+}
+
+export interface OverdueFollowUp {
+  followUp: string;
+  state: string;
+  dueDate?: CalendarDate;
+  daysOverdue: number;
+  owner: string;
+  task: string;
+  countries: string[];
+}
+
+export interface AssessmentStanding {
+  country: string;
+  status: string;
+  assessment: string;
+  determination: string;
+  determinationDate?: CalendarDate;
+  basis: string;
+  dueDate?: CalendarDate;
+  daysLeft: number;
+  missingElements: string[];
+}
+
+export interface Assessment extends AnyRecord {
+  country: string;
+  state: string;
+  determination: string;
+  determinationDate?: CalendarDate;
+  basis: string;
+  dueDate?: CalendarDate;
+}
+
+export interface ConditionStanding {
+  condition?: AnyRecord;
+  status: string;
+  explanation: string;
+  country: string;
+}
+
+export interface VisitStage {
+  country: string;
+  phase: string;
+  since?: CalendarDate;
+  days: number;
+  visitCycle: string;
+  officer: string;
+}
+
+export interface Coverage {
+  country: string;
+  officer: string;
+  duty: string;
+  since?: CalendarDate;
+  until?: CalendarDate;
+}
+
+export interface PriorityWeights {
+  vessels: number;
+  cargo: number;
+  history: number;
+  other: number;
+}
+
+export interface FactorScore {
+  factor: string;
+  missing: boolean;
+  value: string;
+  unit: string;
+  normalisedMillionths: number;
+  weight: number;
+  contributionMillionths: number;
+  explanation: string;
+  records: string[];
+  recordCount: string;
+}
+
+export interface VisitPriority {
+  country: string;
+  rank: number;
+  scoreMillionths: number;
+  coverageMillionths: number;
+  factors: FactorScore[];
+  eligible: boolean;
+}
+
+export interface VisitPriorities {
+  priorities: VisitPriority[];
+  weights?: PriorityWeights;
+  asOf?: CalendarDate;
+  startDate?: CalendarDate;
+  endDate?: CalendarDate;
+  dataNote: string;
+}
+
+export interface Release extends AnyRecord {
+  etag: string;
+  createTime?: string;
+  record: string;
+  nations: string[];
+  groups: string[];
+  fields: { field: string; valueIds: string[] }[];
+  purpose: string;
+  retentionDate?: CalendarDate;
+  recordMarking: string;
+  replaces: string[];
+  state: string;
+  reason: string;
+}
+
+export interface PreviewedNation {
+  nation: string;
+  groups: string[];
+  fields: { field: string; values: string[] }[];
+  reason: string;
+}
+
+export interface ReleasePreview {
+  release?: Release;
+  nations: PreviewedNation[];
+  emptyGroups: string[];
+  replacedFields: string[];
+}
+
+export interface Proposal extends AnyRecord {
+  etag: string;
+  createTime?: string;
+  nation: string;
+  system: string;
+  kind: string;
+  record: string;
+  subject: string;
+  text: string;
+  region: string;
+  state: string;
+  reason: string;
+}
+
 export interface Revision {
   entry: string;
   actor: string;
@@ -164,4 +330,23 @@ export interface WatchEvent {
   resumeToken: string;
   snapshot: boolean;
   site: string;
+}
+
+export interface SearchResult {
+  name: string;
+  collection: string;
+  title: string;
+  snippet: { text: string; match: boolean }[];
+  countries: string[];
+  regions: string[];
+  state: string;
+  kind: string;
+  date?: CalendarDate;
+  updateTime?: string;
+}
+
+export interface SearchResponse {
+  results: SearchResult[];
+  nextPageToken: string;
+  entriesBehind: string;
 }

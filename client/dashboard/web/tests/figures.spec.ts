@@ -1,10 +1,11 @@
 // How the page judges and writes what it is told; no browser, no network.
 
 import { expect, test } from "@playwright/test";
-import { calendarDate, clock, collectionOf, idOf, label, plainValue, span } from "../src/format";
+import { calendarDate, clock, collectionOf, dateOf, firstDayOf, idOf, label, lastDayOf, percent, plainValue, span } from "../src/format";
 import type { NodeReport } from "../src/live";
-import type { LinkStatus, NodeStatus, StateDigest } from "../src/messages";
+import type { Engagement, LinkStatus, NodeStatus, StateDigest } from "../src/messages";
 import { alarms, contactAgeNow, digestVerdicts, expiryVerdict, linkVerdict, siteVerdict } from "../src/network";
+import { dayOfStep, engagedBy, lastStep, standingOf } from "../src/standing";
 
 const noon = Date.UTC(2026, 10, 21, 12, 0, 0);
 const at = (ms: number) => new Date(noon + ms).toISOString();
@@ -76,4 +77,47 @@ test("spans, times, dates and names", () => {
   expect(label("ENGAGEMENT_STATE_IN_PROGRESS", "ENGAGEMENT_STATE")).toBe("in progress");
   expect([idOf("countries/JP"), collectionOf("engagements/E/followUps/F")]).toEqual(["JP", "followUps"]);
   expect([plainValue('"Nippon"'), plainValue(""), plainValue("3"), plainValue("{")]).toEqual(["Nippon", "(nothing)", "3", "{"]);
+});
+
+test("a date that lacks its day is any of its days", () => {
+  expect([firstDayOf({ year: 2024, month: 2, day: 0 }), lastDayOf({ year: 2024, month: 2, day: 0 })]).toEqual(["2024-02-01", "2024-02-29"]);
+  expect([firstDayOf({ year: 2023, month: 0, day: 0 }), lastDayOf({ year: 2023, month: 0, day: 0 })]).toEqual(["2023-01-01", "2023-12-31"]);
+  expect([firstDayOf({ year: 2023, month: 5, day: 4 }), lastDayOf({ year: 2023, month: 5, day: 4 })]).toEqual(["2023-05-04", "2023-05-04"]);
+  expect(lastDayOf(undefined)).toBeUndefined();
+  expect(dateOf("2026-05-04")).toEqual({ year: 2026, month: 5, day: 4 });
+  expect(percent(123_456)).toBe("12.3");
+});
+
+test("a country's standing is what matters most of what is known", () => {
+  const facts = { region: "REGION_APAC", engagements: 3, cycle: "CYCLE_STATUS_OVERDUE", conditions: ["CONDITION_STATUS_IN_FORCE"] };
+  expect(standingOf(facts)).toBe("conditions");
+  expect(standingOf({ ...facts, conditions: ["CONDITION_STATUS_UNKNOWN"] })).toBe("overdue");
+  expect(standingOf({ ...facts, conditions: undefined, cycle: "CYCLE_STATUS_DUE" })).toBe("due");
+  expect(standingOf({ ...facts, conditions: undefined, cycle: "CYCLE_STATUS_NEVER" })).toBe("engaged");
+  expect(standingOf({ ...facts, conditions: undefined, cycle: "CYCLE_STATUS_CURRENT", engagements: undefined })).toBe("engaged");
+  expect(standingOf({ ...facts, conditions: undefined, cycle: "CYCLE_STATUS_NEVER", engagements: 0 })).toBe("never");
+  expect(standingOf({ region: "REGION_HQ", conditions: undefined, cycle: undefined, engagements: 0 })).toBe("outside");
+});
+
+test("engagements count from the day on which they had surely begun", () => {
+  const engagement = (state: string, startDate?: Engagement["startDate"]) => ({ state: `ENGAGEMENT_STATE_${state}`, startDate, countries: ["countries/JP", "countries/AU"] }) as Engagement;
+  const engagements = [
+    engagement("CLOSED", { year: 2019, month: 5, day: 30 }),
+    engagement("CLOSED", { year: 2019, month: 5, day: 0 }),
+    engagement("CLOSED", { year: 2019, month: 0, day: 0 }),
+    engagement("CANCELLED", { year: 2019, month: 1, day: 1 }),
+    engagement("REFUSED", { year: 2019, month: 1, day: 1 }),
+    engagement("DRAFT"),
+  ];
+  expect(engagedBy("2019-05-29", engagements)).toEqual(new Map());
+  expect(engagedBy("2019-05-31", engagements)).toEqual(new Map([["countries/JP", 2], ["countries/AU", 2]]));
+  expect(engagedBy("2019-12-31", engagements).get("countries/JP")).toBe(3);
+});
+
+test("the steps of the time slider are the ends of months, and today", () => {
+  const today = "2026-11-21";
+  expect(dayOfStep(0, today)).toBe("2004-07-31");
+  expect(dayOfStep(186, today)).toBe("2020-01-31");
+  expect(dayOfStep(lastStep(today) - 1, today)).toBe("2026-10-31");
+  expect(dayOfStep(lastStep(today), today)).toBe(today);
 });

@@ -2,7 +2,7 @@
 
 import { test as base, type Page } from "@playwright/test";
 import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { access, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -74,6 +74,8 @@ export class Network {
   private readonly links = new Map<string, Link>();
   private gateways: ChildProcess[] = [];
 
+  readonly root = root;
+
   private constructor(private readonly folder: string) {
     sites.forEach((receiver, i) =>
       sites.forEach((peer, j) => {
@@ -108,6 +110,18 @@ export class Network {
   async fairlead(site: string, ...command: string[]): Promise<string> {
     const config = site === "hq" ? "fairlead.toml" : `${site}.toml`;
     const { stdout } = await run(cli, ["--config", join(this.folder, config), "--quiet", ...command], { maxBuffer: 1 << 26 });
+    return stdout;
+  }
+
+  // The same by a system of a nation, which gets its certificate when it is first wanted.
+  async asPartner(nation: string, ...command: string[]): Promise<string> {
+    const identity = `partner/${nation}/registry`;
+    const config = join(this.folder, `${nation}.toml`);
+    if (await access(config).then(() => false, () => true)) {
+      await run(cli, ["certs", "issue", identity, "--dir", join(this.folder, "certs")]);
+      await writeFile(config, (await readFile(join(this.folder, "apac.toml"), "utf8")).replaceAll("certs/officer/apac/watch/", `certs/${identity}/`));
+    }
+    const { stdout } = await run(cli, ["--config", config, "--quiet", ...command]);
     return stdout;
   }
 

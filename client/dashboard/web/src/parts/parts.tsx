@@ -38,11 +38,12 @@ export function Scroll({ label, children, tall }: { label: string; children: Com
   );
 }
 
-export function Failure({ error, again }: { error: CallError; again?: () => void }) {
+// `what` says what did not happen.
+export function Failure({ error, again, what = "This could not be read." }: { error: CallError; again?: () => void; what?: string }) {
   return (
     <div class="failure" role="alert">
       <p>
-        <strong>{error.code === "PERMISSION_DENIED" ? "Not permitted." : "This could not be read."}</strong> {error.message}
+        <strong>{error.code === "PERMISSION_DENIED" ? "Not permitted." : what}</strong> {error.message}
         {error.field && ` (${error.field})`}
       </p>
       <p class="note">

@@ -1,4 +1,4 @@
-// What changes, as it happens: the change feed of one node, from when the page was opened.
+// What changes, as it happens: the change feed of one node, from when the page was opened; and the search over all that is there.
 
 import { useState } from "preact/hooks";
 import { clock, collectionOf, count } from "../format";
@@ -6,13 +6,16 @@ import { type Change, useLive, useNow } from "../live";
 import { Choice, Empty, Panel, Scroll } from "../parts/parts";
 import type { ViewProps } from "./registry";
 import { Revisions } from "./revisions";
+import { Search } from "./search";
 
 function titleOf(change: Change): string {
   const record = change.event.record;
   return record?.title || record?.displayName || record?.task || record?.text || "";
 }
 
-export function Activity({ session }: ViewProps) {
+const searching = "search/";
+
+export function Activity({ session, path }: ViewProps) {
   const live = useLive();
   const now = useNow(1000);
   const [filter, setFilter] = useState("");
@@ -37,10 +40,11 @@ export function Activity({ session }: ViewProps) {
           : "no feed yet";
   return (
     <>
+      <Search query={path.startsWith(searching) ? path.slice(searching.length) : ""} />
       <div class="bar">
         <Choice legend="Written at" name="activity-site" value={site} options={["all", ...session.sites].map((value) => ({ value, text: value === "all" ? "All" : value }))} onChange={setSite} />
         <label class="search">
-          <span>Find</span>
+          <span>Only</span>
           <input type="search" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} />
         </label>
         <button type="button" aria-pressed={held !== undefined} onClick={() => setHeld(held ? undefined : live.changes)}>

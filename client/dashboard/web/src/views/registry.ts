@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import type { Session } from "../api";
 import { Activity } from "./activity";
 import { Network } from "./network";
+import { Priority } from "./priority";
 import { Work } from "./work";
 import { World } from "./world";
 
@@ -21,6 +22,7 @@ export interface View {
 
 export const views: View[] = [
   { id: "world", title: "World", component: World },
+  { id: "priority", title: "Priority", component: Priority },
   { id: "network", title: "Network", component: Network },
   { id: "work", title: "Work", component: Work },
   { id: "activity", title: "Activity", component: Activity },
