@@ -16,6 +16,7 @@
 #include "server/node/erasures.h"
 #include "server/node/licence.h"
 #include "server/node/log_book.h"
+#include "server/node/proven.h"
 #include "server/node/witness.h"
 
 namespace fairlead::node {
@@ -474,10 +475,12 @@ bool Node::CoversErasures() const {
 
 absl::StatusOr<Digest> Node::RootAt(LogId log, Seq size) const { return LogBook(*store_).Root(log, size); }
 
-absl::StatusOr<std::vector<Digest>> Node::BlockProof(LogId log, uint64_t block, Seq size) const {
+absl::StatusOr<std::vector<Digest>> Node::BlockProof(LogId log, uint64_t block, const replication::ProvenPrefix& prefix) const {
   LogBook book(*store_);
-  return merkle::BlockProof(block, size.value(), book.Subtrees(log));
+  return merkle::BlockProof(block, prefix.tree(), book.Subtrees(log));
 }
+
+absl::StatusOr<std::optional<replication::ProvenPrefix>> Node::Proven(LogId log) const { return ReadProven(*store_, log); }
 
 std::optional<std::string> Node::CheckpointNote(LogId log) const { return witness_->CheckpointNote(log); }
 std::optional<std::string> Node::AwaitedCheckpointNote(LogId log) const { return witness_->AwaitedNote(log); }

@@ -226,7 +226,8 @@ class Node : public replication::LogSource, public replication::EntrySink {
   bool CoversErasures() const override;
   absl::StatusOr<bool> IsErasure(Dot dot) const override;
   absl::StatusOr<Digest> RootAt(LogId log, Seq size) const override;
-  absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, Seq size) const override;
+  absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, const replication::ProvenPrefix& prefix) const override;
+  absl::StatusOr<std::optional<replication::ProvenPrefix>> Proven(LogId log) const override;
   std::optional<std::string> CheckpointNote(LogId log) const override;
   std::optional<std::string> AwaitedCheckpointNote(LogId log) const override;
   std::vector<replication::HeldCosignature> CosignaturesAfter(uint64_t after) const override;
