@@ -259,10 +259,10 @@ class Node : public replication::LogSource, public replication::EntrySink {
   absl::Mutex listeners_mu_;
   std::map<uint64_t, std::function<void(LogId)>> cosignature_listeners_ ABSL_GUARDED_BY(listeners_mu_);
   uint64_t next_listener_ ABSL_GUARDED_BY(listeners_mu_) = 1;
-  // Erasures that a peer has told of and that are not applied here.
+  // What peers have told of erasures since the start. One that was heard is here, whatever it said.
   struct Uncovered {
     VersionVector erasures;
-    absl::Time since;  // when it first told of some
+    absl::Time since;  // when it first told of some that are not applied here; else in the past
   };
   mutable absl::Mutex erasures_mu_;
   std::map<SiteId, Uncovered> uncovered_ ABSL_GUARDED_BY(erasures_mu_);

@@ -11,6 +11,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/replication/fake_log.h"
@@ -55,9 +56,13 @@ class RandomNetwork {
   // The last site is gone, with its disk. The others, all linked now, end with all that any of them holds.
   void RunWithoutLast(int steps) {
     for (int i = 0; i < steps; ++i) Step();
-    const FakeNode* gone = nodes_.back().get();
-    std::erase_if(world_.streams, [gone](const auto& stream) { return &stream->from() == gone || &stream->to() == gone; });
+    gone_ = std::move(nodes_.back());
     nodes_.pop_back();
+    for (auto& stream : std::exchange(world_.streams, {})) {
+      const bool ends = &stream->from() == gone_.get() || &stream->to() == gone_.get();
+      if (ends) stream->Drop();
+      (ends ? gone_streams_ : world_.streams).push_back(std::move(stream));  // a batch may still be at a sink
+    }
     for (size_t i = 0; i < nodes_.size(); ++i) {
       for (size_t j = 0; j < nodes_.size(); ++j) {
         if (i != j && !HasStream(i, j)) Connect(i, j);
@@ -227,6 +232,8 @@ class RandomNetwork {
   std::optional<FakeNetwork> network_;
   std::vector<std::unique_ptr<FakeNode>> nodes_;
   World world_;
+  std::unique_ptr<FakeNode> gone_;
+  std::vector<std::unique_ptr<FakeStream>> gone_streams_;
   std::map<Dot, Audience> audiences_;
   std::map<Dot, std::string> payloads_;
 };

@@ -383,14 +383,16 @@ absl::Status Receiver::CheckBlocked(absl::Time now) {
                                   absl::ToInt64Seconds(waited), entry));
     }
     if (followed == logs_.end() || followed->second.refused.ok()) return absl::OkStatus();
-    // What was set aside has been waited for.
-    if (waited < options_.refused_wait && !followed->second.set_aside) return absl::OkStatus();
+    // What others have not brought to one that waited, the next need not wait for.
+    if (waited < options_.refused_wait && followed->second.missed != followed->second.applied) return absl::OkStatus();
+    followed->second.missed = followed->second.applied;
     if (log.refused.ok()) {
       Refuse(&log,
              LogError(Reason::kPeerProtocol, *log.log,
                       fmt::format("entry {} follows {}, a log of which no more is taken from this peer", header.seq.value(), entry)),
              now);
       log.set_aside = header;
+      log.missed = log.applied;
     }
     DropEntriesOf(header.log);
     blocked_.reset();

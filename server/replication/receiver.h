@@ -102,6 +102,7 @@ class Receiver {
     Seq peer_size;                                 // what the peer has said it holds
     bool quarantined = false;                      // as last read
     absl::Status refused;
+    std::optional<Seq> missed;        // of a refused log: what it had here when an entry of another waited in vain for more
     std::optional<Header> set_aside;  // refused because this entry follows a log that is: the first that was not taken
     // Whether it has all that the roster lets stand.
     bool Ended() const { return log->closing && applied >= log->closing->size; }
