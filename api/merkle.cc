@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <utility>
 
 #include "api/crypto.h"
 
@@ -32,6 +33,60 @@ absl::StatusOr<std::vector<Digest>> AuditPath(uint64_t index, uint64_t size, con
   std::reverse(path.begin(), path.end());
   return path;
 }
+
+struct Range {
+  uint64_t start = 0;
+  uint64_t end = 0;
+};
+
+// The fewest nodes of the tree of `size` leaves that make up [held, size), in order.
+std::vector<Range> RestRanges(uint64_t held, uint64_t size) {
+  std::vector<Range> ranges;
+  Range node{0, size};
+  while (held < node.end) {
+    if (held <= node.start) {
+      ranges.push_back(node);
+      break;
+    }
+    const uint64_t middle = node.start + SplitPoint(node.end - node.start);
+    if (held > middle) {
+      node.start = middle;
+      continue;
+    }
+    ranges.push_back({middle, node.end});
+    node.end = middle;
+  }
+  std::reverse(ranges.begin(), ranges.end());
+  return ranges;
+}
+
+// Hashes of nodes of the tree that `prefix` begins, each of which has a leaf that is held, or is of the rest.
+class PrefixNodes {
+ public:
+  PrefixNodes(const Prefix& prefix, RangeFn held_root)
+      : prefix_(prefix), ranges_(RestRanges(prefix.held, prefix.size)), held_root_(std::move(held_root)) {
+    assert(ranges_.size() == prefix.rest.size());
+  }
+  absl::StatusOr<Digest> Root(uint64_t start, uint64_t end) const {
+    if (end <= prefix_.held) return held_root_(start, end);
+    if (start >= prefix_.held) {
+      const auto range = std::find_if(ranges_.begin(), ranges_.end(), [&](const Range& r) { return r.start == start && r.end == end; });
+      if (range == ranges_.end()) return absl::InvalidArgumentError("what is below the rest of a tree is not known");
+      return prefix_.rest[static_cast<size_t>(range - ranges_.begin())];
+    }
+    const uint64_t middle = start + SplitPoint(end - start);
+    const absl::StatusOr<Digest> left = Root(start, middle);
+    if (!left.ok()) return left;
+    const absl::StatusOr<Digest> right = Root(middle, end);
+    if (!right.ok()) return right;
+    return NodeHash(*left, *right);
+  }
+
+ private:
+  const Prefix& prefix_;
+  const std::vector<Range> ranges_;
+  const RangeFn held_root_;
+};
 
 absl::Status WrongLength() { return absl::InvalidArgumentError("the proof has the wrong length"); }
 
@@ -173,10 +228,35 @@ absl::Status VerifyConsistency(uint64_t old_size, const Digest& old_root, uint64
   return absl::OkStatus();
 }
 
+size_t RestCount(uint64_t held, uint64_t size) { return RestRanges(held, size).size(); }
+
+absl::StatusOr<Digest> RootOf(const Prefix& prefix, const SubtreeFn& subtree) {
+  if (prefix.size == 0) return EmptyRoot();
+  const PrefixNodes nodes(prefix, [&](uint64_t start, uint64_t end) { return RangeRoot(start, end, subtree); });
+  return nodes.Root(0, prefix.size);
+}
+
+Prefix Shorten(const Prefix& prefix, uint64_t held, const std::vector<Digest>& leaf_hashes) {
+  assert(held + leaf_hashes.size() == prefix.held);
+  const PrefixNodes nodes(prefix, [&](uint64_t start, uint64_t end) {
+    Frontier frontier;
+    for (uint64_t leaf = start; leaf < end; ++leaf) frontier.Append(leaf_hashes[leaf - held], nullptr);
+    return frontier.Root();
+  });
+  Prefix shorter{held, prefix.size, {}};
+  for (const Range& range : RestRanges(held, prefix.size)) shorter.rest.push_back(*nodes.Root(range.start, range.end));
+  return shorter;
+}
+
 absl::StatusOr<std::vector<Digest>> BlockProof(uint64_t block, uint64_t size, const SubtreeFn& subtree) {
-  const uint64_t blocks = BlockCount(size);
+  return BlockProof(block, Prefix{size, size, {}}, subtree);
+}
+
+absl::StatusOr<std::vector<Digest>> BlockProof(uint64_t block, const Prefix& prefix, const SubtreeFn& subtree) {
+  const PrefixNodes nodes(prefix, [&](uint64_t start, uint64_t end) { return RangeRoot(start, end, subtree); });
+  const uint64_t blocks = BlockCount(prefix.size);
   return AuditPath(block, blocks, [&](uint64_t start, uint64_t end) {
-    return RangeRoot(start << kBlockLevel, end == blocks ? size : end << kBlockLevel, subtree);
+    return nodes.Root(start << kBlockLevel, end == blocks ? prefix.size : end << kBlockLevel);
   });
 }
 
@@ -189,6 +269,10 @@ Digest BlockRoot(const std::vector<Digest>& leaf_hashes) {
   Frontier frontier;
   for (const Digest& hash : leaf_hashes) frontier.Append(hash, nullptr);
   return frontier.Root();
+}
+
+Digest BlockRoot(const std::vector<Digest>& leaf_hashes, uint64_t size, const std::vector<Digest>& rest) {
+  return Shorten({leaf_hashes.size(), size, rest}, 0, leaf_hashes).rest.front();
 }
 
 }  // namespace fairlead::merkle

@@ -6,6 +6,9 @@
 // Blocks: for a tree of n leaves and k = 2^kBlockLevel, the RFC's split point is a multiple of k whenever n > k, so the tree over n leaves
 // is the RFC tree over its ceil(n / k) block roots. One inclusion proof of a block root proves every leaf of the block.
 //
+// Prefixes: who holds only the first leaves of a tree, and the roots of the subtrees that the others make up, has every hash that a proof
+// of what is held needs. Such a rest takes no more bytes than a proof.
+//
 // Thread safety: free functions are pure. Ownership: values.
 
 #ifndef FAIRLEAD_API_MERKLE_H_
@@ -61,12 +64,30 @@ absl::StatusOr<std::vector<Digest>> ConsistencyProof(uint64_t old_size, uint64_t
 absl::Status VerifyConsistency(uint64_t old_size, const Digest& old_root, uint64_t new_size, const Digest& new_root,
                                const std::vector<Digest>& proof);
 
+// The first `held` leaves of a tree of `size` leaves, which are at hand, and what the others come to. REQUIRES: held <= size.
+struct Prefix {
+  uint64_t held = 0;
+  uint64_t size = 0;
+  std::vector<Digest> rest;  // RestCount(held, size) of them: the roots of the fewest subtrees that leaves [held, size) make up, in order
+};
+// How many subtrees leaves [held, size) make up: none when all are held, one when none is, never more than 64.
+size_t RestCount(uint64_t held, uint64_t size);
+// The root of the whole tree. `subtree` is asked for what is held.
+absl::StatusOr<Digest> RootOf(const Prefix& prefix, const SubtreeFn& subtree);
+// `prefix` without its last leaves. REQUIRES: leaf_hashes are those of [held, prefix.held).
+Prefix Shorten(const Prefix& prefix, uint64_t held, const std::vector<Digest>& leaf_hashes);
+
 // The proof that block `block` (leaves [256 * block, min(256 * (block + 1), size))) belongs to the tree of `size` leaves: the audit
 // path of its root among the block roots.
 absl::StatusOr<std::vector<Digest>> BlockProof(uint64_t block, uint64_t size, const SubtreeFn& subtree);
+// The same by who holds a prefix. REQUIRES: the block's first leaf is held.
+absl::StatusOr<std::vector<Digest>> BlockProof(uint64_t block, const Prefix& prefix, const SubtreeFn& subtree);
 absl::Status VerifyBlock(const Digest& block_root, uint64_t block, uint64_t size, const std::vector<Digest>& proof, const Digest& root);
 // Root of one block from its leaf hashes, 1 to 256 of them.
 Digest BlockRoot(const std::vector<Digest>& leaf_hashes);
+// Root of one block of `size` leaves from the hashes of the first, at least one, and the rest after them. REQUIRES: as many as there must
+// be.
+Digest BlockRoot(const std::vector<Digest>& leaf_hashes, uint64_t size, const std::vector<Digest>& rest);
 
 }  // namespace fairlead::merkle
 

@@ -515,5 +515,62 @@ TEST(Merkle, MutatedBlockProofsFail) {
   }
 }
 
+// Of what is beyond the prefix nothing is asked; and whoever held more can tell the rest after less.
+TEST(Merkle, APrefixProvesWhatItHolds) {
+  const auto leaves = Leaves(1100);
+  Reference reference(leaves);
+  const Subtrees tree(leaves);
+  for (uint64_t size : {1, 2, 3, 7, 8, 100, 255, 256, 257, 300, 512, 513, 700, 768, 1000, 1025, 1100}) {
+    SCOPED_TRACE(size);
+    const Digest root = reference.Mth(0, size);
+    Prefix prefix{size, size, {}};
+    ASSERT_EQ(RestCount(size, size), 0u);
+    const uint64_t step = size < 300 ? 1 : 37;
+    for (uint64_t held = size; held > 0;) {
+      const uint64_t next = held - std::min(held, step);
+      prefix = Shorten(prefix, next, {leaves.begin() + static_cast<ptrdiff_t>(next), leaves.begin() + static_cast<ptrdiff_t>(held)});
+      held = next;
+      SCOPED_TRACE(held);
+      ASSERT_EQ(prefix.held, held);
+      ASSERT_EQ(prefix.rest.size(), RestCount(held, size));
+      ASSERT_LE(prefix.rest.size(), 64u);
+      const SubtreeFn only_held = [&](int level, uint64_t index) -> absl::StatusOr<Digest> {
+        if (((index + 1) << level) > held) return absl::NotFoundError("not held");
+        return tree.fn()(level, index);
+      };
+      const auto computed = RootOf(prefix, only_held);
+      ASSERT_TRUE(computed.ok()) << computed.status();
+      ASSERT_EQ(*computed, root);
+      for (uint64_t b = 0; b * kBlockLeaves < held; ++b) {
+        const auto proof = BlockProof(b, prefix, only_held);
+        ASSERT_TRUE(proof.ok()) << proof.status();
+        ASSERT_EQ(*proof, *BlockProof(b, size, tree.fn()));
+      }
+      if (held == 0) break;
+      // The block that the prefix ends in, from the leaves held and what follows them in it.
+      const uint64_t start = (held - 1) / kBlockLeaves * kBlockLeaves, end = std::min(size, start + kBlockLeaves);
+      const size_t in_block = RestCount(held - start, end - start);
+      const std::vector<Digest> rest(prefix.rest.begin(), prefix.rest.begin() + static_cast<ptrdiff_t>(in_block));
+      const std::vector<Digest> first(leaves.begin() + static_cast<ptrdiff_t>(start), leaves.begin() + static_cast<ptrdiff_t>(held));
+      ASSERT_EQ(BlockRoot(first, end - start, rest), reference.Mth(start, end));
+    }
+    EXPECT_EQ(prefix.rest, std::vector<Digest>{root}) << "of nothing held";
+  }
+  EXPECT_EQ(*RootOf(Prefix{}, nullptr), EmptyRoot());
+}
+
+TEST(Merkle, AnotherRestLeadsToAnotherRoot) {
+  const auto leaves = Leaves(300);
+  const Subtrees tree(leaves);
+  const Prefix prefix = Shorten({300, 300, {}}, 77, {leaves.begin() + 77, leaves.end()});
+  ASSERT_GT(prefix.rest.size(), 1u);
+  const Digest root = *RootOf(prefix, tree.fn());
+  for (size_t i = 0; i < prefix.rest.size(); ++i) {
+    Prefix changed = prefix;
+    changed.rest[i][5] ^= 1;
+    EXPECT_NE(*RootOf(changed, tree.fn()), root) << i;
+  }
+}
+
 }  // namespace
 }  // namespace fairlead::merkle

@@ -125,6 +125,11 @@ v1::LinkStatus ToProto(const replication::LinkInfo& link) {
   out.set_bytes_received(static_cast<int64_t>(link.bytes_received));
   if (!link.last_error.ok()) out.set_last_error(link.last_error.ToString(absl::StatusToStringMode::kWithNoExtraData));
   if (link.last_error_time) SetTime(*link.last_error_time, out.mutable_last_error_time());
+  for (const auto& [origin, why] : link.refused) {
+    fairlead::v1::RefusedLog* refused = out.add_refused_logs();
+    refused->set_origin(origin);
+    refused->set_reason(std::string(why.message()));
+  }
   return out;
 }
 

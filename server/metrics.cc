@@ -130,6 +130,8 @@ class Metrics::NodeCollector : public prometheus::Collectable {
     FamilyOf ahead("fairlead_link_clock_ahead_seconds", "How far the peer's clock is ahead of this node's.");
     FamilyOf entries("fairlead_link_entries_received_total", "Entries received, new here or not.", MetricType::Counter);
     FamilyOf bytes("fairlead_link_bytes_received_total", "Bytes received.", MetricType::Counter);
+    FamilyOf refused("fairlead_link_log_refused", "1 for a log of which no more is taken from the peer on this stream.");
+    FamilyOf errors("fairlead_link_errors_total", "Faults of the peer's stream and of what it sent, by reason.", MetricType::Counter);
     for (const replication::LinkInfo& link : sources_.links()) {
       Labels labels = {{"peer", link.peer}};
       connected.Add(labels, link.connected ? 1 : 0);
@@ -138,6 +140,8 @@ class Metrics::NodeCollector : public prometheus::Collectable {
       link_behind.Add(labels, static_cast<double>(link.entries_behind));
       entries.Add(labels, static_cast<double>(link.entries_received));
       bytes.Add(labels, static_cast<double>(link.bytes_received));
+      for (const auto& [origin, why] : link.refused) refused.Add({{"peer", link.peer}, {"log", origin}}, 1);
+      for (const auto& [reason, count] : link.errors) errors.Add({{"peer", link.peer}, {"reason", reason}}, static_cast<double>(count));
     }
     FamilyOf writable("fairlead_node_writable", "1 when the node takes writes.");
     writable.Add({}, node.UnwritableReason().empty() ? 1 : 0);
@@ -176,7 +180,7 @@ class Metrics::NodeCollector : public prometheus::Collectable {
     for (FamilyOf* family :
          {&size,    &behind,       &age,          &quarantined,  &as_of,     &connected,      &rtt,      &link_behind, &entries, &bytes,
           &closed,  &void_entries, &ahead,        &unauthorised, &disagrees, &roster_version, &writable, &opaque,      &unkept,  &journal,
-          &backups, &newest,       &newest_bytes, &made,         &failed,    &held,           &wanted}) {
+          &backups, &newest,       &newest_bytes, &made,         &failed,    &held,           &wanted,   &refused,     &errors}) {
       out.push_back(family->Take());
     }
     for (MetricFamily& family : CollectSearch(sources_.search(), node.JournalEnd())) out.push_back(std::move(family));

@@ -82,6 +82,7 @@ inline constexpr std::string_view kMetaPurgePrefix =
 inline constexpr std::string_view kMetaQuarantinePrefix = "quarantine/";  // + log:u32: why no more of the log is taken
 inline constexpr std::string_view kMetaFetchPrefix = "fetch/";            // + sha256[32] that an attachment has, and perhaps not this store; empty
 inline constexpr std::string_view kMetaAwaitedPrefix = "awaited/";  // + log:u32 of this site: a checkpoint whose entries were not here
+inline constexpr std::string_view kMetaProvenPrefix = "proven/";    // + log:u32: how its entries are proven (server/node/proven.h)
 inline constexpr std::string_view kMetaRoster = "roster";           // u64 version and digest[32] of the newest roster seen
 inline constexpr std::string_view kMetaClosedPrefix = "closed/";    // + log:u32: u64 size the roster closed it at, once undone beyond
 inline constexpr std::string_view kMetaVoidPrefix = "void/";        // + log:u32 seq:u64 of an entry that was discarded; empty

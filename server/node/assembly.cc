@@ -10,6 +10,7 @@
 #include "server/node/conflicts.h"
 #include "server/node/derived.h"
 #include "server/node/log_book.h"
+#include "server/node/proven.h"
 #include "server/records/entry_void.h"
 
 namespace fairlead::node {
@@ -488,6 +489,7 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
     }
     result.status = AppendEntry(entry.header, entry.header_bytes, entry.payload ? &*entry.payload : nullptr);
     if (!result.status.ok()) return result;
+    if (entry.proof != nullptr) proofs_[dot.log] = {dot.seq + 1, entry.proof};
     const std::optional<DecodedPayload>& decoded = work.payloads[result.applied];
     if (Discarded(dot, decoded && decoded->status.ok() ? &decoded->payload : nullptr)) continue;
     if (!decoded) {
@@ -637,6 +639,7 @@ absl::Status Committer::Assembly::Finish() {
     PutU64(&size, frontier.size());
     batch_->Put(Cf::kLogs, storage::LogKey(log), size);
   }
+  for (const auto& [log, proof] : proofs_) batch_->Put(Cf::kMeta, ProvenKey(log), EncodeProven(proof.second->UpTo(proof.first)));
   std::string time;
   PutU64(&time, committed_.last_time.raw());
   batch_->Put(Cf::kMeta, storage::kMetaHlc, time);

@@ -215,6 +215,7 @@ class Committer::Assembly {
   std::map<std::string, Dot> purged_records_;  // and the erasures for which their contributions have to leave the files
   std::map<LogId, merkle::Frontier> frontiers_;
   std::map<LogId, std::set<uint64_t>> waiting_sizes_;
+  std::map<LogId, std::pair<Seq, std::shared_ptr<const replication::ProvenHeaders>>> proofs_;  // of the last entry that came with one
   std::map<LogId, std::map<uint64_t, Digest>> checkpoint_roots_;
   absl::Status broken_;
 };

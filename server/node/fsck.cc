@@ -20,6 +20,7 @@
 #include "server/node/contents.h"
 #include "server/node/lattice_hash.h"
 #include "server/node/log_book.h"
+#include "server/node/proven.h"
 #include "server/node/witness.h"
 
 namespace fairlead::node {
@@ -323,6 +324,12 @@ class Checker {
   void CheckNotes(LogId id, const LogCheck& check) {
     if (const std::optional<std::string> held = Get(Cf::kCheckpoints, storage::LogKey(id))) {
       CheckNote(Cf::kCheckpoints, Name(id), *held, check, true);
+    }
+    if (check.whole && check.mismatches.empty()) {
+      const absl::StatusOr<std::optional<replication::ProvenPrefix>> proven = ReadProven(store_, id);
+      absl::Status status = proven.status();
+      if (proven.ok() && proven->has_value()) status = CheckProven(store_, *check.log, **proven);
+      if (!status.ok()) Report(Cf::kMeta, fmt::format("proven {}", Name(id)), std::string(status.message()));
     }
     const std::string prefix = storage::LogKey(id);
     auto it = store_.Iterate(Cf::kCosignatures, prefix, storage::PrefixEnd(prefix));

@@ -4,6 +4,7 @@
 //                       and is not there then
 //   tree                every node is the hash of what is below it
 //   checkpoints, cosignatures   each verifies, and its root is that of the entries held
+//   proofs              each leads from the entries held to its checkpoint
 //   journal             positions without gaps, each log in order, each entry after those it follows
 //   records, revisions, derived, indexes, aggregates, requests, opaque, state digests   byte for byte what a fold of all entries in
 //                       journal order gives, by the node's own committer on a scratch store

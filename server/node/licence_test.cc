@@ -287,6 +287,29 @@ TEST_F(LicensedNodeTest, WhatWasSignedAndIsLostKeepsTheLogShut) {
   EXPECT_EQ(SignedSize(*again->node, apac_log_), 3u);
 }
 
+// Its peers may have no other way to each other.
+TEST_F(LicensedNodeTest, ASiteWhoseLogStaysShutSendsPayloadsOnceAllPeersWereHeard) {
+  const std::unique_ptr<LicenceFile> licence = IssueTo("apac");
+  auto apac = network_.Open("apac", std::make_unique<storage::MemoryStore>(), licence.get(), {"eame", "hq"});
+  auto hq = network_.Open("hq");
+  ASSERT_TRUE(Name(*apac->node, "JP").ok());
+  EXPECT_TRUE(apac->node->CoversErasures()) << "it has its licence";
+  ASSERT_TRUE(Name(*hq.node, "FR").ok());
+  auto empty = network_.Open("apac", std::make_unique<storage::MemoryStore>(), licence.get(), {"eame", "hq"});
+  ASSERT_TRUE(empty.ok());
+  Sync(*hq.node, *empty->node);
+  EXPECT_FALSE(empty->node->CoversErasures());
+  empty->node->PeerErasures(SiteId(3), hq.node->Erasures());
+  EXPECT_FALSE(empty->node->CoversErasures()) << "what eame has erased it does not know";
+  VersionVector of_eame;
+  of_eame.Set(LogId(2), Seq(1));
+  empty->node->PeerErasures(SiteId(2), of_eame);
+  EXPECT_FALSE(empty->node->CoversErasures()) << "it knows, and has not done it";
+  empty->node->PeerErasures(SiteId(2), {});
+  EXPECT_TRUE(empty->node->CoversErasures());
+  EXPECT_NE(empty->node->UnwritableReason(), "");
+}
+
 TEST_F(LicensedNodeTest, AnEmptyStoreIsFilledByItsPeersAndThenWrites) {
   const std::unique_ptr<LicenceFile> licence = IssueTo("apac");
   auto apac = network_.Open("apac", std::make_unique<storage::MemoryStore>(), licence.get(), {"hq"});

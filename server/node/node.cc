@@ -17,6 +17,7 @@
 #include "server/node/erasures.h"
 #include "server/node/licence.h"
 #include "server/node/log_book.h"
+#include "server/node/proven.h"
 #include "server/node/witness.h"
 
 namespace fairlead::node {
@@ -452,20 +453,27 @@ void Node::PeerErasures(SiteId peer, const VersionVector& erasures) {
                        [&](const auto& size) { return applied.Get(size.first) >= options_.roster.Standing(size.first, size.second); });
   };
   absl::MutexLock lock(&erasures_mu_);
-  auto before = uncovered_.find(peer);
-  if (covers(erasures) && (before == uncovered_.end() || covers(before->second.erasures))) {
-    if (before != uncovered_.end()) uncovered_.erase(before);
+  Uncovered& before = uncovered_.try_emplace(peer, Uncovered{{}, absl::InfinitePast()}).first->second;
+  if (covers(erasures) && covers(before.erasures)) {
+    before = {erasures, absl::InfinitePast()};
     return;
   }
   // One that takes its word back is not believed at once again.
-  auto [told, fresh] = uncovered_.try_emplace(peer);
-  if (fresh) told->second.since = options_.clock->Now();
-  told->second.erasures = erasures;
+  if (before.since == absl::InfinitePast()) before.since = options_.clock->Now();
+  before.erasures = erasures;
 }
 
 bool Node::CoversErasures() const {
-  // A store put back from an old copy hears each peer before it has its licence, and so each peer's erasures.
-  if (licence_ != nullptr && !licence_->Missing().empty()) return false;
+  // A store put back from an old copy does not know what was erased since, before each peer has told it. It need not have its licence: what
+  // it has signed and lost may keep that from it for ever.
+  if (licence_ != nullptr && !licence_->Missing().empty()) {
+    absl::MutexLock lock(&erasures_mu_);
+    const auto heard = [this](const std::string& peer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(erasures_mu_) {
+      const RosterSite* site = options_.roster.FindSite(peer);
+      return site != nullptr && uncovered_.contains(site->id);
+    };
+    if (options_.peers.empty() || !std::all_of(options_.peers.begin(), options_.peers.end(), heard)) return false;
+  }
   const VersionVector applied = Applied();
   absl::MutexLock lock(&erasures_mu_);
   for (const auto& [peer, told] : uncovered_) {
@@ -480,10 +488,12 @@ bool Node::CoversErasures() const {
 
 absl::StatusOr<Digest> Node::RootAt(LogId log, Seq size) const { return LogBook(*store_).Root(log, size); }
 
-absl::StatusOr<std::vector<Digest>> Node::BlockProof(LogId log, uint64_t block, Seq size) const {
+absl::StatusOr<std::vector<Digest>> Node::BlockProof(LogId log, uint64_t block, const replication::ProvenPrefix& prefix) const {
   LogBook book(*store_);
-  return merkle::BlockProof(block, size.value(), book.Subtrees(log));
+  return merkle::BlockProof(block, prefix.tree(), book.Subtrees(log));
 }
+
+absl::StatusOr<std::optional<replication::ProvenPrefix>> Node::Proven(LogId log) const { return ReadProven(*store_, log); }
 
 std::optional<std::string> Node::CheckpointNote(LogId log) const { return witness_->CheckpointNote(log); }
 std::optional<std::string> Node::AwaitedCheckpointNote(LogId log) const { return witness_->AwaitedNote(log); }

@@ -234,7 +234,8 @@ class Node : public replication::LogSource, public replication::EntrySink {
   bool CoversErasures() const override;
   absl::StatusOr<bool> IsErasure(Dot dot) const override;
   absl::StatusOr<Digest> RootAt(LogId log, Seq size) const override;
-  absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, Seq size) const override;
+  absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, const replication::ProvenPrefix& prefix) const override;
+  absl::StatusOr<std::optional<replication::ProvenPrefix>> Proven(LogId log) const override;
   std::optional<std::string> CheckpointNote(LogId log) const override;
   std::optional<std::string> AwaitedCheckpointNote(LogId log) const override;
   std::vector<replication::HeldCosignature> CosignaturesAfter(uint64_t after) const override;
@@ -266,10 +267,10 @@ class Node : public replication::LogSource, public replication::EntrySink {
   absl::Mutex listeners_mu_;
   std::map<uint64_t, std::function<void(LogId)>> cosignature_listeners_ ABSL_GUARDED_BY(listeners_mu_);
   uint64_t next_listener_ ABSL_GUARDED_BY(listeners_mu_) = 1;
-  // Erasures that a peer has told of and that are not applied here.
+  // What peers have told of erasures since the start. One that was heard is here, whatever it said.
   struct Uncovered {
     VersionVector erasures;
-    absl::Time since;  // when it first told of some
+    absl::Time since;  // when it first told of some that are not applied here; else in the past
   };
   mutable absl::Mutex erasures_mu_;
   std::map<SiteId, Uncovered> uncovered_ ABSL_GUARDED_BY(erasures_mu_);

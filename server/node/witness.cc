@@ -8,6 +8,7 @@
 
 #include "api/bytes.h"
 #include "api/errors.h"
+#include "server/node/proven.h"
 
 namespace fairlead::node {
 namespace {
@@ -77,6 +78,7 @@ absl::Status Witness::Load(const VersionVector& applied) {
       log.complete_note = **note;
       Know(log, checkpoint->size);
     }
+    if (absl::Status status = LoadProven(roster_log, log); !status.ok()) return status;
     auto quarantine = store_->Get(Cf::kMeta, std::string(storage::kMetaQuarantinePrefix) + storage::LogKey(id));
     if (!quarantine.ok()) return quarantine.status();
     if (quarantine->has_value()) log.quarantine = **quarantine;
@@ -111,6 +113,25 @@ absl::Status Witness::Load(const VersionVector& applied) {
       }
     }
     if (!it->status().ok()) return it->status();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Witness::LoadProven(const RosterLog& roster_log, LogState& log) {
+  auto proven = ReadProven(*store_, roster_log.id);
+  if (!proven.ok()) return proven.status();
+  if (!proven->has_value()) return absl::OkStatus();
+  if (absl::Status status = CheckProven(*store_, roster_log, **proven); !status.ok()) return status;
+  replication::VerifiedCheckpoint checkpoint = std::move((*proven)->checkpoint);
+  const uint64_t size = checkpoint.size.value();
+  Know(log, size);
+  if (checkpoint.size > log.applied) {
+    if (!roster_log.closing) Await(roster_log.id, log, std::move(checkpoint));
+  } else if (size > log.complete_size) {
+    // Complete when the entries came: the note itself is kept unsynced.
+    auto agrees = Agrees(roster_log.id, checkpoint);
+    if (!agrees.ok()) return agrees.status();
+    if (*agrees) SetComplete(roster_log.id, log, size, checkpoint.root, checkpoint.note);
   }
   return absl::OkStatus();
 }

@@ -131,6 +131,8 @@ class Witness {
   void Note(const absl::Status& status, int64_t statements) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether the store took it.
   bool Keep(storage::Cf cf, const std::string& key, const std::string& value, storage::Sync sync) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The checkpoint that the newest entries came with.
+  absl::Status LoadProven(const RosterLog& roster_log, LogState& log) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status LoadAwaited(const RosterLog& roster_log, LogState& log) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Options options_;

@@ -16,7 +16,8 @@
 
 namespace fairlead::replication {
 
-// Verifies a checkpoint note under the log's key and origin line. SIGNATURE_INVALID names the log and what is wrong.
+// Verifies a checkpoint note under the log's key and origin line, and leaves out what else was put on it. SIGNATURE_INVALID names the log
+// and what is wrong.
 absl::StatusOr<VerifiedCheckpoint> OpenCheckpoint(const RosterLog& log, const std::string& note);
 
 // The size and root of a checkpoint that this node itself holds, whose signature was verified when it was taken.
@@ -24,6 +25,9 @@ absl::StatusOr<VerifiedCheckpoint> ReadCheckpoint(LogId log, const std::string& 
 
 // An error about one log, with its origin line in message and metadata.
 absl::Status LogError(Reason reason, const RosterLog& log, const std::string& what);
+
+// "entry 7 of log net/site/1/main"
+std::string EntryOf(const RosterLog& log, uint64_t seq);
 
 }  // namespace fairlead::replication
 

@@ -147,6 +147,12 @@ ApplyResult FakeNode::ApplyBatch(const RemoteBatch& batch) {
       return result;
     }
     Store(&log, entry.dot, entry.header_bytes, entry.payload);
+    if (entry.proof == nullptr) {
+      ADD_FAILURE() << "an entry without the proof that it came with";
+      continue;
+    }
+    log.proven = entry.proof->UpTo(entry.dot.seq + 1);
+    EXPECT_EQ(*merkle::RootOf(log.proven->tree(), Subtrees(log)), log.proven->checkpoint.root);
   }
   resume_[batch.peer] = {batch.journal_instance, batch.journal_position};
   return result;
@@ -317,11 +323,16 @@ absl::StatusOr<Digest> FakeNode::RootAt(LogId id, Seq size) const {
   return size == Seq(0) ? merkle::EmptyRoot() : merkle::RangeRoot(0, size.value(), Subtrees(log));
 }
 
-absl::StatusOr<std::vector<Digest>> FakeNode::BlockProof(LogId id, uint64_t block, Seq size) const {
+absl::StatusOr<std::vector<Digest>> FakeNode::BlockProof(LogId id, uint64_t block, const ProvenPrefix& prefix) const {
   absl::MutexLock lock(&mu_);
   const Log& log = LogOf(id);
-  EXPECT_LE(size.value(), log.headers.size());
-  return merkle::BlockProof(block, size.value(), Subtrees(log));
+  EXPECT_LE(prefix.size.value(), log.headers.size());
+  return merkle::BlockProof(block, prefix.tree(), Subtrees(log));
+}
+
+absl::StatusOr<std::optional<ProvenPrefix>> FakeNode::Proven(LogId id) const {
+  absl::MutexLock lock(&mu_);
+  return LogOf(id).proven;
 }
 
 std::optional<std::string> FakeNode::CheckpointNote(LogId id) const {

@@ -82,7 +82,8 @@ class FakeNode : public LogSource, public EntrySink {
   bool CoversErasures() const override;
   absl::StatusOr<bool> IsErasure(Dot dot) const override;
   absl::StatusOr<Digest> RootAt(LogId log, Seq size) const override;
-  absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, Seq size) const override;
+  absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, const ProvenPrefix& prefix) const override;
+  absl::StatusOr<std::optional<ProvenPrefix>> Proven(LogId log) const override;
   std::optional<std::string> CheckpointNote(LogId log) const override;
   std::optional<std::string> AwaitedCheckpointNote(LogId log) const override;
   std::vector<HeldCosignature> CosignaturesAfter(uint64_t after) const override;
@@ -112,6 +113,7 @@ class FakeNode : public LogSource, public EntrySink {
     merkle::Frontier frontier;
     std::optional<VerifiedCheckpoint> complete;
     std::vector<VerifiedCheckpoint> waiting;
+    std::optional<ProvenPrefix> proven;
     std::string fork;
   };
 

@@ -9,6 +9,7 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -28,6 +29,8 @@ struct LinkInfo {
   bool position_doubted = false;
   absl::Status last_error;
   std::optional<absl::Time> last_error_time;
+  std::map<std::string, absl::Status> refused;  // by origin line: logs of which no more is taken on the stream that is up, and why
+  std::map<std::string, uint64_t> errors;       // over all streams: what went wrong, by reason (Reason, or else the code's name)
 };
 
 }  // namespace fairlead::replication

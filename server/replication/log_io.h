@@ -13,15 +13,35 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "api/entry.h"
 #include "api/ids.h"
+#include "api/merkle.h"
 #include "api/roster.h"
 
 namespace fairlead::replication {
+
+// A checkpoint that verified under its log's key.
+struct VerifiedCheckpoint {
+  LogId log;
+  Seq size;
+  Digest root{};
+  std::string note;
+};
+
+// That entries [0, size) of a log are the first of its checkpoint's: with their leaves and `rest` (merkle::Prefix) anyone computes its
+// root.
+struct ProvenPrefix {
+  VerifiedCheckpoint checkpoint;
+  Seq size;
+  std::vector<Digest> rest;
+
+  merkle::Prefix tree() const { return {size.value(), checkpoint.size.value(), rest}; }
+};
 
 // A cosignature held here. `version` grows with every change at this node, so that a link can ask for what is new.
 struct HeldCosignature {
@@ -60,10 +80,14 @@ class LogSource {
   virtual absl::StatusOr<bool> IsErasure(Dot dot) const = 0;
   // The RFC 6962 root over headers [0, size). REQUIRES: size <= Applied(log).
   virtual absl::StatusOr<Digest> RootAt(LogId log, Seq size) const = 0;
-  // merkle::BlockProof of a log's block in the tree of `size`. REQUIRES: size <= Applied(log).
-  virtual absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, Seq size) const = 0;
+  // merkle::BlockProof of a log's block in the tree of the checkpoint. REQUIRES: the prefix is of entries held here, and the block begins
+  // within it.
+  virtual absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, const ProvenPrefix& prefix) const = 0;
   // The newest verified checkpoint whose entries are all applied here; nullopt when the log is empty.
   virtual std::optional<std::string> CheckpointNote(LogId log) const = 0;
+  // The longest prefix of a log whose proof came with its entries, under a checkpoint that may be longer than what is applied here; nullopt
+  // when the log is empty or all of it was written here.
+  virtual absl::StatusOr<std::optional<ProvenPrefix>> Proven(LogId log) const = 0;
   // The longest verified checkpoint of a log, when not all of its entries are applied here; nullopt when they are.
   virtual std::optional<std::string> AwaitedCheckpointNote(LogId log) const = 0;
   // Cosignatures whose version is greater than `after`, in version order.
@@ -74,20 +98,27 @@ class LogSource {
   virtual bool Quarantined(LogId log) const = 0;
 };
 
+// Headers of one block, and that they belong to a checkpoint: for any of them, what proves the log up to it.
+struct ProvenHeaders {
+  ProvenPrefix end;  // after the last of them
+  Seq first;
+  std::vector<Digest> leaf_hashes;  // of [first, end.size)
+
+  // REQUIRES: first <= size <= end.size.
+  ProvenPrefix UpTo(Seq size) const {
+    const std::vector<Digest> after(leaf_hashes.begin() + static_cast<ptrdiff_t>(size.value() - first.value()), leaf_hashes.end());
+    return {end.checkpoint, size, merkle::Shorten(end.tree(), size.value(), after).rest};
+  }
+};
+
 // An entry whose header has been proven to belong to a signed checkpoint of its log.
 struct VerifiedEntry {
   Dot dot;
   std::string header_bytes;
   Header header;
   std::optional<std::string> payload;  // nullopt: withheld. When set, its SHA-256 is the header's payload_digest.
-};
-
-// A checkpoint that verified under its log's key.
-struct VerifiedCheckpoint {
-  LogId log;
-  Seq size;
-  Digest root{};
-  std::string note;
+  // What the header came with, kept with the entry so that it can be proven to others; null where it came from this node's own store.
+  std::shared_ptr<const ProvenHeaders> proof;
 };
 
 // What one frame of a peer brought, in the peer's journal order.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -10,6 +11,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/replication/fake_log.h"
@@ -48,6 +50,43 @@ class RandomNetwork {
         if (!stream->up()) Reconnect(stream.get());
       }
       world_.Advance(absl::Milliseconds(50));
+    }
+  }
+
+  // The last site is gone, with its disk. The others, all linked now, end with all that any of them holds.
+  void RunWithoutLast(int steps) {
+    for (int i = 0; i < steps; ++i) Step();
+    gone_ = std::move(nodes_.back());
+    nodes_.pop_back();
+    for (auto& stream : std::exchange(world_.streams, {})) {
+      const bool ends = &stream->from() == gone_.get() || &stream->to() == gone_.get();
+      if (ends) stream->Drop();
+      (ends ? gone_streams_ : world_.streams).push_back(std::move(stream));  // a batch may still be at a sink
+    }
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      for (size_t j = 0; j < nodes_.size(); ++j) {
+        if (i != j && !HasStream(i, j)) Connect(i, j);
+      }
+    }
+    VersionVector held;
+    for (const auto& node : nodes_) {
+      const VersionVector applied = node->Applied();
+      for (const auto& [log, size] : applied.entries()) held.Set(log, std::max(held.Get(log), size));
+    }
+    auto all_hold_all = [&] {
+      return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& node) { return node->Applied().Covers(held); });
+    };
+    for (int i = 0; i < 200 && !all_hold_all(); ++i) {
+      for (const auto& node : nodes_) node->Sign();
+      for (auto& stream : world_.streams) {
+        if (!stream->up()) Reconnect(stream.get());
+      }
+      world_.Advance(absl::Milliseconds(50));
+    }
+    EXPECT_TRUE(all_hold_all()) << Describe();
+    for (const auto& node : nodes_) {
+      EXPECT_TRUE(node->Forks().empty());
+      for (const auto& [log, size] : held.entries()) EXPECT_EQ(*node->RootAt(log, size), *nodes_[0]->RootAt(log, size));
     }
   }
 
@@ -193,6 +232,8 @@ class RandomNetwork {
   std::optional<FakeNetwork> network_;
   std::vector<std::unique_ptr<FakeNode>> nodes_;
   World world_;
+  std::unique_ptr<FakeNode> gone_;
+  std::vector<std::unique_ptr<FakeStream>> gone_streams_;
   std::map<Dot, Audience> audiences_;
   std::map<Dot, std::string> payloads_;
 };
@@ -207,6 +248,18 @@ TEST(RandomNetworkTest, Converges) {
     RandomNetwork network(seed);
     network.Run(4000);
     network.Check();
+    if (::testing::Test::HasFailure()) break;
+  }
+}
+
+TEST(RandomNetworkTest, WhatIsHeldOfASiteThatIsGoneReachesAll) {
+  const char* only = std::getenv("FAIRLEAD_SEED");
+  const uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
+  const uint64_t end = only != nullptr ? first + 1 : 41;
+  for (uint64_t seed = first; seed < end; ++seed) {
+    SCOPED_TRACE(fmt::format("FAIRLEAD_SEED={}", seed));
+    RandomNetwork network(seed);
+    network.RunWithoutLast(3000);
     if (::testing::Test::HasFailure()) break;
   }
 }

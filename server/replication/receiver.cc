@@ -1,11 +1,11 @@
 #include "server/replication/receiver.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <set>
+#include <utility>
 
-#include "api/crypto.h"
 #include "api/errors.h"
 #include "api/merkle.h"
 #include "server/replication/checkpoint.h"
@@ -15,46 +15,14 @@ namespace fairlead::replication {
 
 namespace {
 
-constexpr size_t kProofDigestsMax = 64;
 constexpr int64_t kTimeMsMax = 253402300799999;  // the end of the year 9999
-
-absl::Status Misplaced(const std::string& what) { return Error(Reason::kPeerProtocol, what); }
-
-std::string EntryOf(const RosterLog& log, uint64_t seq) { return fmt::format("entry {} of log {}", seq, log.origin()); }
-
-uint64_t BlocksOf(uint64_t size) { return (size + merkle::kBlockLeaves - 1) / merkle::kBlockLeaves; }
-
-// The siblings to the left of `block` on its audit path among `blocks`, lowest first: the roots of the complete subtrees of the binary
-// digits of `block`, smallest first. REQUIRES: the proof has been verified for them.
-std::vector<Digest> LeftSiblings(uint64_t block, uint64_t blocks, const std::vector<Digest>& proof) {
-  std::vector<Digest> left;
-  uint64_t at = block;
-  uint64_t last = blocks - 1;
-  for (const Digest& sibling : proof) {
-    if ((at & 1) != 0 || at == last) {
-      left.push_back(sibling);
-      while ((at & 1) == 0 && at != 0) {
-        at >>= 1;
-        last >>= 1;
-      }
-    }
-    at >>= 1;
-    last >>= 1;
-  }
-  return left;
-}
-
-// The root over the subtrees `left`, smallest first, starting from `root` to the right of them.
-Digest FoldLeft(Digest root, const std::vector<Digest>& left, size_t from) {
-  for (size_t i = from; i < left.size(); ++i) root = merkle::NodeHash(left[i], root);
-  return root;
-}
 
 }  // namespace
 
 Receiver::Receiver(const ReceiverOptions& options, const LogSource* source, EntrySink* sink, LinkInfo info)
     : options_(options), source_(source), sink_(sink), info_(std::move(info)) {
   info_.connected = false;
+  info_.refused.clear();
   for (const RosterLog& log : source_->roster().logs()) logs_[log.id].log = &log;
 }
 
@@ -64,6 +32,7 @@ void Receiver::Start(absl::Time now) {
   credit_due_ = options_.credit_bytes;
   last_heard_ = now;
   last_ping_ = now;
+  pace_since_ = now;
 }
 
 void Receiver::SetDirectLogs(std::vector<LogId> logs) {
@@ -72,11 +41,14 @@ void Receiver::SetDirectLogs(std::vector<LogId> logs) {
   have_due_ = true;
 }
 
+absl::Status Receiver::Misplaced(const std::string& what) { return Error(Reason::kPeerProtocol, what); }
+
 absl::Status Receiver::Settle(absl::Status status, absl::Time now) {
   if (status.ok()) return status;
   status_ = status;
   info_.connected = false;
-  NoteError(status, now);
+  info_.refused.clear();
+  TellError(status, now, /*log=*/false);  // the link tells how it ended
   return status;
 }
 
@@ -90,9 +62,17 @@ void Receiver::NoteError(const absl::Status& status, absl::Time now) {
   info_.last_error_time = now;
 }
 
+void Receiver::TellError(const absl::Status& status, absl::Time now, bool log) {
+  NoteError(status, now);
+  const std::string reason = ReasonOf(status);
+  ++info_.errors[reason.empty() ? absl::StatusCodeToString(status.code()) : reason];
+  if (log) spdlog::warn("from {}: {}", info_.peer, std::string(status.message()));
+}
+
 void Receiver::Refuse(LogIn* log, absl::Status why, absl::Time now) {
   if (!log->refused.ok()) return;
-  NoteError(why, now);
+  TellError(why, now, /*log=*/true);
+  info_.refused[log->log->origin()] = why;
   log->refused = std::move(why);
   log->held.clear();
   log->leaves.clear();
@@ -138,6 +118,14 @@ absl::Status Receiver::Dispatch(v1::ReplicateResponse message, absl::Time now) {
         const absl::Time theirs = absl::FromUnixMillis(std::min(time_ms, kTimeMsMax));
         info_.clock_ahead = theirs - (source_->WallTime() - info_.rtt / 2);
         sink_->PeerClock(info_.peer, theirs, info_.rtt);
+        const absl::Duration off = absl::AbsDuration(*info_.clock_ahead);
+        if (off - info_.rtt / 2 <= options_.clock_bound) {
+          clock_told_ = false;
+        } else if (!std::exchange(clock_told_, true)) {
+          TellError(Error(Reason::kClockDrift, fmt::format("its clock is {} ms {} this node's", absl::ToInt64Milliseconds(off),
+                                                           *info_.clock_ahead > absl::ZeroDuration() ? "ahead of" : "behind")),
+                    now, /*log=*/true);
+        }
       }
       return absl::OkStatus();
     case v1::ReplicateResponse::kFork:
@@ -192,6 +180,12 @@ absl::Status Receiver::TakeStates(const google::protobuf::RepeatedPtrField<v1::L
     LogIn& log = found->second;
     // Beyond a closing the peer's history is of no interest; up to it, the roster's root decides.
     const Seq size = log.log->Standing(Seq(state.size()));
+    if (size < log.peer_size && log.Open()) {
+      Refuse(&log,
+             LogError(Reason::kPeerProtocol, *log.log,
+                      fmt::format("the peer holds {} entries, and had said {}", size.value(), log.peer_size.value())),
+             now);
+    }
     if (size == log.peer_size || size < Seq(state.size())) {
       log.peer_size = size;
       continue;
@@ -255,7 +249,7 @@ void Receiver::TakeCosignature(const v1::Cosignature& cosignature, absl::Time no
   if (absl::IsDataLoss(status)) {
     Refuse(&found->second, status, now);
   } else {
-    NoteError(status, now);
+    TellError(status, now, /*log=*/!std::exchange(cosignature_told_, true));
   }
 }
 
@@ -263,6 +257,7 @@ absl::Status Receiver::TakeWanted(v1::PayloadFrame payload, int64_t bytes, absl:
   if (credit_left_ <= 0) return Misplaced("a wanted payload without credit");
   credit_left_ -= bytes;
   credit_due_ += bytes;
+  entry_bytes_ += static_cast<uint64_t>(bytes);
   auto found = logs_.find(LogId(payload.log()));
   if (found == logs_.end()) return Misplaced(fmt::format("a payload of the unknown log {}", payload.log()));
   LogIn& log = found->second;
@@ -272,205 +267,6 @@ absl::Status Receiver::TakeWanted(v1::PayloadFrame payload, int64_t bytes, absl:
     Refuse(&log, LogError(Reason::kSignatureInvalid, *log.log, fmt::format("entry {}: {}", payload.seq(), std::string(taken.message()))),
            now);
   }
-  return absl::OkStatus();
-}
-
-absl::Status Receiver::TakeEntries(v1::Entries entries, int64_t bytes, absl::Time now) {
-  if (credit_left_ <= 0) return Misplaced("entries without credit");
-  credit_left_ -= bytes;
-  if (absl::Status status = RefreshApplied(now); !status.ok()) return status;
-  for (v1::HeaderPackage& package : *entries.mutable_packages()) {
-    if (absl::Status status = TakePackage(std::move(package), now); !status.ok()) return status;
-  }
-  Frame frame;
-  frame.position = Position(entries.journal_position());
-  frame.bytes = bytes;
-  for (v1::PayloadFrame& payload : *entries.mutable_payloads()) {
-    if (absl::Status status = TakePayload(std::move(payload), &frame, now); !status.ok()) return status;
-  }
-  for (const auto& [id, log] : logs_) {
-    if (log.held.size() <= merkle::kBlockLeaves) continue;
-    return Misplaced(fmt::format("{} headers of log {} without payloads", log.held.size(), log.log->origin()));
-  }
-  if (frame.entries.empty()) {
-    credit_due_ += bytes;
-    // Only the newest checkpoint of a log is worth keeping for a later frame.
-    std::set<LogId> newer;
-    std::reverse(checkpoints_.begin(), checkpoints_.end());
-    std::erase_if(checkpoints_, [&newer](const VerifiedCheckpoint& c) { return !newer.insert(c.log).second; });
-    std::reverse(checkpoints_.begin(), checkpoints_.end());
-    return absl::OkStatus();
-  }
-  frame.checkpoints = std::exchange(checkpoints_, {});
-  frames_.push_back(std::move(frame));
-  return absl::OkStatus();
-}
-
-absl::Status Receiver::TakeCheckpoint(LogIn* log, const std::string& note, absl::Time now) {
-  auto opened = OpenCheckpoint(*log->log, note);
-  if (!opened.ok()) {
-    Refuse(log, opened.status(), now);
-    return absl::OkStatus();
-  }
-  const VerifiedCheckpoint& checkpoint = *opened;
-  if (log->checkpoint && checkpoint.size < log->checkpoint->size) {
-    Refuse(log,
-           LogError(Reason::kPeerProtocol, *log->log,
-                    fmt::format("a checkpoint of size {} after one of size {}", checkpoint.size.value(), log->checkpoint->size.value())),
-           now);
-    return absl::OkStatus();
-  }
-  bool forked = log->checkpoint && checkpoint.size == log->checkpoint->size && checkpoint.root != log->checkpoint->root;
-  if (!forked && checkpoint.size <= log->applied) {
-    auto contradicts = Contradicts(checkpoint);
-    if (!contradicts.ok()) return contradicts.status();
-    forked = *contradicts;
-  }
-  if (forked) {
-    RefuseForked(log, checkpoint, fmt::format("two histories of size {}", checkpoint.size.value()), now);
-    return absl::OkStatus();
-  }
-  log->checkpoint = checkpoint;
-  checkpoints_.push_back(checkpoint);
-  return absl::OkStatus();
-}
-
-absl::Status Receiver::TakePackage(v1::HeaderPackage package, absl::Time now) {
-  auto found = logs_.find(LogId(package.log()));
-  if (found == logs_.end()) return Misplaced(fmt::format("headers of the unknown log {}", package.log()));
-  LogIn& log = found->second;
-  if (!log.Open()) return absl::OkStatus();
-  if (!package.checkpoint().empty()) {
-    absl::Status status = TakeCheckpoint(&log, package.checkpoint(), now);
-    if (!status.ok() || !log.Open()) return status;
-  }
-  if (!log.checkpoint) return Misplaced("headers without a checkpoint of log " + log.log->origin());
-
-  const uint64_t first = package.first();
-  const uint64_t count = static_cast<uint64_t>(package.headers_size());
-  const uint64_t size = log.checkpoint->size.value();
-  if (count == 0 || first >= size || count > size - first) {
-    return Misplaced(fmt::format("{} headers from {} under a checkpoint of size {} of log {}", count, first, size, log.log->origin()));
-  }
-  const uint64_t end = first + count;
-  const uint64_t block = first / merkle::kBlockLeaves;
-  const uint64_t block_start = block * merkle::kBlockLeaves;
-  if (end != std::min(block_start + merkle::kBlockLeaves, size)) {
-    return Misplaced(fmt::format("headers [{}, {}) of log {} are not the rest of a block", first, end, log.log->origin()));
-  }
-  const uint64_t next = log.HeadersEnd().value();
-  if (end <= next) return absl::OkStatus();  // came by another way
-  if (first > next) return Misplaced(fmt::format("headers from {} before {}", first, EntryOf(*log.log, next)));
-
-  // The block's leaves: those held before `first`, then the package's.
-  if (log.block != block) {
-    log.block = block;
-    log.leaves.clear();
-  }
-  if (const uint64_t have = block_start + log.leaves.size(); have < next) {
-    auto headers = source_->ReadHeaders(log.log->id, Seq(have), Seq(next));
-    if (!headers.ok()) return headers.status();
-    for (const std::string& header : *headers) log.leaves.push_back(merkle::LeafHash(header));
-  }
-  std::vector<Digest> leaves(log.leaves.begin(), log.leaves.begin() + static_cast<ptrdiff_t>(first - block_start));
-  for (const std::string& header : package.headers()) leaves.push_back(merkle::LeafHash(header));
-  std::vector<Digest> proof;
-  for (const std::string& digest : package.proof()) {
-    if (digest.size() != sizeof(Digest) || proof.size() == kProofDigestsMax) {
-      Refuse(&log, LogError(Reason::kSignatureInvalid, *log.log, fmt::format("the proof of headers [{}, {}) is malformed", first, end)),
-             now);
-      return absl::OkStatus();
-    }
-    std::copy(digest.begin(), digest.end(), proof.emplace_back().begin());
-  }
-  const Digest block_root = merkle::BlockRoot(leaves);
-  if (absl::Status status = merkle::VerifyBlock(block_root, block, size, proof, log.checkpoint->root); !status.ok()) {
-    Refuse(
-        &log,
-        LogError(Reason::kSignatureInvalid, *log.log,
-                 fmt::format("headers [{}, {}) are not of the checkpoint of size {}: {}", first, end, size, std::string(status.message()))),
-        now);
-    return absl::OkStatus();
-  }
-  for (uint64_t seq = first; seq < next; ++seq) {
-    if (log.leaves[seq - block_start] == leaves[seq - block_start]) continue;
-    RefuseForked(&log, *log.checkpoint, fmt::format("two entries {}", seq), now);
-    return absl::OkStatus();
-  }
-  if (absl::Status status = CheckPrefix(&log, block, proof, now); !status.ok() || !log.Open()) return status;
-
-  std::deque<HeldHeader> held;
-  const uint64_t standing = log.log->Standing(Seq(end)).value();
-  for (uint64_t seq = next; seq < standing; ++seq) {
-    std::string& bytes = *package.mutable_headers(static_cast<int>(seq - first));
-    auto header = DecodeHeader(bytes);
-    const bool right = header.ok() && header->log == log.log->id && header->seq == Seq(seq);
-    if (!right) {
-      Refuse(&log,
-             LogError(Reason::kSignatureInvalid, *log.log,
-                      fmt::format("the header of entry {} is {}", seq,
-                                  header.ok() ? "another entry's" : "malformed: " + std::string(header.status().message()))),
-             now);
-      return absl::OkStatus();
-    }
-    held.push_back({*std::move(header), std::move(bytes)});
-  }
-  if (end == block_start + merkle::kBlockLeaves) {
-    log.prefix_blocks = block + 1;
-    log.prefix_root = FoldLeft(block_root, LeftSiblings(block, BlocksOf(size), proof), 0);
-  }
-  log.leaves = std::move(leaves);
-  if (log.held_end < Seq(next)) log.held.clear();
-  std::move(held.begin(), held.end(), std::back_inserter(log.held));
-  log.held_end = Seq(standing);
-  return absl::OkStatus();
-}
-
-absl::Status Receiver::CheckPrefix(LogIn* log, uint64_t block, const std::vector<Digest>& proof, absl::Time now) {
-  if (block == 0) return absl::OkStatus();
-  if (log->prefix_blocks != block) {
-    // Not followed on this stream: then it is applied here, or the headers before this block would be missing.
-    auto root = source_->RootAt(log->log->id, Seq(block * merkle::kBlockLeaves));
-    if (!root.ok()) return root.status();
-    log->prefix_blocks = block;
-    log->prefix_root = *root;
-  }
-  std::vector<Digest> left = LeftSiblings(block, BlocksOf(log->checkpoint->size.value()), proof);
-  if (!left.empty() && FoldLeft(left[0], left, 1) == log->prefix_root) return absl::OkStatus();
-  RefuseForked(log, *log->checkpoint, fmt::format("two histories of size {}", block * merkle::kBlockLeaves), now);
-  return absl::OkStatus();
-}
-
-absl::Status Receiver::TakePayload(v1::PayloadFrame payload, Frame* frame, absl::Time now) {
-  ++info_.entries_received;
-  auto found = logs_.find(LogId(payload.log()));
-  if (found == logs_.end()) return Misplaced(fmt::format("a payload of the unknown log {}", payload.log()));
-  LogIn& log = found->second;
-  if (!log.Open()) return absl::OkStatus();
-  const Seq seq(payload.seq());
-  if (seq < log.Wanted() || log.log->Voids(seq)) return absl::OkStatus();  // came by another way, or is void
-  if (seq > log.Wanted()) return Misplaced(fmt::format("{} before entry {}", EntryOf(*log.log, seq.value()), log.Wanted().value()));
-  if (seq >= log.held_end) return Misplaced(EntryOf(*log.log, seq.value()) + " before its header");
-  while (log.held.front().header.seq < seq) log.held.pop_front();
-
-  auto refuse = [&](const std::string& what) {
-    Refuse(&log, LogError(Reason::kSignatureInvalid, *log.log, fmt::format("entry {}: {}", seq.value(), what)), now);
-    return absl::OkStatus();
-  };
-  const HeldHeader& held = log.held.front();
-  const bool due = held.header.audience.Includes(source_->site());
-  std::optional<std::string> bytes;
-  if (payload.withheld() && due) return refuse("withheld, though this site is in its audience");
-  if (payload.withheld() && !payload.payload().empty()) return Misplaced(EntryOf(*log.log, seq.value()) + " is withheld and sent");
-  if (!payload.payload().empty()) {
-    if (Sha256(payload.payload()) != held.header.payload_digest) return refuse("the payload is not the one its header names");
-    // A payload that this site should not have is not kept.
-    if (due) bytes = std::move(*payload.mutable_payload());
-  }
-  frame->entry_bytes += held.bytes.size() + (bytes ? bytes->size() : 0);
-  frame->entries.push_back({{log.log->id, seq}, held.bytes, held.header, std::move(bytes)});
-  log.held.pop_front();
-  log.delivered = seq + 1;
   return absl::OkStatus();
 }
 
@@ -525,7 +321,11 @@ absl::Status Receiver::TakeResult(const ApplyResult& result, absl::Time now) {
   LogIn& log = logs_[dot.log];
   if (absl::IsUnavailable(result.status)) {
     if (blocked_ && blocked_->dot == dot) {
-      NoteError(result.status, now);
+      if (std::exchange(blocked_->told, true)) {
+        NoteError(result.status, now);
+      } else {
+        TellError(result.status, now, /*log=*/true);
+      }
     } else {
       blocked_ = {dot, now};
     }
@@ -557,23 +357,75 @@ void Receiver::FinishBatchIfEmpty() {
   batch_due_ = false;
 }
 
-bool Receiver::Follows(const Header& header) const {
-  const auto& deps = header.deps.entries();
-  return std::all_of(deps.begin(), deps.end(),
-                     [this](const auto& dep) { return applied_.Get(dep.first) >= source_->roster().Standing(dep.first, dep.second); });
+std::optional<Dot> Receiver::Lacks(const Header& header) const {
+  for (const auto& [id, size] : header.deps.entries()) {
+    auto log = logs_.find(id);
+    if (log != logs_.end() && log->second.quarantined) continue;
+    if (applied_.Get(id) < source_->roster().Standing(id, size)) return Dot{id, Seq(size.value() - 1)};
+  }
+  return std::nullopt;
 }
 
-absl::Status Receiver::CheckBlocked(absl::Time now) const {
-  if (!blocked_ || batch_out_ || now - blocked_->since < options_.dep_timeout) return absl::OkStatus();
-  const Header& header = batch_->entries.front().header;
-  for (const auto& [id, size] : header.deps.entries()) {
-    if (applied_.Get(id) >= source_->roster().Standing(id, size)) continue;
-    const RosterLog* log = source_->roster().FindLog(header.log);
-    const RosterLog* dep = source_->roster().FindLog(id);
-    const std::string dep_name = dep == nullptr ? fmt::format("{}", id.value()) : dep->origin();
-    return LogError(Reason::kPeerProtocol, *log,
-                    fmt::format("entry {} has waited {} s for entry {} of log {}, which the peer does not send", header.seq.value(),
-                                absl::ToInt64Seconds(now - blocked_->since), size.value() - 1, dep_name));
+absl::Status Receiver::CheckBlocked(absl::Time now) {
+  while (blocked_ && !batch_out_) {
+    const Header header = batch_->entries.front().header;
+    LogIn& log = logs_.at(header.log);
+    const std::optional<Dot> lacks = Lacks(header);
+    if (!lacks) return absl::OkStatus();
+    const auto followed = logs_.find(lacks->log);
+    const std::string entry = followed == logs_.end()
+                                  ? fmt::format("entry {} of the unknown log {}", lacks->seq.value(), lacks->log.value())
+                                  : EntryOf(*followed->second.log, lacks->seq.value());
+    const absl::Duration waited = now - blocked_->since;
+    if (waited >= options_.dep_timeout) {
+      return LogError(Reason::kPeerProtocol, *log.log,
+                      fmt::format("entry {} has waited {} s for {}, which the peer does not send", header.seq.value(),
+                                  absl::ToInt64Seconds(waited), entry));
+    }
+    if (followed == logs_.end() || followed->second.refused.ok()) return absl::OkStatus();
+    // What others have not brought to one that waited, the next need not wait for.
+    if (waited < options_.refused_wait && followed->second.missed != followed->second.applied) return absl::OkStatus();
+    followed->second.missed = followed->second.applied;
+    if (log.refused.ok()) {
+      Refuse(&log,
+             LogError(Reason::kPeerProtocol, *log.log,
+                      fmt::format("entry {} follows {}, a log of which no more is taken from this peer", header.seq.value(), entry)),
+             now);
+      log.set_aside = header;
+      log.missed = log.applied;
+    }
+    DropEntriesOf(header.log);
+    blocked_.reset();
+    if (!batch_->entries.empty() && !Follows(batch_->entries.front().header)) blocked_ = {batch_->entries.front().dot, now, true};
+    batch_due_ = true;
+    FinishBatchIfEmpty();
+  }
+  return absl::OkStatus();
+}
+
+void Receiver::CheckPace(absl::Time now) {
+  uint64_t lacking = 0;
+  for (const auto& [id, log] : logs_) {
+    if (log.Open() && log.peer_size > log.applied) lacking += log.peer_size.value() - log.applied.value();
+  }
+  if (lacking == 0) pace_told_ = false;
+  const uint64_t brought = entry_bytes_ - pace_bytes_;
+  if (lacking > 0 && !batch_ && now - pace_since_ < options_.stall_timeout) return;
+  if (lacking > 0 && !batch_ && brought < options_.pace_min * static_cast<uint64_t>(absl::ToInt64Seconds(options_.stall_timeout)) &&
+      !std::exchange(pace_told_, true)) {
+    TellError(absl::UnavailableError(fmt::format("it says that it holds {} entries that are not here, and has brought {} bytes in {} s",
+                                                 lacking, brought, absl::ToInt64Seconds(now - pace_since_))),
+              now, /*log=*/true);
+  }
+  pace_since_ = now;
+  pace_bytes_ = entry_bytes_;
+}
+
+absl::Status Receiver::CheckSetAside() const {
+  for (const auto& [id, log] : logs_) {
+    if (!log.set_aside || log.peer_size <= log.applied || !Follows(*log.set_aside)) continue;
+    return absl::UnavailableError(fmt::format("log {}: what its entry {} follows has come from another peer: it is asked for again",
+                                              log.log->origin(), log.set_aside->seq.value()));
   }
   return absl::OkStatus();
 }
@@ -591,6 +443,8 @@ absl::Status Receiver::OnTick(absl::Time now) {
     info_.position_doubted = true;
     return Settle(status, now);
   }
+  if (absl::Status status = CheckSetAside(); !status.ok()) return Settle(status, now);
+  CheckPace(now);
   if (now - last_ping_ >= options_.heartbeat_interval) {
     last_ping_ = now;
     ping_due_ = true;

@@ -3,11 +3,13 @@
 // It verifies everything before it offers anything: a checkpoint under its log's key, each header package against the checkpoint, and
 // that the checkpoint's tree continues the one held here, each payload against its header. A package's proof holds the roots of all that
 // lies before its block: they are compared with this node's own root there, so a log that was rewritten anywhere shows at the first
-// package.
+// package. A peer that does not hold the rest of a block sends its hashes instead (api/merkle.h, prefixes): what it holds is proven by
+// them.
 //
 // Faults: what only the peer can have done wrong (a message out of place, a gap, bytes without credit) ends the stream. What is wrong
 // with one log (a signature, a proof, a payload) makes that log refused on this stream, and a contradiction between what its key has
-// signed and what is held is reported to the sink as a fork; the other logs flow. Each error names log and entry.
+// signed and what is held is reported to the sink as a fork; the other logs flow. Each error names log and entry. What follows a refused
+// log waits a moment for another peer to bring that, and is then set aside, too; when it has come, the stream begins anew.
 //
 // Memory: frames that wait for the sink, bounded by the credit granted, and headers and leaf hashes of one block per log.
 //
@@ -24,6 +26,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -44,6 +47,9 @@ struct ReceiverOptions {
   absl::Duration heartbeat_interval = absl::Seconds(1);
   absl::Duration stall_timeout = absl::Seconds(10);
   absl::Duration dep_timeout = absl::Seconds(30);  // a peer that never sends what its entries follow
+  absl::Duration clock_bound = absl::Seconds(5);   // a peer's clock that is off by more is told of
+  uint64_t pace_min = 1024;  // bytes of entries a second: a peer that holds more and brings less for stall_timeout is told of
+  absl::Duration refused_wait = absl::Seconds(1);  // for what another peer may bring, of a log that is refused on this stream
 };
 
 class Receiver {
@@ -78,6 +84,7 @@ class Receiver {
   struct HeldHeader {
     Header header;
     std::string bytes;
+    std::shared_ptr<const ProvenHeaders> proof;
   };
   struct LogIn {
     const RosterLog* log = nullptr;
@@ -89,11 +96,14 @@ class Receiver {
     std::vector<Digest> leaves;  // leaf hashes of [block * 256, ...), verified here or applied
     uint64_t prefix_blocks = 0;  // blocks [0, prefix_blocks) have prefix_root
     Digest prefix_root{};
-    std::optional<VerifiedCheckpoint> checkpoint;  // the newest of this stream
+    std::optional<VerifiedCheckpoint> checkpoint;  // the last of this stream
+    Seq brought;                                   // after the last header that this stream has brought
     std::optional<VerifiedCheckpoint> fork_claim;  // the peer's word for a fork that cannot be checked before its size is applied
     Seq peer_size;                                 // what the peer has said it holds
     bool quarantined = false;                      // as last read
     absl::Status refused;
+    std::optional<Seq> missed;        // of a refused log: what it had here when an entry of another waited in vain for more
+    std::optional<Header> set_aside;  // refused because this entry follows a log that is: the first that was not taken
     // Whether it has all that the roster lets stand.
     bool Ended() const { return log->closing && applied >= log->closing->size; }
     bool Open() const { return refused.ok() && !quarantined && !Ended(); }
@@ -110,13 +120,15 @@ class Receiver {
     int64_t bytes = 0;  // of credit
   };
 
+  // What only the peer can have done wrong.
+  static absl::Status Misplaced(const std::string& what);
   absl::Status Dispatch(v1::ReplicateResponse message, absl::Time now);
   absl::Status TakeEntries(v1::Entries entries, int64_t bytes, absl::Time now);
   absl::Status TakePackage(v1::HeaderPackage package, absl::Time now);
   absl::Status TakePayload(v1::PayloadFrame payload, Frame* frame, absl::Time now);
   absl::Status TakeCheckpoint(LogIn* log, const std::string& note, absl::Time now);
-  // Compares the root of all blocks before `block`, which the verified `proof` shows, with the one held.
-  absl::Status CheckPrefix(LogIn* log, uint64_t block, const std::vector<Digest>& proof, absl::Time now);
+  // Compares the root of all blocks before `block`, which are below the verified siblings to its `left`, with the one held.
+  absl::Status CheckPrefix(LogIn* log, uint64_t block, const std::vector<Digest>& left, absl::Time now);
   // `own_checkpoint`: what the peer waits for of this site's own log, or empty.
   absl::Status TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states, const std::string& own_checkpoint,
                           absl::Time now);
@@ -126,10 +138,17 @@ class Receiver {
 
   absl::Status TakeResult(const ApplyResult& result, absl::Time now);
   absl::Status RefreshApplied(absl::Time now);
-  // Whether all that the entry follows is applied here, as far as it stands.
-  bool Follows(const Header& header) const;
-  // PEER_PROTOCOL naming the unmet dep of an entry that has waited too long.
-  absl::Status CheckBlocked(absl::Time now) const;
+  // The first entry that this one follows and that is not applied here, though it stands; nullopt when all are. Of a quarantined log
+  // nothing is waited for.
+  std::optional<Dot> Lacks(const Header& header) const;
+  bool Follows(const Header& header) const { return !Lacks(header); }
+  // When the entry that blocks the batch has waited too long. One that follows a log refused on this stream is set aside with its own log,
+  // so that the others flow; for any other the error, PEER_PROTOCOL, names what it lacks.
+  absl::Status CheckBlocked(absl::Time now);
+  // Tells of a peer that says it holds what is lacking here, and does not bring it.
+  void CheckPace(absl::Time now);
+  // UNAVAILABLE when what a log was set aside for has come by another way: the stream begins anew with it.
+  absl::Status CheckSetAside() const;
   // Whether what is held here at the checkpoint's size has another root. REQUIRES: that many are applied.
   absl::StatusOr<bool> Contradicts(const VerifiedCheckpoint& checkpoint) const;
   // Takes no more of the log from this stream.
@@ -139,6 +158,8 @@ class Receiver {
   void DropEntriesOf(LogId log);
   void FinishBatchIfEmpty();
   void NoteError(const absl::Status& status, absl::Time now);
+  // Notes it, counts it by its reason, and writes it to the log unless its owner does.
+  void TellError(const absl::Status& status, absl::Time now, bool log);
   // An error ends the stream.
   absl::Status Settle(absl::Status status, absl::Time now);
   absl::Status PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out) const;
@@ -166,6 +187,7 @@ class Receiver {
     Dot dot;
     absl::Time since;
     bool on_deps = false;
+    bool told = false;
   };
   std::optional<Blocked> blocked_;  // the first entry of batch_, when it waits
 
@@ -180,7 +202,13 @@ class Receiver {
   absl::Time last_heard_ = absl::InfinitePast();
   std::deque<LogId> evidence_due_;
   bool want_due_ = false;
-  std::optional<Dot> want_after_;  // the last that was asked for, while there are more
+  std::optional<Dot> want_after_;                 // the last that was asked for, while there are more
+  uint64_t entry_bytes_ = 0;                      // received
+  absl::Time pace_since_ = absl::InfinitePast();  // the peer has held more than is here since, and nothing here has kept it back
+  uint64_t pace_bytes_ = 0;                       // of entry_bytes_ then
+  bool pace_told_ = false;
+  bool clock_told_ = false;
+  bool cosignature_told_ = false;  // that the peer gives cosignatures that are none
   bool gossip_due_ = false;
   uint64_t gossip_version_ = 0;
   std::deque<HeldCosignature> gossip_;

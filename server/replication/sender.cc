@@ -102,7 +102,7 @@ absl::Status Sender::TakeStates(const google::protobuf::RepeatedPtrField<v1::Log
       log.wanted = true;
       log.known = log.next = log.headers_end = size;
       log.lost_end = applied.Get(log.log->id);
-      log.checkpoint.reset();
+      log.proven.reset();
       whole_walk_ = whole_walk_ && position_ == Position(0);
     }
     log.known = std::max(log.known, size);
@@ -340,7 +340,7 @@ absl::StatusOr<bool> Sender::PutEntries(absl::Time now, v1::ReplicateResponse* o
       auto package = NextPackage(&log);
       if (!package.ok()) return package.status();
       if (!package->has_value()) {
-        HoldLog(&log, Hold::kCheckpoint);
+        HoldLog(&log, Hold::kProof);
         continue;
       }
       const size_t size = (*package)->ByteSizeLong();
@@ -429,23 +429,37 @@ bool Sender::WaitsForOrigin(const LogOut& log, absl::Time now) {
   return position_ >= aged_end_;
 }
 
+absl::StatusOr<std::optional<ProvenPrefix>> Sender::ProofBeyond(LogId id, Seq seq) const {
+  // A complete checkpoint first: the receiver can complete it, too, and cosign it.
+  if (auto note = source_->CheckpointNote(id)) {
+    auto checkpoint = ReadCheckpoint(id, *note);
+    if (!checkpoint.ok()) return checkpoint.status();
+    const Seq size = checkpoint->size;
+    if (size > seq) return ProvenPrefix{*std::move(checkpoint), size, {}};
+  }
+  auto proven = source_->Proven(id);
+  if (!proven.ok()) return proven.status();
+  if (!proven->has_value() || (*proven)->size <= seq) return std::nullopt;
+  return *std::move(proven);
+}
+
 absl::StatusOr<std::optional<v1::HeaderPackage>> Sender::NextPackage(LogOut* log) {
   const LogId id = log->log->id;
   const Seq first = log->next;
-  if (!log->checkpoint || log->checkpoint->size <= first) {
-    auto note = source_->CheckpointNote(id);
-    if (!note) return std::nullopt;
-    auto checkpoint = ReadCheckpoint(id, *note);
-    if (!checkpoint.ok()) return checkpoint.status();
-    if (checkpoint->size <= first) return std::nullopt;
-    log->checkpoint = *std::move(checkpoint);
-    log->checkpoint_sent = false;
+  if (!log->proven || log->proven->size <= first) {
+    auto proven = ProofBeyond(id, first);
+    if (!proven.ok()) return proven.status();
+    if (!proven->has_value()) return std::nullopt;
+    const bool same = log->proven && log->proven->checkpoint.note == (*proven)->checkpoint.note;
+    log->checkpoint_sent = same && log->checkpoint_sent;
+    log->proven = *std::move(proven);
   }
-  const uint64_t block = first.value() / merkle::kBlockLeaves;
-  const Seq end = std::min(Seq((block + 1) * merkle::kBlockLeaves), log->checkpoint->size);
+  const uint64_t block_start = first.value() - first.value() % merkle::kBlockLeaves;
+  const uint64_t block_end = std::min(block_start + merkle::kBlockLeaves, log->proven->checkpoint.size.value());
+  const Seq end = std::min(Seq(block_end), log->proven->size);
   auto headers = source_->ReadHeaders(id, first, end);
   if (!headers.ok()) return headers.status();
-  auto proof = source_->BlockProof(id, block, log->checkpoint->size);
+  auto proof = source_->BlockProof(id, block_start / merkle::kBlockLeaves, *log->proven);
   if (!proof.ok()) return proof.status();
   v1::HeaderPackage package;
   package.set_log(id.value());
@@ -457,8 +471,11 @@ absl::StatusOr<std::optional<v1::HeaderPackage>> Sender::NextPackage(LogOut* log
     log->due.push_back(header->audience.Includes(receiver_));
     package.add_headers(std::move(bytes));
   }
-  if (!log->checkpoint_sent) package.set_checkpoint(log->checkpoint->note);
+  if (!log->checkpoint_sent) package.set_checkpoint(log->proven->checkpoint.note);
   for (const Digest& digest : *proof) package.add_proof(std::string(AsView(digest)));
+  // Of the rest of the tree, what lies in this block is the first.
+  const size_t rest = merkle::RestCount(end.value() - block_start, block_end - block_start);
+  for (size_t i = 0; i < rest; ++i) package.add_rest(std::string(AsView(log->proven->rest[i])));
   return package;
 }
 
@@ -485,12 +502,10 @@ void Sender::HoldLog(LogOut* log, Hold why) {
 absl::Status Sender::ReleaseHolds(absl::Time now) {
   bool release = false;
   for (const auto& [id, log] : logs_) {
-    if (log.hold == Hold::kCheckpoint) {
-      auto note = source_->CheckpointNote(id);
-      if (!note) continue;
-      auto checkpoint = ReadCheckpoint(id, *note);
-      if (!checkpoint.ok()) return checkpoint.status();
-      release |= checkpoint->size > log.next;
+    if (log.hold == Hold::kProof) {
+      auto proven = ProofBeyond(id, log.next);
+      if (!proven.ok()) return proven.status();
+      release |= proven->has_value();
     } else if (log.hold == Hold::kPayload) {
       release |= !log.direct;
     } else if (log.hold == Hold::kOwn && now >= log.own_due) {

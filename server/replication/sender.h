@@ -1,14 +1,18 @@
 // The sending side of one replication stream, as a pure state machine: messages, ticks and wake-ups in, frames out.
 //
 // It walks this node's journal from disk, in chunks, and sends what the receiver lacks. Per log, header packages come before the payloads
-// of their entries, and all headers up to one checkpoint before the next checkpoint is taken. What is kept in memory is one journal chunk
+// of their entries, and all headers that one checkpoint proves before the next is taken. What is kept in memory is one journal chunk
 // and one audience bit for each header of one block per log; a frame is made only when the transport has room for it.
+//
+// Packages are proven under the newest complete checkpoint, or, for entries beyond it, under the one that these themselves came with,
+// though this node cannot complete it: a log goes on to others as far as it is held, whether or not anyone ever gives the rest of it.
 //
 // Entries leave in journal order, with one exception: an entry that cannot be sent yet is held, and with it its log and all that
 // causally follows, while the rest flows. When the cause is gone the walk goes back to where the first one was held. Entries are held
-// because no complete checkpoint covers them here yet; because this node does not have a payload that the receiver is due and will get from
-// the origin itself; or because the receiver wrote them: it is given a moment to say that it has them. (A node that has lost the end of its
-// own log shows that in Hello, and is sent it like any other.) The resume position that frames state never passes a held entry.
+// because no checkpoint that is known here covers them yet (this site's own, before they are signed); because this node does not have a
+// payload that the receiver is due and will get from the origin itself; or because the receiver wrote them: it is given a moment to say
+// that it has them. (A node that has lost the end of its own log shows that in Hello, and is sent it like any other.) The resume position
+// that frames state never passes a held entry.
 //
 // While a peer has told of erasures that are not applied here, no payload leaves: it may be one that they have erased. After a moment
 // entries go on without theirs, and the receiver asks for them later; those of erasures go with them, so that two nodes that wait for each
@@ -71,20 +75,20 @@ class Sender {
   absl::StatusOr<bool> Pump(absl::Time now, v1::ReplicateResponse* out);
 
  private:
-  enum class Hold { kNone, kCheckpoint, kPayload, kDependency, kOwn };
+  enum class Hold { kNone, kProof, kPayload, kDependency, kOwn };
 
   struct LogOut {
     const RosterLog* log = nullptr;
     bool wanted = false;
-    bool direct = false;       // the receiver hears its origin directly
-    bool forked = false;       // the receiver holds another history
-    bool quarantined = false;  // as of the last frame
-    Seq known;                 // what the receiver has said it holds
-    Seq next;                  // the first entry not held there and not sent: never less than `known`
-    Seq headers_end;           // headers sent
-    std::vector<bool> due;     // for the headers before headers_end, last one last: whether the receiver is in the audience
-    std::optional<VerifiedCheckpoint> checkpoint;
-    bool checkpoint_sent = false;
+    bool direct = false;                 // the receiver hears its origin directly
+    bool forked = false;                 // the receiver holds another history
+    bool quarantined = false;            // as of the last frame
+    Seq known;                           // what the receiver has said it holds
+    Seq next;                            // the first entry not held there and not sent: never less than `known`
+    Seq headers_end;                     // headers sent
+    std::vector<bool> due;               // for the headers before headers_end, last one last: whether the receiver is in the audience
+    std::optional<ProvenPrefix> proven;  // what packages are proven by
+    bool checkpoint_sent = false;        // that of `proven`
     Hold hold = Hold::kNone;
     Position held_at;    // of the entry `next`, when held
     Seq lost_end;        // held here when the receiver named the log: what it lacks of that it does lack, even if it wrote it
@@ -114,7 +118,9 @@ class Sender {
   absl::StatusOr<bool> RestartIfIncomplete();
   absl::Status Restart();
   bool WaitsForOrigin(const LogOut& log, absl::Time now);
-  // The next package of `log`; nullopt while no complete checkpoint covers the entry.
+  // The proof of more of the log than `seq` entries; nullopt when there is none.
+  absl::StatusOr<std::optional<ProvenPrefix>> ProofBeyond(LogId id, Seq seq) const;
+  // The next package of `log`; nullopt while nothing proves the entry.
   absl::StatusOr<std::optional<v1::HeaderPackage>> NextPackage(LogOut* log);
   absl::StatusOr<bool> DependsOnHeld(Dot dot) const;
   void HoldLog(LogOut* log, Hold why);

@@ -128,7 +128,9 @@ absl::StatusOr<v1::ListLogEntriesResponse> LogService::ListLogEntries(const v1::
     bytes += entry->header().size() + entry->payload().size();
   }
   if (seq == end) {
-    const absl::StatusOr<std::vector<Digest>> proof = node_->BlockProof((*log)->id, block, Seq(size));
+    const replication::ProvenPrefix whole{
+        .checkpoint = {.log = (*log)->id, .size = Seq(size), .root = {}, .note = ""}, .size = Seq(size), .rest = {}};
+    const absl::StatusOr<std::vector<Digest>> proof = node_->BlockProof((*log)->id, block, whole);
     if (!proof.ok()) return proof.status();
     Put(*proof, response.mutable_block_proof());
   }

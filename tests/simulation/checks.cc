@@ -464,7 +464,10 @@ void Checks::Final(const Clients& clients) {
       auto expected = world_.sites()[0]->node->RootAt(log.id, site->node->Applied().Get(log.id));
       if (!root.ok() || !expected.ok() || *root != *expected) Fail(*site, fmt::format("log {} has another history", log.origin()));
     }
-    if (std::string reason = site->node->UnwritableReason(); reason.empty() == bereft_.contains(site->id)) {
+    // What it has signed and lost may have been known on the way, or to a site that was down.
+    const node::LogInfo own = site->node->Logs()[site->log.value() - 1];
+    const bool bereft = bereft_.contains(site->id) || (restored_.contains(site->id) && own.known_size > own.size);
+    if (std::string reason = site->node->UnwritableReason(); reason.empty() == bereft) {
       Fail(*site, reason.empty() ? "writes on where it has signed what is lost" : "takes no writes: " + reason);
     }
     for (const node::ClassDigestInfo& info : site->node->StateDigests().second) {

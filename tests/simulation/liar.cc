@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
+#include "api/merkle.h"
 #include "api/note.h"
 
 namespace fairlead::simulation {
@@ -65,11 +67,25 @@ void Liar::TwistStates(const Roster& roster, google::protobuf::RepeatedPtrField<
   }
 }
 
+void Liar::HoldBackLast(v1::HeaderPackage* package) {
+  auto parsed = note::Parse(package->checkpoint());
+  auto checkpoint = parsed.ok() ? note::ParseCheckpoint(parsed->text) : parsed.status();
+  if (!checkpoint.ok() || package->headers_size() == 0) return;
+  const uint64_t start = package->first() - package->first() % merkle::kBlockLeaves;
+  const uint64_t held = package->first() + static_cast<uint64_t>(package->headers_size()) - start;
+  merkle::Prefix prefix{held, std::min(merkle::kBlockLeaves, checkpoint->size - start), {}};
+  for (const std::string& digest : package->rest()) std::copy(digest.begin(), digest.end(), prefix.rest.emplace_back().begin());
+  prefix = merkle::Shorten(prefix, held - 1, {merkle::LeafHash(package->headers().rbegin()[0])});
+  package->mutable_headers()->RemoveLast();
+  package->clear_rest();
+  for (const Digest& digest : prefix.rest) package->add_rest(std::string(AsView(digest)));
+}
+
 void Liar::TwistEntries(const Roster& roster, v1::Entries* entries) {
   if (entries->packages_size() > 0 && random_.OneIn(2)) {
     const int index = static_cast<int>(random_.Below(static_cast<uint64_t>(entries->packages_size())));
     v1::HeaderPackage& package = *entries->mutable_packages(index);
-    switch (random_.Below(6)) {
+    switch (random_.Below(8)) {
       case 0:
         Flip(package.mutable_headers(static_cast<int>(random_.Below(static_cast<uint64_t>(package.headers_size())))));
         return;
@@ -86,6 +102,12 @@ void Liar::TwistEntries(const Roster& roster, v1::Entries* entries) {
       case 4:
         package.mutable_headers()->RemoveLast();
         return;
+      case 5:
+        if (package.rest_size() > 0) return Flip(package.mutable_rest(0));
+        package.add_rest(random_.Bytes(32));
+        return;
+      case 6:
+        return HoldBackLast(&package);
       default:
         entries->mutable_packages()->DeleteSubrange(index, 1);
         return;

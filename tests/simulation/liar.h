@@ -28,6 +28,8 @@ class Liar {
  private:
   void Flip(std::string* bytes);
   void TwistStates(const Roster& roster, google::protobuf::RepeatedPtrField<v1::LogState>* states);
+  // Makes it prove by a hash what it brought, as one who does not hold it would.
+  void HoldBackLast(v1::HeaderPackage* package);
   void TwistEntries(const Roster& roster, v1::Entries* entries);
   std::string AnotherNote(const Roster& roster, uint32_t log, const std::string& note);
 

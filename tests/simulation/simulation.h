@@ -16,8 +16,6 @@
 //   store    One site a run is restored from an old copy, as by `fairlead-node restore`, or finds its disk empty. What only it had is lost,
 //            acknowledged or not; nothing else is. Two sites may not, for what one held of the other's log both have forgotten, and none
 //            in a run with a lying relay, which could hide what it alone holds (rule 7, limits).
-//            Not while a running site holds entries of its log that no complete checkpoint covers: nobody could prove those to others
-//            any more (tests/ROBUSTNESS.md, "Seen and not corrected").
 //   people   Up to four officers of each site call any site, repeat any call anywhere, and may never get the answer. An audience leaves
 //            out only sites that no entry needs to pass through. A payload may come after its header all the same: of a restored site's own
 //            entries, and while a site waits for erasures (rules 13 and 14).

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "api/note.h"
-
 namespace fairlead::simulation {
 
 Weather::Weather(World* world, Random random, bool restores, bool forgets)
@@ -140,7 +138,7 @@ void Weather::Strike(Fault fault) {
         copies_[site.id] = site.disk.Copy();
         break;
       }
-      if ((!restores_ && StrandsEntries(site)) || std::exchange(restored_, true)) break;
+      if (std::exchange(restored_, true)) break;
       const bool lost = random_.OneIn(4) || forgets_;
       trace.Add("fault: {} {}", site.name, lost ? "has a new disk" : "is restored from an old copy");
       const storage::MemoryStore empty;
@@ -157,16 +155,6 @@ void Weather::Strike(Fault fault) {
       break;
     }
   }
-}
-
-// Whether another site holds entries of this one's log that only this one can prove (tests/ROBUSTNESS.md, "Seen and not corrected").
-bool Weather::StrandsEntries(const Site& site) const {
-  return std::any_of(world_.sites().begin(), world_.sites().end(), [&site](const auto& other) {
-    if (other.get() == &site || other->node == nullptr) return false;
-    const uint64_t applied = other->node->Applied().Get(site.log).value();
-    const auto note = other->node->CheckpointNote(site.log);
-    return applied > (note ? note::ParseCheckpoint(note::Parse(*note)->text)->size : 0);
-  });
 }
 
 void Weather::Heal() {

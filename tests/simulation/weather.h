@@ -46,7 +46,6 @@ class Weather {
   void Later(absl::Duration most, std::function<void()> mend);
   void CutBetween(const std::vector<std::pair<Site*, Site*>>& paths);
   void Crash(Site& site);
-  bool StrandsEntries(const Site& site) const;
 
   World& world_;
   Random random_;

@@ -548,6 +548,9 @@ bool World::Converged() const {
   for (const auto& site : sites_) {
     const VersionVector applied = site->node->Applied();
     for (const auto& [log, size] : applied.entries()) {
+      // What a site signed and lost with its disk nobody can complete: what is left of it is proven by itself.
+      auto proven = site->node->Proven(log);
+      if (proven.ok() && proven->has_value() && (*proven)->size == size && (*proven)->checkpoint.size > size) continue;
       auto note = site->node->CheckpointNote(log);
       if (!note) return false;
       auto checkpoint = note::ParseCheckpoint(note::Parse(*note)->text);
@@ -573,7 +576,11 @@ std::string World::Describe() const {
       if (!log.quarantine.empty()) out += fmt::format("({})", log.quarantine);
       const auto note = site->node->CheckpointNote(log.log->id);
       const auto checkpoint = note ? note::ParseCheckpoint(note::Parse(*note)->text) : absl::NotFoundError("none");
-      if (!checkpoint.ok() || checkpoint->size != log.size.value()) out += "(no complete checkpoint)";
+      if (!checkpoint.ok() || checkpoint->size != log.size.value()) {
+        const auto proven = site->node->Proven(log.log->id);
+        const bool has = proven.ok() && proven->has_value();
+        out += fmt::format("(complete to {}, proven to {})", checkpoint.ok() ? checkpoint->size : 0, has ? (*proven)->size.value() : 0);
+      }
     }
     for (const Dot& dot : site->node->WantedPayloads(std::nullopt, 1'000'000)) {
       out += fmt::format(" wants {}/{}{}", dot.log.value(), dot.seq.value(), HeldElsewhere(*site, dot) ? ", which is there" : "");

@@ -1,0 +1,169 @@
+// What a peer does wrong with one log, or without any proof of it: named, and kept from holding up the rest.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "api/errors.h"
+#include "server/replication/fake_log.h"
+#include "server/replication/fake_stream.h"
+
+namespace fairlead::replication {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr LogId kLogA(1);
+constexpr LogId kLogB(2);
+constexpr LogId kLogC(3);
+constexpr LogId kLogD(4);
+
+class RefusedLogTest : public ::testing::Test {
+ protected:
+  // The relay d has a's log, b's and c's after it, in a chain, and its own, which follows nothing. It changes each header of a.
+  void SetUp() override {
+    World world;
+    a_.Append("of a");
+    a_.Sign();
+    world.Add(&a_, &b_);
+    world.Settle();
+    b_.Append("of b, after a");
+    b_.Sign();
+    world.Add(&b_, &c_);
+    world.Settle();
+    c_.Append("of c, after b");
+    c_.Sign();
+    world.Add(&c_, &d_);
+    world.Settle();
+    d_.AppendAlone("of d");
+    d_.Sign();
+    stream_ = world_.Add(&d_, &e_);
+    stream_->tamper_down = [](v1::ReplicateResponse* response) {
+      if (!response->has_entries()) return true;
+      for (v1::HeaderPackage& package : *response->mutable_entries()->mutable_packages()) {
+        if (package.log() == kLogA.value()) package.mutable_headers(0)->back() ^= 1;
+      }
+      return true;
+    };
+  }
+
+  FakeNetwork network_{{"a", "b", "c", "d", "e"}};
+  FakeNode a_{&network_, "a"};
+  FakeNode b_{&network_, "b"};
+  FakeNode c_{&network_, "c"};
+  FakeNode d_{&network_, "d"};
+  FakeNode e_{&network_, "e"};
+  World world_;
+  FakeStream* stream_ = nullptr;
+};
+
+TEST_F(RefusedLogTest, WhatFollowsItIsSetAsideAndTheRestFlows) {
+  world_.Advance(absl::Milliseconds(900));
+  EXPECT_EQ(ReasonOf(stream_->receiver().RefusalOf(kLogA)), "SIGNATURE_INVALID");
+  EXPECT_TRUE(stream_->receiver().RefusalOf(kLogB).ok()) << "another peer may bring what it follows";
+  world_.Advance(absl::Milliseconds(300));
+  EXPECT_TRUE(stream_->up()) << stream_->receiver_status;
+  EXPECT_EQ(e_.Size(kLogD), Seq(1));
+  EXPECT_THAT(std::string(stream_->receiver().RefusalOf(kLogB).message()),
+              HasSubstr("log test/b/1/main: entry 0 follows entry 0 of log test/a/1/main, a log of which no more is taken from this peer"));
+  EXPECT_THAT(std::string(stream_->receiver().RefusalOf(kLogC).message()), HasSubstr("log test/c/1/main: entry 0 follows entry 0 of log"));
+  EXPECT_TRUE(stream_->receiver().RefusalOf(kLogD).ok());
+  // What d writes from then on comes at once.
+  d_.AppendAlone("of d, later");
+  d_.Sign();
+  world_.Settle();
+  EXPECT_EQ(e_.Size(kLogD), Seq(2));
+  world_.Advance(absl::Seconds(60));
+  EXPECT_TRUE(stream_->up()) << stream_->receiver_status;
+}
+
+TEST_F(RefusedLogTest, WhatWasSetAsideIsAskedForAgainWhenItCanBeTaken) {
+  world_.Advance(absl::Milliseconds(1200));
+  ASSERT_FALSE(stream_->receiver().RefusalOf(kLogB).ok());
+  world_.Add(&a_, &e_);
+  world_.Advance(absl::Milliseconds(100));
+  EXPECT_EQ(e_.Size(kLogA), Seq(1));
+  EXPECT_FALSE(stream_->up());
+  EXPECT_TRUE(absl::IsUnavailable(stream_->receiver_status)) << stream_->receiver_status;
+  EXPECT_THAT(std::string(stream_->receiver_status.message()), HasSubstr("log test/b/1/main: what its entry 0 follows has come"));
+  ASSERT_TRUE(stream_->Connect());
+  world_.Advance(absl::Milliseconds(100));
+  EXPECT_EQ(e_.Applied(), d_.Applied()) << "though the liar has not changed";
+  EXPECT_TRUE(stream_->up());
+}
+
+TEST_F(RefusedLogTest, WhatAnotherPeerBringsInTimeSetsNothingAside) {
+  world_.Advance(absl::Milliseconds(500));
+  world_.Add(&a_, &e_);
+  world_.Advance(absl::Seconds(2));
+  EXPECT_TRUE(stream_->up());
+  EXPECT_TRUE(stream_->receiver().RefusalOf(kLogB).ok());
+  EXPECT_EQ(e_.Applied(), d_.Applied());
+}
+
+// --- What a peer does that no proof shows ------------------------------------------------------------------------------------------
+
+class PeerWatchTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (int i = 0; i < 5; ++i) a_.Append(fmt::format("of a {}", i));
+    a_.Sign();
+    stream_ = world_.Add(&a_, &b_);
+  }
+  LinkInfo info() { return stream_->receiver().info(); }
+
+  FakeNetwork network_{{"a", "b"}};
+  FakeNode a_{&network_, "a"};
+  FakeNode b_{&network_, "b"};
+  World world_;
+  FakeStream* stream_ = nullptr;
+};
+
+TEST_F(PeerWatchTest, APeerThatIsAliveAndDeliversNothingIsToldOf) {
+  stream_->tamper_down = [](v1::ReplicateResponse* response) { return !response->has_entries(); };
+  world_.Advance(absl::Seconds(9));
+  EXPECT_TRUE(info().last_error.ok());
+  world_.Advance(absl::Seconds(2));
+  EXPECT_TRUE(stream_->up());
+  EXPECT_THAT(std::string(info().last_error.message()),
+              HasSubstr("it says that it holds 5 entries that are not here, and has brought 0 bytes"));
+  EXPECT_EQ(info().errors.at("UNAVAILABLE"), 1u);
+  world_.Advance(absl::Seconds(30));
+  EXPECT_EQ(info().errors.at("UNAVAILABLE"), 1u) << "once while it lasts";
+}
+
+TEST_F(PeerWatchTest, AnIdlePeerAndOneThatBringsItsEntriesAreNot) {
+  world_.Advance(absl::Seconds(60));
+  EXPECT_EQ(b_.Size(kLogA), Seq(5));
+  EXPECT_TRUE(info().last_error.ok()) << info().last_error;
+  EXPECT_TRUE(info().errors.empty());
+}
+
+TEST_F(PeerWatchTest, ALogThatHasBecomeShorterIsRefusedByName) {
+  world_.Advance(absl::Seconds(2));
+  stream_->tamper_down = [](v1::ReplicateResponse* response) {
+    if (response->has_heartbeat()) response->mutable_heartbeat()->mutable_logs(0)->set_size(2);
+    return true;
+  };
+  world_.Advance(absl::Seconds(2));
+  EXPECT_TRUE(stream_->up());
+  EXPECT_EQ(ReasonOf(stream_->receiver().RefusalOf(kLogA)), "PEER_PROTOCOL");
+  EXPECT_THAT(std::string(info().refused.at("test/a/1/main").message()),
+              HasSubstr("log test/a/1/main: the peer holds 2 entries, and had said 5"));
+  EXPECT_EQ(info().errors.at("PEER_PROTOCOL"), 1u);
+}
+
+TEST_F(PeerWatchTest, AClockThatIsFarOffIsToldOf) {
+  stream_->tamper_down = [](v1::ReplicateResponse* response) {
+    if (response->has_pong()) response->mutable_pong()->set_time_ms(response->pong().time_ms() + 3'600'000);
+    return true;
+  };
+  world_.Advance(absl::Seconds(3));
+  EXPECT_TRUE(stream_->up());
+  EXPECT_EQ(ReasonOf(info().last_error), "CLOCK_DRIFT");
+  EXPECT_THAT(std::string(info().last_error.message()), HasSubstr("its clock is 3600000 ms ahead of this node's"));
+  EXPECT_EQ(info().errors.at("CLOCK_DRIFT"), 1u);
+}
+
+}  // namespace
+}  // namespace fairlead::replication
