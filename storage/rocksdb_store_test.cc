@@ -547,6 +547,27 @@ TEST_F(RocksDbStoreTest, WhatIsPurgedIsInNoFile) {
   EXPECT_EQ(**store_->Get(Cf::kPayloads, "k999"), "value 999");
 }
 
+TEST_F(RocksDbStoreTest, WhatIsPurgedByItsPrefixIsInNoFile) {
+  ASSERT_TRUE(Open().ok());
+  const auto text = [](const char* what, int i) { return fmt::format("{}-{}-Vb4Kq", what, i); };
+  auto batch = store_->NewBatch();
+  for (int i = 0; i < 4; ++i) {
+    batch->Put(Cf::kContents, fmt::format("cGONE{}", i), text("gone", i));
+    batch->Put(Cf::kContents, fmt::format("cKEPT{}", i), text("kept", i));
+  }
+  ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
+  ASSERT_TRUE(store_->CopyTo(scratch_.path() + "/copy").ok());  // into tables
+  batch->Clear();
+  for (int i = 0; i < 4; ++i) batch->Delete(Cf::kContents, fmt::format("cGONE{}", i));
+  ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
+  ASSERT_THAT(FilesWith(options_.path, text("gone", 2)), testing::Not(testing::IsEmpty()));
+  ASSERT_TRUE(store_->Purge({{Cf::kContents, "cGONE"}}).ok());
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_THAT(FilesWith(options_.path, text("gone", i)), testing::IsEmpty());
+    EXPECT_EQ(*store_->Get(Cf::kContents, fmt::format("cKEPT{}", i)), text("kept", i));
+  }
+}
+
 TEST_F(RocksDbStoreTest, APowerFailureLosesNothingSynced) {
   options_.memtables_bytes_max = 256 << 10;  // so that tables are written and compacted too
   options_.wal_bytes_max = 128 << 10;
