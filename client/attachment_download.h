@@ -1,6 +1,7 @@
 // Downloads of attachments to files, which go on where they were cut.
 //
-// Bytes go to `{path}.part` and become `path` once they are whole and have their SHA-256; what is in that file already is not fetched again.
+// Bytes go to `{path}.part` and become `path` once they are whole and have their SHA-256; what is in that file already is not fetched
+// again.
 //
 // Thread safety: one thread at a time for one path. Ownership: borrows the client.
 

@@ -37,14 +37,10 @@ bool IsGone(const absl::Status& status) {
 
 std::string MediaTypeOf(const std::string& file_name) {
   static const auto* const types = new std::map<std::string, std::string>{
-      {".csv", "text/csv"},
-      {".docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
-      {".jpeg", "image/jpeg"},
-      {".jpg", "image/jpeg"},
-      {".pdf", "application/pdf"},
-      {".png", "image/png"},
-      {".txt", "text/plain"},
-      {".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
+      {".csv", "text/csv"},        {".docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
+      {".jpeg", "image/jpeg"},     {".jpg", "image/jpeg"},
+      {".pdf", "application/pdf"}, {".png", "image/png"},
+      {".txt", "text/plain"},      {".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
   };
   std::string ending = std::filesystem::path(file_name).extension();
   std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });

@@ -227,6 +227,7 @@ TEST_F(BackupTest, ADamagedStoreIsNotBackedUp) {
 
 TEST_F(BackupTest, ARestoredStoreIsTheSameButForItsJournalInstanceAndLicence) {
   Put(store_.get(), Cf::kMeta, kMetaLicence, "to write");
+  Put(store_.get(), Cf::kContents, "chunk", "bytes of an attachment");
   const Backup backup = Make();
   ASSERT_TRUE(folder_->Restore(backup.id, "test.example", "apac", data_).ok());
   auto restored = Open(data_);

@@ -40,9 +40,9 @@ struct RocksDbOptions {
 // the store may hold it whole when opened again.
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options);
 
-// Opens a store that is there, to read it: its files stay as they are, and every write fails. One of format version 1 is read as it is. Errors as above, and NOT_FOUND when there is
-// none. With Exclusive::kYes, UNAVAILABLE while another process has it open, and no process can open it meanwhile (which takes a file
-// LOCK); else the caller sees to that.
+// Opens a store that is there, to read it: its files stay as they are, and every write fails. One of format version 1 is read as it is.
+// Errors as above, and NOT_FOUND when there is none. With Exclusive::kYes, UNAVAILABLE while another process has it open, and no process
+// can open it meanwhile (which takes a file LOCK); else the caller sees to that.
 enum class Exclusive { kNo, kYes };
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStoreToRead(const RocksDbOptions& options, Exclusive exclusive);
 

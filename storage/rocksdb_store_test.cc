@@ -178,7 +178,9 @@ class RocksDbUpgradeTest : public RocksDbStoreTest, public ::testing::WithParamI
     ASSERT_TRUE(Write(0, Sync::kYes).ok());
     store_.reset();
     WithRocksDb(AllFamilies(), [](rocksdb::DB* db, auto& handles) {
-      if (!GetParam()) ASSERT_TRUE(db->DropColumnFamily(handles[static_cast<size_t>(Cf::kContents)]).ok());
+      if (!GetParam()) {
+        ASSERT_TRUE(db->DropColumnFamily(handles[static_cast<size_t>(Cf::kContents)]).ok());
+      }
       rocksdb::WriteOptions synced;
       synced.sync = true;
       ASSERT_TRUE(db->Put(synced, handles[0], std::string(kMetaFormat), std::string("\0\0\0\1", 4)).ok());
@@ -545,6 +547,27 @@ TEST_F(RocksDbStoreTest, WhatIsPurgedIsInNoFile) {
   EXPECT_EQ(**store_->Get(Cf::kRecords, "r"), "another");
   EXPECT_FALSE((*store_->Get(Cf::kPayloads, "d")).has_value());
   EXPECT_EQ(**store_->Get(Cf::kPayloads, "k999"), "value 999");
+}
+
+TEST_F(RocksDbStoreTest, WhatIsPurgedByItsPrefixIsInNoFile) {
+  ASSERT_TRUE(Open().ok());
+  const auto text = [](const char* what, int i) { return fmt::format("{}-{}-Vb4Kq", what, i); };
+  auto batch = store_->NewBatch();
+  for (int i = 0; i < 4; ++i) {
+    batch->Put(Cf::kContents, fmt::format("cGONE{}", i), text("gone", i));
+    batch->Put(Cf::kContents, fmt::format("cKEPT{}", i), text("kept", i));
+  }
+  ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
+  ASSERT_TRUE(store_->CopyTo(scratch_.path() + "/copy").ok());  // into tables
+  batch->Clear();
+  for (int i = 0; i < 4; ++i) batch->Delete(Cf::kContents, fmt::format("cGONE{}", i));
+  ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
+  ASSERT_THAT(FilesWith(options_.path, text("gone", 2)), testing::Not(testing::IsEmpty()));
+  ASSERT_TRUE(store_->Purge({{Cf::kContents, "cGONE"}}).ok());
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_THAT(FilesWith(options_.path, text("gone", i)), testing::IsEmpty());
+    EXPECT_EQ(*store_->Get(Cf::kContents, fmt::format("cKEPT{}", i)), text("kept", i));
+  }
 }
 
 TEST_F(RocksDbStoreTest, APowerFailureLosesNothingSynced) {

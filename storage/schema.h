@@ -62,9 +62,8 @@ inline constexpr size_t kCfCount = 17;
 
 // Names in RocksDB, by number. `meta` is RocksDB's "default" family.
 inline constexpr std::array<std::string_view, kCfCount> kCfNames = {
-    "default", "logs",      "headers", "payloads", "tree",       "checkpoints", "cosignatures", "journal",
-    "records", "revisions", "derived", "indexes",  "aggregates", "requests",    "opaque",       "links",
-    "contents"};
+    "default",   "logs",    "headers", "payloads",   "tree",     "checkpoints", "cosignatures", "journal", "records",
+    "revisions", "derived", "indexes", "aggregates", "requests", "opaque",      "links",        "contents"};
 
 // Keys of `meta`.
 inline constexpr std::string_view kMetaFormat = "format";                     // u32 kFormatVersion
@@ -80,7 +79,7 @@ inline constexpr std::string_view kMetaErasurePrefix = "erasure/";  // + log:u32
 inline constexpr std::string_view kMetaPurgePrefix =
     "purge/";  // + log:u32 seq:u64 of an erasure, cf:u8 key: what it deleted there may be in files; empty
 inline constexpr std::string_view kMetaQuarantinePrefix = "quarantine/";  // + log:u32: why no more of the log is taken
-inline constexpr std::string_view kMetaFetchPrefix = "fetch/";            // + sha256[32] that an attachment has, and perhaps not this store; empty
+inline constexpr std::string_view kMetaFetchPrefix = "fetch/";  // + sha256[32] that an attachment has, and perhaps not this store; empty
 inline constexpr std::string_view kMetaAwaitedPrefix = "awaited/";  // + log:u32 of this site: a checkpoint whose entries were not here
 inline constexpr std::string_view kMetaProvenPrefix = "proven/";    // + log:u32: how its entries are proven (server/node/proven.h)
 inline constexpr std::string_view kMetaRoster = "roster";           // u64 version and digest[32] of the newest roster seen

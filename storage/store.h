@@ -71,7 +71,8 @@ class Store : public View {
   virtual absl::Status Write(Batch* batch, Sync sync) = 0;
   virtual std::unique_ptr<Snapshot> NewSnapshot() const = 0;
   // Takes what was deleted or replaced at these keys, and at those that begin with one of them, before the call out of the store's files
-  // too, those of its logs included, as far as the store has files. Others go on meanwhile. UNAVAILABLE while a snapshot or an iterator from before the call is open: try again.
+  // too, those of its logs included, as far as the store has files. Others go on meanwhile. UNAVAILABLE while a snapshot or an iterator
+  // from before the call is open: try again.
   virtual absl::Status Purge(const std::vector<std::pair<Cf, std::string>>& keys) {
     static_cast<void>(keys);
     return absl::OkStatus();

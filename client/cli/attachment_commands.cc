@@ -137,7 +137,8 @@ absl::Status RunExchangeDownload(Session& session, const AttachmentArguments& ar
   using Response = v1::ListReleasedAttachmentsResponse;
   const auto all = session.ListAll<Response>(std::string(kExchange) + "ListReleasedAttachments", request, 0);
   if (!all.ok()) return all.status();
-  const auto found = std::find_if(all->attachments().begin(), all->attachments().end(), [&name](const auto& a) { return a.name() == name; });
+  const auto found =
+      std::find_if(all->attachments().begin(), all->attachments().end(), [&name](const auto& a) { return a.name() == name; });
   if (found == all->attachments().end()) return absl::NotFoundError("there is no such record");
   const std::string path = PathFor(arguments, found->file_name());
   client::CallOptions call;

@@ -10,13 +10,13 @@
 #include <memory>
 
 #include "certs/commands.h"
+#include "client/cli/attachment_commands.h"
 #include "client/cli/backup_commands.h"
 #include "client/cli/comments.h"
 #include "client/cli/completion.h"
 #include "client/cli/conflict_commands.h"
 #include "client/cli/erasure_commands.h"
 #include "client/cli/evidence_commands.h"
-#include "client/cli/attachment_commands.h"
 #include "client/cli/exchange_commands.h"
 #include "client/cli/flags.h"
 #include "client/cli/import_commands.h"

@@ -179,8 +179,8 @@ absl::StatusOr<std::optional<std::vector<v1::ReleasedAttachment>>> Disclosure::A
   const absl::StatusOr<std::vector<NamedAttachment>> all = AttachmentsOf(node_, view_, seen.grants.front().record);
   if (!all.ok()) return all.status();
   std::vector<v1::ReleasedAttachment> released;
-  for (const NamedAttachment* named : SeenAttachments(*all, seen.grants, seen.sight, seen.record.subject, nation_, groups_,
-                                                      DayOf(node_.options().clock->Now()))) {
+  for (const NamedAttachment* named :
+       SeenAttachments(*all, seen.grants, seen.sight, seen.record.subject, nation_, groups_, DayOf(node_.options().clock->Now()))) {
     v1::ReleasedAttachment& out = released.emplace_back();
     out.set_name(NameOf(subject) + "/attachments/" + pseudonyms_.Of(nation_, records::SubjectOf(named->name)));
     out.set_file_name(named->told.file_name());

@@ -241,7 +241,8 @@ absl::StatusOr<Transfer> Contents::Begin(std::string_view source, std::string_vi
     return Error(Reason::kLimitReached, fmt::format("{} uploads are unfinished: finish one, or wait until it expires", others),
                  {{"limit", "attachments.uploads_max"}, {"value", std::to_string(transfers_max)}});
   }
-  Transfer begun{.id = id, .sha256 = std::string(sha256), .size = size, .offset = 0, .source = std::string(source), .touched = clock_->Now()};
+  Transfer begun{
+      .id = id, .sha256 = std::string(sha256), .size = size, .offset = 0, .source = std::string(source), .touched = clock_->Now()};
   auto batch = store_->NewBatch();
   batch->Put(Cf::kContents, TransferKey(id), EncodeTransfer(begun));
   if (absl::Status written = store_->Write(batch.get(), storage::Sync::kYes); !written.ok()) return written;

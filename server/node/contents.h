@@ -66,7 +66,8 @@ absl::StatusOr<std::string> ReadChunk(const storage::View& view, const Content& 
 // Every chunk in order, until `visit` returns an error, which is then returned.
 absl::Status VisitChunks(const storage::View& view, const Content& content, const std::function<absl::Status(std::string_view)>& visit);
 // Calls `on_fault` with the key and the rule of all that is not as above, and of what has not the SHA-256 that its manifest states.
-absl::Status CheckContents(const storage::View& store, const std::function<void(const std::string& key, const std::string& rule)>& on_fault);
+absl::Status CheckContents(const storage::View& store,
+                           const std::function<void(const std::string& key, const std::string& rule)>& on_fault);
 
 class Contents {
  public:
@@ -83,7 +84,8 @@ class Contents {
   // it is not one that is due; NOT_FOUND when there is no such transfer.
   absl::StatusOr<Transfer> Append(std::string_view id, uint64_t offset, std::string_view data);
   // Reads all of it back, and makes the bytes content when they have their SHA-256: INVALID_ARGUMENT when not, and the transfer is dropped.
-  // So it is after an error of `visit`, which sees every chunk in order. Other transfers of the same bytes are dropped, too. REQUIRES: the transfer is there and has every chunk.
+  // So it is after an error of `visit`, which sees every chunk in order. Other transfers of the same bytes are dropped, too. REQUIRES: the
+  // transfer is there and has every chunk.
   absl::Status Complete(const Transfer& transfer, const std::function<absl::Status(std::string_view)>& visit = {});
   absl::Status Drop(std::string_view id);
 

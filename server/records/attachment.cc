@@ -95,15 +95,13 @@ void Validate(const Attachment& next, const Attachment* previous, Checks* checks
   if (next.marking() < MarkingOf(*subject)) checks->Fail(Reason::kFieldInvalid, "marking", "must not be below the subject's");
   const RepeatedPtrField<std::string> sites = AudienceOf(*subject);
   const bool within = sites.empty() || (!next.audience().empty() && std::all_of(next.audience().begin(), next.audience().end(),
-                                                                               [&](const std::string& site) { return Has(sites, site); }));
+                                                                                [&](const std::string& site) { return Has(sites, site); }));
   if (!within) checks->Fail(Reason::kFieldInvalid, "audience", fmt::format("must be of the subject's: {}", fmt::join(sites, ", ")));
 }
 
 }  // namespace
 
-bool IsSha256(std::string_view text) {
-  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
+bool IsSha256(std::string_view text) { return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos; }
 
 RecordType AttachmentType() {
   RecordType type;
@@ -119,8 +117,8 @@ RecordType AttachmentType() {
        .sort = On<Attachment>([](const Attachment& a) { return a.file_name(); })},
       // An erased one has no bytes.
       {.number = kAttachmentsByContent, .filter = "sha256", .values = On<Attachment>([](const Attachment& a) {
-                                          return IsSha256(a.sha256()) ? Values{a.sha256()} : Values{};
-                                        })},
+                                                              return IsSha256(a.sha256()) ? Values{a.sha256()} : Values{};
+                                                            })},
   };
   return type;
 }

@@ -41,11 +41,12 @@ TEST(MediaType, FilesOfEachTypePassAsThatTypeAlone) {
 }
 
 TEST(MediaType, TextsAreUtf8WithoutControlCharacters) {
-  for (const std::string good : {"", "plain\ttext\n", "Z\xc3\xbcrich", "\xe6\x97\xa5\xe6\x9c\xac", "\xf0\x9f\x9a\xa2", "\xef\xbb\xbfwith a mark"}) {
+  for (const std::string good :
+       {"", "plain\ttext\n", "Z\xc3\xbcrich", "\xe6\x97\xa5\xe6\x9c\xac", "\xf0\x9f\x9a\xa2", "\xef\xbb\xbfwith a mark"}) {
     EXPECT_TRUE(Verdict("text/plain", good).ok()) << good;
   }
-  const std::vector<std::string> bad = {std::string("a\0b", 3), "\x1b[31m", "\x7f",         "\xc0\xaf",         "\xe0\x80\xaf",
-                                        "\xed\xa0\x80",         "\xff",     "\xe6\x97",     "\xf4\x90\x80\x80", "\x80"};
+  const std::vector<std::string> bad = {std::string("a\0b", 3), "\x1b[31m", "\x7f",     "\xc0\xaf",         "\xe0\x80\xaf",
+                                        "\xed\xa0\x80",         "\xff",     "\xe6\x97", "\xf4\x90\x80\x80", "\x80"};
   for (const std::string& text : bad) EXPECT_THAT(std::string(Verdict("text/csv", text).message()), HasSubstr("no UTF-8 text"));
 }
 

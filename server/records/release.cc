@@ -80,8 +80,8 @@ void ValidateRelease(const v1::Release& release, const v1::Release* previous, Ch
   for (int i = 0; i < release.fields_size(); ++i) {
     const v1::ReleasedField& field = release.fields(i);
     const std::string path = fmt::format("fields[{}]", i);
-    const bool known = field.field() == kAttachmentsField || record == nullptr ||
-                       record->GetDescriptor()->FindFieldByName(field.field()) != nullptr;
+    const bool known =
+        field.field() == kAttachmentsField || record == nullptr || record->GetDescriptor()->FindFieldByName(field.field()) != nullptr;
     if (!known) {
       checks->Fail(Reason::kFieldInvalid, path + ".field", fmt::format("{} has no field '{}'", release.record(), field.field()));
     }

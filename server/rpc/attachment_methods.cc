@@ -156,7 +156,8 @@ absl::Status AttachmentMethods::TakeBytes(const Call& call, const v1::Attachment
     return FieldError(Reason::kFieldInvalid, "size_bytes", fmt::format("the upload was begun with {}", transfer.size));
   }
   if (transfer.offset < transfer.size) {
-    return FieldError(Reason::kFieldInvalid, "size_bytes", fmt::format("{} of {} bytes are here: go on there", transfer.offset, transfer.size));
+    return FieldError(Reason::kFieldInvalid, "size_bytes",
+                      fmt::format("{} of {} bytes are here: go on there", transfer.offset, transfer.size));
   }
   // The last chunk completes the look, so that bytes of the wrong type never become content.
   uint64_t seen = 0;
@@ -181,11 +182,10 @@ void AttachmentMethods::Finish(const std::shared_ptr<Call>& call, const v1::Fini
   // Until the record is there, nothing else needs the bytes. Shared, because a function must be copyable.
   auto pin = std::make_shared<node::Contents::Pin>(&node_->contents(), request.attachment().sha256());
   if (absl::Status taken = TakeBytes(*call, request.attachment()); !taken.ok()) return reply(PrefixFields(taken, "attachment"));
-  writes_->Create(type, call, request,
-                  [pin, reply = std::move(reply)](absl::StatusOr<MessagePtr> record) mutable {
-                    pin.reset();
-                    reply(std::move(record));
-                  });
+  writes_->Create(type, call, request, [pin, reply = std::move(reply)](absl::StatusOr<MessagePtr> record) mutable {
+    pin.reset();
+    reply(std::move(record));
+  });
 }
 
 // --- Downloads -----------------------------------------------------------------------------------------------------------------------

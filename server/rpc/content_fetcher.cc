@@ -16,8 +16,8 @@
 namespace fairlead::rpc {
 namespace {
 
-constexpr size_t kWantedRead = 64;                          // looked at at once
-constexpr absl::Duration kCallMax = absl::Minutes(2);       // then what is durable stands, and the next call goes on
+constexpr size_t kWantedRead = 64;                                // looked at at once
+constexpr absl::Duration kCallMax = absl::Minutes(2);             // then what is durable stands, and the next call goes on
 constexpr absl::Duration kLookInterval = absl::Milliseconds(50);  // wakes that come faster are taken together
 constexpr absl::Duration kYieldLook = absl::Milliseconds(50);
 constexpr absl::Duration kNothingDue = absl::Minutes(1);
@@ -136,9 +136,7 @@ absl::Duration ContentFetcher::DelayAfter(int failures) const {
 
 void ContentFetcher::Note(Worker* worker, const std::string& sha256, Outcome outcome) {
   const absl::Time now = absl::Now();
-  const auto again = [&](Retry* retry) {
-    retry->at = now + DelayAfter(++retry->failures);
-  };
+  const auto again = [&](Retry* retry) { retry->at = now + DelayAfter(++retry->failures); };
   if (outcome != Outcome::kFailed) worker->reach = Retry();
   switch (outcome) {
     case Outcome::kDone:

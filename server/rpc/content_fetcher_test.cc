@@ -56,7 +56,8 @@ class Peer final : public v1::ContentService::Service {
     return asked_;
   }
   ContentPeer As(const std::string& site) const {
-    return {.site = site, .address = "127.0.0.1:" + std::to_string(port_), .credentials = [] { return grpc::InsecureChannelCredentials(); }};
+    return {
+        .site = site, .address = "127.0.0.1:" + std::to_string(port_), .credentials = [] { return grpc::InsecureChannelCredentials(); }};
   }
 
   grpc::Status FetchContent(grpc::ServerContext*, const v1::FetchContentRequest* request,
@@ -100,7 +101,8 @@ class ContentFetcherTest : public ::testing::Test {
     network_.clock().Advance(absl::Milliseconds(10));
     v1::Engagement engagement;
     engagement.set_title("a visit");
-    ASSERT_TRUE(node::Write(*site_.node, node::RequestFor(*site_.node, "engagements/E", engagement, {"title"}, network_.clock().RequestId())).ok());
+    ASSERT_TRUE(
+        node::Write(*site_.node, node::RequestFor(*site_.node, "engagements/E", engagement, {"title"}, network_.clock().RequestId())).ok());
     v1::Attachment attachment;
     attachment.set_subject("engagements/E");
     attachment.set_size_bytes(static_cast<int64_t>(bytes.size()));

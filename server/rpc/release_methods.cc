@@ -166,7 +166,8 @@ absl::StatusOr<v1::PreviewReleaseResponse> ReleaseMethods::Preview(const v1::Pre
   const node::RecordState there = exchange::OnlyValues(*(*record)->type, (*record)->state, grant->values);
   for (const auto& [name, ids] : grant->values) {
     if (name == records::kAttachmentsField) {
-      const bool any = std::any_of(attachments->begin(), attachments->end(), [&ids = ids](const auto& a) { return ids.contains(a.value_id); });
+      const bool any =
+          std::any_of(attachments->begin(), attachments->end(), [&ids = ids](const auto& a) { return ids.contains(a.value_id); });
       if (!any) response.add_replaced_fields(name);
       continue;
     }

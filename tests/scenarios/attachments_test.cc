@@ -29,7 +29,8 @@ std::string Report(const std::string& what) {
 class Attachments : public CliScenario {
  protected:
   std::string Engagement(const std::vector<std::string>& audience = {}) {
-    std::vector<std::string> create = {"engagement", "create", "--title", "A visit", "--kind", "country-visit", "--country", "JP", "--region", "apac"};
+    std::vector<std::string> create = {"engagement",    "create",    "--title", "A visit",  "--kind",
+                                       "country-visit", "--country", "JP",      "--region", "apac"};
     for (const std::string& site : audience) create.insert(create.end(), {"--audience", site});
     return CliJson("apac", create)["name"];
   }
