@@ -46,10 +46,8 @@ const std::vector<std::string_view>& PageMethods() {
       "RecordService/ListRevisions",        "RecordService/ListConflicts",
       "RecordService/GetConflict",          "RecordService/ResolveConflict",
 
-      "SearchService/Search",
-
       "NodeService/GetNodeStatus",          "NodeService/GetStateDigest",
-      "NodeService/ListOpaqueEntries",
+      "NodeService/ListOpaqueEntries",      "SearchService/Search",
   };
   return *methods;
 }

@@ -1,6 +1,7 @@
 // fairlead-bench: what real nodes do on this machine, beside what bounds them, in turns in one run.
 //
-//   fairlead-bench [--only creates|import|lag|watchers|catchup|flood|search] [--rounds N] [--seconds S] [--rows N] [--entries N] [--watchers N]
+//   fairlead-bench [--only creates|import|lag|watchers|catchup|flood|search] [--rounds N] [--seconds S] [--rows N] [--entries N]
+//   [--watchers N]
 //   [--json FILE] [--smoke]
 //
 // Every figure is the median of the rounds. Nodes are processes of their own on loopback, with mutual TLS and synced writes; the clients
@@ -39,11 +40,14 @@ int Main(int argc, char** argv) {
   std::string only, json_file;
   bool smoke = false;
   CLI::App app("Measures Fairlead nodes on this machine.", "fairlead-bench");
-  app.add_option("--only", only, "One measurement")->check(CLI::IsMember({"creates", "import", "lag", "watchers", "catchup", "flood", "search"}));
+  app.add_option("--only", only, "One measurement")
+      ->check(CLI::IsMember({"creates", "import", "lag", "watchers", "catchup", "flood", "search"}));
   app.add_option("--rounds", settings.rounds, "Rounds of each")->check(CLI::Range(1, 100))->capture_default_str();
   app.add_option("--seconds", seconds, "Length of one load")->check(CLI::Range(0.05, 600.0))->capture_default_str();
   app.add_option("--rows", settings.rows, "Ports of an import")->check(CLI::Range(500, 300'000))->capture_default_str();
-  app.add_option("--entries", settings.entries, "Entries to catch up with, and records to search")->check(CLI::Range(100, 10'000'000))->capture_default_str();
+  app.add_option("--entries", settings.entries, "Entries to catch up with, and records to search")
+      ->check(CLI::Range(100, 10'000'000))
+      ->capture_default_str();
   app.add_option("--watchers", settings.watchers, "Watchers of one node")->check(CLI::Range(1, 4000))->capture_default_str();
   app.add_option("--json", json_file, "Also write all figures of all rounds to this file");
   app.add_flag("--smoke", smoke, "A moment of each, for the counts");
