@@ -94,7 +94,7 @@ const std::vector<Setting>& Settings() {
     add(Text(
         "site", [](NodeConfig* c) { return &c->site; }, Kind::kName, "The site this node is, as in the roster."));
     add(Text(
-        "data", [](NodeConfig* c) { return &c->data; }, Kind::kPath, 
+        "data", [](NodeConfig* c) { return &c->data; }, Kind::kPath,
         "Folder of the node's store. Made when absent. Its search index is in `search` there, and may be removed while the node is down."));
     add(Optional(Text(
         "backups", [](NodeConfig* c) { return &c->backups; }, Kind::kPath,

@@ -245,7 +245,8 @@ void ConflictMethods::Register(Dispatcher* dispatcher) const {
       "fairlead.v1.RecordService/ListConflicts",
       [this](const Call& call, const v1::ListConflictsRequest& request) { return List(call, request); });
   dispatcher->Unary<v1::GetConflictRequest, v1::Conflict>(
-      "fairlead.v1.RecordService/GetConflict", [this](const Call& call, const v1::GetConflictRequest& request) { return Get(call, request); });
+      "fairlead.v1.RecordService/GetConflict",
+      [this](const Call& call, const v1::GetConflictRequest& request) { return Get(call, request); });
   dispatcher->Handle("fairlead.v1.RecordService/ResolveConflict",
                      [this](const std::shared_ptr<Call>& call, const Message& request, Reply reply) {
                        Resolve(call, static_cast<const v1::ResolveConflictRequest&>(request), std::move(reply));

@@ -130,8 +130,9 @@ void ErasureMethods::Register(Dispatcher* dispatcher) const {
                      [this](const std::shared_ptr<Call>& call, const google::protobuf::Message& request, Reply reply) {
                        Erase(call, static_cast<const v1::EraseRevisionRequest&>(request), std::move(reply));
                      });
-  dispatcher->Unary<v1::GetErasureRequest, v1::Erasure>("fairlead.v1.RecordService/GetErasure",
-                                                        [this](const Call& call, const v1::GetErasureRequest& request) { return Get(call, request); });
+  dispatcher->Unary<v1::GetErasureRequest, v1::Erasure>(
+      "fairlead.v1.RecordService/GetErasure",
+      [this](const Call& call, const v1::GetErasureRequest& request) { return Get(call, request); });
   dispatcher->Unary<v1::ListErasuresRequest, v1::ListErasuresResponse>(
       "fairlead.v1.RecordService/ListErasures",
       [this](const Call& call, const v1::ListErasuresRequest& request) { return List(call, request); });

@@ -1,5 +1,5 @@
-// That a best practice never tells where it came from: what a gateway's viewer and a partner nation are answered, on the wire and in history,
-// is the same, byte for byte, whatever the country that the practice was seen in.
+// That a best practice never tells where it came from: what a gateway's viewer and a partner nation are answered, on the wire and in
+// history, is the same, byte for byte, whatever the country that the practice was seen in.
 
 #include <fmt/format.h>
 
@@ -36,7 +36,8 @@ class World {
       v1::CreateCountryRequest request;
       request.set_country_id(each);
       request.set_request_id(NextId());
-      request.mutable_country()->set_display_name(std::map<std::string, std::string>{{"JP", "Japan"}, {"GH", "Ghana"}, {"AU", "Australia"}}[each]);
+      request.mutable_country()->set_display_name(
+          std::map<std::string, std::string>{{"JP", "Japan"}, {"GH", "Ghana"}, {"AU", "Australia"}}[each]);
       request.mutable_country()->set_region(v1::REGION_APAC);
       Must<v1::Country>(officer_, "ReferenceService/CreateCountry", request);
     }
@@ -125,7 +126,9 @@ class World {
   // All that the viewer is answered about practices, refusals included.
   std::vector<std::string> Shared() const {
     std::vector<std::string> answers;
-    const auto add = [&answers](const auto& answer) { answers.push_back(answer.ok() ? answer->DebugString() : answer.status().ToString()); };
+    const auto add = [&answers](const auto& answer) {
+      answers.push_back(answer.ok() ? answer->DebugString() : answer.status().ToString());
+    };
     v1::GetBestPracticeRequest get;
     get.set_name(practice_);
     add(View<v1::BestPractice>("PracticeService/GetBestPractice", get));
@@ -160,7 +163,10 @@ class World {
         // Visits say where they went, to all who may read them.
         if (found.ok()) {
           auto& results = *found->mutable_results();
-          results.erase(std::remove_if(results.begin(), results.end(), [](const auto& result) { return result.collection() == "engagements" || result.collection() == "countries"; }), results.end());
+          results.erase(
+              std::remove_if(results.begin(), results.end(),
+                             [](const auto& result) { return result.collection() == "engagements" || result.collection() == "countries"; }),
+              results.end());
         }
         add(found);
       }
@@ -253,7 +259,8 @@ TEST(PracticeSecrecyTest, WhatIsSharedIsTheSameWhereverItWasSeen) {
   ASSERT_EQ(answers.size(), others.size());
   for (size_t i = 0; i < answers.size(); ++i) {
     EXPECT_EQ(answers[i], others[i]);
-    for (const std::string& secret : {std::string("Japan"), std::string("countries/JP"), japan.engagement(), std::string("authority of"), std::string("named an official")}) {
+    for (const std::string& secret : {std::string("Japan"), std::string("countries/JP"), japan.engagement(), std::string("authority of"),
+                                      std::string("named an official")}) {
       EXPECT_THAT(answers[i], Not(HasSubstr(secret)));
     }
   }

@@ -173,7 +173,7 @@ class RecordService::Watch : public JournalFeed {
   node::Node* const node_;
   const Sealer* const sealer_;
   const std::set<std::string> collections_;  // those asked for, all of which the caller may read
-  const std::string parent_;  // empty: all
+  const std::string parent_;                 // empty: all
   const std::string instance_;
   // Touched by whoever looks for the next event.
   WatchPosition at_;

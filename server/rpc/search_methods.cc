@@ -185,12 +185,12 @@ void SearchMethods::Search(const std::shared_ptr<Call>& call, const v1::SearchRe
   if (index_->figures().indexed >= end) return reply(Answer(*call, *asked));
   const absl::Time answer = AnswerTime(call->deadline);
   const absl::Time until = call->has_token ? answer : std::min(answer, absl::Now() + kMoment);
-  const uint64_t wait = waiting_.Enter(
-      [end](Position indexed) { return indexed >= end; }, until,
-      [this, call, asked = *std::move(asked), reply = std::move(reply)](bool reached) {
-        if (reached || !call->has_token) return reply(Answer(*call, asked));
-        reply(Error(Reason::kConsistencyTimeout, "the search index has not come to what the consistency token names"));
-      });
+  const uint64_t wait =
+      waiting_.Enter([end](Position indexed) { return indexed >= end; }, until,
+                     [this, call, asked = *std::move(asked), reply = std::move(reply)](bool reached) {
+                       if (reached || !call->has_token) return reply(Answer(*call, asked));
+                       reply(Error(Reason::kConsistencyTimeout, "the search index has not come to what the consistency token names"));
+                     });
   call->OnEnd([this, wait] { waiting_.Leave(wait); });
 }
 

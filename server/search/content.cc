@@ -91,7 +91,8 @@ class Gatherer {
             if (use != v1::SEARCH_USE_UNSPECIFIED) Enum(use, EnumAt(message, field, at));
             break;
           case FieldDescriptor::CPPTYPE_MESSAGE:
-            Inner(use, field, field.is_repeated() ? reflection.GetRepeatedMessage(message, &field, at) : reflection.GetMessage(message, &field));
+            Inner(use, field,
+                  field.is_repeated() ? reflection.GetRepeatedMessage(message, &field, at) : reflection.GetMessage(message, &field));
             break;
           default:
             break;
@@ -119,15 +120,20 @@ class Gatherer {
 
   void Text(v1::SearchUse use, std::string text) {
     if (text.empty()) return;
-    if (use == v1::SEARCH_USE_TITLE) content_.titles.push_back(std::move(text));
-    else if (use == v1::SEARCH_USE_TEXT) content_.texts.push_back(std::move(text));
-    else if (use == v1::SEARCH_USE_COUNTRY) content_.countries.insert(std::move(text));
+    if (use == v1::SEARCH_USE_TITLE)
+      content_.titles.push_back(std::move(text));
+    else if (use == v1::SEARCH_USE_TEXT)
+      content_.texts.push_back(std::move(text));
+    else if (use == v1::SEARCH_USE_COUNTRY)
+      content_.countries.insert(std::move(text));
   }
 
   void Enum(v1::SearchUse use, const EnumValueDescriptor& value) {
     if (value.number() == 0) return;
-    if (use == v1::SEARCH_USE_REGION) content_.regions.insert(value.number());
-    else if (use == v1::SEARCH_USE_KIND) content_.kind = ShortName(value);
+    if (use == v1::SEARCH_USE_REGION)
+      content_.regions.insert(value.number());
+    else if (use == v1::SEARCH_USE_KIND)
+      content_.kind = ShortName(value);
   }
 
   void Inner(v1::SearchUse use, const FieldDescriptor& field, const Message& message) {

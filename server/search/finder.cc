@@ -47,7 +47,8 @@ std::string Unescaped(std::string_view text) {
   constexpr std::pair<std::string_view, char> kEscapes[] = {{"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&amp;", '&'}};
   std::string out;
   while (!text.empty()) {
-    const auto* escape = std::find_if(std::begin(kEscapes), std::end(kEscapes), [text](const auto& e) { return text.starts_with(e.first); });
+    const auto* escape =
+        std::find_if(std::begin(kEscapes), std::end(kEscapes), [text](const auto& e) { return text.starts_with(e.first); });
     out.push_back(escape == std::end(kEscapes) ? text.front() : escape->second);
     text.remove_prefix(escape == std::end(kEscapes) ? 1 : escape->first.size());
   }
@@ -70,7 +71,8 @@ std::string SnippetText(const Content& content) {
   const std::vector<std::string>& texts = content.texts.empty() ? content.titles : content.texts;
   std::string all;
   for (const std::string& text : texts) all += (all.empty() ? "" : "\n") + text;
-  std::replace_if(all.begin(), all.end(), [](char c) { return c == kMatchBegins[0] || c == kMatchEnds[0]; }, ' ');
+  std::replace_if(
+      all.begin(), all.end(), [](char c) { return c == kMatchBegins[0] || c == kMatchEnds[0]; }, ' ');
   return all;
 }
 
@@ -98,9 +100,9 @@ absl::StatusOr<std::vector<std::pair<Result, Place>>> Read(const node::Node& nod
     const size_t at = *it - 1;  // documents are numbered from 1
     matched[at] = true;
     Result& result = read[at].first;
-    result.snippet = PartsOf(matches.snippet(SnippetText(result.content), kSnippetBytes, Xapian::Stem(kStemmer),
-                                             Xapian::MSet::SNIPPET_BACKGROUND_MODEL | Xapian::MSet::SNIPPET_EXHAUSTIVE, kMatchBegins,
-                                             kMatchEnds, "…"));
+    result.snippet =
+        PartsOf(matches.snippet(SnippetText(result.content), kSnippetBytes, Xapian::Stem(kStemmer),
+                                Xapian::MSet::SNIPPET_BACKGROUND_MODEL | Xapian::MSet::SNIPPET_EXHAUSTIVE, kMatchBegins, kMatchEnds, "…"));
   }
   size_t at = 0;
   std::erase_if(read, [&](const auto&) { return !matched[at++]; });

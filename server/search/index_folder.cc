@@ -1,7 +1,7 @@
 #include "server/search/index_folder.h"
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -86,7 +86,7 @@ absl::StatusOr<std::optional<Progress>> IndexFolder::Open(const std::string& ver
   damaged_ = false;
   std::error_code failed;
   fs::create_directories(folder_, failed);
-  fs::remove_all(folder_ + kNext, failed);
+  if (!failed) fs::remove_all(folder_ + kNext, failed);
   if (failed) return Error(Reason::kStorageFailed, fmt::format("the search index: {}: {}", folder_, failed.message()));
   const std::string path = folder_ + kIndex;
   if (fs::exists(path, failed)) {
@@ -94,9 +94,12 @@ absl::StatusOr<std::optional<Progress>> IndexFolder::Open(const std::string& ver
     try {
       writer_.emplace(path, Xapian::DB_OPEN);
       std::optional<Progress> progress = ProgressOf(*writer_);
-      if (writer_->get_metadata(kVersion) != version) unfit = "is of another version";
-      else if (!progress || progress->instance != instance) unfit = "is of another journal";
-      else return progress;
+      if (writer_->get_metadata(kVersion) != version)
+        unfit = "is of another version";
+      else if (!progress || progress->instance != instance)
+        unfit = "is of another journal";
+      else
+        return progress;
     } catch (const Xapian::DatabaseLockError& error) {
       return StatusOf(error);
     } catch (const Xapian::Error& error) {

@@ -46,8 +46,8 @@ class IndexFolder {
   // Takes the database's files away. Open begins anew.
   void Discard();
 
-  // REQUIRES: Open was OK, for all of these. After an error nothing since the last Commit has taken place, and Open is to be called again:
-  // after Discard, when a file was found damaged.
+  // REQUIRES: Open was OK, for all of these. After an error Open is to be called again (after Discard, when a file was found damaged): what
+  // was put and removed since the last Commit may have taken place, though its progress has not.
   absl::Status Put(const std::string& record_term, const Xapian::Document& document);
   absl::Status Remove(const std::string& record_term);
   // Durable when it returns OK.

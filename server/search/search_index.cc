@@ -171,7 +171,8 @@ absl::StatusOr<bool> SearchIndex::Follow() {
   for (const std::string& name : changed) {
     if (absl::Status put = Put(name); !put.ok()) return put;
   }
-  const bool more = next.stale || entries->size() == kEntriesPerCommit;
+  // A journal that grew by little meanwhile may grow some more before the next commit.
+  const bool more = next.stale || entries->size() == kEntriesPerCommit || changed.size() >= kRecordsPerCommit;
   if (absl::Status committed = Commit(std::move(next)); !committed.ok()) return committed;
   return more;
 }

@@ -38,7 +38,8 @@ std::string KindTerm(const std::string& kind) { return "XK" + kind; }
 // The letters and digits of the word that ends where `end` is.
 int LettersBefore(std::string_view text, size_t end) {
   int letters = 0;
-  for (Xapian::Utf8Iterator it(text.data(), end); it != Xapian::Utf8Iterator(); ++it) letters = Xapian::Unicode::is_wordchar(*it) ? letters + 1 : 0;
+  for (Xapian::Utf8Iterator it(text.data(), end); it != Xapian::Utf8Iterator(); ++it)
+    letters = Xapian::Unicode::is_wordchar(*it) ? letters + 1 : 0;
   return letters;
 }
 
@@ -105,7 +106,8 @@ absl::StatusOr<Query> QueryOf(const Question& question) {
   // Without a limit: which words a limit would leave out could depend on records that the caller may not see.
   parser.set_max_expansion(0);
   unsigned flags = QueryParser::FLAG_DEFAULT | QueryParser::FLAG_WILDCARD;
-  if (question.last_word_begins && LettersBefore(question.words, question.words.size()) >= kBeginningMin) flags |= QueryParser::FLAG_PARTIAL;
+  if (question.last_word_begins && LettersBefore(question.words, question.words.size()) >= kBeginningMin)
+    flags |= QueryParser::FLAG_PARTIAL;
   Query query;
   try {
     query = parser.parse_query(question.words, flags);

@@ -7,8 +7,8 @@
 //   value 1 := last day
 //   data := name
 //
-// A record's weight for a question follows from that record alone, so that it is the same at every site and on every page, and tells nothing
-// of records that the caller may not see. (The usual schemes weigh a word by how many documents hold it.)
+// A record's weight for a question follows from that record alone, so that it is the same at every site and on every page, and tells
+// nothing of records that the caller may not see. (The usual schemes weigh a word by how many documents hold it.)
 //
 // Thread safety: pure functions; values by one thread at a time. Ownership: values.
 

@@ -47,7 +47,9 @@ int Main(int argc, char** argv) {
   app.add_option("--rounds", settings.rounds, "Rounds of each")->check(CLI::Range(1, 100))->capture_default_str();
   app.add_option("--seconds", seconds, "Length of one load")->check(CLI::Range(0.05, 600.0))->capture_default_str();
   app.add_option("--rows", settings.rows, "Ports of an import")->check(CLI::Range(500, 300'000))->capture_default_str();
-  app.add_option("--entries", settings.entries, "Entries to catch up with, and records to search")->check(CLI::Range(100, 10'000'000))->capture_default_str();
+  app.add_option("--entries", settings.entries, "Entries to catch up with, and records to search")
+      ->check(CLI::Range(100, 10'000'000))
+      ->capture_default_str();
   app.add_option("--watchers", settings.watchers, "Watchers of one node")->check(CLI::Range(1, 4000))->capture_default_str();
   app.add_option("--engagements", settings.engagements, "Engagements beneath the overview")
       ->check(CLI::Range(1, 10'000'000))

@@ -52,14 +52,17 @@ TEST_F(Search, WhatIsWrittenIsFoundEverywhereAndWhatIsTakenBackNowhere) {
   const std::string kept = Visit("Visit to the breakwater", "The perimeter fence was inspected.");
   const std::string withdrawn = Visit("Visit that was a mistake", "The perimeter fence again.");
   const std::string erased = Visit("Visit with a name", "Told by Zanzibarqueville at the perimeter.");
-  CliJson("apac", {"observation", "create", kept, "--text", "Gaps in the perimeter.", "--isps-reference", "ISPS A/16.3", "--severity", "minor",
-                   "--element", "access", "--country", "JP"});
+  CliJson("apac", {"observation", "create", kept, "--text", "Gaps in the perimeter.", "--isps-reference", "ISPS A/16.3", "--severity",
+                   "minor", "--element", "access", "--country", "JP"});
   ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
   for (const std::string& site : cluster().sites()) {
     EXPECT_EQ(Titles(site, {"perimeter", "inspections"}), (std::vector<std::string>{"Visit to the breakwater"})) << site;
     EXPECT_EQ(Titles(site, {"perimeter"}).size(), 4u) << site;
-    EXPECT_EQ(Titles(site, {"\"perimeter fence\"", "--type", "engagement", "--country", "JP", "--since", "2026-05-20", "--until", "2026-05-31",
-                            "--state", "draft"}).size(), 2u) << site;
+    EXPECT_EQ(Titles(site, {"\"perimeter fence\"", "--type", "engagement", "--country", "JP", "--since", "2026-05-20", "--until",
+                            "2026-05-31", "--state", "draft"})
+                  .size(),
+              2u)
+        << site;
     EXPECT_EQ(Titles(site, {"perimeter", "--type", "observation"}), (std::vector<std::string>{"Gaps in the perimeter."})) << site;
     EXPECT_TRUE(Titles(site, {"perimeter", "--country", "DE"}).empty()) << site;
     EXPECT_TRUE(InIndexFiles(site, "zanzibarqueville")) << site;
