@@ -33,7 +33,8 @@ constexpr char kNodes[] =
 
 TEST_F(ConfigTest, ReadsAllKeysAndResolvesPathsBesideTheFile) {
   const auto config =
-      Read(std::string(kHead) + "default_site = \"hq\"\ntimeout = \"5s\"\nfailover = true\nregions = \"regions.csv\"\n" + kNodes);
+      Read(std::string(kHead) + "default_site = \"hq\"\ntimeout = \"5s\"\nfailover = true\nregions = \"regions.csv\"\noutbox = \"away\"\n" +
+           kNodes);
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->client.network, "demo.fairlead.example");
   EXPECT_EQ(config->client.certificate_file, (folder_ / "tls.crt").string());
@@ -43,6 +44,7 @@ TEST_F(ConfigTest, ReadsAllKeysAndResolvesPathsBesideTheFile) {
   EXPECT_EQ(config->client.timeout, absl::Seconds(5));
   EXPECT_TRUE(config->client.failover);
   EXPECT_EQ(config->regions_file, (folder_ / "regions.csv").string());
+  EXPECT_EQ(config->outbox_folder, (folder_ / "away").string());
   ASSERT_EQ(config->client.nodes.size(), 2u);
   EXPECT_EQ(config->client.nodes[0].site, "apac");
   EXPECT_EQ(config->client.nodes[1].address, "127.0.0.1:7404");

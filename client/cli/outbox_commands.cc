@@ -82,10 +82,6 @@ const Resource* ResourceOf(const std::string& name) {
   return nullptr;
 }
 
-absl::Status NotARecord(const std::string& name) {
-  return UsageError(fmt::format("\"{}\" is no record, such as ports/JPYOK, and no collection, such as ports", name));
-}
-
 void NoteExpected(Session& session, const ExpectedRecord& expected) {
   if (session.flags().quiet || session.flags().json) return;
   session.err() << "offline: "
@@ -152,9 +148,9 @@ absl::StatusOr<int> KeepAll(Session& session, Outbox& outbox, const Resource& re
   return kept;
 }
 
+// REQUIRES: ResourceOf(name) is not null.
 absl::StatusOr<int> KeepNamed(Session& session, Outbox& outbox, const std::string& name, bool beneath) {
   const Resource* resource = ResourceOf(name);
-  if (resource == nullptr) return NotARecord(name);
   const bool is_record = std::count(name.begin(), name.end(), '/') % 2 == 1;
   if (!is_record) return KeepAll(session, outbox, *resource, name.substr(0, std::min(name.rfind('/'), name.size())));
   const Verb& get = *resource->Find(VerbKind::kGet);
@@ -375,6 +371,10 @@ absl::Status RunOutboxDrop(Session& session, const OutboxArguments& arguments) {
 }
 
 absl::Status RunOutboxKeep(Session& session, const OutboxArguments& arguments) {
+  for (const std::string& name : arguments.names) {
+    if (ResourceOf(name) == nullptr)
+      return UsageError(fmt::format("\"{}\" is no record, such as ports/JPYOK, nor a collection, such as ports", name));
+  }
   if (absl::Status open = session.Open(); !open.ok()) return open;
   absl::StatusOr<Outbox*> outbox = session.OpenOutbox();
   if (!outbox.ok()) return outbox.status();

@@ -138,7 +138,9 @@ TEST_F(BasisTest, ARecordThatTheAuthorMadeIsNamedByTheRequestThatMadeIt) {
 TEST_F(BasisTest, AMoveMeetsAnotherMoveAndAPersonSettlesIt) {
   MakeCountry("JP", "Japan");
   const v1::Engagement draft = MakeEngagement("Visit");
-  Move<v1::CancelEngagementRequest>("CancelEngagement", draft);
+  v1::CancelEngagementRequest cancel;
+  cancel.set_reason("No visas");
+  Move("CancelEngagement", draft, cancel);
   v1::ProposeEngagementRequest propose;
   propose.set_name(draft.name());
   propose.set_etag(draft.etag());

@@ -69,7 +69,7 @@ TEST_F(Offline, WhatTwoOfficersChangedOfflineMergesOrIsInConflictAndIsSettled) {
   const Laptop apac(cluster(), "apac");
   const Laptop eame(cluster(), "eame");
   for (const Laptop* laptop : {&apac, &eame}) EXPECT_EQ(laptop->Run({"outbox", "keep", "countries/JP"}).exit.code, 0);
-  for (const std::string& site : {"apac", "eame"}) cluster().Kill(site);
+  for (const char* site : {"apac", "eame"}) cluster().Kill(site);
 
   // The same field twice by one, once by the other; and a field each that nobody else touches.
   EXPECT_EQ(apac.Run({"--offline", "country", "update", "JP", "--display-name", "Japan, first"}).exit.code, 0);
@@ -81,7 +81,7 @@ TEST_F(Offline, WhatTwoOfficersChangedOfflineMergesOrIsInConflictAndIsSettled) {
   EXPECT_EQ(cut.exit.code, 7) << cut.output;
   EXPECT_EQ(apac.Json({"outbox", "list"})["changes"].size(), 2u);
 
-  for (const std::string& site : {"apac", "eame"}) ASSERT_TRUE(Ok(cluster().StartNode(site)));
+  for (const char* site : {"apac", "eame"}) ASSERT_TRUE(Ok(cluster().StartNode(site)));
   EXPECT_EQ(apac.Run({"outbox", "sync"}).exit.code, 0);
   ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
   // eame's officer hears of it at once: the node has apac's name by now, which was not there when he wrote.
