@@ -164,8 +164,9 @@ TEST_F(ProvenTest, ADamagedProofIsNamed) {
       {whole.substr(0, whole.size() - 1), "is damaged"},
       {whole.substr(0, whole.size() - 32), "is damaged"},
       {whole.substr(0, whole.size() - 1) + static_cast<char>(whole.back() ^ 1), "does not lead to its checkpoint"},
-      {std::string(7, '\0') + '\x02' + whole.substr(8), "is damaged"},
-      {std::string(7, '\0') + '\x04' + whole.substr(8), "is of 4, and 3 are held"},
+      {std::string(7, '\0') + '\x02' + whole.substr(8), "does not lead to its checkpoint"},
+      {std::string(7, '\0') + '\x04' + whole.substr(8), "is damaged"},  // too many digests for one entry
+      {std::string(7, '\0') + '\x04' + whole.substr(8, whole.size() - 8 - 32), "is of 4, and 3 are held"},
   };
   for (const auto& each : cases) {
     SCOPED_TRACE(each.says);

@@ -85,6 +85,7 @@ void Checks::OnStart(Site& site, bool restored) {
         site, fmt::format("has cosigned log {} up to {} and holds {}", log.value(), said.size_max, site.node->Applied().Get(log).value()));
   }
   FollowJournal(site, /*catching_up=*/true);
+  CheckProofs(site);
   CheckStore(site);
 }
 
@@ -109,7 +110,24 @@ void Checks::ForgetLost(Site& site) {
 
 void Checks::OnCommit(Site& site) {
   FollowJournal(site, /*catching_up=*/false);
-  if (++commits_ % 16 == 0) CheckFreshness(site);
+  if (++commits_ % 16 == 0) {
+    CheckFreshness(site);
+    CheckProofs(site);
+  }
+}
+
+void Checks::CheckProofs(Site& site) {
+  const VersionVector applied = site.node->Applied();
+  for (const auto& [log, size] : applied.entries()) {
+    if (log == site.log) continue;
+    const auto note = site.node->CheckpointNote(log);
+    const uint64_t complete = note ? note::ParseCheckpoint(note::Parse(*note)->text)->size : 0;
+    if (complete >= size.value()) continue;
+    const auto proven = site.node->Proven(log);
+    if (!proven.ok() || !proven->has_value() || (*proven)->size < size) {
+      Fail(site, fmt::format("holds {} entries of log {} and cannot prove them to others", size.value(), log.value()));
+    }
+  }
 }
 
 void Checks::CheckFreshness(Site& site) {

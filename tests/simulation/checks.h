@@ -59,6 +59,8 @@ class Checks : public Watcher {
   bool IsPending(const Reader& reader, const MutationId& id) const;
   // Freshness that a site claims: the origin has said so, and of no more than the site holds.
   void CheckFreshness(Site& site);
+  // Whatever it holds of others' logs it can prove to others.
+  void CheckProofs(Site& site);
   // The erased texts are in no part of the site's store, and its history tells of the erasures.
   void CheckErased(Site& site, const Clients& clients);
   // The whole store against its entries: trees, notes, records, indexes, figures, digests, opaque entries, request ids.

@@ -272,10 +272,6 @@ std::vector<Plant> MakePlants() {
         std::erase_if(*changes,
                       [](const Change& change) { return change.cf == Cf::kMeta && change.key.starts_with(storage::kMetaProvenPrefix); });
       };
-  plants.back().everywhere = true;
-  plants.back().restores = true;
-  plants.back().forgets = true;
-  plants.back().seeds_max = 60;
 
   add("credit-withheld", "23: a receiver waits for a package that its credit does not admit").ask =
       [](const node::Node& node, v1::ReplicateRequest* request) { return !request->has_credit() || node.JournalEnd() < Position(3); };
