@@ -20,7 +20,8 @@ TEST(PageMethodsTest, EachIsAUnaryMethodOfTheApi) {
     EXPECT_EQ(method->service()->name() + "/" + method->name(), name);
   }
   for (const char* name : {"RecordService/WatchRecords", "NodeService/DeleteBackup", "EngagementService/CreateEngagement", "", "/",
-                           "ReplicationService/Replicate", "OverviewService", "OverviewService/GetOverview/"}) {
+                           "ReleaseService/CreateRelease", "ReleaseService/RecallRelease", "ReplicationService/Replicate",
+                           "OverviewService", "OverviewService/GetOverview/"}) {
     EXPECT_EQ(FindPageMethod(name), nullptr) << name;
   }
 }
