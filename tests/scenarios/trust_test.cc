@@ -1,9 +1,7 @@
-// Who gets a connection, and who may call what.
+// Who gets a connection. Who may call what with it: tests/interop/access_test.cc.
 
 #include <absl/time/clock.h>
 #include <arpa/inet.h>
-#include <fmt/format.h>
-#include <google/protobuf/descriptor.h>
 #include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -12,12 +10,6 @@
 
 #include <memory>
 
-#include "fairlead/v1/exchange_service.pb.h"
-#include "fairlead/v1/log_service.pb.h"
-#include "fairlead/v1/node_service.pb.h"
-#include "fairlead/v1/overview_service.pb.h"
-#include "fairlead/v1/release_service.pb.h"
-#include "fairlead/v1/replication_service.pb.h"
 #include "tests/scenarios/scenario.h"
 
 namespace fairlead::scenarios {
@@ -26,27 +18,8 @@ namespace {
 using absl::StatusCode;
 using framework::Credentials;
 using framework::TestNetwork;
-using testing::HasSubstr;
-using testing::Not;
 
 constexpr char kStatusPath[] = "/fairlead.v1.NodeService/GetNodeStatus";
-
-// Every method of the product, as a path.
-std::vector<std::string> AllMethods() {
-  std::vector<std::string> paths;
-  for (const auto* file : {v1::GetCountryRequest::descriptor()->file(), v1::GetEngagementRequest::descriptor()->file(),
-                           v1::WatchRecordsRequest::descriptor()->file(), v1::GetNodeStatusRequest::descriptor()->file(),
-                           v1::GetOverviewRequest::descriptor()->file(), v1::ReplicateRequest::descriptor()->file(),
-                           v1::GetCheckpointRequest::descriptor()->file(), v1::GetReleaseRequest::descriptor()->file(),
-                           v1::GetReleasedRecordRequest::descriptor()->file()}) {
-    for (int i = 0; i < file->service_count(); ++i) {
-      for (int j = 0; j < file->service(i)->method_count(); ++j) {
-        paths.push_back(fmt::format("/{}/{}", file->service(i)->full_name(), file->service(i)->method(j)->name()));
-      }
-    }
-  }
-  return paths;
-}
 
 // One node is enough: who is admitted is not replicated.
 class Trust : public Scenario {
@@ -62,11 +35,6 @@ class Trust : public Scenario {
     const auto channel = cluster().Channel(*credentials, "hq");
     if (!channel.ok()) return absl::UnknownError("no channel: " + channel.status().ToString());
     return CallBytes(*channel, kStatusPath, "");
-  }
-  absl::Status CallAs(const std::string& identity, const std::string& path, const std::string& request = "") {
-    const auto channel = cluster().Channel(identity, "hq");
-    if (!channel.ok()) return absl::UnknownError("no channel: " + channel.status().ToString());
-    return CallBytes(*channel, path, request);
   }
 };
 
@@ -102,47 +70,6 @@ TEST_F(Trust, OnlyCertificatesOfTheNetworkGetAConnection) {
   EXPECT_THAT(Ask(network.Foreign("officer/hq/watch", "other.fairlead.example")),
               FailsWith(StatusCode::kUnauthenticated, "IDENTITY_MISSING"));
   EXPECT_TRUE(Ok(Ask(officer)));
-}
-
-TEST_F(Trust, APartnerIsDeniedAllButItsDoorAlike) {
-  ASSERT_NO_FATAL_FAILURE(SeedCountries());
-  const std::vector<std::string> methods = AllMethods();
-  ASSERT_GT(methods.size(), 50u);
-  const auto channel = cluster().Channel("partner/JP/portnet", "hq");
-  ASSERT_TRUE(Ok(channel));
-  for (const std::string& method : methods) {
-    if (method.starts_with("/fairlead.v1.ExchangeService/")) continue;
-    EXPECT_THAT(CallBytes(*channel, method, ""), FailsWith(StatusCode::kPermissionDenied, "PERMISSION_DENIED")) << method;
-  }
-  // What is there and what is not are denied in the same words.
-  v1::GetCountryRequest there, absent;
-  there.set_name("countries/JP");
-  absent.set_name("countries/QQ");
-  const std::string get = "/fairlead.v1.ReferenceService/GetCountry";
-  EXPECT_EQ(CallBytes(*channel, get, there.SerializeAsString()), CallBytes(*channel, get, absent.SerializeAsString()));
-}
-
-TEST_F(Trust, EachKindOfIdentityMayDoWhatItIsFor) {
-  ASSERT_NO_FATAL_FAILURE(SeedCountries());
-  const std::string create = "/fairlead.v1.EngagementService/CreateEngagement";
-  const std::string list = "/fairlead.v1.EngagementService/ListEngagements";
-  const std::string replicate = "/fairlead.v1.ReplicationService/Replicate";
-  const std::string engagement = EngagementAt("hq", "Who may write").SerializeAsString();
-  const auto denied = FailsWith(StatusCode::kPermissionDenied, "PERMISSION_DENIED");
-  for (const char* staff : {"officer/hq/watch", "officer/apac/watch", "hq/analyst/desk"}) {
-    SCOPED_TRACE(staff);
-    EXPECT_TRUE(Ok(CallAs(staff, create, engagement)));
-    EXPECT_TRUE(Ok(CallAs(staff, list)));
-    EXPECT_THAT(CallAs(staff, replicate), denied);
-  }
-  EXPECT_THAT(CallAs("gateway/web", list), denied);  // it names no viewer
-  EXPECT_THAT(CallAs("gateway/web", create, engagement), denied);
-  EXPECT_THAT(CallAs("gateway/web", replicate), denied);
-  EXPECT_TRUE(Ok(CallAs("node/apac", kStatusPath)));
-  EXPECT_THAT(CallAs("node/apac", create, engagement), denied);
-  EXPECT_THAT(CallAs("node/apac", list), denied);
-  // Admitted; but an empty message is no Hello.
-  EXPECT_THAT(CallAs("node/apac", replicate), Not(denied));
 }
 
 // A handshake with at most this version of TLS, with an officer's certificate. The version it came to; empty when it came to none.
