@@ -25,13 +25,9 @@ class Seen {
 
   // One call; `id`: it brings a request id.
   template <class Response, class Request>
-  Response Ask(const std::string& method, Request request, bool id = false) {
+  void Ask(const std::string& method, Request request, bool id = false) {
     if (id) request.GetReflection()->SetString(&request, request.GetDescriptor()->FindFieldByName("request_id"), office_.NextId());
     all_.push_back(BytesOf<Response>(office_.jp_, kService + method, request));
-    Response response;
-    const size_t body = all_.back().find('\n') + 1;
-    if (!response.ParseFromString(all_.back().substr(body))) response.Clear();
-    return response;
   }
   // Every page of a listing, one record each.
   template <class Response, class Request>
@@ -47,7 +43,7 @@ class Seen {
     for (const std::string& change : feed.ToEnd()) all_.push_back("WatchReleasedRecords\n" + change);
     all_.push_back("WatchReleasedRecords\n" + feed.token());
   }
-  // The method's answers to a name.
+  // A request that asks for a name.
   template <class Request>
   static Request Named(const std::string& name) {
     Request request;

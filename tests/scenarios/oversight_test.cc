@@ -150,7 +150,9 @@ TEST_F(Oversight, APracticeIsSharedWithoutItsSourceAndEndorsed) {
   ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
   CliJson("apac", {"contribution", "update", contribution, "--practice", practice});
   CliJson("apac", {"contribution", "accept", contribution, "--review", "Fit."});
-  CliJson("hq", {"practice", "publish", practice});
+  ExpectRefused("hq", {"practice", "publish", practice}, kNotPermitted, "");
+  const framework::Ended published = CliAs("hq/release/desk", {"hq"}, {"practice", "publish", practice});
+  EXPECT_EQ(published.exit.code, 0) << published.output;
   CliJson("hq", {"officer", "create", "far-east", "--display-name", "IPSLO, Far East", "--region", "apac"});
   CliJson("hq", {"endorsement", "create", practice, "--officer", "far-east", "--remark", "In use."});
   const json listed = Everywhere({"practice", "list", "--state", "published"});
