@@ -14,6 +14,7 @@
 #include "server/node/materialise.h"
 #include "server/records/release.h"
 #include "server/rpc/read_methods.h"
+#include "server/rpc/record_change.h"
 #include "storage/schema.h"
 
 namespace fairlead::rpc {

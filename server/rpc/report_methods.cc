@@ -16,6 +16,7 @@
 #include "server/report/period.h"
 #include "server/report/staff.h"
 #include "server/rpc/record_access.h"
+#include "server/rpc/record_change.h"
 
 namespace fairlead::rpc {
 namespace {
