@@ -38,6 +38,7 @@ RecordType ReleaseType();          // 50
 RecordType PartnerGroupType();     // 51
 RecordType AcknowledgementType();  // 52
 RecordType ProposalType();         // 53
+RecordType AttachmentType();       // 54
 
 RecordType EntryVoidType();  // 900
 
