@@ -8,8 +8,6 @@
 #include <cstdint>
 #include <string_view>
 
-#include "server/records/record_type.h"
-
 namespace fairlead::records {
 
 inline constexpr uint16_t kAttachmentsBySubject = 540;  // sorted by file name
@@ -20,8 +18,6 @@ inline constexpr std::string_view kAttachmentsField = "attachments";
 
 // More than any site may allow itself: what claims more is not fetched.
 inline constexpr int64_t kContentBytesMax = int64_t{1} << 30;
-
-RecordType AttachmentType();  // 54
 
 // 64 lower-case hex digits.
 bool IsSha256(std::string_view text);

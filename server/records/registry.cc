@@ -9,7 +9,6 @@
 #include "fairlead/v1/common.pb.h"
 #include "fairlead/v1/options.pb.h"
 #include "google/protobuf/timestamp.pb.h"
-#include "server/records/attachment.h"
 #include "server/records/record_type.h"
 #include "server/records/types.h"
 

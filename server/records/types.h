@@ -39,6 +39,7 @@ RecordType ReleaseType();          // 50
 RecordType PartnerGroupType();     // 51
 RecordType AcknowledgementType();  // 52
 RecordType ProposalType();         // 53
+RecordType AttachmentType();       // 54
 
 RecordType ReportType();    // 60
 RecordType DeliveryType();  // 61
