@@ -94,6 +94,7 @@ class IndexedNodeTest : public ::testing::Test {
   // Whether any file of the index holds the bytes.
   bool InFiles(const std::string& bytes) const {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder())) {
+      if (!entry.is_regular_file()) continue;
       std::ifstream in(entry.path(), std::ios::binary);
       if (std::string(std::istreambuf_iterator<char>(in), {}).find(bytes) != std::string::npos) return true;
     }

@@ -39,6 +39,7 @@ class Search : public CliScenario {
   bool InIndexFiles(const std::string& site, const std::string& text) {
     std::error_code gone;
     for (const auto& entry : fs::recursive_directory_iterator(cluster().data_folder(site) + "/search", gone)) {
+      if (!entry.is_regular_file()) continue;
       std::ifstream in(entry.path(), std::ios::binary);
       if (std::string(std::istreambuf_iterator<char>(in), {}).find(text) != std::string::npos) return true;
     }
