@@ -151,8 +151,8 @@ class Outbox {
   absl::Status Prepare();
   absl::StatusOr<std::string> Meta(const std::string& key) const;
   absl::Status SetMeta(const std::string& key, const std::string& value);
-  // Changes that satisfy `where`, in order.
-  absl::StatusOr<std::vector<Change>> Select(const std::string& where) const;
+  // Changes that satisfy `where`, whose parameter, if it has one, is `value`; in order.
+  absl::StatusOr<std::vector<Change>> Select(const std::string& where, const std::optional<std::string>& value = std::nullopt) const;
   absl::StatusOr<std::vector<Change>> OpenChangesOf(const std::string& record) const;
   absl::StatusOr<std::optional<KeptRecord>> FindKept(const std::string& name) const;
   absl::Status Store(const Change& change);
