@@ -66,7 +66,8 @@ std::vector<std::string> RequestsOf(std::string_view method) {
   if (method.ends_with("GetCountry")) return {R"({"name": "countries/JP"})", R"({"name": "countries/QQ"})", "{}"};
   if (method.ends_with("ListRevisions")) return {R"({"name": "countries/JP"})", R"({"name": "countries/QQ"})"};
   if (method.ends_with("Conflict")) return {R"({"name": "countries/JP/conflicts/display_name", "etag": "x", "value": "1"})"};
-  if (method.find("/List") != std::string_view::npos) return {"{}", R"({"pageSize": -1})", R"({"pageToken": "forged"})"};
+  const bool has_pages = dashboard::FindPageMethod(method)->input_type()->FindFieldByName("page_token") != nullptr;
+  if (has_pages) return {"{}", R"({"pageSize": -1})", R"({"pageToken": "forged"})"};
   return {"{}"};
 }
 
