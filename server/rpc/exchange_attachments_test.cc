@@ -147,7 +147,7 @@ TEST_F(ExchangeAttachmentsTest, WhatWasPreviewedAndApprovedIsGivenAndNothingThat
   EXPECT_EQ(one.sha256(), made.sha256());
   EXPECT_EQ(one.name().find(record + "/attachments/"), 0u);
   const std::string wire = listed->SerializeAsString();
-  for (const std::string hidden : {"internal title", "later", made.name().substr(12), std::string("JPYOK")}) {
+  for (const std::string& hidden : std::vector<std::string>{"internal title", "later", made.name().substr(12), "JPYOK"}) {
     EXPECT_THAT(wire, Not(HasSubstr(hidden)));
   }
   EXPECT_EQ(*Download(jp_, one.name()), "the plan");
