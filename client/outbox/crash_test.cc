@@ -24,7 +24,7 @@ namespace fairlead::client {
 namespace {
 
 constexpr int kCrashed = 42;
-constexpr int kChanges = 3;
+constexpr int kChanges = 2;
 
 int crash_at = 0;  // 0: never
 int passed = 0;
@@ -219,17 +219,17 @@ TEST_F(CrashTest, AtEveryStepNothingIsLostAndNothingIsTwice) {
       ASSERT_LE(there.size(), acknowledged_then.size() + 1);
       for (size_t i = 0; i < acknowledged_then.size(); ++i) ASSERT_EQ(there.at(i), acknowledged_then[i]);
     }
-    // And a second process, which goes on, brings all of it to the node once and in order.
-    ASSERT_EQ(WorkUntil(0), 0);
+    // And one that goes on brings all of it to the node once and in order.
+    ASSERT_NO_FATAL_FAILURE(Work());
     ASSERT_EQ(Lines(node()), ids_);
   }
   // The points cover the whole of it: with nothing at the node yet, and with each number of changes.
   EXPECT_GT(points, 100);
-  EXPECT_EQ(taken_at_crash, (std::set<size_t>{0, 1, 2, 3}));
+  EXPECT_EQ(taken_at_crash, (std::set<size_t>{0, 1, 2}));
 }
 
 TEST_F(CrashTest, EndingAgainWhileItGoesOnChangesNothing) {
-  for (int at = 1; at < 120; at += 7) {
+  for (int at = 1; at < 100; at += 9) {
     SCOPED_TRACE(at);
     Reset();
     // Each process gets a little further than the one before it, if it can.
