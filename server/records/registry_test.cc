@@ -216,11 +216,12 @@ TEST(Registry, FindsByName) {
 TEST(Registry, Collections) {
   std::vector<std::string> collections;
   for (const RecordType& type : TheRegistry().types()) collections.push_back(type.collection());
-  EXPECT_THAT(collections, ElementsAre("countries", "ports", "portFacilities", "liaisonOfficers", "engagements", "observations",
-                                       "followUps", "visitCycles", "reciprocalVisits", "trainingOfferings", "trainingRequests",
-                                       "trainingSessions", "assignments", "assessments", "conditionsOfEntry", "arrivals", "scheduleKPorts",
-                                       "trafficFigures", "practiceContributions", "bestPractices", "endorsements", "inquiries", "contacts",
-                                       "releases", "partnerGroups", "acknowledgements", "proposals", "attachments", "reports", "deliveries", "voids"));
+  EXPECT_THAT(collections,
+              ElementsAre("countries", "ports", "portFacilities", "liaisonOfficers", "engagements", "observations", "followUps",
+                          "visitCycles", "reciprocalVisits", "trainingOfferings", "trainingRequests", "trainingSessions", "assignments",
+                          "assessments", "conditionsOfEntry", "arrivals", "scheduleKPorts", "trafficFigures", "practiceContributions",
+                          "bestPractices", "endorsements", "inquiries", "contacts", "releases", "partnerGroups", "acknowledgements",
+                          "proposals", "attachments", "reports", "deliveries", "voids"));
 }
 
 const std::vector<const ServiceDescriptor*>& Services() {

@@ -27,26 +27,16 @@ const std::vector<const google::protobuf::ServiceDescriptor*>& Services() {
   static const auto* const services = [] {
     auto* all = new std::vector<const google::protobuf::ServiceDescriptor*>;
     for (const google::protobuf::FileDescriptor* file : {
-             v1::GetCountryRequest::descriptor()->file(),
-             v1::GetEngagementRequest::descriptor()->file(),
-             v1::GetVisitCycleRequest::descriptor()->file(),
-             v1::GetTrainingOfferingRequest::descriptor()->file(),
-             v1::GetAssignmentRequest::descriptor()->file(),
-             v1::GetAssessmentRequest::descriptor()->file(),
-             v1::GetArrivalRequest::descriptor()->file(),
-             v1::GetBestPracticeRequest::descriptor()->file(),
-             v1::GetInquiryRequest::descriptor()->file(),
-             v1::GetReleaseRequest::descriptor()->file(),
-             v1::GetAttachmentRequest::descriptor()->file(),
-             v1::GetReleasedRecordRequest::descriptor()->file(),
-             v1::ListRevisionsRequest::descriptor()->file(),
-             v1::SearchRequest::descriptor()->file(),
-             v1::GetOverviewRequest::descriptor()->file(),
-             v1::GetReportRequest::descriptor()->file(),
-             v1::GetNodeStatusRequest::descriptor()->file(),
-             v1::GetCheckpointRequest::descriptor()->file(),
-             v1::ReplicateRequest::descriptor()->file(),
-             v1::FetchContentRequest::descriptor()->file(),
+             v1::GetCountryRequest::descriptor()->file(),    v1::GetEngagementRequest::descriptor()->file(),
+             v1::GetVisitCycleRequest::descriptor()->file(), v1::GetTrainingOfferingRequest::descriptor()->file(),
+             v1::GetAssignmentRequest::descriptor()->file(), v1::GetAssessmentRequest::descriptor()->file(),
+             v1::GetArrivalRequest::descriptor()->file(),    v1::GetBestPracticeRequest::descriptor()->file(),
+             v1::GetInquiryRequest::descriptor()->file(),    v1::GetReleaseRequest::descriptor()->file(),
+             v1::GetAttachmentRequest::descriptor()->file(), v1::GetReleasedRecordRequest::descriptor()->file(),
+             v1::ListRevisionsRequest::descriptor()->file(), v1::SearchRequest::descriptor()->file(),
+             v1::GetOverviewRequest::descriptor()->file(),   v1::GetReportRequest::descriptor()->file(),
+             v1::GetNodeStatusRequest::descriptor()->file(), v1::GetCheckpointRequest::descriptor()->file(),
+             v1::ReplicateRequest::descriptor()->file(),     v1::FetchContentRequest::descriptor()->file(),
          }) {
       for (int i = 0; i < file->service_count(); ++i) all->push_back(file->service(i));
     }
