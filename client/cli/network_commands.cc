@@ -7,7 +7,6 @@
 #include <functional>
 #include <map>
 
-#include "client/cli/flags.h"
 #include "fairlead/v1/record_service.pb.h"
 
 namespace fairlead::cli {

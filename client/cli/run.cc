@@ -747,9 +747,6 @@ class CommandLine {
         ->type_name("");
     add_file(receipt);
     receipt->add_flag("--payload", log_.payload, "Include what the entry says; without it the receipt says only that it is there.");
-    CLI::App* report = add("report", "A report, HTML or CSV: that a site of the network made it as it is.", RunVerifyReport);
-    add_file(report);
-    report->add_option("--statement", verify_.statement_file, "The site's statement; FILE.sig by default.")->type_name("FILE");
     CLI::App* consistency = add("consistency", "The proof that the newest checkpoint continues an older one.", RunLogConsistency);
     consistency->add_option("OLD", log_.old_checkpoint, "The file of the older checkpoint.")->required()->type_name("");
     add_file(consistency);
@@ -771,6 +768,9 @@ class CommandLine {
     add_file(add("checkpoint", "A checkpoint: its signature and its cosignatures.", RunVerifyCheckpoint));
     add_file(add("log", "An exported log: every entry, under its checkpoint.", RunVerifyLog));
     add_file(add("receipt", "A receipt: the entry, under its checkpoint.", RunVerifyReceipt));
+    CLI::App* report = add("report", "A report, HTML or CSV: that a site of the network made it as it is.", RunVerifyReport);
+    add_file(report);
+    report->add_option("--statement", verify_.statement_file, "The site's statement; FILE.sig by default.")->type_name("FILE");
     CLI::App* consistency = add("consistency", "That the checkpoint of a consistency proof continues an older one.", RunVerifyConsistency);
     consistency->add_option("OLD", verify_.old_checkpoint, "The file of the older checkpoint.")->required()->type_name("");
     add_file(consistency);
