@@ -1,6 +1,7 @@
 // The dashboard's gateway before real nodes: what a viewer gets through it is what the node gives to that identity itself.
 
 #include <fmt/format.h>
+#include <google/protobuf/descriptor.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
 
