@@ -238,7 +238,8 @@ TEST(EngagementType, Figures) {
   engagement.add_countries("countries/KR");
   engagement.set_state(v1::ENGAGEMENT_STATE_CLOSED);
   EXPECT_THAT(EngagementType().contribute(engagement),
-              UnorderedElementsAre(Contribution{"engagement/1/3/7", 1}, Contribution{"engaged/JP", 1}, Contribution{"engaged/KR", 1}));
+              UnorderedElementsAre(Contribution{"engagement/1/3/7", 1}, Contribution{"engaged/JP", 1}, Contribution{"engaged/KR", 1},
+                                   Contribution{"engagement_month/2025-06/1/3", 1}));
   engagement.set_state(v1::ENGAGEMENT_STATE_CANCELLED);
   EXPECT_THAT(EngagementType().contribute(engagement), ElementsAre(Contribution{"engagement/1/3/8", 1}));
   engagement.set_state(v1::ENGAGEMENT_STATE_REFUSED);

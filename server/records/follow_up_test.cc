@@ -95,7 +95,8 @@ TEST(FollowUpType, IndexesAndFigures) {
   EXPECT_EQ(SortOf(type, "outstanding", follow_up), "2025-09-30");
   for (auto state : {v1::FOLLOW_UP_STATE_OPEN, v1::FOLLOW_UP_STATE_DONE, v1::FOLLOW_UP_STATE_REOPENED}) {
     follow_up.set_state(state);
-    EXPECT_THAT(type.contribute(follow_up), ElementsAre(Contribution{"follow_up_due/2025-09-30", 1}));
+    EXPECT_THAT(type.contribute(follow_up),
+                ElementsAre(Contribution{"follow_up_due/2025-09-30", 1}, Contribution{"remedy_due/2025-09-30", 1}));
     EXPECT_THAT(ValuesOf(type, "outstanding", follow_up), ElementsAre("1"));
   }
   follow_up.set_state(v1::FOLLOW_UP_STATE_VERIFIED);

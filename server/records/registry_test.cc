@@ -6,6 +6,7 @@
 #include <set>
 
 #include "fairlead/v1/assessment_service.pb.h"
+#include "fairlead/v1/attachment_service.pb.h"
 #include "fairlead/v1/engagement_service.pb.h"
 #include "fairlead/v1/help_desk_service.pb.h"
 #include "fairlead/v1/options.pb.h"
@@ -165,7 +166,7 @@ TEST(Registry, IndexNumbersArePermanent) {
       {352, "PracticeContribution.asker"},
       {362, "BestPractice.public"},
       {371, "Endorsement.nation"},
-      {384, "Inquiry.asker"},
+      {386, "Inquiry.asker"},
       {390, "Contact.country"},
       {391, "Contact.public"},
   };
@@ -231,7 +232,7 @@ const std::vector<const ServiceDescriptor*>& Services() {
       v1::GetAssignmentRequest::descriptor()->file()->service(0), v1::GetAssessmentRequest::descriptor()->file()->service(0),
       v1::GetArrivalRequest::descriptor()->file()->service(0),    v1::GetBestPracticeRequest::descriptor()->file()->service(0),
       v1::GetInquiryRequest::descriptor()->file()->service(0),    v1::GetReleaseRequest::descriptor()->file()->service(0),
-      v1::GetReportRequest::descriptor()->file()->service(0)};
+      v1::GetReportRequest::descriptor()->file()->service(0),     v1::GetAttachmentRequest::descriptor()->file()->service(0)};
   return *kServices;
 }
 
@@ -253,6 +254,7 @@ TEST(Registry, TransitionsAreTheCustomMethods) {
     for (const Transition& transition : type.transitions) registered[transition.method] = type.singular();
   }
   registered["HandoverAssignment"] = "Assignment";  // of two records at once: rpc/planning_methods.h
+  registered["FinishUpload"] = "Attachment";        // once its bytes are verified: rpc/attachment_methods.h
   registered["PrepareReport"] = "Report";           // made from all others: rpc/report_methods.h
   EXPECT_EQ(registered, custom);
 }
