@@ -396,6 +396,17 @@ absl::StatusOr<bool> IsFresh(const RocksDbOptions& options, rocksdb::Env* env) {
   return true;
 }
 
+// Refuses logs and manifests of which RocksDB would drop the end without a word.
+absl::Status CheckTails(const RocksDbOptions& options, rocksdb::Env* env) {
+  std::vector<std::string> files;
+  if (rocksdb::Status listed = env->GetChildren(options.path, &files); !listed.ok()) return OpenError(options.path, listed);
+  for (const std::string& file : files) {
+    if (!file.starts_with("MANIFEST-") && !file.ends_with(".log")) continue;
+    if (absl::Status whole = CheckLogTail(env, options.path + "/" + file); !whole.ok()) return whole;
+  }
+  return absl::OkStatus();
+}
+
 // Those of format version 1: all but the last.
 constexpr uint32_t kFirstVersion = 1;
 constexpr size_t kFirstFamilies = kCfCount - 1;
@@ -405,6 +416,7 @@ static_assert(kFormatVersion == 2 && static_cast<size_t>(Cf::kContents) == kFirs
 // families are other; a creation cut short lacks some, and has nothing in the first.
 absl::StatusOr<size_t> CheckFamilies(const RocksDbOptions& options, const rocksdb::DBOptions& db_options) {
   const std::string& path = options.path;
+  if (absl::Status whole = CheckTails(options, db_options.env); !whole.ok()) return whole;
   std::vector<std::string> present;
   rocksdb::Status status = rocksdb::DB::ListColumnFamilies(db_options, path, &present);
   if (!status.ok()) return OpenError(path, status);

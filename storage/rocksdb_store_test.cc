@@ -287,7 +287,7 @@ TEST_F(RocksDbStoreTest, ACreationCutShortIsTakenUp) {
     }
     absl::Status reopened = Open();
     ASSERT_TRUE(reopened.ok()) << "cut after " << steps << " operations: " << reopened;
-    ASSERT_EQ(*store_->Get(Cf::kMeta, kMetaFormat), std::string("\0\0\0\1", 4));
+    ASSERT_EQ(*store_->Get(Cf::kMeta, kMetaFormat), std::string("\0\0\0\2", 4));
     ASSERT_EQ(Written(), 0);
     ASSERT_TRUE(Write(0, Sync::kYes).ok());
     store_.reset();
@@ -463,6 +463,39 @@ TEST_F(DamageTest, AFlippedByteInTheManifest) {
   ASSERT_EQ(manifests.size(), 1u);
   std::map<Outcome, int> outcomes = FlipThrough(manifests[0], 60);
   EXPECT_GT(outcomes[Outcome::kRefused], 50);
+}
+
+// To RocksDB a length beyond the end of the file is the torn tail of a power failure.
+TEST_F(DamageTest, ALengthThatPointsBeyondTheEnd) {
+  Lay();
+  for (const fs::path& file : {Files("MANIFEST-", "").at(0), Files("", ".log").at(0)}) {
+    const std::string bytes = Read(file);
+    ASSERT_LT(bytes.size(), 32768u);  // one block of records
+    int records = 0;
+    for (size_t at = 0; at + 7 <= bytes.size(); ++records) {
+      Relay();
+      std::string damaged = bytes;
+      damaged[at + 5] = static_cast<char>(damaged[at + 5] ^ 0x80);
+      Overwrite(file, damaged);
+      EXPECT_EQ(OpenAndReadAll(fmt::format("{}, record at {}", file.filename().string(), at)), Outcome::kRefused);
+      at += 7 + static_cast<uint8_t>(bytes[at + 4]) + 256 * static_cast<uint8_t>(bytes[at + 5]);
+    }
+    EXPECT_GE(records, 10);
+  }
+}
+
+// One that was torn is none, wherever it was torn.
+TEST_F(DamageTest, ATornRecordAtTheEndOfTheLogIsLeftOut) {
+  Lay();
+  const fs::path log = Files("", ".log").at(0);
+  const std::string bytes = Read(log);
+  for (size_t lost : {1, 100, 250}) {
+    Relay();
+    Overwrite(log, bytes.substr(0, bytes.size() - lost));
+    ASSERT_TRUE(Open().ok()) << lost;
+    EXPECT_EQ(*store_->Get(Cf::kJournal, Key(kBatches - 1)), std::nullopt);
+    EXPECT_EQ(*store_->Get(Cf::kJournal, Key(kBatches - 2)), "");
+  }
 }
 
 TEST_F(DamageTest, AnyOtherCurrent) {
