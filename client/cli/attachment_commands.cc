@@ -8,6 +8,7 @@
 
 #include "client/attachment_download.h"
 #include "client/attachment_upload.h"
+#include "client/cli/outbox_commands.h"
 #include "client/cli/output.h"
 #include "fairlead/v1/attachment_service.pb.h"
 #include "fairlead/v1/exchange_service.pb.h"
@@ -55,8 +56,12 @@ absl::Status RunAttachmentAdd(Session& session, const AttachmentArguments& argum
     if (!v1::Marking_Parse(name, &marking)) return UsageError("--marking: must be public, official or sensitive");
     draft.set_marking(marking);
   }
+  const auto unread = [](const absl::Status& status) {
+    return absl::IsNotFound(status) ? UsageError(std::string(status.message())) : status;
+  };
+  if (session.flags().offline) return unread(RunUploadOffline(session, arguments.file, std::move(draft)));
   const absl::StatusOr<client::AttachmentUpload> upload = client::AttachmentUpload::Open(arguments.file, std::move(draft));
-  if (!upload.ok()) return absl::IsNotFound(upload.status()) ? UsageError(std::string(upload.status().message())) : upload.status();
+  if (!upload.ok()) return unread(upload.status());
   if (absl::Status status = session.Open(); !status.ok()) return status;
 
   if (arguments.request_id.empty()) {

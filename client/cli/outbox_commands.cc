@@ -7,6 +7,7 @@
 
 #include "api/errors.h"
 #include "client/outbox/sync.h"
+#include "client/outbox/uploads.h"
 
 namespace fairlead::cli {
 namespace {
@@ -212,6 +213,16 @@ absl::Status SetIn(const Change& change, const std::string& text, bool clear, Me
   return set.ok() ? set : UsageError(fmt::format("--set {}: {}", text, std::string(set.message())));
 }
 
+absl::Status PrintRecorded(Session& session, const Outbox& outbox, const Change& change) {
+  const absl::StatusOr<int64_t> waiting = outbox.Waiting();
+  if (!waiting.ok()) return waiting.status();
+  session.Print({{"name", change.record}, {"position", change.position}, {"requestId", change.request_id}, {"waiting", *waiting}}, [&] {
+    session.out() << fmt::format("{}\nrecorded offline as {}; {} waiting\n", change.record, change.position, *waiting);
+  });
+  WarnOfAge(session, outbox);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status RunVerbOffline(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
@@ -236,14 +247,14 @@ absl::Status RunVerbOffline(Session& session, const Resource& resource, const Ve
     return absl::NotFoundError(
         fmt::format("{}: fairlead outbox keep {} while a node can be reached", std::string(change.status().message()), record));
   }
-  if (!change.ok()) return change.status();
-  const absl::StatusOr<int64_t> waiting = (*outbox)->Waiting();
-  if (!waiting.ok()) return waiting.status();
-  session.Print({{"name", change->record}, {"position", change->position}, {"requestId", change->request_id}, {"waiting", *waiting}}, [&] {
-    session.out() << fmt::format("{}\nrecorded offline as {}; {} waiting\n", change->record, change->position, *waiting);
-  });
-  WarnOfAge(session, **outbox);
-  return absl::OkStatus();
+  return change.ok() ? PrintRecorded(session, **outbox, *change) : change.status();
+}
+
+absl::Status RunUploadOffline(Session& session, const std::string& path, fairlead::v1::Attachment attachment) {
+  absl::StatusOr<Outbox*> outbox = session.OpenOutbox();
+  if (!outbox.ok()) return outbox.status();
+  const absl::StatusOr<Change> change = client::RecordUpload(*outbox, path, std::move(attachment), session.site());
+  return change.ok() ? PrintRecorded(session, **outbox, *change) : change.status();
 }
 
 absl::Status RunOutboxList(Session& session, const OutboxArguments& arguments) {
@@ -302,7 +313,7 @@ absl::Status RunOutboxSync(Session& session, const OutboxArguments&) {
     if (const std::string note = NoteOf(change); !note.empty()) session.out() << fmt::format("  {}\n", Printable(note));
     session.out().flush();
   };
-  const client::SendCall through = client::SendThrough(&session.client());
+  const client::SendCall through = client::SendThrough(&session.client(), *outbox);
   const auto send = [&](const google::protobuf::MethodDescriptor& method, const Message& request, Message* response,
                         const client::CallOptions& call, client::Answer* answer) {
     absl::Status status = through(method, request, response, call, answer);
@@ -314,6 +325,7 @@ absl::Status RunOutboxSync(Session& session, const OutboxArguments&) {
   if (absl::StatusOr<int64_t> forgotten = (*outbox)->Forget(absl::Now() - client::kRequestLifetime); !forgotten.ok()) {
     return forgotten.status();
   }
+  if (absl::Status removed = client::RemoveUnneededFiles(**outbox); !removed.ok()) return removed;
   const absl::StatusOr<int64_t> left = (*outbox)->Waiting();
   if (!left.ok()) return left.status();
   ordered_json held = ordered_json::array();
@@ -365,6 +377,7 @@ absl::Status RunOutboxDrop(Session& session, const OutboxArguments& arguments) {
   const absl::StatusOr<Change> change = (*outbox)->Find(arguments.change);
   if (!change.ok()) return change.status();
   if (absl::Status dropped = (*outbox)->Drop(arguments.change, arguments.even_if_sent); !dropped.ok()) return dropped;
+  if (absl::Status removed = client::RemoveUnneededFiles(**outbox); !removed.ok()) return removed;
   session.Print({{"dropped", arguments.change}},
                 [&] { session.out() << fmt::format("dropped {} {} {}\n", change->position, change->method->name(), change->record); });
   return absl::OkStatus();

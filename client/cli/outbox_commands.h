@@ -13,11 +13,14 @@
 
 #include "client/cli/record_commands.h"
 #include "client/cli/session.h"
+#include "fairlead/v1/attachment.pb.h"
 
 namespace fairlead::cli {
 
 // Get and list from what is kept, with what waits; the others record a change.
 absl::Status RunVerbOffline(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments);
+// Records the upload of a file.
+absl::Status RunUploadOffline(Session& session, const std::string& path, fairlead::v1::Attachment attachment);
 
 struct OutboxArguments {
   int64_t change = 0;

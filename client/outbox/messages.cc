@@ -120,7 +120,7 @@ void SetText(Message* message, const std::string& field, const std::string& valu
   message->GetReflection()->SetString(message, message->GetDescriptor()->FindFieldByName(field), value);
 }
 
-bool Creates(const MethodDescriptor& method) { return method.name().rfind("Create", 0) == 0; }
+bool Creates(const MethodDescriptor& method) { return method.name().rfind("Create", 0) == 0 || method.name() == "FinishUpload"; }
 
 const FieldDescriptor* RecordFieldOf(const MethodDescriptor& method) {
   const Descriptor& request = *method.input_type();

@@ -92,6 +92,7 @@ class Outbox {
   // UNAVAILABLE when another process has it open; FAILED_PRECONDITION when it is another identity's, or of a later version; DATA_LOSS.
   static absl::StatusOr<std::unique_ptr<Outbox>> Open(OutboxOptions options);
   static bool Exists(const std::string& folder);
+  const std::string& folder() const { return options_.folder; }
 
   // --- Recording ---------------------------------------------------------------------------------------------------------------
   // Keeps a Create, Update, Withdraw or lifecycle request for `site`. `record` is the name of what it changes or creates; of a create

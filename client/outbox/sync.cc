@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "api/errors.h"
+#include "client/outbox/uploads.h"
 
 namespace fairlead::client {
 namespace {
@@ -19,10 +20,12 @@ std::optional<int64_t> HolderOf(const Change& change, const std::vector<std::pai
 
 }  // namespace
 
-SendCall SendThrough(Client* client) {
-  return [client](const google::protobuf::MethodDescriptor& method, const google::protobuf::Message& request,
-                  google::protobuf::Message* response, const CallOptions& call,
-                  Answer* answer) { return client->Call(method, request, response, call, answer); };
+SendCall SendThrough(Client* client, const Outbox* outbox) {
+  return [client, outbox](const google::protobuf::MethodDescriptor& method, const google::protobuf::Message& request,
+                          google::protobuf::Message* response, const CallOptions& call, Answer* answer) {
+    if (IsUpload(method)) return SendUpload(client, *outbox, request, response, call, answer);
+    return client->Call(method, request, response, call, answer);
+  };
 }
 
 bool IsRefusal(const absl::Status& status) {

@@ -26,8 +26,8 @@ namespace fairlead::client {
 // One call, as Client::Call.
 using SendCall = std::function<absl::Status(const google::protobuf::MethodDescriptor& method, const google::protobuf::Message& request,
                                             google::protobuf::Message* response, const CallOptions& call, Answer* answer)>;
-// Through a client, which must outlive it.
-SendCall SendThrough(Client* client);
+// Through a client, which must outlive it, as must the outbox, which has the files of attachments.
+SendCall SendThrough(Client* client, const Outbox* outbox);
 
 struct SyncResult {
   int done = 0;                                   // answered now

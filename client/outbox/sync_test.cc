@@ -57,7 +57,7 @@ class SyncTest : public testing::Test {
     EXPECT_TRUE(result.ok()) << result.status();
     return result.value_or(SyncResult());
   }
-  SyncResult RunSync() { return RunSync(SendThrough(client_.get())); }
+  SyncResult RunSync() { return RunSync(SendThrough(client_.get(), outbox_.get())); }
   ChangeState StateOf(const Change& change) { return outbox_->Find(change.position)->state; }
 
   const std::filesystem::path folder_ = std::filesystem::path(testing::TempDir()) / "outbox_sync_test";
@@ -183,7 +183,7 @@ TEST_F(SyncTest, AStopEndsItBetweenChanges) {
   const Change second = Make("JPTYO", "Tokyo");
   std::stop_source stop;
   const auto result = Sync(
-      outbox_.get(), SendThrough(client_.get()), [&stop](const Change&) { stop.request_stop(); }, stop.get_token());
+      outbox_.get(), SendThrough(client_.get(), outbox_.get()), [&stop](const Change&) { stop.request_stop(); }, stop.get_token());
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->done, 1);
   EXPECT_EQ(result->stopped.code(), absl::StatusCode::kCancelled);

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -49,6 +51,14 @@ class Laptop {
     (*process)->Signal(SIGKILL);
     EXPECT_TRUE((*process)->Wait(kPatience).has_value());
     return false;
+  }
+  // The copies of files in its outbox.
+  std::vector<std::string> KeptFiles() const {
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path())) {
+      if (entry.path().parent_path().filename() == "files") files.push_back(entry.path().filename());
+    }
+    return files;
   }
 
  private:
@@ -167,6 +177,58 @@ TEST_F(Offline, KilledAtAnyMomentNothingIsLostAndNothingIsTwice) {
   for (const json& visit : page["engagements"]) {
     EXPECT_EQ(apac.Json({"engagement", "history", visit["name"]})["revisions"].size(), 1u) << visit["title"];
   }
+}
+
+// The file that was recorded is uploaded, whatever becomes of it meanwhile and however often the sync is cut, as one attachment.
+TEST_F(Offline, AFileAttachedOfflineGoesOnWhereItWasCutAndIsAttachedOnce) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ASSERT_NO_FATAL_FAILURE(SeedCountries());
+  const Laptop apac(cluster(), "apac");
+  const storage::ScratchDirectory folder;
+  const std::string file = folder.path() + "/gate.txt";
+  std::string text;
+  while (text.size() < (5u << 20)) text += fmt::format("The north gate, as seen at {}.\n", text.size());
+  std::ofstream(file) << text;
+  const std::string visit = apac.Json({"--offline", "engagement", "create", "--title", "Visit", "--kind", "country-visit", "--country",
+                                       "JP", "--region", "apac", "--topic", "access-control"})["name"];
+  const std::string name = apac.Json({"--offline", "attachment", "add", file, "--subject", visit, "--title", "The gate"})["name"];
+  std::ofstream(file) << "changed since";
+
+  std::mt19937 random(7);
+  int kills = 0;
+  for (int ms_max = 60; !apac.RunAndKill({"outbox", "sync"}, absl::Milliseconds(std::uniform_int_distribution<int>(0, ms_max)(random)));
+       ms_max += ms_max / 2) {
+    ++kills;
+  }
+  EXPECT_GT(kills, 0);
+  EXPECT_EQ(apac.Run({"outbox", "sync"}).exit.code, 0);
+  EXPECT_THAT(apac.Json({"outbox", "list"})["changes"], IsEmpty());
+
+  const json listed = apac.Json({"attachment", "list", "--subject", visit})["attachments"];
+  ASSERT_EQ(listed.size(), 1u) << listed.dump(2);
+  EXPECT_EQ(listed[0]["name"], name);
+  const std::string back = folder.path() + "/back.txt";
+  EXPECT_EQ(apac.Run({"attachment", "get", name, "--output", back}).exit.code, 0);
+  std::ifstream in(back, std::ios::binary);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), text);
+  EXPECT_THAT(apac.KeptFiles(), IsEmpty());
+}
+
+TEST_F(Offline, AFileThatIsGivenUpIsKeptNoLonger) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  const Laptop apac(cluster(), "apac");
+  const storage::ScratchDirectory folder;
+  const std::string file = folder.path() + "/gate.txt";
+  std::ofstream(file) << "The north gate.";
+  for (int i = 0; i < 2; ++i) apac.Json({"--offline", "attachment", "add", file, "--subject", "engagements/none"});
+  EXPECT_EQ(apac.KeptFiles().size(), 1u);  // the same bytes
+  const framework::Ended synced = apac.Run({"outbox", "sync"});
+  EXPECT_EQ(synced.exit.code, 5) << synced.output;
+  EXPECT_THAT(synced.output, HasSubstr("fairlead outbox drop 1"));
+  EXPECT_EQ(apac.Run({"outbox", "drop", "1"}).exit.code, 0);
+  EXPECT_EQ(apac.KeptFiles().size(), 1u);
+  EXPECT_EQ(apac.Run({"outbox", "drop", "2"}).exit.code, 0);
+  EXPECT_THAT(apac.KeptFiles(), IsEmpty());
 }
 
 }  // namespace
