@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "api/errors.h"
+#include "storage/log_tail.h"
 
 namespace fairlead::storage {
 namespace {

@@ -71,9 +71,13 @@ TEST(ResourcesTest, EveryMethodOfTheServicesHasAVerb) {
   for (const Report& report : Reports()) EXPECT_TRUE(methods.insert(report.verb.method).second) << report.verb.method->full_name();
   const auto* releases = Find("release").verbs.front().method->service();  // commands of their own
   for (const char* name : {"PreviewRelease", "ListRecalls"}) EXPECT_TRUE(methods.insert(releases->FindMethodByName(name)).second) << name;
+  const auto* attachments = Find("attachment").verbs.front().method->service();  // likewise
+  for (const char* name : {"BeginUpload", "GetUpload", "WriteChunk", "FinishUpload", "DownloadAttachment"}) {
+    EXPECT_TRUE(methods.insert(attachments->FindMethodByName(name)).second) << name;
+  }
   size_t all = 0;
   for (const auto* service : services) all += service->method_count();
-  EXPECT_EQ(services.size(), 10u);
+  EXPECT_EQ(services.size(), 11u);
   EXPECT_EQ(methods.size(), all);
 }
 
@@ -107,7 +111,7 @@ TEST(FlagsTest, ComeFromWritableFieldsAndTheRequest) {
   EXPECT_THAT(FlagNames("engagement", "schedule"), ElementsAre("--start-date", "--end-date"));
   EXPECT_THAT(FlagNames("engagement", "refuse"), ElementsAre("--reason", "--alternative-basis"));
   EXPECT_THAT(FlagNames("engagement", "list"), ElementsAre("--show-withdrawn", "--region", "--country", "--kind", "--state", "--topic",
-                                                           "--officer", "--port", "--facility", "--month"));
+                                                           "--officer", "--port", "--facility", "--month", "--active"));
 }
 
 TEST(FlagsTest, NoVerbHasAFlagTwiceOrOneWithoutHelp) {

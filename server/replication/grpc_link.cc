@@ -257,6 +257,12 @@ class PeerCall : public grpc::ClientBidiReactor<v1::ReplicateRequest, v1::Replic
       if (!ended_) receiver_.SetDirectLogs(direct_logs);
       if (advanced && !ended_) EndIfError(receiver_.OnAppliedChanged(now));
       if (tick && !ended_) EndIfError(receiver_.OnTick(now));
+      // gRPC reads no more after a message that it cannot parse, and waits for an end that such a peer need not send. Under mu_, which
+      // keeps OnDone, and so the context's end, away. gRPC runs no callback of a reactor on the thread that cancels.
+      if (tick && over_ && !done_ && now - over_time_ > kFinishGrace) {
+        EndIfError(Error(Reason::kPeerProtocol, "the peer has sent what cannot be parsed"));
+        dial_->context.TryCancel();
+      }
     }
     Drive();
   }
@@ -279,6 +285,7 @@ class PeerCall : public grpc::ClientBidiReactor<v1::ReplicateRequest, v1::Replic
       absl::MutexLock lock(&mu_);
       if (!ok) {
         over_ = true;
+        over_time_ = SteadyNow();
       } else {
         if (!ended_) EndIfError(receiver_.OnMessage(std::move(response_), SteadyNow()));
         read_due_ = true;  // until the stream is over, even when this side has ended it
@@ -356,7 +363,9 @@ class PeerCall : public grpc::ClientBidiReactor<v1::ReplicateRequest, v1::Replic
   bool write_failed_ ABSL_GUARDED_BY(mu_) = false;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;  // by this side
   bool cancel_due_ ABSL_GUARDED_BY(mu_) = false;
-  bool over_ ABSL_GUARDED_BY(mu_) = false;      // nothing more can be read
+  bool over_ ABSL_GUARDED_BY(mu_) = false;  // nothing more can be read
+  absl::Time over_time_ ABSL_GUARDED_BY(mu_);
+  bool done_ ABSL_GUARDED_BY(mu_) = false;
   bool released_ ABSL_GUARDED_BY(mu_) = false;  // no operation may start
   // Apart from mu_, so that the sink's thread never waits for a frame that is being verified.
   absl::Mutex mail_mu_;
@@ -533,6 +542,7 @@ void PeerCall::OnDone(const grpc::Status& status) {
   LinkInfo info;
   {
     absl::MutexLock lock(&mu_);
+    done_ = true;
     // Nothing, when this side has ended it already.
     receiver_.OnEnd(status.ok() ? absl::UnavailableError("the peer has closed the stream") : FromGrpc(status), SteadyNow());
     info = receiver_.info();

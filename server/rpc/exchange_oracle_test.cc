@@ -84,6 +84,11 @@ std::vector<std::string> SeenBy(Office& office, const std::vector<std::string>& 
   }
   for (const std::string& name : names) {
     seen.Ask<v1::ReleasedRecord>("GetReleasedRecord", Seen::Named<v1::GetReleasedRecordRequest>(name));
+    v1::ListReleasedAttachmentsRequest attachments;
+    attachments.set_parent(name);
+    seen.Ask<v1::ListReleasedAttachmentsResponse>("ListReleasedAttachments", attachments);
+    seen.Ask<v1::DownloadReleasedAttachmentResponse>(
+        "DownloadReleasedAttachment", Seen::Named<v1::DownloadReleasedAttachmentRequest>(name + "/attachments/0123456789abcdef"));
     v1::SubmitSuggestionRequest submit;
     submit.mutable_suggestion()->set_kind(v1::SUGGESTION_KIND_CORRECTION);
     submit.mutable_suggestion()->set_record(name);

@@ -77,7 +77,7 @@ class World {
     publish.set_request_id(NextId());
     publish.set_name(practice_);
     publish.set_etag(practice.etag());
-    practice = Must<v1::BestPractice>(officer_, "PracticeService/PublishBestPractice", publish);
+    practice = Must<v1::BestPractice>(hq_, "PracticeService/PublishBestPractice", publish);
     v1::UpdateBestPracticeRequest update;
     update.set_request_id(NextId());
     *update.mutable_best_practice() = practice;

@@ -14,6 +14,9 @@
 
 #include "certs/files.h"
 #include "certs/network.h"
+#include "client/attachment_upload.h"
+#include "fairlead/v1/node_service.pb.h"
+#include "fairlead/v1/training_service.pb.h"
 #include "server/rpc/services.h"
 #include "server/rpc/viewer.h"
 #include "storage/scratch_directory.h"
@@ -43,8 +46,13 @@ constexpr Row kRows[] = {
     {"NodeService/GetStateDigest", "NOHG"},               //
     {"LogService/GetCheckpoint", "NOHG"},                 //
     {"LogService/GetConsistencyProof", "NOHG"},           //
-    {"ReleaseService/ApproveRelease", "H"},               // the second role
-    {"ReleaseService/DeclineRelease", "H"},               //
+    {"ContentService/", "N"},                             // sites among themselves
+    {"ReleaseService/ApproveRelease", "HG"},              // the second role, and what it may decide on a dashboard
+    {"ReleaseService/DeclineRelease", "HG"},              //
+    {"ReleaseService/AcceptProposal", "OHG"},             // likewise
+    {"ReleaseService/DeclineProposal", "OHG"},            //
+    {"ReleaseService/MergeProposal", "OHG"},              //
+    {"PracticeService/PublishBestPractice", "H"},         // for every nation to read
     {"NodeService/VoidEntry", "H"},                       // what counts for every site
     {"NodeService/ReissueEntries", "H"},                  //
     {"NodeService/DeleteBackup", "H"},                    // a region's last copy
@@ -59,6 +67,8 @@ constexpr Row kRows[] = {
     {"/Watch", "OHG"},                                    //
     {"/Preview", "OHG"},                                  //
     {"/Advise", "OHG"},                                   //
+    {"/Search", "OHG"},                                   //
+    {"AttachmentService/DownloadAttachment", "OHG"},      //
     {"", "OH"},                                           // and staff write
 };
 
@@ -249,12 +259,46 @@ TEST_F(Access, WhatANationMayNameIsWhatIsReleasedToIt) {
   ASSERT_EQ(first->records_size(), 1);
   const std::string recalled_name = first->records(0).name();
   Recall(recalled);
+  const storage::ScratchDirectory folder;
+  const std::string plan = folder.path() + "/plan.txt";
+  ASSERT_TRUE(Ok(certs::WriteFile(plan, "The plan of the port.", certs::Access::kOwnerOnly, certs::IfExists::kReplace)));
+  v1::Attachment of_port;
+  of_port.set_subject("ports/JPYOK");
+  const auto upload = client::AttachmentUpload::Open(plan, of_port);
+  ASSERT_TRUE(Ok(upload));
+  ASSERT_TRUE(Ok(upload->Run(cluster().Officer("apac"), "")));
   Release("apac", "ports/JPYOK", "JP");
   const auto listed = Exchange<v1::ListReleasedRecordsResponse>(jp, "apac", "ListReleasedRecords", v1::ListReleasedRecordsRequest());
   ASSERT_TRUE(Ok(listed));
   ASSERT_EQ(listed->records_size(), 1);
   const std::string released_name = listed->records(0).name();
   ASSERT_NE(released_name, recalled_name);
+  v1::CreateTrainingOfferingRequest offer;
+  offer.set_training_offering_id("drills");
+  offer.mutable_training_offering()->set_display_name("Drills and exercises");
+  offer.mutable_training_offering()->set_program(v1::TRAINING_PROGRAM_PORT_SECURITY);
+  ASSERT_TRUE(Ok(cluster().Officer("hq").Call<v1::TrainingOffering>("fairlead.v1.TrainingService.CreateTrainingOffering", offer)));
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  Release("apac", "trainingOfferings/drills", "JP");
+  v1::ListReleasedRecordsRequest courses;
+  courses.set_kind(v1::RELEASED_KIND_COURSE);
+  const auto drills = Exchange<v1::ListReleasedRecordsResponse>(jp, "apac", "ListReleasedRecords", courses);
+  ASSERT_TRUE(Ok(drills));
+  ASSERT_EQ(drills->records_size(), 1);
+  v1::RequestCourseRequest request_course;
+  request_course.set_course(drills->records(0).name());
+  request_course.set_embassy("Tokyo");
+  const auto course = Exchange<v1::CourseRequest>(jp, "apac", "RequestCourse", request_course);
+  ASSERT_TRUE(Ok(course));
+  v1::RequestVisitRequest request_visit;
+  request_visit.set_embassy("Embassy in Washington");
+  const auto visit = Exchange<v1::VisitRequest>(jp, "apac", "RequestVisit", request_visit);
+  ASSERT_TRUE(Ok(visit));
+  v1::ContributePracticeRequest contribute;
+  contribute.set_title("Two persons at the gate");
+  contribute.set_text("A second guard checks.");
+  const auto practice = Exchange<v1::ContributedPractice>(jp, "apac", "ContributePractice", contribute);
+  ASSERT_TRUE(Ok(practice));
   v1::SubmitSuggestionRequest submit;
   submit.mutable_suggestion()->set_kind(v1::SUGGESTION_KIND_CORRECTION);
   submit.mutable_suggestion()->set_record(released_name);
@@ -269,11 +313,25 @@ TEST_F(Access, WhatANationMayNameIsWhatIsReleasedToIt) {
   const auto withdrawals = Exchange<v1::ListWithdrawalsResponse>(jp, "apac", "ListWithdrawals", v1::ListWithdrawalsRequest());
   ASSERT_TRUE(Ok(withdrawals));
   ASSERT_EQ(withdrawals->withdrawals_size(), 1);
+  v1::ListReleasedAttachmentsRequest of_released;
+  of_released.set_parent(released_name);
+  const auto attached = Exchange<v1::ListReleasedAttachmentsResponse>(jp, "apac", "ListReleasedAttachments", of_released);
+  ASSERT_TRUE(Ok(attached));
+  ASSERT_EQ(attached->attachments_size(), 1);
   ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  ASSERT_TRUE(Eventually([&] {  // the bytes come behind the record
+    const auto status = cluster().Officer("hq").Call<v1::NodeStatus>("fairlead.v1.NodeService.GetNodeStatus", v1::GetNodeStatusRequest());
+    return status.ok() && status->attachments_wanted() == 0 && status->attachment_bytes_held() > 0;
+  }));
 
   // By method that takes a name: one that is Japan's.
   const std::map<std::string, std::string> named = {{"GetReleasedRecord", released_name},
+                                                    {"ListReleasedAttachments", released_name},
+                                                    {"DownloadReleasedAttachment", attached->attachments(0).name()},
                                                     {"GetSuggestion", suggestion->name()},
+                                                    {"GetVisitRequest", visit->name()},
+                                                    {"GetCourseRequest", course->name()},
+                                                    {"GetContributedPractice", practice->name()},
                                                     {"GetQuestion", question->name()},
                                                     {"AcknowledgeWithdrawal", withdrawals->withdrawals(0).name()}};
   const auto* service = v1::GetReleasedRecordRequest::descriptor()->file()->FindServiceByName("ExchangeService");
@@ -288,18 +346,19 @@ TEST_F(Access, WhatANationMayNameIsWhatIsReleasedToIt) {
       const MethodDescriptor& method = *service->method(i);
       SCOPED_TRACE(method.name() + " at " + site);
       std::string answer;
-      if (method.name().starts_with("List")) {
+      const char* field = method.input_type()->FindFieldByName("parent") != nullptr ? "parent" : "name";
+      if (method.name().starts_with("List") && method.input_type()->FindFieldByName(field) == nullptr) {
         ASSERT_TRUE(Ok(ask_as(jp, method.name(), "", &answer)));
-        EXPECT_NE(answer, "");
+        EXPECT_EQ(answer.empty(), method.name() == "ListPracticeEndorsements");  // no practice is published
         ASSERT_TRUE(Ok(ask_as(de, method.name(), "", &answer)));
         EXPECT_EQ(answer, "");  // not even a number
         ++walked;
       }
-      if (method.input_type()->FindFieldByName("name") == nullptr) continue;
+      if (method.input_type()->FindFieldByName(field) == nullptr) continue;
       ASSERT_TRUE(named.contains(method.name())) << "say above whose name it takes";
       const std::string& name = named.at(method.name());
       v1::GetReleasedRecordRequest theirs;  // every request has its name as field 1
-      ASSERT_EQ(method.input_type()->FindFieldByName("name")->number(), 1);
+      ASSERT_EQ(method.input_type()->FindFieldByName(field)->number(), 1);
       theirs.set_name(name);
       v1::GetReleasedRecordRequest absent;
       absent.set_name(name.substr(0, name.size() - 8) + (name.ends_with("00000000") ? "11111111" : "00000000"));
@@ -328,7 +387,7 @@ TEST_F(Access, WhatANationMayNameIsWhatIsReleasedToIt) {
           << who;
     }
   }
-  EXPECT_EQ(walked, 2u * (3 + named.size()));
+  EXPECT_EQ(walked, 2u * (8 + named.size()));
 }
 
 }  // namespace

@@ -208,7 +208,7 @@ std::vector<Lie> AllLies() {
            [told = std::make_shared<bool>(false)](v1::ReplicateResponse* response) {
              // It says what there is, and then less.
              const bool later = response->has_heartbeat() && std::exchange(*told, true);
-             return later ? EachState([](v1::LogState* state) { state->set_size(state->size() - 1); })(response) : true;
+             return later ? EachState([](v1::LogState* state) { state->set_size(state->size() / 2); })(response) : true;
            },
        .reason = "PEER_PROTOCOL",
        .says = "the peer holds"},
@@ -225,8 +225,8 @@ std::vector<Lie> AllLies() {
              return true;
            },
        .way = Way::kOwn,
-       .reason = "INTERNAL",
-       .says = "pars"},
+       .reason = "PEER_PROTOCOL",
+       .says = "cannot be parsed"},
       {.name = "message out of place",
        .twist =
            [](v1::ReplicateResponse* response) {

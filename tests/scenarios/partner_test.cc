@@ -29,7 +29,7 @@ class Partner : public CliScenario {
   }
   // What the nation's system is answered; it knows its region and headquarters.
   json As(const std::string& identity, std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "exchange");
+    arguments.insert(arguments.begin(), {"--failover", "exchange"});
     arguments.push_back("--json");
     const framework::Ended ended = CliAs(identity, {"apac", "hq"}, arguments);
     EXPECT_EQ(ended.exit.code, 0) << fmt::format("{}", fmt::join(arguments, " ")) << "\n" << ended.output;
