@@ -28,16 +28,19 @@ void Caller::Call(const std::string& method, const std::string& request, std::fu
   state->request = grpc::ByteBuffer(&slice, 1);
   state->context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
   stub_.UnaryCall(
-      &state->context, method, {}, &state->request, &state->reply, [state, method, done = std::move(done)](grpc::Status status) {
-        if (!status.ok()) {
-          return done(
-              absl::Status(static_cast<absl::StatusCode>(status.error_code()), fmt::format("{}: {}", method, status.error_message())));
-        }
+      &state->context, method, {}, &state->request, &state->reply, [state, method, done = std::move(done)](grpc::Status status) mutable {
+        absl::StatusOr<std::string> reply;
         grpc::Slice bytes;
-        if (!state->reply.TrySingleSlice(&bytes).ok() && !state->reply.DumpToSingleSlice(&bytes).ok()) {
-          return done(absl::InternalError(fmt::format("{}: the reply cannot be read", method)));
+        if (!status.ok()) {
+          reply = absl::Status(static_cast<absl::StatusCode>(status.error_code()), fmt::format("{}: {}", method, status.error_message()));
+        } else if (!state->reply.TrySingleSlice(&bytes).ok() && !state->reply.DumpToSingleSlice(&bytes).ok()) {
+          reply = absl::InternalError(fmt::format("{}: the reply cannot be read", method));
+        } else {
+          reply = std::string(reinterpret_cast<const char*>(bytes.begin()), bytes.size());
         }
-        done(std::string(reinterpret_cast<const char*>(bytes.begin()), bytes.size()));
+        // The context holds the channel, and the last channel of a process may not end here, on one of gRPC's threads: it waits for them.
+        state.reset();
+        done(std::move(reply));
       });
 }
 

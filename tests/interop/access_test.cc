@@ -264,6 +264,7 @@ TEST_F(Access, WhatANationMayNameIsWhatIsReleasedToIt) {
   ASSERT_TRUE(Ok(certs::WriteFile(plan, "The plan of the port.", certs::Access::kOwnerOnly, certs::IfExists::kReplace)));
   v1::Attachment of_port;
   of_port.set_subject("ports/JPYOK");
+  of_port.set_marking(v1::MARKING_PUBLIC);  // as the port is: what is marked higher needs a release of its own
   const auto upload = client::AttachmentUpload::Open(plan, of_port);
   ASSERT_TRUE(Ok(upload));
   ASSERT_TRUE(Ok(upload->Run(cluster().Officer("apac"), "")));

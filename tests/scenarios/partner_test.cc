@@ -72,7 +72,7 @@ TEST_F(Partner, ARequestLeadsToItsOutcomeAlsoWhileTheRegionIsDown) {
   const json declined = Japan({"course-request", course});
   EXPECT_EQ(declined["outcome"], "REQUEST_OUTCOME_DECLINED");
   EXPECT_EQ(declined["reason"], "It is full this year.");
-  EXPECT_EQ(As("partner/DE/portnet", {"course-requests"}).size(), 0u);
+  EXPECT_EQ(As("partner/DE/portnet", {"course-requests"})["courseRequests"].size(), 0u);
 }
 
 TEST_F(Partner, AContributionIsReviewedSharedAndEndorsed) {
