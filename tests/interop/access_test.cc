@@ -61,6 +61,7 @@ constexpr Row kRows[] = {
     {"LogService/", "OH"},                                // entries and receipts as they are stored
     {"PracticeService/GetPracticeContribution", "OH"},    // knows its source
     {"PracticeService/ListPracticeContributions", "OH"},  //
+    {"AttachmentService/", "OH"},                         // may belong to what knows its source
     {"RecordService/ResolveConflict", "OHG"},             // the one thing that is written on a dashboard
     {"/Get", "OHG"},                                      // else: staff and dashboards read,
     {"/List", "OHG"},                                     //
@@ -68,7 +69,6 @@ constexpr Row kRows[] = {
     {"/Preview", "OHG"},                                  //
     {"/Advise", "OHG"},                                   //
     {"/Search", "OHG"},                                   //
-    {"AttachmentService/DownloadAttachment", "OHG"},      //
     {"", "OH"},                                           // and staff write
 };
 
