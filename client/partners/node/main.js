@@ -26,6 +26,12 @@ const KINDS = ['facility', 'port', 'observation-response', 'correction'];
 
 class UsageError extends Error {}
 
+// Whoever reads the output may have enough of it: `... list | head`.
+process.stdout.on('error', (error) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
 function print(message) {
   process.stdout.write(`${JSON.stringify(toJson(message))}\n`);
 }
