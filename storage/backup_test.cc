@@ -185,9 +185,9 @@ TEST_F(BackupTest, WhatWasLeftHalfDoneIsRemoved) {
 // Wherever the space ends, nothing is left of the backup and the store goes on.
 TEST_F(BackupTest, AFullDiskLeavesNoHalfBackup) {
   int failures = 0;
-  for (uint64_t room = 0;; room += 1500) {
+  for (uint64_t room = 0;; room += 300) {
     ASSERT_LT(room, 1u << 20);
-    Put(store_.get(), Cf::kRecords, "countries/JP", std::string(1000, static_cast<char>('a' + room / 1500 % 26)));
+    Put(store_.get(), Cf::kRecords, "countries/JP", std::string(1000, static_cast<char>('a' + room / 300 % 26)));
     disk_.SetFree(room);
     const auto backup = folder_->Create(*store_, kTime, kRequest);
     disk_.SetFree(std::nullopt);
