@@ -26,20 +26,27 @@ struct Candidate {
 };
 
 Place PlaceOf(const Xapian::MSetIterator& at) {
-  return {static_cast<uint64_t>(at.get_weight()), at.get_document().get_value(kOrderValue), at.get_rank()};
+  return {static_cast<uint64_t>(at.get_weight()), at.get_document().get_data(), at.get_rank()};
 }
 
 bool ComesAfter(const Place& place, const Place& other) {
   return place.weight != other.weight ? place.weight < other.weight : place.order < other.order;
 }
 
+// What is looked for: the words and terms, and the days.
+struct Wanted {
+  Xapian::Query query;
+  DaysFit days;
+};
+
 // The `n` first candidates.
-Xapian::MSet MatchesIn(const Xapian::Database& database, const Xapian::Query& query, size_t n) {
+Xapian::MSet MatchesIn(const Xapian::Database& database, const Wanted& wanted, size_t n) {
   Xapian::Enquire enquire(database);
-  enquire.set_query(query);
+  enquire.set_query(wanted.query);
   enquire.set_weighting_scheme(WordWeight());
-  enquire.set_sort_by_relevance_then_value(kOrderValue, /*reverse=*/true);
-  return enquire.get_mset(0, static_cast<Xapian::doccount>(n));
+  DataKey order;
+  enquire.set_sort_by_relevance_then_key(&order, /*reverse=*/true);
+  return enquire.get_mset(0, static_cast<Xapian::doccount>(n), nullptr, &wanted.days);
 }
 
 // Xapian escapes what it cuts for HTML.
@@ -76,8 +83,8 @@ std::string SnippetText(const Content& content) {
   return all;
 }
 
-// The record of each candidate as it is now, those left out that the query does not match now.
-absl::StatusOr<std::vector<std::pair<Result, Place>>> Read(const node::Node& node, const Xapian::Query& query,
+// The record of each candidate as it is now, those left out that do not match now.
+absl::StatusOr<std::vector<std::pair<Result, Place>>> Read(const node::Node& node, const Wanted& wanted,
                                                            const std::vector<Candidate>& candidates) {
   std::vector<std::pair<Result, Place>> read;
   Xapian::WritableDatabase now("", Xapian::DB_BACKEND_INMEMORY);
@@ -94,7 +101,7 @@ absl::StatusOr<std::vector<std::pair<Result, Place>>> Read(const node::Node& nod
     now.add_document(DocumentOf(*type, candidate.name, content));
     read.emplace_back(Result{candidate.name, type, std::move(record), std::move(content), {}}, candidate.place);
   }
-  const Xapian::MSet matches = MatchesIn(now, query, read.size());
+  const Xapian::MSet matches = MatchesIn(now, wanted, read.size());
   std::vector<bool> matched(read.size());
   for (auto it = matches.begin(); it != matches.end(); ++it) {
     const size_t at = *it - 1;  // documents are numbered from 1
@@ -109,7 +116,7 @@ absl::StatusOr<std::vector<std::pair<Result, Place>>> Read(const node::Node& nod
   return read;
 }
 
-absl::StatusOr<Answer> FindIn(const Xapian::Database& database, const node::Node& node, const Xapian::Query& query,
+absl::StatusOr<Answer> FindIn(const Xapian::Database& database, const node::Node& node, const Wanted& wanted,
                               const std::optional<Place>& after, size_t results_max, const std::function<bool()>& cancelled) {
   Answer answer;
   if (const std::optional<Progress> progress = IndexFolder::ProgressOf(database); progress && !progress->building) {
@@ -119,14 +126,14 @@ absl::StatusOr<Answer> FindIn(const Xapian::Database& database, const node::Node
   std::optional<Place> last = after;  // looked at
   std::optional<Place> given = after;
   for (;;) {
-    const Xapian::MSet matches = MatchesIn(database, query, depth);
+    const Xapian::MSet matches = MatchesIn(database, wanted, depth);
     std::vector<Candidate> candidates;
     for (auto it = matches.begin(); it != matches.end(); ++it) {
       Place place = PlaceOf(it);
-      if (!last || ComesAfter(place, *last)) candidates.push_back({it.get_document().get_data(), std::move(place)});
+      if (!last || ComesAfter(place, *last)) candidates.push_back({NameIn(place.order), place});
     }
     if (!candidates.empty()) last = candidates.back().place;
-    auto read = Read(node, query, candidates);
+    auto read = Read(node, wanted, candidates);
     if (!read.ok()) return read.status();
     for (auto& [result, place] : *read) {
       if (answer.results.size() == results_max) {
@@ -149,12 +156,13 @@ absl::StatusOr<Answer> Find(const node::Node& node, SearchIndex& index, const Qu
                             size_t results_max, const std::function<bool()>& cancelled) {
   const absl::StatusOr<Xapian::Query> query = QueryOf(question);
   if (!query.ok()) return query.status();
+  const Wanted wanted{*query, DaysFit(question)};
   std::string why;
   for (int tries = 0; tries < kTriesMax; ++tries) {
     const absl::StatusOr<Xapian::Database> database = index.Read();
     if (!database.ok()) return database.status();
     try {
-      return FindIn(*database, node, *query, after, results_max, cancelled);
+      return FindIn(*database, node, wanted, after, results_max, cancelled);
     } catch (const Xapian::DatabaseModifiedError& error) {
       why = error.get_description();
     } catch (const Xapian::DatabaseCorruptError& error) {

@@ -27,7 +27,8 @@ namespace fairlead::search {
 // No question is answered beyond so many results: it is to be put more narrowly.
 inline constexpr size_t kResultsMax = 10'000;
 
-// Where a result stands among all that a question has: heavier ones come first, then those whose order value is greater. No two are alike.
+// Where a result stands among all that a question has: heavier ones come first, then those whose `order`, the data of their document, is
+// greater. No two are alike.
 struct Place {
   uint64_t weight = 0;
   std::string order;

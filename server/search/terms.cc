@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string_view>
 
@@ -20,6 +21,7 @@ constexpr Xapian::termcount kTitleCount = 4;
 constexpr size_t kQueryBytesMax = 1000;
 constexpr int kBeginningMin = 3;  // letters of a word of which only the beginning is given
 constexpr double kWeightUnit = 1024;
+constexpr size_t kDayBytes = 10;  // of "2026-05-01"
 constexpr char kField[] = "query";
 
 template <class Values, class Term>
@@ -58,9 +60,6 @@ std::vector<Query> FiltersOf(const Question& question) {
   if (!question.regions.empty()) filters.push_back(AnyOf(question.regions, RegionTerm));
   if (!question.states.empty()) filters.push_back(AnyOf(question.states, StateTerm));
   if (!question.kinds.empty()) filters.push_back(AnyOf(question.kinds, KindTerm));
-  if (question.since) filters.emplace_back(Query::OP_VALUE_GE, kLastDayValue, records::DayText(*question.since));
-  // The first days of records of that very day are followed by "/".
-  if (question.until) filters.emplace_back(Query::OP_VALUE_LE, kOrderValue, records::DayText(*question.until) + "0");
   return filters;
 }
 
@@ -88,9 +87,7 @@ Xapian::Document DocumentOf(const records::RecordType& type, const std::string& 
   for (const int region : content.regions) document.add_boolean_term(RegionTerm(region));
   if (!content.state.empty()) document.add_boolean_term(StateTerm(content.state));
   if (!content.kind.empty()) document.add_boolean_term(KindTerm(content.kind));
-  document.add_value(kOrderValue, records::DayText(content.first) + "/" + name);
-  document.add_value(kLastDayValue, records::DayText(content.last));
-  document.set_data(name);
+  document.set_data(records::DayText(content.first) + "/" + records::DayText(content.last) + "/" + name);
   return document;
 }
 
@@ -117,6 +114,19 @@ absl::StatusOr<Query> QueryOf(const Question& question) {
   if (query.empty()) return FieldError(Reason::kFieldRequired, kField, "holds no word to look for");
   const std::vector<Query> filters = FiltersOf(question);
   return Query(Query::OP_FILTER, query, Query(Query::OP_AND, filters.begin(), filters.end()));
+}
+
+std::string NameIn(const std::string& data) { return data.substr(std::min(data.size(), 2 * (kDayBytes + 1))); }
+
+DaysFit::DaysFit(const Question& question)
+    : since_(question.since ? records::DayText(*question.since) : ""), until_(question.until ? records::DayText(*question.until) : "") {}
+
+bool DaysFit::operator()(const Xapian::Document& document) const {
+  if (since_.empty() && until_.empty()) return true;
+  const std::string data = document.get_data();
+  if (data.size() < 2 * kDayBytes + 1) return false;
+  const std::string_view days = data;
+  return days.substr(kDayBytes + 1, kDayBytes) >= since_ && (until_.empty() || days.substr(0, kDayBytes) <= until_);
 }
 
 WordWeight::WordWeight() {

@@ -3,9 +3,10 @@
 //   term := word | "Z" stem            of the texts, with positions; of a title's words each counts four times
 //         | "Q" hash                   the record: hex SHA-256 of its name, half of it
 //         | "XT" collection | "XC" country | "XR" region | "XS" state | "XK" kind
-//   value 0 := first day "/" name      "2026-05-01/engagements/E": results of one weight come in its order, latest first
-//   value 1 := last day
-//   data := name
+//   data := first day "/" last day "/" name      "2026-05-01/2026-05-03/engagements/E": results of one weight come in its order, latest
+//                                                first
+//
+// There are no values: Xapian 1.4 writes them in a destructor, so that a full disk or a damaged file would end the process.
 //
 // A record's weight for a question follows from that record alone, so that it is the same at every site and on every page, and tells
 // nothing of records that the caller may not see. (The usual schemes weigh a word by how many documents hold it.)
@@ -30,10 +31,7 @@
 namespace fairlead::search {
 
 // Changes whenever the above does.
-inline constexpr int kTermsVersion = 1;
-
-inline constexpr Xapian::valueno kOrderValue = 0;
-inline constexpr Xapian::valueno kLastDayValue = 1;
+inline constexpr int kTermsVersion = 2;
 
 // What to look for. Of filters with several values one has to fit; one without values lets everything pass.
 struct Question {
@@ -52,8 +50,27 @@ std::string RecordTerm(const std::string& name);
 
 Xapian::Document DocumentOf(const records::RecordType& type, const std::string& name, const Content& content);
 
-// FIELD_REQUIRED, FIELD_INVALID or FIELD_TOO_LARGE of "query".
+// The record that the data of a document is of.
+std::string NameIn(const std::string& data);
+
+// All that is asked for but the days. FIELD_REQUIRED, FIELD_INVALID or FIELD_TOO_LARGE of "query".
 absl::StatusOr<Xapian::Query> QueryOf(const Question& question);
+
+// Lets pass what may be about a day in question.
+class DaysFit : public Xapian::MatchDecider {
+ public:
+  explicit DaysFit(const Question& question);
+  bool operator()(const Xapian::Document& document) const override;
+
+ private:
+  std::string since_, until_;  // empty: any
+};
+
+// Orders documents by their data.
+class DataKey : public Xapian::KeyMaker {
+ public:
+  std::string operator()(const Xapian::Document& document) const override { return document.get_data(); }
+};
 
 inline constexpr char kStemmer[] = "english";
 
