@@ -281,6 +281,9 @@ class RocksDbStore : public Store {
     uint64_t free_bytes = 0;
     if (db_->GetEnv()->GetFreeSpace(path_, &free_bytes).ok() && free_bytes < memtables_bytes_max_) return false;
     absl::MutexLock lock(&recovery_mu_);
+    // Not before the jobs that failed are over: RocksDB 7.8 asks for no flush of what a job still has in hand, and would then wait for that
+    // flush for ever.
+    if (!db_->PauseBackgroundWork().ok() || !db_->ContinueBackgroundWork().ok()) return false;
     return db_->Resume().ok();
   }
 
