@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <limits>
 #include <set>
 
@@ -86,6 +87,12 @@ std::string PartnerStream(std::string_view country) { return std::string(kPartne
 bool IsStreamName(std::string_view name) {
   if (IsName(name, /*dots=*/true)) return true;
   return name.size() == kPartnerPrefix.size() + 2 && name.starts_with(kPartnerPrefix) && IsCapital(name[name.size() - 2]) && IsCapital(name.back());
+}
+
+std::string LogKeyPath(const std::string& main, std::string_view stream) {
+  if (stream == kMainStream) return main;
+  const std::filesystem::path path(main);
+  return path.parent_path() / fmt::format("{}.{}{}", path.stem().string(), stream, path.extension().string());
 }
 
 absl::StatusOr<Roster> Roster::Open(std::string_view signed_note, const note::Verifier& root) {
@@ -222,6 +229,14 @@ const RosterLog* Roster::CurrentLog(SiteId site, std::string_view stream) const 
     if (log.site == site && log.stream == stream && (current == nullptr || log.epoch > current->epoch)) current = &log;
   }
   return current == nullptr || current->closing ? nullptr : current;
+}
+
+std::vector<const RosterLog*> Roster::CurrentLogs(SiteId site) const {
+  std::vector<const RosterLog*> current;
+  for (const RosterLog& log : logs_) {
+    if (log.site == site && CurrentLog(site, log.stream) == &log) current.push_back(&log);
+  }
+  return current;
 }
 
 bool Roster::Voids(Dot dot) const {

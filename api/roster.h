@@ -42,6 +42,9 @@ std::string PartnerStream(std::string_view country);
 // Whether a roster may name a stream so.
 bool IsStreamName(std::string_view name);
 
+// Where the key of a site's log of this stream is, when that of its main log is at `main`: beside it, "log.audit.key" for "log.key".
+std::string LogKeyPath(const std::string& main, std::string_view stream);
+
 struct RosterSite {
   SiteId id;
   std::string name;
@@ -100,6 +103,8 @@ class Roster {
   const RosterCosigner* FindCosigner(SiteId site) const;
   // The log of the site's newest epoch of `stream`; null when that one is closed.
   const RosterLog* CurrentLog(SiteId site, std::string_view stream) const;
+  // Those of all streams of the site, in order of id.
+  std::vector<const RosterLog*> CurrentLogs(SiteId site) const;
   // Of a log that the roster names: whether the entry is beyond its closing.
   bool Voids(Dot dot) const;
   // How much of a log an entry that follows `size` entries of it waits for: no more than stands.

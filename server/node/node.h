@@ -25,6 +25,7 @@
 
 #include "api/crypto.h"
 #include "api/entry.h"
+#include "api/licence.h"
 #include "api/roster.h"
 #include "server/node/clock.h"
 #include "server/node/fold.h"
@@ -233,7 +234,7 @@ class Node : public replication::LogSource, public replication::EntrySink {
   int64_t UnkeptStatements() const;
   const NodeOptions& options() const { return options_; }
   // The site's current main log.
-  LogId own_log() const { return own_logs_.at(kMainStream); }
+  LogId own_log() const { return own_logs_.find(kMainStream)->second; }
   // The site's current logs, by stream.
   const OwnLogs& own_logs() const { return own_logs_; }
   const records::Registry& registry() const { return *options_.registry; }
@@ -268,13 +269,15 @@ class Node : public replication::LogSource, public replication::EntrySink {
   absl::Status TakePayload(Dot dot, std::string payload) override;
   void PeerErasures(SiteId peer, const VersionVector& erasures) override;
   void PeerClock(const std::string& peer, absl::Time theirs, absl::Duration rtt) override;
-  void PeerHolds(const std::string& peer, Seq size, const std::optional<replication::VerifiedCheckpoint>& awaited) override;
+  void PeerHolds(const std::string& peer, const std::vector<replication::HeldOwnLog>& logs) override;
 
  private:
   void TellCosigned(LogId log);
 
   Node(NodeOptions options, std::unique_ptr<storage::Store> store, SiteId site, OwnLogs own_logs);
-  // Signs this site's log as far as it goes, unless it is known to go further.
+  // How many entries of each of this site's logs are here.
+  LogSizes OwnSizes() const;
+  // Signs this site's logs as far as they go, those that are not known to go further.
   absl::Status SignTail();
   // The licence has come.
   void BeginSigning();
