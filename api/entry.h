@@ -83,8 +83,9 @@ struct Mutation {
   friend bool operator==(const Mutation&, const Mutation&) = default;
 };
 
-// "fairlead companion": no digest that a hash gives.
-inline constexpr std::array<uint8_t, 16> kCompanionDigest = {'f', 'a', 'i', 'r', 'l', 'e', 'a', 'd', ' ', 'c', 'o', 'm', 'p', 'a', 'n', '.'};
+// Words, so that it is no request's.
+inline constexpr std::array<uint8_t, 16> kCompanionDigest = {'f', 'a', 'i', 'r', 'l', 'e', 'a', 'd',
+                                                             ' ', 'c', 'o', 'm', 'p', 'a', 'n', '.'};
 
 struct Payload {
   std::array<uint8_t, 16> nonce{};

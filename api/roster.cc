@@ -86,7 +86,8 @@ std::string PartnerStream(std::string_view country) { return std::string(kPartne
 
 bool IsStreamName(std::string_view name) {
   if (IsName(name, /*dots=*/true)) return true;
-  return name.size() == kPartnerPrefix.size() + 2 && name.starts_with(kPartnerPrefix) && IsCapital(name[name.size() - 2]) && IsCapital(name.back());
+  return name.size() == kPartnerPrefix.size() + 2 && name.starts_with(kPartnerPrefix) && IsCapital(name[name.size() - 2]) &&
+         IsCapital(name.back());
 }
 
 std::string LogKeyPath(const std::string& main, std::string_view stream) {

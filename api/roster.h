@@ -14,8 +14,8 @@
 //
 // with sites, logs, closings and cosigners in ascending order of id (cosigners: of their site's). The root key's name is "{network}/root".
 // No public key appears twice, the root's included: a cosignature does not name its cosigner, so a shared key could speak for two.
-// Names of networks, sites and streams: 1 to 63 of [a-z0-9.-] (a site without dots); the stream of a partner nation is `partner-` and the two
-// capitals of its code.
+// Names of networks, sites and streams: 1 to 63 of [a-z0-9.-] (a site without dots); the stream of a partner nation is `partner-` and the
+// two capitals of its code.
 //
 // Thread safety: immutable. Ownership: value.
 

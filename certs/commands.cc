@@ -270,7 +270,8 @@ void AddCertsCommands(CLI::App* app, std::ostream* out, absl::Status* result) {
   init->add_option("--out", arguments->folder, "The network folder to make")->required();
   init->add_option("--headquarters", arguments->headquarters,
                    "The site that may write what is kept for headquarters; without it every site may write everything");
-  init->add_option("--partners", arguments->partners, "Partner nations (ISO 3166-1 alpha-2), separated by commas, for which every site keeps receipts")
+  init->add_option("--partners", arguments->partners,
+                   "Partner nations (ISO 3166-1 alpha-2), separated by commas, for which every site keeps receipts")
       ->delimiter(',');
   init->add_flag("--loopback", arguments->loopback, "Node certificates also name localhost and 127.0.0.1");
   init->callback([=] { *result = Init(*arguments, absl::Now(), out); });
@@ -319,7 +320,8 @@ void AddCertsCommands(CLI::App* app, std::ostream* out, absl::Status* result) {
   add_folder(root);
   root->callback([=] { *result = MoveRoot(*arguments, absl::Now(), out); });
 
-  CLI::App* stream = certs->add_subcommand("stream", "Begin a stream of logs at every site that lacks it: a partner nation's receipts, or audit");
+  CLI::App* stream =
+      certs->add_subcommand("stream", "Begin a stream of logs at every site that lacks it: a partner nation's receipts, or audit");
   stream->add_option("stream", arguments->subject, "partner-<ISO2>, such as partner-SG, or audit")->required();
   add_folder(stream);
   stream->callback([=] { *result = BeginStream(*arguments, out); });

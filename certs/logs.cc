@@ -31,13 +31,14 @@ absl::StatusOr<RosterLog> MakeLog(const fs::path& folder, std::string_view netwo
   if (!public_key.ok()) return public_key.status();
   const std::string path = LogKeyPath(NodeFolder(folder, site.name) / "log.key", stream);
   if (absl::Status status = WriteFile(path, key.ToPem(), Access::kOwnerOnly, IfExists::kReplace); !status.ok()) return status;
-  logs->push_back({.id = LogId(logs->empty() ? 1 : logs->back().id.value() + 1),
-                   .site = site.id,
-                   .site_name = site.name,
-                   .epoch = epoch,
-                   .stream = stream,
-                   .verifier = note::Verifier::Make(fmt::format("{}/{}/{}/{}", network, site.name, epoch, stream), note::kEd25519, *public_key),
-                   .closing = {}});
+  logs->push_back(
+      {.id = LogId(logs->empty() ? 1 : logs->back().id.value() + 1),
+       .site = site.id,
+       .site_name = site.name,
+       .epoch = epoch,
+       .stream = stream,
+       .verifier = note::Verifier::Make(fmt::format("{}/{}/{}/{}", network, site.name, epoch, stream), note::kEd25519, *public_key),
+       .closing = {}});
   return logs->back();
 }
 
@@ -120,8 +121,8 @@ absl::StatusOr<RosterLog> Network::BeginNextEpoch(const Roster& roster, const Ro
       if (absl::Status status = MakeLog(folder_, name(), site, epoch, stream, &logs).status(); !status.ok()) return status;
     }
   }
-  const auto newest = std::find_if(logs.rbegin(), logs.rend(),
-                                   [&](const RosterLog& log) { return log.site == site.id && log.stream == kMainStream; });
+  const auto newest =
+      std::find_if(logs.rbegin(), logs.rend(), [&](const RosterLog& log) { return log.site == site.id && log.stream == kMainStream; });
   if (newest == logs.rend()) return absl::FailedPreconditionError(fmt::format("the roster has no main log of site \"{}\"", site.name));
   absl::Status status;
   if (logs.size() > roster.logs().size()) status = WriteLicence(NodeFolder(folder_, site.name), newest->origin(), now, IfExists::kReplace);

@@ -135,7 +135,8 @@ absl::Status CreateRoster(const fs::path& folder, const CreateOptions& options, 
       absl::StatusOr<RosterLog> log = MakeLog(folder, network, site, /*epoch=*/1, stream, &logs);
       if (!log.ok()) return log.status();
       if (stream != kMainStream) continue;
-      if (absl::Status status = WriteLicence(NodeFolder(folder, site.name), log->origin(), now, IfExists::kRefuse); !status.ok()) return status;
+      if (absl::Status status = WriteLicence(NodeFolder(folder, site.name), log->origin(), now, IfExists::kRefuse); !status.ok())
+        return status;
     }
   }
 

@@ -43,9 +43,9 @@ inline constexpr absl::Duration kBackdating = absl::Minutes(5);
 
 struct CreateOptions {
   std::string network;
-  std::vector<std::string> sites;  // in the order of their ids in the roster, from 1
-  bool loopback = false;           // node certificates also name localhost and 127.0.0.1
-  std::string headquarters;        // one of `sites`, which may write what types keep for it (api/PROTOCOL.md, rule 12); empty: none
+  std::vector<std::string> sites;     // in the order of their ids in the roster, from 1
+  bool loopback = false;              // node certificates also name localhost and 127.0.0.1
+  std::string headquarters;           // one of `sites`, which may write what types keep for it (api/PROTOCOL.md, rule 12); empty: none
   std::vector<std::string> partners;  // ISO 3166-1 alpha-2 codes of nations that have a stream from the start
 };
 

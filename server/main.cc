@@ -99,7 +99,8 @@ absl::StatusOr<node::NodeOptions> NodeOptionsFrom(const NodeConfig& config) {
   const RosterSite* site = roster->FindSite(config.site);
   for (const RosterLog* log : site == nullptr ? std::vector<const RosterLog*>() : roster->CurrentLogs(site->id)) {
     auto key = ReadSigningKey(LogKeyPath(config.keys.log, log->stream));
-    if (!key.ok()) return absl::Status(key.status().code(), fmt::format("{} (the key of {})", std::string(key.status().message()), log->origin()));
+    if (!key.ok())
+      return absl::Status(key.status().code(), fmt::format("{} (the key of {})", std::string(key.status().message()), log->origin()));
     log_keys.emplace(log->stream, *std::move(key));
   }
   auto mirror_key = ReadSigningKey(config.keys.mirror);

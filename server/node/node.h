@@ -40,7 +40,7 @@ class LicenceFile;
 struct NodeOptions {
   std::string site;  // name in the roster
   Roster roster;
-  std::map<std::string, SigningKey, std::less<>> log_keys;  // of the site's current logs, by stream; others than the roster names are not used
+  std::map<std::string, SigningKey, std::less<>> log_keys;  // of the site's current logs, by stream
   SigningKey mirror_key;                                    // of its cosigner
   const records::Registry* registry = nullptr;
   const Clock* clock = nullptr;

@@ -38,8 +38,8 @@ class ManualClock : public Clock {
   std::atomic<int64_t> ms_{1'800'000'000'000};
 };
 
-// Keys, roster and clock of a network whose sites and main logs are numbered from 1, in the order they are named. Logs of other streams have
-// the next numbers, stream by stream.
+// Keys, roster and clock of a network whose sites and main logs are numbered from 1, in the order they are named. Logs of other streams
+// have the next numbers, stream by stream.
 class TestNetwork {
  public:
   struct Site {

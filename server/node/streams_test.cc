@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <functional>
 
-#include "api/errors.h"
 #include "api/erasure.h"
+#include "api/errors.h"
 #include "api/note.h"
 #include "fairlead/v1/reference.pb.h"
 #include "server/node/erasures.h"
@@ -490,7 +490,8 @@ TEST_F(StreamsTest, AStreamMayComeLater) {
 TEST_F(StreamsTest, ANodeNeedsTheKeyOfEachOfItsLogs) {
   NodeOptions options = apac_.node->options();
   options.log_keys.erase("audit");
-  EXPECT_EQ(Node::Open(options, std::make_unique<storage::MemoryStore>()).status().message(), "there is no key of test.example/apac/1/audit");
+  EXPECT_EQ(Node::Open(options, std::make_unique<storage::MemoryStore>()).status().message(),
+            "there is no key of test.example/apac/1/audit");
   options.log_keys.emplace("audit", network_.log_key("hq", "audit"));
   EXPECT_EQ(Node::Open(std::move(options), std::make_unique<storage::MemoryStore>()).status().message(),
             "the log key is not the one the roster names for test.example/apac/1/audit");

@@ -44,7 +44,7 @@ class Witness {
     const SigningKey* mirror_key = nullptr;
     const Clock* clock = nullptr;
     absl::Duration cosign_interval;
-    absl::Duration heartbeat_interval;  // of main logs; of the others, kQuietStreams times as long
+    absl::Duration heartbeat_interval;               // of main logs; of the others, kQuietStreams times as long
     absl::Duration future_bound = absl::Seconds(5);  // a cosignature of a later time by this much is not counted
     // Entries [0, n) of the log have all of what this site's cosignature says is durable here, and nothing of what it says is gone. Null:
     // all that are applied.

@@ -28,8 +28,8 @@ FakeNetwork::FakeNetwork(const std::vector<std::string>& names, const std::vecto
       roster_log.site = SiteId(static_cast<uint16_t>(i + 1));
       roster_log.site_name = names[i];
       roster_log.stream = stream;
-      roster_log.verifier = note::Verifier::Make(network + "/" + names[i] + "/1/" + stream, note::kEd25519,
-                                                 *VerifyKey::FromRaw(log_key.public_raw()));
+      roster_log.verifier =
+          note::Verifier::Make(network + "/" + names[i] + "/1/" + stream, note::kEd25519, *VerifyKey::FromRaw(log_key.public_raw()));
       logs.push_back(roster_log);
     }
   }
@@ -98,7 +98,9 @@ Dot FakeNode::AppendOwn(std::string_view stream, const std::string& payload, Aud
   return {id, header.seq};
 }
 
-Dot FakeNode::Append(const std::string& payload, Audience audience) { return AppendOwn(kMainStream, payload, std::move(audience), Applied()); }
+Dot FakeNode::Append(const std::string& payload, Audience audience) {
+  return AppendOwn(kMainStream, payload, std::move(audience), Applied());
+}
 
 Dot FakeNode::AppendAlone(const std::string& payload) { return AppendOwn(kMainStream, payload, {}, {}); }
 

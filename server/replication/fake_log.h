@@ -26,8 +26,8 @@
 
 namespace fairlead::replication {
 
-// A roster of `sites` ("a", "b", ...), site n (from 1) with log n, and all the private keys, which are always the same. Each of the `others`
-// is a stream of every site; their logs have the next ids, stream by stream.
+// A roster of `sites` ("a", "b", ...), site n (from 1) with log n, and all the private keys, which are always the same. Each of the
+// `others` is a stream of every site; their logs have the next ids, stream by stream.
 struct FakeNetwork {
   explicit FakeNetwork(const std::vector<std::string>& sites, const std::vector<std::string>& others = {});
   Roster roster;

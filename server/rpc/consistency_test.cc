@@ -1,7 +1,6 @@
 #include "server/rpc/consistency.h"
 
 #include <absl/synchronization/notification.h>
-
 #include <google/protobuf/empty.pb.h>
 
 #include <optional>

@@ -137,7 +137,8 @@ TestSite::~TestSite() {
 }
 
 void TestSite::Receive(const TestSite& from) {
-  AwaitCheckpoint(from.node(), from.node().own_log(), from.node().Applied().Get(from.node().own_log()));
+  const VersionVector applied = from.node().Applied();
+  for (const auto& [stream, log] : from.node().own_logs()) AwaitCheckpoint(from.node(), log, applied.Get(log));
   replication::RemoteBatch batch = node::Missing(from.node(), *node_);
   const std::vector<replication::VerifiedCheckpoint> checkpoints = batch.checkpoints;
   absl::Notification done;

@@ -84,7 +84,8 @@ TestCerts::TestCerts() {
   const absl::Time now = absl::Now();
   const std::filesystem::path folder = folder_ / "network";
   EXPECT_TRUE(kTls13);
-  const absl::Status created = certs::Network::Create(folder, {kTestNetwork, {"apac", "eame", "hq"}, /*loopback=*/true, /*headquarters=*/"", /*partners=*/{"AU", "DE", "JP"}}, now);
+  const absl::Status created = certs::Network::Create(
+      folder, {kTestNetwork, {"apac", "eame", "hq"}, /*loopback=*/true, /*headquarters=*/"", /*partners=*/{"AU", "DE", "JP"}}, now);
   EXPECT_TRUE(created.ok()) << created;
   network_ = Checked(certs::Network::Open(folder));
   other_key_ = Checked(certs::GenerateKey());

@@ -40,7 +40,8 @@ struct CraftedLeaf {
 
 class TestCerts {
  public:
-  // The sites apac, eame and hq on loopback, with streams of the partner nations of the tests (AU, DE, JP). Leaves TLS 1.3 as the only version when the process starts.
+  // The sites apac, eame and hq on loopback, with streams of the partner nations of the tests (AU, DE, JP). Leaves TLS 1.3 as the only
+  // version when the process starts.
   static TestCerts& Get();
 
   const Roster& roster() const { return network_->roster(); }

@@ -281,7 +281,8 @@ void Checks::OnCheckpoint(Site& from, LogId log, const std::string& note) {
   auto checkpoint = parsed.ok() ? note::ParseCheckpoint(parsed->text) : parsed.status();
   if (!checkpoint.ok()) return Fail(from, "sends a malformed checkpoint of its log");
   auto [it, fresh] = roots_.try_emplace({log, checkpoint->size}, checkpoint->root);
-  if (it->second != checkpoint->root) Fail(from, fmt::format("has signed two histories of log {} of size {}", log.value(), checkpoint->size));
+  if (it->second != checkpoint->root)
+    Fail(from, fmt::format("has signed two histories of log {} of size {}", log.value(), checkpoint->size));
 }
 
 void Checks::OnCosignature(Site& from, LogId log, const std::string& note) {
@@ -521,9 +522,9 @@ void Checks::Final(const Clients& clients) {
 
   // What the logs say about each request.
   struct Written {
-    std::map<SiteId, std::set<std::string>> streams;                      // that hold an entry of it
+    std::map<SiteId, std::set<std::string>> streams;                        // that hold an entry of it
     std::map<std::string, std::vector<std::vector<MutationId>>> by_stream;  // of each of its entries
-    std::vector<MutationId> mutations;                                    // of one of each stream
+    std::vector<MutationId> mutations;                                      // of one of each stream
   };
   std::map<std::string, Written> requests;
   std::map<std::string, ReferenceRecord> records;
@@ -558,8 +559,7 @@ void Checks::Final(const Clients& clients) {
           continue;
         }
         for (const ValueId& cited : Cited(mutation)) {
-          if (!basis->second.all.contains(cited))
-            Fail(site, fmt::format("entry {} cites a value that its author had not read", Show(dot)));
+          if (!basis->second.all.contains(cited)) Fail(site, fmt::format("entry {} cites a value that its author had not read", Show(dot)));
         }
         for (const Op& op : mutation.ops) {
           for (const ValueId& replaced : op.replaces) {

@@ -85,7 +85,7 @@ class Checks : public Watcher {
   std::set<SiteId> restored_;
   // Restored, and others know checkpoints of its log beyond all entries that are left: it may not write again but in a new epoch.
   std::set<SiteId> bereft_;
-  std::set<MutationId> alone_;                                 // of entries of other streams than main, which nothing follows
+  std::set<MutationId> alone_;  // of entries of other streams than main, which nothing follows
   int64_t conflicts_ = 0;
   int64_t companions_ = 0;
   int64_t commits_ = 0;

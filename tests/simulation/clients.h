@@ -1,8 +1,8 @@
 // Random clients, and the ledger of what they asked for, what they had read and what they were told.
 //
 // They call the write methods that the RPC layer serves (validation, etags, request ids), create, edit several fields, move lifecycles,
-// settle conflicts with what they have read, write two records at once, write into several streams, withdraw, and repeat requests at the same or another site, whether
-// or not they were answered.
+// settle conflicts with what they have read, write two records at once, write into several streams, withdraw, and repeat requests at the
+// same or another site, whether or not they were answered.
 //
 // Thread safety: none. Ownership: borrows the world.
 
