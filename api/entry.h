@@ -13,6 +13,9 @@
 // Varints are minimal LEB128. The digest is SHA-256 over the payload. The nonce keeps a withheld payload from being guessed.
 // Headers and payloads are written once and then only copied: decode(encode(x)) == x and encode(decode(b)) == b.
 //
+// A request may make several entries, in several streams. One of them answers it, and has the digest of the request; the others are its
+// companions, and have kCompanionDigest: nobody asks for them by the request's id.
+//
 // Limits are in the constants below; a decoder refuses what exceeds them. Thread safety: values. Ownership: values.
 
 #ifndef FAIRLEAD_API_ENTRY_H_
@@ -52,7 +55,7 @@ struct Header {
   LogId log;
   Seq seq;
   Hlc time;
-  VersionVector deps;  // over main logs of other sites: what the origin had applied
+  VersionVector deps;  // what the origin had applied of other logs (api/PROTOCOL.md, rule 4)
   Audience audience;
   Digest payload_digest{};
   friend bool operator==(const Header&, const Header&) = default;
@@ -80,11 +83,15 @@ struct Mutation {
   friend bool operator==(const Mutation&, const Mutation&) = default;
 };
 
+// Words, so that it is no request's.
+inline constexpr std::array<uint8_t, 16> kCompanionDigest = {'f', 'a', 'i', 'r', 'l', 'e', 'a', 'd',
+                                                             ' ', 'c', 'o', 'm', 'p', 'a', 'n', '.'};
+
 struct Payload {
   std::array<uint8_t, 16> nonce{};
   std::string actor;                         // the identity without scheme and network: "officer/apac/watch"
   std::string request_id;                    // UUID version 7
-  std::array<uint8_t, 16> request_digest{};  // of the request as received: tells a retry from a reused id
+  std::array<uint8_t, 16> request_digest{};  // of the request as received: tells a retry from a reused id; kCompanionDigest
   std::string method;                        // "fairlead.v1.EngagementService/CloseEngagement"
   std::vector<Mutation> mutations;
   friend bool operator==(const Payload&, const Payload&) = default;

@@ -41,6 +41,7 @@ constexpr std::array kTable = {
     Row{Reason::kEtagMismatch, absl::StatusCode::kAborted, "ETAG_MISMATCH"},
     Row{Reason::kStateForbids, absl::StatusCode::kFailedPrecondition, "STATE_FORBIDS"},
     Row{Reason::kRecordWithdrawn, absl::StatusCode::kFailedPrecondition, "RECORD_WITHDRAWN"},
+    Row{Reason::kStreamMissing, absl::StatusCode::kFailedPrecondition, "STREAM_MISSING"},
     Row{Reason::kNodeReadOnly, absl::StatusCode::kUnavailable, "NODE_READ_ONLY"},
     Row{Reason::kStorageFull, absl::StatusCode::kResourceExhausted, "STORAGE_FULL"},
     Row{Reason::kStorageFailed, absl::StatusCode::kInternal, "STORAGE_FAILED"},

@@ -38,6 +38,7 @@ enum class Reason {
   kEtagMismatch,        // ABORTED: ETAG_MISMATCH
   kStateForbids,        // FAILED_PRECONDITION: STATE_FORBIDS
   kRecordWithdrawn,     // FAILED_PRECONDITION: RECORD_WITHDRAWN
+  kStreamMissing,       // FAILED_PRECONDITION: STREAM_MISSING
   kNodeReadOnly,        // UNAVAILABLE: NODE_READ_ONLY
   kStorageFull,         // RESOURCE_EXHAUSTED: STORAGE_FULL
   kStorageFailed,       // INTERNAL: STORAGE_FAILED

@@ -51,7 +51,9 @@ std::optional<std::string> FromHex(std::string_view hex) {
 std::string FormatLicence(const Licence& licence) {
   std::string text = fmt::format("{}\nlog {}\n", kTitle, licence.origin);
   if (licence.unused_until) return text + fmt::format("unused {}\n", absl::ToUnixSeconds(*licence.unused_until));
-  return text + fmt::format("id {}\nsize {}\n", HexEncode(licence.id), licence.size.value());
+  text += fmt::format("id {}\nsize {}\n", HexEncode(licence.id), licence.size.value());
+  for (const auto& [origin, size] : licence.others) text += fmt::format("other {} {}\n", origin, size.value());
+  return text;
 }
 
 absl::StatusOr<Licence> ParseLicence(std::string_view text) {
@@ -76,6 +78,14 @@ absl::StatusOr<Licence> ParseLicence(std::string_view text) {
     uint64_t entries = 0;
     if (!size || !ParseNumber(*size, &entries)) return Bad(4, "must be 'size' and a number of entries");
     licence.size = Seq(entries);
+    for (int line = 5; const std::optional<std::string_view> other = TakeLine(&rest, "other"); ++line) {
+      const size_t space = other->rfind(' ');
+      uint64_t of_other = 0;
+      if (space == std::string_view::npos || space == 0 || !ParseNumber(other->substr(space + 1), &of_other) || of_other == 0) {
+        return Bad(line, "'other' is followed by the origin of a log and how many entries it has");
+      }
+      if (!licence.others.emplace(other->substr(0, space), Seq(of_other)).second) return Bad(line, "names that log a second time");
+    }
   }
   // Signs, leading zeros, capitals and what follows the last line.
   if (FormatLicence(licence) != text) return Bad(3, "is not in the canonical form, or is followed by more");

@@ -28,6 +28,17 @@ TEST(LicenceTest, InUse) {
   EXPECT_EQ(FormatLicence(*licence), kInUse);
 }
 
+TEST(LicenceTest, OfSeveralLogs) {
+  const std::string text = kInUse +
+                           "other demo.example/apac/1/audit 7\n"
+                           "other demo.example/apac/1/partner-JP 1\n";
+  absl::StatusOr<Licence> licence = ParseLicence(text);
+  ASSERT_TRUE(licence.ok()) << licence.status();
+  EXPECT_EQ(licence->size, Seq(42));
+  EXPECT_EQ(licence->others, (LogSizes{{"demo.example/apac/1/audit", Seq(7)}, {"demo.example/apac/1/partner-JP", Seq(1)}}));
+  EXPECT_EQ(FormatLicence(*licence), text);
+}
+
 TEST(LicenceTest, Unused) {
   absl::StatusOr<Licence> licence = ParseLicence(kUnused);
   ASSERT_TRUE(licence.ok()) << licence.status();
@@ -56,6 +67,13 @@ TEST(LicenceTest, NamesTheLine) {
   EXPECT_THAT(error(kInUse, "42", "042"), HasSubstr("canonical"));
   EXPECT_THAT(error(kInUse, "42\n", "42\n\n"), HasSubstr("canonical"));
   EXPECT_THAT(error(kUnused, "1800000000", "soon"), HasSubstr("line 3"));
+  const std::string others = kInUse + "other a 7\nother b 8\n";
+  EXPECT_THAT(error(others, "a 7", "a 0"), HasSubstr("line 5"));
+  EXPECT_THAT(error(others, "a 7", " 7"), HasSubstr("line 5"));
+  EXPECT_THAT(error(others, "b 8", "b"), HasSubstr("line 6"));
+  EXPECT_THAT(error(others, "b 8", "a 8"), HasSubstr("line 6"));
+  EXPECT_THAT(error(others, "a 7", "c 7"), HasSubstr("canonical"));
+  EXPECT_THAT(error(kUnused, "00\n", "00\nother a 7\n"), HasSubstr("canonical"));
 }
 
 }  // namespace

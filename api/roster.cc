@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <limits>
 #include <set>
 
@@ -16,6 +17,7 @@ namespace fairlead {
 namespace {
 
 constexpr std::string_view kTitle = "fairlead roster v1";
+constexpr std::string_view kPartnerPrefix = "partner-";
 constexpr size_t kNameMax = 63;
 
 bool IsName(std::string_view name, bool dots) {
@@ -23,6 +25,8 @@ bool IsName(std::string_view name, bool dots) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || (dots && c == '.');
   });
 }
+
+bool IsCapital(char c) { return c >= 'A' && c <= 'Z'; }
 
 std::string OriginLine(std::string_view network, std::string_view site, uint32_t epoch, std::string_view stream) {
   return fmt::format("{}/{}/{}/{}", network, site, epoch, stream);
@@ -78,6 +82,20 @@ absl::StatusOr<note::Verifier> ParseVkey(const Lines& lines, std::string_view vk
 
 }  // namespace
 
+std::string PartnerStream(std::string_view country) { return std::string(kPartnerPrefix).append(country); }
+
+bool IsStreamName(std::string_view name) {
+  if (IsName(name, /*dots=*/true)) return true;
+  return name.size() == kPartnerPrefix.size() + 2 && name.starts_with(kPartnerPrefix) && IsCapital(name[name.size() - 2]) &&
+         IsCapital(name.back());
+}
+
+std::string LogKeyPath(const std::string& main, std::string_view stream) {
+  if (stream == kMainStream) return main;
+  const std::filesystem::path path(main);
+  return path.parent_path() / fmt::format("{}.{}{}", path.stem().string(), stream, path.extension().string());
+}
+
 absl::StatusOr<Roster> Roster::Open(std::string_view signed_note, const note::Verifier& root) {
   absl::StatusOr<note::Note> note = note::Parse(signed_note);
   if (!note.ok()) return note.status();
@@ -126,7 +144,7 @@ absl::StatusOr<Roster> Roster::Open(std::string_view signed_note, const note::Ve
     const RosterSite* site = roster.FindSite(words[2]);
     if (site == nullptr) return lines.Bad("no such site");
     if (!ParseNumber<uint32_t>(words[3], 1, &epoch)) return lines.Bad("no epoch");
-    if (!IsName(words[4], /*dots=*/true)) return lines.Bad("no stream");
+    if (!IsStreamName(words[4])) return lines.Bad("no stream");
     const std::string origin = OriginLine(roster.network_, site->name, epoch, words[4]);
     if (!origins.insert(origin).second) return lines.Bad("a log of that site, epoch and stream is listed already");
     absl::StatusOr<note::Verifier> verifier = ParseVkey(lines, words[5], origin, note::kEd25519);
@@ -212,6 +230,14 @@ const RosterLog* Roster::CurrentLog(SiteId site, std::string_view stream) const 
     if (log.site == site && log.stream == stream && (current == nullptr || log.epoch > current->epoch)) current = &log;
   }
   return current == nullptr || current->closing ? nullptr : current;
+}
+
+std::vector<const RosterLog*> Roster::CurrentLogs(SiteId site) const {
+  std::vector<const RosterLog*> current;
+  for (const RosterLog& log : logs_) {
+    if (log.site == site && CurrentLog(site, log.stream) == &log) current.push_back(&log);
+  }
+  return current;
 }
 
 bool Roster::Voids(Dot dot) const {

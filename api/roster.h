@@ -14,7 +14,8 @@
 //
 // with sites, logs, closings and cosigners in ascending order of id (cosigners: of their site's). The root key's name is "{network}/root".
 // No public key appears twice, the root's included: a cosignature does not name its cosigner, so a shared key could speak for two.
-// Names of networks, sites and streams: 1 to 63 of [a-z0-9.-] (a site without dots).
+// Names of networks, sites and streams: 1 to 63 of [a-z0-9.-] (a site without dots); the stream of a partner nation is `partner-` and the
+// two capitals of its code.
 //
 // Thread safety: immutable. Ownership: value.
 
@@ -34,7 +35,15 @@
 
 namespace fairlead {
 
-inline constexpr std::string_view kMainStream = "main";  // of records
+inline constexpr std::string_view kMainStream = "main";    // of records
+inline constexpr std::string_view kAuditStream = "audit";  // of reads, denials and administrative acts
+// Of what a nation submitted and was sent. REQUIRES: the ISO 3166-1 alpha-2 code, in capitals.
+std::string PartnerStream(std::string_view country);
+// Whether a roster may name a stream so.
+bool IsStreamName(std::string_view name);
+
+// Where the key of a site's log of this stream is, when that of its main log is at `main`: beside it, "log.audit.key" for "log.key".
+std::string LogKeyPath(const std::string& main, std::string_view stream);
 
 struct RosterSite {
   SiteId id;
@@ -53,7 +62,7 @@ struct RosterLog {
   SiteId site;
   std::string site_name;
   uint32_t epoch = 1;
-  std::string stream;  // kMainStream
+  std::string stream;
   note::Verifier verifier;
   std::optional<LogClosing> closing;
   const std::string& origin() const { return verifier.name(); }
@@ -94,6 +103,8 @@ class Roster {
   const RosterCosigner* FindCosigner(SiteId site) const;
   // The log of the site's newest epoch of `stream`; null when that one is closed.
   const RosterLog* CurrentLog(SiteId site, std::string_view stream) const;
+  // Those of all streams of the site, in order of id.
+  std::vector<const RosterLog*> CurrentLogs(SiteId site) const;
   // Of a log that the roster names: whether the entry is beyond its closing.
   bool Voids(Dot dot) const;
   // How much of a log an entry that follows `size` entries of it waits for: no more than stands.

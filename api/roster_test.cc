@@ -61,6 +61,26 @@ TEST_F(RosterTest, RoundTrip) {
   EXPECT_EQ(text_.substr(0, text_.find("site")), "fairlead roster v1\nnetwork liaison.example\nversion 7\nfold 1\n");
 }
 
+TEST_F(RosterTest, StreamsHaveNames) {
+  EXPECT_EQ(PartnerStream("JP"), "partner-JP");
+  for (const char* name : {"main", "audit", "partner-JP", "partner-jp", "a.b-1"}) EXPECT_TRUE(IsStreamName(name)) << name;
+  for (const char* name : {"", "Main", "partner-Jp", "partner-JPN", "partner-J", "Partner-JP", "audit-JP", "a b", "a/b"}) {
+    EXPECT_FALSE(IsStreamName(name)) << name;
+  }
+  logs_.push_back(Log(12, 1, "apac", 3, "partner-JP", 'h'));
+  const auto roster = Roster::Open(Signed(Roster::Text("liaison.example", 7, sites_, logs_, cosigners_)), root_);
+  ASSERT_TRUE(roster.ok()) << roster.status();
+  EXPECT_EQ(roster->CurrentLog(SiteId(1), "partner-JP")->origin(), "liaison.example/apac/3/partner-JP");
+  logs_.back() = Log(12, 1, "apac", 3, "partner-Jp", 'h');
+  EXPECT_FALSE(OpenText(Roster::Text("liaison.example", 7, sites_, logs_, cosigners_)).ok());
+}
+
+TEST_F(RosterTest, TheKeysOfOtherStreamsAreBesideThatOfMain) {
+  EXPECT_EQ(LogKeyPath("/keys/log.key", "main"), "/keys/log.key");
+  EXPECT_EQ(LogKeyPath("/keys/log.key", "audit"), "/keys/log.audit.key");
+  EXPECT_EQ(LogKeyPath("log.pem", PartnerStream("JP")), "log.partner-JP.pem");
+}
+
 TEST_F(RosterTest, Lookups) {
   const Roster roster = *Roster::Open(Signed(text_), root_);
   EXPECT_EQ(roster.FindSite("hq")->id, SiteId(9));
@@ -75,6 +95,10 @@ TEST_F(RosterTest, Lookups) {
   EXPECT_EQ(roster.CurrentLog(SiteId(1), "audit")->id, LogId(11));
   EXPECT_EQ(roster.CurrentLog(SiteId(2), "main")->id, LogId(2));
   EXPECT_EQ(roster.CurrentLog(SiteId(2), "audit"), nullptr);
+  ASSERT_EQ(roster.CurrentLogs(SiteId(1)).size(), 2u);
+  EXPECT_EQ(roster.CurrentLogs(SiteId(1))[0]->id, LogId(10));
+  EXPECT_EQ(roster.CurrentLogs(SiteId(1))[1]->id, LogId(11));
+  EXPECT_TRUE(roster.CurrentLogs(SiteId(5)).empty());
 }
 
 TEST_F(RosterTest, OnlyTheRootKeySigns) {

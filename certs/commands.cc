@@ -25,6 +25,7 @@ namespace fs = std::filesystem;
 struct Arguments {
   std::string network;
   std::vector<std::string> sites;
+  std::vector<std::string> partners;
   std::string folder;
   std::string subject;  // an identity, a serial or a file, as the command says
   std::string request_file;
@@ -61,7 +62,7 @@ absl::StatusOr<std::string> ReadRequest(const Arguments& arguments) {
 }
 
 absl::Status Init(const Arguments& arguments, absl::Time now, std::ostream* out) {
-  const CreateOptions options{arguments.network, arguments.sites, arguments.loopback, arguments.headquarters};
+  const CreateOptions options{arguments.network, arguments.sites, arguments.loopback, arguments.headquarters, arguments.partners};
   if (absl::Status status = Network::Create(arguments.folder, options, now); !status.ok()) return status;
   *out << fmt::format("made network {} with sites {} in {}\n", arguments.network, absl::StrJoin(arguments.sites, ", "), arguments.folder);
   return absl::OkStatus();
@@ -79,6 +80,14 @@ absl::Status IssueOrRenew(const Arguments& arguments, bool renew, absl::Time now
                                         : network->Issue(*identity, {lifetime, arguments.loopback, *request, arguments.replace}, now);
   if (!issued.ok()) return issued.status();
   *out << Line(*issued, now) << "wrote " << (network->FolderOf(*identity) / "tls.crt").string() << "\n";
+  if (identity->kind() == Kind::kPartner) {
+    const std::string stream = PartnerStream(identity->parts()[1]);
+    const std::vector<RosterLog>& logs = network->roster().logs();
+    if (std::none_of(logs.begin(), logs.end(), [&stream](const RosterLog& log) { return log.stream == stream; })) {
+      *out << fmt::format("no site keeps receipts for {} yet: fairlead certs stream {} --dir {}\n", identity->parts()[1], stream,
+                          arguments.folder);
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -147,6 +156,18 @@ absl::Status MoveRoot(const Arguments& arguments, absl::Time now, std::ostream* 
   return absl::OkStatus();
 }
 
+absl::Status BeginStream(const Arguments& arguments, std::ostream* out) {
+  absl::StatusOr<Network> network = Network::Open(arguments.folder);
+  if (!network.ok()) return network.status();
+  absl::StatusOr<std::vector<RosterLog>> logs = network->BeginStream(arguments.subject);
+  if (!logs.ok()) return logs.status();
+  const fs::path folder = arguments.folder;
+  for (const RosterLog& log : *logs) *out << fmt::format("{} begins, log {} of the roster\n", log.origin(), log.id.value());
+  *out << fmt::format("deliver {} of each site to its node, and {} to every node, then restart each\n",
+                      (folder / "node" / "SITE" / LogKeyPath("log.key", arguments.subject)).string(), (folder / "roster.note").string());
+  return absl::OkStatus();
+}
+
 absl::Status BeginEpoch(const Arguments& arguments, absl::Time now, std::ostream* out) {
   absl::StatusOr<Network> network = Network::Open(arguments.folder);
   if (!network.ok()) return network.status();
@@ -154,9 +175,9 @@ absl::Status BeginEpoch(const Arguments& arguments, absl::Time now, std::ostream
   if (!log.ok()) return log.status();
   const fs::path folder = arguments.folder;
   *out << fmt::format(
-      "{} begins, log {} of the roster\n"
+      "{} begins, log {} of the roster, and with it that epoch of the site's other logs\n"
       "deliver {} to every node, then restart each\n"
-      "deliver log.key and licence of {} to that node; its licence is to be taken up before {}\n",
+      "deliver log.key, log.*.key and licence of {} to that node; its licence is to be taken up before {}\n",
       log->origin(), log->id.value(), (folder / "roster.note").string(), (folder / "node" / log->site_name).string(),
       FormatUtc(now + kLicenceUnusedFor));
   return absl::OkStatus();
@@ -176,7 +197,7 @@ absl::Status CloseLog(const Arguments& arguments, absl::Time now, std::ostream* 
   const fs::path folder = arguments.folder;
   *out << fmt::format(
       "{} is closed at {}; {} is the newest log of {}\n"
-      "deliver {} to every node, then restart each; deliver log.key and licence of {} to that node\n"
+      "deliver {} to every node, then restart each; deliver log.key, log.*.key and licence of {} to that node\n"
       "what was after that, and is to be kept: fairlead void list, fairlead void reissue\n",
       arguments.subject, arguments.size, log->origin(), log->site_name, (folder / "roster.note").string(),
       (folder / "node" / log->site_name).string());
@@ -249,6 +270,9 @@ void AddCertsCommands(CLI::App* app, std::ostream* out, absl::Status* result) {
   init->add_option("--out", arguments->folder, "The network folder to make")->required();
   init->add_option("--headquarters", arguments->headquarters,
                    "The site that may write what is kept for headquarters; without it every site may write everything");
+  init->add_option("--partners", arguments->partners,
+                   "Partner nations (ISO 3166-1 alpha-2), separated by commas, for which every site keeps receipts")
+      ->delimiter(',');
   init->add_flag("--loopback", arguments->loopback, "Node certificates also name localhost and 127.0.0.1");
   init->callback([=] { *result = Init(*arguments, absl::Now(), out); });
 
@@ -296,8 +320,14 @@ void AddCertsCommands(CLI::App* app, std::ostream* out, absl::Status* result) {
   add_folder(root);
   root->callback([=] { *result = MoveRoot(*arguments, absl::Now(), out); });
 
+  CLI::App* stream =
+      certs->add_subcommand("stream", "Begin a stream of logs at every site that lacks it: a partner nation's receipts, or audit");
+  stream->add_option("stream", arguments->subject, "partner-<ISO2>, such as partner-SG, or audit")->required();
+  add_folder(stream);
+  stream->callback([=] { *result = BeginStream(*arguments, out); });
+
   CLI::App* epoch = certs->add_subcommand(
-      "epoch", "Begin a new log for a site that lost its disk or licence and whose peers cannot tell what they hold of the old one");
+      "epoch", "Begin new logs for a site that lost its disk or licence and whose peers cannot tell what they hold of the old ones");
   epoch->add_option("site", arguments->subject, "The site")->required();
   add_folder(epoch);
   epoch->callback([=] { *result = BeginEpoch(*arguments, absl::Now(), out); });

@@ -90,6 +90,34 @@ TEST_F(CommandsTest, IssueListRenewRevokeShow) {
   EXPECT_THAT(show.out, HasSubstr("private key          beside it\n"));
 }
 
+TEST_F(CommandsTest, APartnersFirstCertificateTellsHowItsStreamBegins) {
+  const std::string hint = "no site keeps receipts for SG yet: fairlead certs stream partner-SG --dir " + net_ + "\n";
+  Outcome issue = RunCerts({"issue", "partner/SG/mpa", "--dir", net_});
+  ASSERT_TRUE(issue.result.ok()) << issue.result;
+  EXPECT_THAT(issue.out, HasSubstr(hint));
+  const Outcome stream = RunCerts({"stream", "partner-SG", "--dir", net_});
+  ASSERT_TRUE(stream.result.ok()) << stream.result;
+  EXPECT_EQ(stream.out,
+            "demo.fairlead.example/apac/1/partner-SG begins, log 5 of the roster\n"
+            "demo.fairlead.example/hq/1/partner-SG begins, log 6 of the roster\n"
+            "deliver " +
+                net_ + "/node/SITE/log.partner-SG.key of each site to its node, and " + net_ +
+                "/roster.note to every node, then restart each\n");
+  EXPECT_EQ(Network::Open(net_)->roster().version(), 2u);
+  issue = RunCerts({"issue", "partner/SG/other", "--dir", net_});
+  EXPECT_THAT(issue.out, testing::Not(HasSubstr("receipts")));
+  EXPECT_EQ(RunCerts({"stream", "partner-SG", "--dir", net_}).result.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(RunCerts({"stream", "main", "--dir", net_}).result.code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(CommandsTest, InitTakesPartners) {
+  const std::string net = temp_ / "partners";
+  ASSERT_TRUE(
+      RunCerts({"init", "--network", "demo.fairlead.example", "--sites", "apac,hq", "--out", net, "--partners", "SG,JP"}).result.ok());
+  EXPECT_EQ(Network::Open(net)->roster().logs().size(), 8u);
+  EXPECT_TRUE(ReadFile(net + "/node/hq/log.partner-JP.key").ok());
+}
+
 TEST_F(CommandsTest, ShowNamesAKeyThatIsNotTheCertificates) {
   const std::string other = *ReadFile(net_ + "/node/hq/tls.key");
   ASSERT_TRUE(WriteFile(net_ + "/node/apac/tls.key", other, Access::kOwnerOnly, IfExists::kReplace).ok());

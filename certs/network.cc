@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "api/crypto.h"
-#include "api/licence.h"
 #include "api/note.h"
 #include "certs/files.h"
+#include "certs/logs.h"
 
 namespace fairlead::certs {
 namespace {
@@ -88,8 +88,6 @@ absl::StatusOr<Certificate> ReadCertificate(const fs::path& path) {
   return certificate;
 }
 
-fs::path NodeFolder(const fs::path& folder, const std::string& site) { return folder / "node" / site; }
-
 // The TLS root with an empty revocation list and index.
 absl::Status CreateRoot(const fs::path& folder, const std::string& network, absl::Time now) {
   const fs::path ca = folder / "ca";
@@ -108,12 +106,6 @@ absl::Status CreateRoot(const fs::path& folder, const std::string& network, absl
   return status;
 }
 
-absl::Status WriteLicence(const fs::path& node, const std::string& origin, absl::Time now, IfExists if_exists) {
-  return WriteFile(node / "licence",
-                   FormatLicence({.origin = origin, .unused_until = absl::FromUnixSeconds(absl::ToUnixSeconds(now + kLicenceUnusedFor))}),
-                   Access::kOwnerOnly, if_exists);
-}
-
 // The roster, the keys it names, and the token key.
 absl::Status CreateRoster(const fs::path& folder, const CreateOptions& options, absl::Time now) {
   const std::string& network = options.network;
@@ -123,30 +115,29 @@ absl::Status CreateRoster(const fs::path& folder, const CreateOptions& options, 
   std::vector<RosterCosigner> cosigners;
   for (const std::string& site : options.sites) {
     const SiteId id(static_cast<uint16_t>(sites.size() + 1));
-    const SigningKey log_key = SigningKey::Generate();
     const SigningKey mirror_key = SigningKey::Generate();
-    absl::StatusOr<VerifyKey> log_public = VerifyKey::FromRaw(log_key.public_raw());
-    if (!log_public.ok()) return log_public.status();
     absl::StatusOr<VerifyKey> mirror_public = VerifyKey::FromRaw(mirror_key.public_raw());
     if (!mirror_public.ok()) return mirror_public.status();
     sites.push_back({id, site});
-    logs.push_back({.id = LogId(id.value()),
-                    .site = id,
-                    .site_name = site,
-                    .epoch = 1,
-                    .stream = std::string(kMainStream),
-                    .verifier = note::Verifier::Make(fmt::format("{}/{}/1/{}", network, site, kMainStream), note::kEd25519, *log_public),
-                    .closing = {}});
     cosigners.push_back(
         {.site = id, .verifier = note::Verifier::Make(fmt::format("{}/{}/mirror", network, site), note::kCosignatureV1, *mirror_public)});
 
     const fs::path node = NodeFolder(folder, site);
     absl::Status status = MakeDirectory(node);
-    if (status.ok()) status = WriteFile(node / "log.key", log_key.ToPem(), Access::kOwnerOnly, IfExists::kRefuse);
     if (status.ok()) status = WriteFile(node / "mirror.key", mirror_key.ToPem(), Access::kOwnerOnly, IfExists::kRefuse);
     if (status.ok()) status = WriteFile(node / "token.key", token_key, Access::kOwnerOnly, IfExists::kRefuse);
-    if (status.ok()) status = WriteLicence(node, logs.back().origin(), now, IfExists::kRefuse);
     if (!status.ok()) return status;
+  }
+  std::vector<std::string> streams = {std::string(kMainStream), std::string(kAuditStream)};
+  for (const std::string& country : options.partners) streams.push_back(PartnerStream(country));
+  for (const std::string& stream : streams) {
+    for (const RosterSite& site : sites) {
+      absl::StatusOr<RosterLog> log = MakeLog(folder, network, site, /*epoch=*/1, stream, &logs);
+      if (!log.ok()) return log.status();
+      if (stream != kMainStream) continue;
+      if (absl::Status status = WriteLicence(NodeFolder(folder, site.name), log->origin(), now, IfExists::kRefuse); !status.ok())
+        return status;
+    }
   }
 
   const SigningKey root_key = SigningKey::Generate();
@@ -179,6 +170,15 @@ absl::Status Fill(const fs::path& folder, const CreateOptions& options, absl::Ti
   return absl::OkStatus();
 }
 
+absl::Status CheckPartners(const std::vector<std::string>& partners) {
+  std::set<std::string> seen;
+  for (const std::string& country : partners) {
+    if (absl::Status status = CheckPartnerStream(PartnerStream(country)); !status.ok()) return status;
+    if (!seen.insert(country).second) return absl::InvalidArgumentError(fmt::format("partner \"{}\" is named twice", country));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckSites(const std::vector<std::string>& sites) {
   if (sites.empty()) return absl::InvalidArgumentError("a network has at least one site");
   std::set<std::string> seen;
@@ -204,6 +204,7 @@ absl::Status NotWhole(const fs::path& file, const absl::Status& cause) {
 absl::Status Network::Create(const fs::path& folder, const CreateOptions& options, absl::Time now) {
   if (absl::Status status = CheckNetworkName(options.network); !status.ok()) return status;
   if (absl::Status status = CheckSites(options.sites); !status.ok()) return status;
+  if (absl::Status status = CheckPartners(options.partners); !status.ok()) return status;
 
   std::error_code error;
   fs::path target = fs::absolute(folder, error).lexically_normal();
@@ -343,87 +344,6 @@ absl::StatusOr<std::vector<Issued>> Network::Revoke(std::string_view serial_or_i
   if (absl::Status status = WriteIndex(*index); !status.ok()) return status;
   if (absl::Status status = WriteRevocationLists(roots_, *index, now); !status.ok()) return status;
   return revoked;
-}
-
-absl::StatusOr<RosterLog> Network::BeginEpoch(std::string_view site_name, absl::Time now) const {
-  absl::StatusOr<Lock> lock = Lock::Take(folder_ / "ca");
-  if (!lock.ok()) return lock.status();
-  // Another process may have begun an epoch since this folder was opened.
-  absl::StatusOr<Network> fresh = Open(folder_);
-  if (!fresh.ok()) return fresh.status();
-  const RosterSite* site = fresh->roster().FindSite(site_name);
-  if (site == nullptr) return absl::NotFoundError(fmt::format("the roster has no site \"{}\"", site_name));
-  return NextRoster(fresh->roster(), *site, std::nullopt, {}, now);
-}
-
-absl::StatusOr<RosterLog> Network::CloseLog(std::string_view log_name, const LogClosing& closing, absl::Time now) const {
-  absl::StatusOr<Lock> lock = Lock::Take(folder_ / "ca");
-  if (!lock.ok()) return lock.status();
-  absl::StatusOr<Network> fresh = Open(folder_);
-  if (!fresh.ok()) return fresh.status();
-  for (const RosterLog& log : fresh->roster().logs()) {
-    if (log_name != fmt::format("{}/{}/{}", log.site_name, log.epoch, log.stream)) continue;
-    if (log.closing) {
-      return absl::FailedPreconditionError(fmt::format("{} is closed at {} already", log.origin(), log.closing->size.value()));
-    }
-    return NextRoster(fresh->roster(), *fresh->roster().FindSite(log.site), log.id, closing, now);
-  }
-  return absl::NotFoundError(fmt::format("the roster has no log \"{}\"", log_name));
-}
-
-absl::StatusOr<RosterLog> Network::NextRoster(const Roster& roster, const RosterSite& site, std::optional<LogId> closed,
-                                              const LogClosing& closing, absl::Time now) const {
-  const fs::path root_path = folder_ / "root.key";
-  absl::StatusOr<std::string> pem = ReadFile(root_path);
-  if (!pem.ok()) return pem.status();
-  absl::StatusOr<SigningKey> root_key = SigningKey::FromPem(*pem);
-  if (!root_key.ok()) return InFile(root_path, root_key.status());
-  absl::StatusOr<VerifyKey> root_public = VerifyKey::FromRaw(root_key->public_raw());
-  if (!root_public.ok()) return InFile(root_path, root_public.status());
-
-  std::vector<RosterLog> logs = roster.logs();
-  uint32_t epoch = 0;  // the site's newest
-  for (RosterLog& log : logs) {
-    if (log.id == closed) log.closing = closing;
-    if (log.site == site.id && log.stream == kMainStream) epoch = std::max(epoch, log.epoch);
-  }
-  const auto newest = std::find_if(logs.begin(), logs.end(), [&](const RosterLog& log) {
-    return log.site == site.id && log.stream == kMainStream && log.epoch == epoch;
-  });
-  const bool begins = !closed || newest == logs.end() || newest->closing;
-  const SigningKey log_key = SigningKey::Generate();
-  if (begins) {
-    absl::StatusOr<VerifyKey> log_public = VerifyKey::FromRaw(log_key.public_raw());
-    if (!log_public.ok()) return log_public.status();
-    ++epoch;
-    logs.push_back(
-        {.id = LogId(roster.logs().back().id.value() + 1),
-         .site = site.id,
-         .site_name = site.name,
-         .epoch = epoch,
-         .stream = std::string(kMainStream),
-         .verifier = note::Verifier::Make(fmt::format("{}/{}/{}/{}", name(), site.name, epoch, kMainStream), note::kEd25519, *log_public),
-         .closing = {}});
-  }
-  const RosterLog log = begins ? logs.back() : *newest;
-  const std::string root_name = fmt::format("{}/root", name());
-  note::Note next{Roster::Text(name(), roster.version() + 1, roster.sites(), logs, roster.cosigners(), roster.headquarters()), {}};
-  next.signatures.push_back(note::Sign(root_name, *root_key, next.text));
-  const std::string bytes = note::Format(next);
-  const fs::path roster_path = folder_ / "roster.note";
-  if (absl::StatusOr<Roster> opened = Roster::Open(bytes, note::Verifier::Make(root_name, note::kEd25519, *root_public)); !opened.ok()) {
-    return InFile(roster_path, opened.status());
-  }
-  // The roster last: until then nothing has begun, and the command can be given again.
-  absl::Status status;
-  if (begins) {
-    const fs::path node = NodeFolder(folder_, site.name);
-    status = WriteFile(node / "log.key", log_key.ToPem(), Access::kOwnerOnly, IfExists::kReplace);
-    if (status.ok()) status = WriteLicence(node, log.origin(), now, IfExists::kReplace);
-  }
-  if (status.ok()) status = WriteFile(roster_path, bytes, Access::kEveryoneReads, IfExists::kReplace);
-  if (!status.ok()) return status;
-  return log;
 }
 
 absl::Status Network::RenewRevocationList(absl::Time now) const {

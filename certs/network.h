@@ -6,8 +6,9 @@
 //   roster.note root.vkey root.key           the roster (api/roster.h) and the Ed25519 key that signs it
 //   token.key                                32 random bytes: the MAC key of consistency, page and resume tokens
 //   <identity>/tls.crt <identity>/tls.key    per identity (certs/identity.h); no tls.key where a request named the key
-//   node/<site>/log.key mirror.key token.key PKCS #8 Ed25519 of the site's log and cosigner; a copy of token.key
-//   node/<site>/licence                      the licence to write the site's log (api/licence.h)
+//   node/<site>/log.key mirror.key token.key PKCS #8 Ed25519 of the site's main log and cosigner; a copy of token.key
+//   node/<site>/log.<stream>.key             likewise of its log of each other stream: audit, partner-<ISO2>
+//   node/<site>/licence                      the licence to write the site's logs (api/licence.h)
 //
 // Keys and directories are for their owner only (0600, 0700). Every file is whole or absent (certs/files.h). A folder is made under another
 // name and renamed when it is complete. A certificate is in the index before it is on disk, so what exists can always be revoked.
@@ -42,9 +43,10 @@ inline constexpr absl::Duration kBackdating = absl::Minutes(5);
 
 struct CreateOptions {
   std::string network;
-  std::vector<std::string> sites;  // in the order of their ids in the roster, from 1
-  bool loopback = false;           // node certificates also name localhost and 127.0.0.1
-  std::string headquarters;        // one of `sites`, which may write what types keep for it (api/PROTOCOL.md, rule 12); empty: none
+  std::vector<std::string> sites;     // in the order of their ids in the roster, from 1
+  bool loopback = false;              // node certificates also name localhost and 127.0.0.1
+  std::string headquarters;           // one of `sites`, which may write what types keep for it (api/PROTOCOL.md, rule 12); empty: none
+  std::vector<std::string> partners;  // ISO 3166-1 alpha-2 codes of nations that have a stream from the start
 };
 
 struct IssueOptions {
@@ -103,13 +105,19 @@ class Network {
   // 3. The one that no longer signs is trusted no longer, and its key removed. FAILED_PRECONDITION when there is one, or when the newest
   // certificate of some identity, neither ended nor revoked, is of that root, unless `force`.
   absl::Status RetireRoot(bool force, absl::Time now) const;
-  // A new log for a site that can no longer extend its newest (its disk or its licence is lost and its peers cannot say what they hold):
-  // the next epoch, with a new key and licence in the site's folder, in the next version of the roster. Every node needs that roster; the
-  // old log stays, and ends wherever it ended. Returns the new log. NOT_FOUND for a site that the roster does not name.
+  // Begins a stream, kAuditStream or that of a partner nation, at every site that has none: a log each, with a key in the site's folder, in
+  // the next version of the roster. Every node needs that roster, and its key. Returns the new logs. INVALID_ARGUMENT for another stream,
+  // ALREADY_EXISTS when all sites have it.
+  absl::StatusOr<std::vector<RosterLog>> BeginStream(std::string_view stream) const;
+  // New logs for a site that can no longer extend its newest (its disk or its licence is lost and its peers cannot say what they hold): the
+  // next epoch of all of its streams, with new keys and licence in the site's folder, in the next version of the roster. Every node needs
+  // that roster; the old logs stay, and end wherever they ended. Returns the new main log. NOT_FOUND for a site that the roster does not
+  // name.
   absl::StatusOr<RosterLog> BeginEpoch(std::string_view site, absl::Time now) const;
   // Closes a log, `{site}/{epoch}/{stream}`, in the next version of the roster: its entries from `closing.size` on are void at every node
-  // that has that roster (api/PROTOCOL.md, rule 6). When it is the site's newest, begins the next epoch too. Cannot be taken back. Returns
-  // the site's newest log. NOT_FOUND for a log that the roster does not name, FAILED_PRECONDITION for one that is closed already.
+  // that has that roster (api/PROTOCOL.md, rule 6). When it is of the site's newest epoch, begins the next epoch of all of the site's
+  // streams too. Cannot be taken back. Returns the site's newest main log. NOT_FOUND for a log that the roster does not name,
+  // FAILED_PRECONDITION for one that is closed already.
   absl::StatusOr<RosterLog> CloseLog(std::string_view log, const LogClosing& closing, absl::Time now) const;
   // All that were ever issued, in order. FAILED_PRECONDITION when the revocation list lacks one that is revoked.
   absl::StatusOr<std::vector<Issued>> List() const;
@@ -118,10 +126,12 @@ class Network {
   Network(std::filesystem::path folder, std::vector<Certificate> roots, Roster roster)
       : folder_(std::move(folder)), roots_(std::move(roots)), roster_(std::move(roster)) {}
 
-  // Signs and writes the next version of the roster: with `closing` for the log `closed` when there is one, and, where `site` has no newest
-  // log that is open or none was closed, with its next epoch.
-  absl::StatusOr<RosterLog> NextRoster(const Roster& roster, const RosterSite& site, std::optional<LogId> closed, const LogClosing& closing,
-                                       absl::Time now) const;
+  // Writes the next version of the roster: with `closing` for the log `closed` when there is one, and, where that is of the newest epoch of
+  // `site` or none is closed, with the site's next epoch. Returns its newest main log.
+  absl::StatusOr<RosterLog> BeginNextEpoch(const Roster& roster, const RosterSite& site, std::optional<LogId> closed,
+                                           const LogClosing& closing, absl::Time now) const;
+  // Signs and writes the next version of the roster, with these logs. The last step: until then nothing has changed.
+  absl::Status WriteRoster(const Roster& roster, const std::vector<RosterLog>& logs) const;
   // The file among the two places that holds the root's key.
   absl::StatusOr<std::filesystem::path> KeyFileOf(const Certificate& root) const;
   absl::StatusOr<Key> KeyOf(const Certificate& root) const;

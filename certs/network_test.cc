@@ -65,7 +65,7 @@ TEST_F(NetworkTest, HasTheFilesOfTheLayoutAndNoOthers) {
   std::vector<std::string> expected = {"ca/ca.crt", "ca/ca.key", "ca/crl.pem",  "ca/issued.jsonl",
                                        "root.key",  "root.vkey", "roster.note", "token.key"};
   for (const std::string site : {"apac", "eame", "csa", "hq"}) {
-    for (const std::string file : {"tls.crt", "tls.key", "log.key", "mirror.key", "token.key", "licence"}) {
+    for (const std::string file : {"tls.crt", "tls.key", "log.key", "log.audit.key", "mirror.key", "token.key", "licence"}) {
       expected.push_back("node/" + site + "/" + file);
     }
   }
@@ -103,7 +103,7 @@ TEST_F(NetworkTest, RosterNamesEverySiteAndItsKeys) {
   EXPECT_EQ(roster->network(), kName);
   EXPECT_EQ(roster->version(), 1u);
   ASSERT_EQ(roster->sites().size(), 4u);
-  ASSERT_EQ(roster->logs().size(), 4u);
+  ASSERT_EQ(roster->logs().size(), 8u);
   ASSERT_EQ(roster->cosigners().size(), 4u);
   const std::vector<std::string> names = {"apac", "eame", "csa", "hq"};
   for (size_t i = 0; i < names.size(); ++i) {
@@ -116,6 +116,10 @@ TEST_F(NetworkTest, RosterNamesEverySiteAndItsKeys) {
     EXPECT_EQ(log.epoch, 1u);
     EXPECT_EQ(log.stream, "main");
     EXPECT_EQ(log.origin(), "demo.fairlead.example/" + names[i] + "/1/main");
+    const RosterLog& audit = roster->logs()[4 + i];
+    EXPECT_EQ(audit.id, LogId(static_cast<uint32_t>(4 + i + 1)));
+    EXPECT_EQ(audit.origin(), "demo.fairlead.example/" + names[i] + "/1/audit");
+    EXPECT_EQ(SigningKey::FromPem(Read("node/" + names[i] + "/log.audit.key"))->public_raw(), audit.verifier.key().raw());
     const RosterCosigner* cosigner = roster->FindCosigner(id);
     ASSERT_NE(cosigner, nullptr);
     EXPECT_EQ(cosigner->verifier.name(), "demo.fairlead.example/" + names[i] + "/mirror");
@@ -443,10 +447,15 @@ TEST_F(NetworkTest, AnEpochIsANewLogWithItsOwnKeyAndLicence) {
     EXPECT_EQ(log->origin(), origin);
     const Network after = Open();
     EXPECT_EQ(after.roster().version(), epoch);
-    EXPECT_EQ(after.roster().logs().size(), 2u + epoch + 1);
+    EXPECT_EQ(after.roster().logs().size(), 8u + 2 * (epoch - 1));
     const RosterLog* current = after.roster().CurrentLog(log->site, kMainStream);
     ASSERT_NE(current, nullptr);
-    EXPECT_EQ(current->id, LogId(2 + epoch + 1));
+    EXPECT_EQ(current->id, LogId(8 + 2 * (epoch - 1) - 1));
+    const RosterLog* audit = after.roster().CurrentLog(log->site, kAuditStream);
+    ASSERT_NE(audit, nullptr);
+    EXPECT_EQ(audit->id, LogId(8 + 2 * (epoch - 1)));
+    EXPECT_EQ(audit->origin(), fmt::format("demo.fairlead.example/csa/{}/audit", epoch));
+    EXPECT_EQ(audit->verifier.key().raw(), SigningKey::FromPem(Read("node/csa/log.audit.key"))->public_raw());
     EXPECT_EQ(current->origin(), origin);
     EXPECT_EQ(current->verifier.key().raw(), SigningKey::FromPem(Read("node/csa/log.key"))->public_raw());
     EXPECT_EQ(ParseLicence(Read("node/csa/licence"))->origin, origin);
@@ -487,6 +496,75 @@ TEST_F(NetworkTest, AClosedLogIsFollowedByItsSitesNextEpoch) {
   EXPECT_EQ(after.CloseLog("csa/1/main", closing, kNow).status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(after.CloseLog("csa/9/main", closing, kNow).status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(Open().roster().version(), 4u);
+}
+
+// The logs of a compromised site are closed one by one; the site goes on in one new epoch.
+TEST_F(NetworkTest, TheOtherLogsOfAClosedEpochAreClosedWithoutAnother) {
+  LogClosing closing{Seq(12), {}};
+  closing.root.fill(3);
+  for (const std::string first : {"audit", "main"}) {
+    const std::string second = first == "audit" ? "main" : "audit";
+    const uint32_t epoch = first == "audit" ? 1 : 2;
+    ASSERT_TRUE(Open().CloseLog(fmt::format("csa/{}/{}", epoch, first), closing, kNow).ok());
+    const Network begun = Open();
+    const SiteId site = begun.roster().FindSite("csa")->id;
+    for (const std::string_view stream : {kMainStream, kAuditStream}) EXPECT_EQ(begun.roster().CurrentLog(site, stream)->epoch, epoch + 1);
+    const std::string key = Read("node/csa/log.key");
+    const absl::StatusOr<RosterLog> newest = begun.CloseLog(fmt::format("csa/{}/{}", epoch, second), closing, kNow);
+    ASSERT_TRUE(newest.ok()) << newest.status();
+    EXPECT_EQ(newest->origin(), fmt::format("demo.fairlead.example/csa/{}/main", epoch + 1));
+    EXPECT_EQ(Open().roster().logs().size(), begun.roster().logs().size());
+    EXPECT_EQ(Read("node/csa/log.key"), key);
+  }
+}
+
+TEST_F(NetworkTest, AStreamBeginsAtEverySiteInItsEpoch) {
+  ASSERT_TRUE(Open().BeginEpoch("csa", kNow).ok());
+  const Network before = Open();
+  const std::string licence = Read("node/csa/licence");
+  const absl::StatusOr<std::vector<RosterLog>> made = before.BeginStream("partner-SG");
+  ASSERT_TRUE(made.ok()) << made.status();
+  const Network after = Open();
+  EXPECT_EQ(after.roster().version(), before.roster().version() + 1);
+  ASSERT_EQ(made->size(), 4u);
+  LogId last = before.roster().logs().back().id;
+  for (const RosterLog& log : *made) {
+    EXPECT_GT(log.id, last) << "ids are never given again";
+    last = log.id;
+    EXPECT_EQ(log.epoch, log.site_name == "csa" ? 2u : 1u);
+    EXPECT_EQ(after.roster().CurrentLog(log.site, "partner-SG")->id, log.id);
+    EXPECT_EQ(SigningKey::FromPem(Read("node/" + log.site_name + "/log.partner-SG.key"))->public_raw(), log.verifier.key().raw());
+  }
+  EXPECT_EQ(Read("node/csa/licence"), licence);
+  const absl::Status again = after.BeginStream("partner-SG").status();
+  EXPECT_EQ(again.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(after.BeginStream("audit").status().code(), absl::StatusCode::kAlreadyExists);
+  for (const char* wrong : {"partner-sg", "partner-SGP", "partner-", "main", "", "SG"}) {
+    const absl::Status status = after.BeginStream(wrong).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << wrong;
+    EXPECT_THAT(Message(status), HasSubstr(fmt::format("stream \"{}\"", wrong)));
+  }
+  EXPECT_EQ(Open().roster().version(), after.roster().version());
+  // It is of the next epochs, too.
+  ASSERT_TRUE(Open().BeginEpoch("apac", kNow).ok());
+  const Roster roster = Open().roster();
+  EXPECT_EQ(roster.CurrentLog(roster.FindSite("apac")->id, "partner-SG")->epoch, 2u);
+}
+
+TEST_F(NetworkTest, ANetworkMayBeginWithPartners) {
+  const TempFolder folder;
+  const fs::path net = folder / "net";
+  CreateOptions options{kName, {"apac", "hq"}, /*loopback=*/false, /*headquarters=*/"", /*partners=*/{"SG", "JP"}};
+  ASSERT_TRUE(Network::Create(net, options, kNow).ok());
+  const absl::StatusOr<Network> network = Network::Open(net);
+  ASSERT_TRUE(network.ok()) << network.status();
+  std::vector<std::string> streams;
+  for (const RosterLog* log : network->roster().CurrentLogs(SiteId(2))) streams.push_back(log->stream);
+  EXPECT_THAT(streams, ElementsAre("main", "audit", "partner-SG", "partner-JP"));
+  options.partners = {"SG", "SG"};
+  EXPECT_THAT(Message(Network::Create(folder / "twice", options, kNow)), HasSubstr("partner \"SG\" is named twice"));
+  options.partners = {"sg"};
+  EXPECT_THAT(Message(Network::Create(folder / "wrong", options, kNow)), HasSubstr("two capitals of a country"));
 }
 
 TEST_F(NetworkTest, AnEpochIsForASiteOfTheRoster) {

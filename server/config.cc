@@ -146,7 +146,8 @@ const std::vector<Setting>& Settings() {
     add(Text(
         "keys.root", [](NodeConfig* c) { return &c->keys.root; }, Kind::kPath, "The roster's public key (vkey)."));
     add(Text(
-        "keys.log", [](NodeConfig* c) { return &c->keys.log; }, Kind::kPath, "The key that signs this site's log, PEM."));
+        "keys.log", [](NodeConfig* c) { return &c->keys.log; }, Kind::kPath,
+        "The key that signs this site's main log, PEM. Those of its other streams are beside it: `log.audit.key` for `log.key`."));
     add(Text(
         "keys.mirror", [](NodeConfig* c) { return &c->keys.mirror; }, Kind::kPath, "The key that cosigns what this site holds, PEM."));
     add(Text(

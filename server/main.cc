@@ -95,12 +95,18 @@ absl::StatusOr<Roster> RosterFrom(const NodeConfig& config) {
 absl::StatusOr<node::NodeOptions> NodeOptionsFrom(const NodeConfig& config) {
   auto roster = RosterFrom(config);
   if (!roster.ok()) return roster.status();
-  auto log_key = ReadSigningKey(config.keys.log);
-  if (!log_key.ok()) return log_key.status();
+  std::map<std::string, SigningKey, std::less<>> log_keys;
+  const RosterSite* site = roster->FindSite(config.site);
+  for (const RosterLog* log : site == nullptr ? std::vector<const RosterLog*>() : roster->CurrentLogs(site->id)) {
+    auto key = ReadSigningKey(LogKeyPath(config.keys.log, log->stream));
+    if (!key.ok())
+      return absl::Status(key.status().code(), fmt::format("{} (the key of {})", std::string(key.status().message()), log->origin()));
+    log_keys.emplace(log->stream, *std::move(key));
+  }
   auto mirror_key = ReadSigningKey(config.keys.mirror);
   if (!mirror_key.ok()) return mirror_key.status();
   node::NodeOptions options{
-      .site = config.site, .roster = *std::move(roster), .log_key = *std::move(log_key), .mirror_key = *std::move(mirror_key)};
+      .site = config.site, .roster = *std::move(roster), .log_keys = std::move(log_keys), .mirror_key = *std::move(mirror_key)};
   options.registry = &records::TheRegistry();
   options.clock = &node::SystemClock();
   for (const NodeConfig::Peer& peer : config.peers) options.peers.push_back(peer.site);

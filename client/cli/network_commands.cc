@@ -84,10 +84,12 @@ void PrintDigests(const std::vector<StateDigest>& digests, std::ostream& out, in
   for (const StateDigest& digest : digests) {
     std::vector<std::string> vector;
     for (const auto& position : digest.vector()) {
-      // "{network}/{site}/{epoch}/{stream}": the site says enough beside the others.
+      // "{network}/{site}/{epoch}/{stream}": the site says enough beside the others, of main.
       const std::string& origin = position.origin();
       const size_t begin = origin.find('/') + 1;
-      vector.push_back(fmt::format("{}:{}", origin.substr(begin, origin.find('/', begin) - begin), position.size()));
+      const std::string site = origin.substr(begin, origin.find('/', begin) - begin);
+      const std::string stream = origin.substr(origin.rfind('/') + 1);
+      vector.push_back(fmt::format("{}:{}", stream == kMainStream ? site : site + "/" + stream, position.size()));
     }
     for (const auto& of_class : digest.classes()) {
       table.rows.push_back({digest.site(), of_class.audience(), of_class.digest(), std::to_string(of_class.records()),

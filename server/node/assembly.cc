@@ -7,7 +7,6 @@
 #include "api/bytes.h"
 #include "api/errors.h"
 #include "server/node/attachments.h"
-#include "server/node/conflicts.h"
 #include "server/node/derived.h"
 #include "server/node/log_book.h"
 #include "server/node/proven.h"
@@ -223,11 +222,11 @@ absl::Status Committer::Assembly::Adopt(Effect effect, const std::vector<Part>& 
   return FollowVoids(names);
 }
 
-void Committer::Assembly::RememberRequest(const std::string& actor, const std::string& request_id, const std::array<uint8_t, 16>& digest,
-                                          Dot dot) {
-  if (RequestIdMillis(request_id) < 0) return;  // a peer's entry without one: nobody can retry it
-  std::string key = RequestKey(actor, request_id);
-  std::string value = RequestValue(dot, digest);
+void Committer::Assembly::RememberRequest(const Payload& payload, Dot dot) {
+  if (payload.request_digest == kCompanionDigest) return;
+  if (RequestIdMillis(payload.request_id) < 0) return;  // a peer's entry without one: nobody can retry it
+  std::string key = RequestKey(payload.actor, payload.request_id);
+  std::string value = RequestValue(dot, payload.request_digest);
   batch_->Put(Cf::kRequests, key, value);
   requests_[key] = value;
 }
@@ -326,113 +325,6 @@ std::string Committer::Assembly::ClassOf(const RecordState& state) const {
   return joined;
 }
 
-absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& write) {
-  const WriteRequest& request = write.request;
-  if (!read_only_.empty()) return Error(Reason::kNodeReadOnly, read_only_);
-  if (!clock_disagrees_.empty()) return Error(Reason::kClockDisagrees, clock_disagrees_);
-  std::string key = RequestKey(request.actor, request.request_id);
-  auto known = StoredRequest(key);
-  if (!known.ok()) return known.status();
-  if (known->has_value()) {
-    auto dot = ReadRequest(**known, request.request_digest);
-    if (!dot.ok()) return dot.status();
-    WriteResult result;
-    result.dot = *dot;
-    result.replayed = true;
-    return result;
-  }
-  for (const Expectation& expectation : request.expectations) {
-    auto record = Load(expectation.record);
-    if (!record.ok()) return record.status();
-    const std::optional<RecordState>& state = (*record)->state;
-    if (expectation.etag.empty()) {
-      if (state) return Error(Reason::kRecordExists, fmt::format("{} exists", expectation.record), {{"name", expectation.record}});
-      continue;
-    }
-    if (!state) return Error(Reason::kRecordNotFound, fmt::format("there is no {}", expectation.record), {{"name", expectation.record}});
-    if (expectation.field != 0) {
-      if (FieldEtagOf(*state, expectation.field) == expectation.etag) continue;
-      return Error(Reason::kEtagMismatch, fmt::format("the conflict in {} has changed since it was read", expectation.record),
-                   {{"name", expectation.record}});
-    }
-    std::string etag = (*record)->changed ? EtagOf(*state) : EtagOfBytes((*record)->stored);
-    if (etag != expectation.etag) {
-      return Error(Reason::kEtagMismatch, fmt::format("{} has changed since it was read", expectation.record),
-                   {{"name", expectation.record}});
-    }
-  }
-
-  uint64_t now_ms = static_cast<uint64_t>(absl::ToUnixMillis(options_.clock->Now()));
-  Hlc time = std::max(Hlc::FromMillis(now_ms), Hlc(committed_.last_time.raw() + 1));
-  if (time.millis() > now_ms + static_cast<uint64_t>(absl::ToInt64Milliseconds(options_.future_bound))) {
-    return Error(Reason::kClockDrift, fmt::format("this node's clock is {} ms behind what it has seen", time.millis() - now_ms));
-  }
-  Header header;
-  header.log = committer_.own_log_;
-  header.seq = committed_.applied.Get(header.log);
-  header.time = time;
-  Dot dot{header.log, header.seq};
-  header.deps = committed_.applied;
-  header.deps.Set(header.log, Seq(0));
-  const bool erases = IsErasure(write.payload);
-  const auto own = [](const absl::Status& status) {
-    return status.code() == absl::StatusCode::kDataLoss ? status : Error(Reason::kInternal, std::string(status.message()));
-  };
-  const std::vector<Part> parts = erases ? std::vector<Part>() : PartsOf(write.payload, write.mutation_ids);
-  Erasing erasing;
-  Effect effect;
-  if (erases) {
-    auto read = ErasureIn(write.payload);
-    if (!read.ok()) return own(read.status());
-    // The shape is for those who had the content.
-    auto erased = HeaderOf(read->entry);
-    if (!erased.ok()) return erased.status();
-    if (erased->has_value()) header.audience = (*erased)->audience;
-    auto outcome = ErasedOutcome(write.payload, header);
-    if (!outcome.ok()) return own(outcome.status());
-    erasing = *std::move(outcome);
-  } else {
-    auto outcome = Outcome(parts, /*is_shape=*/false, time, dot);
-    if (!outcome.ok()) return own(outcome.status());
-    effect = *std::move(outcome);
-  }
-  if (!effect.unauthorised.empty()) {
-    const auto& [index, ops] = *effect.unauthorised.begin();
-    const Mutation& mutation = write.payload.mutations[index];
-    const std::string field = committer_.authority_.FieldName(mutation.type, mutation.ops[ops.front()].field);
-    return FieldError(Reason::kPermissionDenied, field,
-                      fmt::format("{} of {} is not written at {}: it is for the site it belongs to, or for headquarters", field,
-                                  mutation.record, options_.site));
-  }
-  if (std::optional<Dot> before = ErasedBefore(write.mutation_ids, effect.states)) {
-    WriteResult result;  // accepted elsewhere, and erased since
-    result.dot = *before;
-    result.replayed = true;
-    return result;
-  }
-  auto audience = erases ? absl::StatusOr<Audience>(header.audience) : AudienceOf(effect.states);
-  if (!audience.ok()) return audience.status();
-  const size_t replicas_max = ReplicaSites(options_.roster, *audience, committer_.site_).size();
-  if (request.replicas > 0 && static_cast<size_t>(request.replicas) > replicas_max) {
-    return FieldError(Reason::kFieldInvalid, kDurabilityField,
-                      fmt::format("asks for {} other sites; the entry is for {}", request.replicas, replicas_max));
-  }
-  header.audience = *std::move(audience);
-  header.payload_digest = write.digest;
-  broken_ = AppendEntry(header, EncodeHeader(header), &write.payload_bytes);
-  if (!broken_.ok()) return broken_;
-
-  WriteResult result;
-  result.dot = dot;
-  result.time = time;
-  result.states = erases ? erasing.effect.states : effect.states;
-  payloads_[dot] = &write.payload;
-  broken_ = erases ? AdoptErasure(std::move(erasing), write.payload, header) : Adopt(std::move(effect), parts, time, dot);
-  if (!broken_.ok()) return broken_;
-  RememberRequest(request.actor, request.request_id, request.request_digest, dot);
-  return result;
-}
-
 absl::Status Committer::Assembly::FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, const Header& header) {
   const Dot dot{header.log, header.seq};
   if (IsErasure(payload)) {
@@ -447,7 +339,7 @@ absl::Status Committer::Assembly::FoldPayload(const Payload& payload, const std:
     payloads_[dot] = &payload;
     if (absl::Status status = Adopt(*std::move(effect), parts, header.time, dot); !status.ok()) return status;
   }
-  RememberRequest(payload.actor, payload.request_id, payload.request_digest, dot);
+  RememberRequest(payload, dot);
   return absl::OkStatus();
 }
 

@@ -105,6 +105,23 @@ class Committer::Assembly {
     Effect effect;
   };
 
+  // A local entry that may be appended.
+  struct Planned {
+    const LocalEntry* entry = nullptr;
+    Header header;
+    std::vector<Part> parts;
+    Effect effect;
+    std::optional<Erasing> erasing;  // when the entry is an erasure
+    const std::map<std::string, RecordState>& states() const { return erasing ? erasing->effect.states : effect.states; }
+  };
+
+  // The entry that the request led to before; nullopt when there is none. REQUEST_ID_REUSED when its id is another's.
+  absl::StatusOr<std::optional<Dot>> WrittenBefore(const LocalWrite& write);
+  // What comes of a local entry, without its audience; as AddLocal.
+  absl::StatusOr<Planned> Plan(const LocalEntry& entry, Seq seq, Hlc time);
+  absl::Status Append(Planned planned);
+  // What an entry of the log follows (api/PROTOCOL.md, rule 4).
+  VersionVector DepsOf(const RosterLog& log, Seq seq) const;
   absl::StatusOr<Record*> Load(const std::string& name);
   absl::StatusOr<std::optional<std::string>> StoredRequest(const std::string& key) const;
   absl::StatusOr<merkle::Frontier*> FrontierOf(LogId log);
@@ -152,7 +169,8 @@ class Committer::Assembly {
   // Whether an entry of these parts is neither that nor beyond the closing of its log.
   bool Counts(Dot dot, const std::vector<Part>& parts) const;
 
-  void RememberRequest(const std::string& actor, const std::string& request_id, const std::array<uint8_t, 16>& digest, Dot dot);
+  // That the entry answers its request, unless it is a companion.
+  void RememberRequest(const Payload& payload, Dot dot);
   // Folds an entry's payload, or lists the entry as opaque when it is at fault. The error is this node's.
   absl::Status FoldOrMakeOpaque(const DecodedPayload& decoded, const Header& header);
   void MakeOpaque(Dot dot, std::string_view cause, std::string_view detail);

@@ -30,6 +30,23 @@ absl::Status ToWriteError(const absl::Status& status) {
   return Error(Reason::kInternal, std::string(status.message()));
 }
 
+std::vector<LogId> MainLogs(const Roster& roster) {
+  std::vector<LogId> logs;
+  for (const RosterLog& log : roster.logs()) {
+    if (log.stream == kMainStream) logs.push_back(log.id);
+  }
+  return logs;
+}
+
+// Whether the entry does nothing to what others have written, so that it need not follow them.
+bool OnlyCreates(const Payload& payload) {
+  if (IsErasure(payload)) return false;
+  return std::all_of(payload.mutations.begin(), payload.mutations.end(), [](const Mutation& mutation) {
+    return mutation.seen_seals.empty() &&
+           std::all_of(mutation.ops.begin(), mutation.ops.end(), [](const Op& op) { return op.replaces.empty() && op.sealed.empty(); });
+  });
+}
+
 // Whether every node can read what the payload holds (api/entry.h): one that is over the limits would be opaque everywhere but here.
 absl::Status CheckLimits(const Payload& payload, size_t bytes) {
   auto check = [](const char* what, size_t n, size_t max) {
@@ -49,11 +66,12 @@ absl::Status CheckLimits(const Payload& payload, size_t bytes) {
 
 }  // namespace
 
-Committer::Committer(const NodeOptions* options, SiteId site, LogId own_log, storage::Store* store, CommitLog* commit_log, Witness* witness,
-                     const LicenceKeeper* licence, const ClockWatch* clock_watch, Contents* contents)
+Committer::Committer(const NodeOptions* options, SiteId site, OwnLogs own_logs, storage::Store* store, CommitLog* commit_log,
+                     Witness* witness, const LicenceKeeper* licence, const ClockWatch* clock_watch, Contents* contents)
     : options_(*options),
       site_(site),
-      own_log_(own_log),
+      own_logs_(std::move(own_logs)),
+      main_logs_(MainLogs(options->roster)),
       store_(store),
       commit_log_(commit_log),
       witness_(witness),
@@ -148,22 +166,49 @@ void Committer::Write(WriteRequest request, WriteCallback done) {
     return refuse(FieldError(Reason::kRequestIdExpired, "request_id", "is older than this node remembers; use a new one"));
   }
   LocalWrite write;
-  std::string nonce = options_.random_bytes(write.payload.nonce.size());
-  std::copy(nonce.begin(), nonce.end(), write.payload.nonce.begin());
-  write.payload.actor = request.actor;
-  write.payload.request_id = request.request_id;
-  write.payload.request_digest = request.request_digest;
-  write.payload.method = request.method;
-  write.payload.mutations = std::move(request.mutations);
-  write.payload_bytes = EncodePayload(write.payload);
-  if (absl::Status status = CheckLimits(write.payload, write.payload_bytes.size()); !status.ok()) return refuse(std::move(status));
-  write.digest = Sha256(write.payload_bytes);
-  for (size_t i = 0; i < write.payload.mutations.size(); ++i) {
-    write.mutation_ids.push_back(MutationIdOf(options_.roster.network(), write.payload, i));
+  absl::StatusOr<LocalEntry> entry = Encode(request, request.stream, request.method, std::move(request.mutations), request.request_digest);
+  if (!entry.ok()) return refuse(entry.status());
+  write.entries.push_back(*std::move(entry));
+  for (CompanionWrite& companion : request.companions) {
+    entry = Encode(request, companion.stream, companion.method, std::move(companion.mutations), kCompanionDigest);
+    if (!entry.ok()) return refuse(entry.status());
+    write.entries.push_back(*std::move(entry));
   }
   write.request = std::move(request);
   write.done = std::move(done);
   Enqueue(std::move(write));
+}
+
+absl::StatusOr<Committer::LocalEntry> Committer::Encode(const WriteRequest& request, const std::string& stream, const std::string& method,
+                                                        std::vector<Mutation> mutations, const std::array<uint8_t, 16>& digest) const {
+  const auto log = own_logs_.find(stream);
+  if (log == own_logs_.end()) {
+    return Error(Reason::kStreamMissing, fmt::format("the roster names no open log of stream {} of site {}", stream, options_.site),
+                 {{"stream", stream}, {"site", options_.site}});
+  }
+  LocalEntry entry;
+  entry.log = log->second;
+  const std::string nonce = options_.random_bytes(entry.payload.nonce.size());
+  std::copy(nonce.begin(), nonce.end(), entry.payload.nonce.begin());
+  entry.payload.actor = request.actor;
+  entry.payload.request_id = request.request_id;
+  entry.payload.request_digest = digest;
+  entry.payload.method = method;
+  entry.payload.mutations = std::move(mutations);
+  if (stream != kMainStream && !OnlyCreates(entry.payload)) {
+    return Error(Reason::kInternal, fmt::format("{} changes what it did not create, in stream {}", method, stream));
+  }
+  entry.bytes = EncodePayload(entry.payload);
+  if (absl::Status status = CheckLimits(entry.payload, entry.bytes.size()); !status.ok()) return status;
+  entry.digest = Sha256(entry.bytes);
+  for (size_t i = 0; i < entry.payload.mutations.size(); ++i) {
+    entry.mutation_ids.push_back(MutationIdOf(options_.roster.network(), entry.payload, i));
+  }
+  return entry;
+}
+
+bool Committer::Own(LogId log) const {
+  return std::any_of(own_logs_.begin(), own_logs_.end(), [log](const auto& own) { return own.second == log; });
 }
 
 Committer::DecodedPayload Committer::Decode(std::string_view bytes) const {
@@ -260,9 +305,12 @@ absl::StatusOr<std::optional<Dot>> Committer::FindRequest(std::string_view actor
 }
 
 size_t Committer::CostOf(const Work& work) const {
-  if (const auto* write = std::get_if<LocalWrite>(&work)) return write->payload_bytes.size();
   if (const auto* late = std::get_if<LatePayload>(&work)) return late->bytes.size();
   size_t bytes = 0;
+  if (const auto* write = std::get_if<LocalWrite>(&work)) {
+    for (const LocalEntry& entry : write->entries) bytes += entry.bytes.size();
+    return bytes;
+  }
   for (const replication::VerifiedEntry& entry : std::get<RemoteWork>(work).batch.entries) {
     bytes += entry.header_bytes.size() + (entry.payload ? entry.payload->size() : 0);
   }
@@ -317,7 +365,7 @@ bool Committer::CommitOnce() {
     absl::MutexLock lock(&committed_mu_);
     before = committed_;
   }
-  const Seq own_before = before.applied.Get(own_log_);
+  const VersionVector applied_before = before.applied;
   Assembly assembly(*this, std::move(before));
   std::vector<absl::StatusOr<WriteResult>> written(works.size(), absl::UnknownError("not a write"));
   std::vector<replication::ApplyResult> applied(works.size());
@@ -387,7 +435,7 @@ bool Committer::CommitOnce() {
   }
 
   const Position journal_end = assembly.committed().journal_end;
-  const Seq own_after = assembly.committed().applied.Get(own_log_);
+  const VersionVector applied_after = assembly.committed().applied;
   if (!assembly.empty()) Publish(&assembly);
   // The batch is durable: its callers need not wait for its signature. Peers are told after it.
   for (size_t i = 0; i < works.size(); ++i) {
@@ -403,13 +451,15 @@ bool Committer::CommitOnce() {
                        roots == assembly.checkpoint_roots().end() ? std::map<uint64_t, Digest>() : roots->second);
     frontiers_[log] = std::move(frontier);
   }
-  if (own_after > own_before && witness_->KnownSize(own_log_) == own_after) {
+  for (const auto& [stream, log] : own_logs_) {
+    const Seq size = applied_after.Get(log);
+    if (size == applied_before.Get(log) || witness_->KnownSize(log) != size) continue;
     // Signed over what the store answers, never over what this process believes it wrote.
-    auto root = LogBook(*store_).Root(own_log_, own_after);
+    auto root = LogBook(*store_).Root(log, size);
     if (root.ok()) {
-      witness_->SignOwn(own_after, *root);
+      witness_->SignOwn(log, size, *root);
     } else {
-      spdlog::error("the checkpoint of size {} could not be signed: {}", own_after.value(), std::string(root.status().message()));
+      spdlog::error("the checkpoint of {} of size {} could not be signed: {}", stream, size.value(), std::string(root.status().message()));
     }
   }
   if (journal_end > assembly.journal_start()) {
@@ -501,18 +551,22 @@ void Committer::StopCompletions() {
 
 std::string Committer::UnwritableReason() const {
   // First, so that it cannot know of what is committed in between.
-  const Seq known = witness_->KnownSize(own_log_);
-  Seq held;
+  std::map<LogId, Seq> known;
+  for (const auto& [stream, log] : own_logs_) known[log] = witness_->KnownSize(log);
+  VersionVector held;
   {
     absl::MutexLock lock(&committed_mu_);
     if (!failure_.empty()) return failure_;
-    held = committed_.applied.Get(own_log_);
+    held = committed_.applied;
   }
-  if (known > held) {
-    return fmt::format("peers hold {} entries of this site's log and this node {}: it recovers them before it writes", known.value(),
-                       held.value());
+  for (const auto& [stream, log] : own_logs_) {
+    const std::string name = stream == kMainStream ? "log" : "log " + stream;
+    if (known[log] > held.Get(log)) {
+      return fmt::format("peers hold {} entries of this site's {} and this node {}: it recovers them before it writes", known[log].value(),
+                         name, held.Get(log).value());
+    }
+    if (witness_->Quarantined(log)) return fmt::format("this site's own {} is quarantined: it has two histories", name);
   }
-  if (witness_->Quarantined(own_log_)) return "this site's own log is quarantined: it has two histories";
   return licence_ == nullptr ? "" : licence_->Missing();
 }
 

@@ -49,7 +49,7 @@ class Committer {
  public:
   // `licence` and `clock_watch` may be null: then nothing is missing and no clock is doubted. `contents` may be null where Purge is not
   // called.
-  Committer(const NodeOptions* options, SiteId site, LogId own_log, storage::Store* store, CommitLog* commit_log, Witness* witness,
+  Committer(const NodeOptions* options, SiteId site, OwnLogs own_logs, storage::Store* store, CommitLog* commit_log, Witness* witness,
             const LicenceKeeper* licence, const ClockWatch* clock_watch = nullptr, Contents* contents = nullptr);
   // Reads what the store holds. DATA_LOSS when it is damaged.
   absl::Status Load();
@@ -95,13 +95,17 @@ class Committer {
   bool Discarded(Dot dot) const;
 
  private:
-  // A local write, encoded and hashed.
-  struct LocalWrite {
-    WriteRequest request;  // its mutations have moved to `payload`
+  // An entry of a local write, encoded and hashed.
+  struct LocalEntry {
+    LogId log;
     Payload payload;
-    std::string payload_bytes;
+    std::string bytes;
     Digest digest{};
     std::vector<MutationId> mutation_ids;
+  };
+  struct LocalWrite {
+    WriteRequest request;             // its mutations have moved to `entries`
+    std::vector<LocalEntry> entries;  // that of the request, then its companions
     WriteCallback done;
   };
   // A remote entry's payload, decoded before the queue.
@@ -137,6 +141,10 @@ class Committer {
   };
   class Assembly;  // one batch in the making
 
+  // STREAM_MISSING, MESSAGE_TOO_LARGE.
+  absl::StatusOr<LocalEntry> Encode(const WriteRequest& request, const std::string& stream, const std::string& method,
+                                    std::vector<Mutation> mutations, const std::array<uint8_t, 16>& digest) const;
+  bool Own(LogId log) const;
   DecodedPayload Decode(std::string_view payload) const;
   // Enqueues again what an older program could not fold and this one can.
   absl::Status RetryUnknown();
@@ -150,7 +158,8 @@ class Committer {
 
   const NodeOptions& options_;
   const SiteId site_;
-  const LogId own_log_;
+  const OwnLogs own_logs_;
+  const std::vector<LogId> main_logs_;  // of all sites: what entries of main logs follow
   storage::Store* const store_;
   CommitLog* const commit_log_;
   Witness* const witness_;

@@ -343,8 +343,8 @@ Seq Committer::Durable(LogId log) const {
       const Dot by = storage::ReadDot(&in);
       if (by.log == log) size = std::min(size, by.seq);
     }
-    // A site's word on its own log says where it ends; nobody counts it as a copy.
-    wanted = committed_.wanted > 0 && log != own_log_;
+    // A site's word on its own logs says where they end; nobody counts it as a copy.
+    wanted = committed_.wanted > 0 && !Own(log);
   }
   if (!wanted) return size;
   const std::string prefix = std::string(storage::kMetaWantedPrefix) + storage::LogKey(log);

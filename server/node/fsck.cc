@@ -441,16 +441,16 @@ class Checker {
     if (absl::Status status = scratch_->Write(identity.get(), storage::Sync::kNo); !status.ok()) return status;
 
     const FoldClock clock;
-    NodeOptions options{.site = "", .roster = roster_, .log_key = {}, .mirror_key = {}};
+    NodeOptions options{.site = "", .roster = roster_, .log_keys = {}, .mirror_key = {}};
     options.registry = options_.registry;
     options.clock = &clock;
     options.future_bound = kAnyFuture;
     options.request_horizon = absl::ZeroDuration();
     // No log is the node's own: nothing is signed.
-    Witness witness({.roster = &roster_, .site = SiteId(), .own_log = LogId(), .clock = &clock}, scratch_,
+    Witness witness({.roster = &roster_, .site = SiteId(), .own_logs = {}, .clock = &clock}, scratch_,
                     [this](LogId id, Seq size) { return LogBook(*scratch_).Root(id, size); });
     EmbeddedCommitLog commit_log(scratch_, Position(0));
-    Committer committer(&options, site_, LogId(), scratch_, &commit_log, &witness, nullptr);
+    Committer committer(&options, site_, {}, scratch_, &commit_log, &witness, nullptr);
     if (absl::Status status = committer.Load(); !status.ok()) return status;
 
     const LogBook book(store_);

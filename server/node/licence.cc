@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -91,7 +92,7 @@ absl::StatusOr<Held> Get(const storage::Store& store) {
 
 std::unique_ptr<LicenceFile> LicenceFileAt(std::string path) { return std::make_unique<FileOfMachine>(std::move(path)); }
 
-absl::StatusOr<std::unique_ptr<LicenceKeeper>> LicenceKeeper::Open(Options options, storage::Store* store, Seq held) {
+absl::StatusOr<std::unique_ptr<LicenceKeeper>> LicenceKeeper::Open(Options options, storage::Store* store, const LogSizes& held) {
   absl::StatusOr<Held> here = Get(*store);
   if (!here.ok()) return here.status();
   std::unique_ptr<LicenceKeeper> keeper(new LicenceKeeper(std::move(options), store));
@@ -106,14 +107,20 @@ absl::StatusOr<std::unique_ptr<LicenceKeeper>> LicenceKeeper::Open(Options optio
     if (!licence.ok()) return fmt::format("{}: {}", name, std::string(licence.status().message()));
     if (licence->origin != o.origin) return fmt::format("{} is for log {}, not {}", name, licence->origin, o.origin);
     if (licence->unused_until) {
-      if (held > Seq(0)) return fmt::format("{} has never been used, and this store has entries", name);
+      const bool empty = std::all_of(held.begin(), held.end(), [](const auto& log) { return log.second == Seq(0); });
+      if (!empty) return fmt::format("{} has never been used, and this store has entries", name);
       if (o.clock->Now() > *licence->unused_until) return fmt::format("{} was to be taken up sooner", name);
       return "";
     }
     const bool same = here->origin == o.origin && (licence->id == here->id || licence->id == here->next);
     if (!same) return fmt::format("{} belongs to another store, of which this may be an older copy", name);
-    if (licence->size > held)
-      return fmt::format("{} knows of {} entries, and this store has {}", name, licence->size.value(), held.value());
+    LogSizes known = licence->others;
+    known.emplace(licence->origin, licence->size);
+    for (const auto& [origin, here] : held) {
+      const auto size = known.find(origin);
+      if (size == known.end() || size->second <= here) continue;
+      return fmt::format("{} knows of {} entries of {}, and this store has {}", name, size->second.value(), origin, here.value());
+    }
     keeper->mu_.Lock();
     keeper->id_ = licence->id;
     keeper->mu_.Unlock();
@@ -128,20 +135,21 @@ absl::StatusOr<std::unique_ptr<LicenceKeeper>> LicenceKeeper::Open(Options optio
     if (!taken.ok()) keeper->cause_ = std::string(taken.message());
   }
   if (keeper->licensed_) return keeper;
-  for (const std::string& peer : o.peers) keeper->awaited_[peer] = std::nullopt;
+  for (const std::string& peer : o.peers) keeper->awaited_[peer] = "";
   spdlog::warn("this store may not extend {} yet: {}", o.origin, keeper->cause_);
   return keeper;
 }
 
-absl::Status LicenceKeeper::Take(Seq held) {
+absl::Status LicenceKeeper::Take(const LogSizes& held) {
   const std::string next = RandomBytes(kLicenceIdBytes);
+  Licence licence{.origin = options_.origin, .unused_until = {}, .id = next, .size = held.at(options_.origin), .others = held};
+  std::erase_if(licence.others, [this](const auto& log) { return log.first == options_.origin || log.second == Seq(0); });
   absl::Status status = Put(store_, {options_.origin, id_, next});
-  if (status.ok())
-    status = options_.file->Replace(FormatLicence({.origin = options_.origin, .unused_until = {}, .id = next, .size = held}));
+  if (status.ok()) status = options_.file->Replace(FormatLicence(licence));
   if (!status.ok()) return status;
   id_ = next;
   if (status = Put(store_, {options_.origin, next, ""}); !status.ok()) return status;
-  size_ = held;
+  sizes_ = held;
   taken_ = options_.clock->Now();
   licensed_ = true;
   return absl::OkStatus();
@@ -151,25 +159,27 @@ std::string LicenceKeeper::Missing() const {
   absl::MutexLock lock(&mu_);
   if (licensed_) return "";
   std::string waits;
-  for (const auto& [peer, size] : awaited_) {
+  for (const auto& [peer, more] : awaited_) {
     waits += waits.empty() ? "" : ", ";
-    waits += size ? fmt::format("{} ({} entries)", peer, size->value()) : peer;
+    waits += more.empty() ? peer : fmt::format("{} ({})", peer, more);
   }
   return fmt::format(
-      "this store has no licence to extend {} ({}). It gets one when it holds all that its peers hold of that log; {}. If that cannot be, "
+      "this store has no licence to extend {} ({}). It gets one when it holds all that its peers hold of its logs; {}. If that cannot be, "
       "begin a new epoch: fairlead certs epoch",
       options_.origin, cause_, waits.empty() ? "it has no peer to ask" : "it waits for " + waits);
 }
 
-bool LicenceKeeper::PeerHolds(const std::string& peer, Seq size, Seq held) {
+bool LicenceKeeper::PeerHolds(const std::string& peer, const LogSizes& sizes, const LogSizes& held) {
   absl::MutexLock lock(&mu_);
   if (licensed_) return false;
   auto awaited = awaited_.find(peer);
   if (awaited == awaited_.end()) return false;
-  if (size > held) {
-    awaited->second = size;
-    return false;
+  awaited->second.clear();
+  for (const auto& [origin, size] : sizes) {
+    if (size <= held.at(origin)) continue;
+    awaited->second += fmt::format("{}{} entries of {}", awaited->second.empty() ? "" : ", ", size.value(), origin);
   }
+  if (!awaited->second.empty()) return false;
   if (awaited_.size() > 1) {
     awaited_.erase(awaited);
     return false;
@@ -184,9 +194,9 @@ bool LicenceKeeper::PeerHolds(const std::string& peer, Seq size, Seq held) {
   return true;
 }
 
-bool LicenceKeeper::Renew(Seq held) {
+bool LicenceKeeper::Renew(const LogSizes& held) {
   absl::MutexLock lock(&mu_);
-  const bool due = licensed_ ? held != size_ && options_.clock->Now() - taken_ >= options_.renew_interval
+  const bool due = licensed_ ? held != sizes_ && options_.clock->Now() - taken_ >= options_.renew_interval
                              : entitled_ && options_.clock->Now() - taken_ >= options_.retry_interval;
   if (!due) return false;
   const bool brings = !licensed_;

@@ -15,6 +15,9 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr char kOrigin[] = "test.example/apac/1/main";
+constexpr char kAuditOrigin[] = "test.example/apac/1/audit";
+
+LogSizes Sizes(uint64_t main, uint64_t audit = 0) { return {{kOrigin, Seq(main)}, {kAuditOrigin, Seq(audit)}}; }
 
 class LicenceTest : public ::testing::Test {
  protected:
@@ -24,10 +27,10 @@ class LicenceTest : public ::testing::Test {
     ASSERT_TRUE(
         file_->Replace(FormatLicence({.origin = kOrigin, .unused_until = clock_.Now() + absl::Hours(1), .id = "", .size = {}})).ok());
   }
-  std::unique_ptr<LicenceKeeper> Open(storage::Store* store, Seq held) {
+  std::unique_ptr<LicenceKeeper> Open(storage::Store* store, uint64_t main, uint64_t audit = 0) {
     auto keeper = LicenceKeeper::Open(
         {.file = file_.get(), .origin = kOrigin, .peers = {"csa", "eame"}, .clock = &clock_, .renew_interval = absl::Minutes(1)}, store,
-        held);
+        Sizes(main, audit));
     EXPECT_TRUE(keeper.ok()) << keeper.status();
     return *std::move(keeper);
   }
@@ -44,22 +47,22 @@ class LicenceTest : public ::testing::Test {
 };
 
 TEST_F(LicenceTest, ANewSiteWritesAtOnce) {
-  auto keeper = Open(&store_, Seq(0));
+  auto keeper = Open(&store_, 0);
   EXPECT_EQ(keeper->Missing(), "");
   EXPECT_EQ(InFile().size, Seq(0));
   EXPECT_EQ(InFile().id.size(), kLicenceIdBytes);
 }
 
 TEST_F(LicenceTest, AnUnusedLicenceIsForAnEmptyLogAndATime) {
-  EXPECT_THAT(Open(&store_, Seq(1))->Missing(), HasSubstr("has never been used, and this store has entries"));
+  EXPECT_THAT(Open(&store_, 1)->Missing(), HasSubstr("has never been used, and this store has entries"));
   clock_.Advance(absl::Hours(2));
-  EXPECT_THAT(Open(&store_, Seq(0))->Missing(), HasSubstr("was to be taken up sooner"));
+  EXPECT_THAT(Open(&store_, 0)->Missing(), HasSubstr("was to be taken up sooner"));
 }
 
 TEST_F(LicenceTest, ARestartKeepsIt) {
   std::string id;
   for (int i = 0; i < 3; ++i) {
-    auto keeper = Open(&store_, Seq(static_cast<uint64_t>(i)));
+    auto keeper = Open(&store_, static_cast<uint64_t>(i));
     EXPECT_EQ(keeper->Missing(), "") << i;
     EXPECT_NE(InFile().id, id) << "each opening has its own";
     id = InFile().id;
@@ -69,46 +72,77 @@ TEST_F(LicenceTest, ARestartKeepsIt) {
 // --- What has none -----------------------------------------------------------------------------------------------------------------------
 
 TEST_F(LicenceTest, AnEmptyStoreInPlaceOfALostOne) {
-  Open(&store_, Seq(0));
+  Open(&store_, 0);
   storage::MemoryStore empty;
-  EXPECT_THAT(Open(&empty, Seq(0))->Missing(), HasSubstr("belongs to another store"));
+  EXPECT_THAT(Open(&empty, 0)->Missing(), HasSubstr("belongs to another store"));
 }
 
 TEST_F(LicenceTest, ACopyMadeBeforeARestart) {
-  Open(&store_, Seq(0));
+  Open(&store_, 0);
   std::unique_ptr<storage::MemoryStore> copy = store_.Crash(0);
-  Open(&store_, Seq(0));
-  EXPECT_THAT(Open(copy.get(), Seq(0))->Missing(), HasSubstr("of which this may be an older copy"));
+  Open(&store_, 0);
+  EXPECT_THAT(Open(copy.get(), 0)->Missing(), HasSubstr("of which this may be an older copy"));
 }
 
 TEST_F(LicenceTest, ACopyMadeBeforeARenewal) {
-  auto keeper = Open(&store_, Seq(0));
+  auto keeper = Open(&store_, 0);
   std::unique_ptr<storage::MemoryStore> copy = store_.Crash(0);
-  keeper->Renew(Seq(5));
+  keeper->Renew(Sizes(5));
   EXPECT_EQ(InFile().size, Seq(0)) << "not before its time";
   clock_.Advance(absl::Minutes(2));
-  keeper->Renew(Seq(5));
+  keeper->Renew(Sizes(5));
   EXPECT_EQ(InFile().size, Seq(5));
-  EXPECT_THAT(Open(copy.get(), Seq(0))->Missing(), HasSubstr("of which this may be an older copy"));
+  EXPECT_THAT(Open(copy.get(), 0)->Missing(), HasSubstr("of which this may be an older copy"));
 }
 
 TEST_F(LicenceTest, AStoreThatIsShorterThanItWas) {
-  Open(&store_, Seq(7));  // its licence was never used: not taken
+  Open(&store_, 7);  // its licence was never used: not taken
   ASSERT_EQ(InFile().id, "");
-  Open(&store_, Seq(0));
-  Open(&store_, Seq(7));
+  Open(&store_, 0);
+  Open(&store_, 7);
   EXPECT_EQ(InFile().size, Seq(7));
-  EXPECT_THAT(Open(&store_, Seq(6))->Missing(), HasSubstr("knows of 7 entries, and this store has 6"));
+  EXPECT_THAT(Open(&store_, 6)->Missing(), HasSubstr("knows of 7 entries of test.example/apac/1/main, and this store has 6"));
+}
+
+TEST_F(LicenceTest, AStoreWhoseOtherStreamsAreShorterThanTheyWere) {
+  Open(&store_, 0);
+  Open(&store_, 7, 3);
+  EXPECT_EQ(InFile().others, (LogSizes{{kAuditOrigin, Seq(3)}}));
+  EXPECT_THAT(Open(&store_, 7, 2)->Missing(), HasSubstr("knows of 3 entries of test.example/apac/1/audit, and this store has 2"));
+}
+
+TEST_F(LicenceTest, AnUnusedLicenceIsForAStoreWithoutEntriesOfAnyStream) {
+  EXPECT_THAT(Open(&store_, 0, 1)->Missing(), HasSubstr("has never been used, and this store has entries"));
+}
+
+// Written by a program that knew of one stream, or before there was another.
+TEST_F(LicenceTest, ALicenceThatNamesOneLogIsForTheStreamsThatCameSince) {
+  Open(&store_, 0);
+  const Licence used = InFile();
+  ASSERT_TRUE(used.others.empty());
+  EXPECT_EQ(Open(&store_, 2, 5)->Missing(), "");
+  EXPECT_EQ(InFile().others, (LogSizes{{kAuditOrigin, Seq(5)}}));
+}
+
+TEST_F(LicenceTest, AStreamThatGrowsRenewsIt) {
+  auto keeper = Open(&store_, 0);
+  clock_.Advance(absl::Minutes(2));
+  const std::string id = InFile().id;
+  keeper->Renew(Sizes(0));
+  EXPECT_EQ(InFile().id, id) << "nothing has grown";
+  keeper->Renew(Sizes(0, 1));
+  EXPECT_NE(InFile().id, id);
+  EXPECT_EQ(InFile().others, (LogSizes{{kAuditOrigin, Seq(1)}}));
 }
 
 TEST_F(LicenceTest, NoFileAndAnotherLogsFile) {
   ASSERT_TRUE(
       file_->Replace(FormatLicence({.origin = "test.example/apac/2/main", .unused_until = clock_.Now(), .id = "", .size = {}})).ok());
-  EXPECT_THAT(Open(&store_, Seq(0))->Missing(), HasSubstr("is for log test.example/apac/2/main"));
+  EXPECT_THAT(Open(&store_, 0)->Missing(), HasSubstr("is for log test.example/apac/2/main"));
   ASSERT_TRUE(file_->Replace("fairlead licence v1\n").ok());
-  EXPECT_THAT(Open(&store_, Seq(0))->Missing(), HasSubstr("licence line 2"));
+  EXPECT_THAT(Open(&store_, 0)->Missing(), HasSubstr("licence line 2"));
   file_ = LicenceFileAt(folder_.path() + "/absent");
-  EXPECT_THAT(Open(&store_, Seq(0))->Missing(), HasSubstr("there is no " + folder_.path() + "/absent"));
+  EXPECT_THAT(Open(&store_, 0)->Missing(), HasSubstr("there is no " + folder_.path() + "/absent"));
 }
 
 // A crash between the writes to store and file, at each of them.
@@ -117,27 +151,27 @@ TEST_F(LicenceTest, ACrashWhileItIsTakenLosesNothing) {
     SCOPED_TRACE(writes);
     storage::MemoryStore store;
     Issue();
-    Open(&store, Seq(0));
+    Open(&store, 0);
     int left = writes;
     store.set_write_fault([&](storage::Sync) { return left-- > 0 ? absl::OkStatus() : absl::UnavailableError("crashed"); });
-    Open(&store, Seq(3));
+    Open(&store, 3);
     store.set_write_fault(nullptr);
-    EXPECT_EQ(Open(&store, Seq(3))->Missing(), "");
+    EXPECT_EQ(Open(&store, 3)->Missing(), "");
   }
 }
 
 // The disk was full at the start and has room again: no peer is needed.
 TEST_F(LicenceTest, AFullDiskAtTheStartIsNoLoss) {
-  Open(&store_, Seq(0));
+  Open(&store_, 0);
   store_.set_write_fault([](storage::Sync) { return absl::ResourceExhaustedError("no space"); });
-  auto keeper = Open(&store_, Seq(3));
+  auto keeper = Open(&store_, 3);
   EXPECT_THAT(keeper->Missing(), HasSubstr("no space"));
   clock_.Advance(absl::Seconds(2));
-  EXPECT_FALSE(keeper->Renew(Seq(3)));
+  EXPECT_FALSE(keeper->Renew(Sizes(3)));
   store_.set_write_fault(nullptr);
-  EXPECT_FALSE(keeper->Renew(Seq(3))) << "not at once again";
+  EXPECT_FALSE(keeper->Renew(Sizes(3))) << "not at once again";
   clock_.Advance(absl::Seconds(2));
-  EXPECT_TRUE(keeper->Renew(Seq(3)));
+  EXPECT_TRUE(keeper->Renew(Sizes(3)));
   EXPECT_EQ(keeper->Missing(), "");
   EXPECT_EQ(InFile().size, Seq(3));
 }
@@ -145,26 +179,39 @@ TEST_F(LicenceTest, AFullDiskAtTheStartIsNoLoss) {
 // --- How it comes back -------------------------------------------------------------------------------------------------------------------
 
 TEST_F(LicenceTest, ComesWhenEveryPeersWordIsCovered) {
-  Open(&store_, Seq(0));
+  Open(&store_, 0);
   storage::MemoryStore empty;
-  auto keeper = Open(&empty, Seq(0));
+  auto keeper = Open(&empty, 0);
   EXPECT_THAT(keeper->Missing(), HasSubstr("it waits for csa, eame."));
-  EXPECT_FALSE(keeper->PeerHolds("csa", Seq(4), Seq(0)));
-  EXPECT_THAT(keeper->Missing(), HasSubstr("it waits for csa (4 entries), eame."));
-  EXPECT_FALSE(keeper->PeerHolds("eame", Seq(2), Seq(2)));
-  EXPECT_FALSE(keeper->PeerHolds("hq", Seq(2), Seq(2))) << "not a peer of the configuration";
-  EXPECT_THAT(keeper->Missing(), HasSubstr("it waits for csa (4 entries)."));
-  EXPECT_FALSE(keeper->PeerHolds("csa", Seq(4), Seq(3)));
-  EXPECT_TRUE(keeper->PeerHolds("csa", Seq(4), Seq(4)));
+  EXPECT_FALSE(keeper->PeerHolds("csa", Sizes(4), Sizes(0)));
+  EXPECT_THAT(keeper->Missing(), HasSubstr("it waits for csa (4 entries of test.example/apac/1/main), eame."));
+  EXPECT_FALSE(keeper->PeerHolds("eame", Sizes(2), Sizes(2)));
+  EXPECT_FALSE(keeper->PeerHolds("hq", Sizes(2), Sizes(2))) << "not a peer of the configuration";
+  EXPECT_THAT(keeper->Missing(), HasSubstr("it waits for csa (4 entries of test.example/apac/1/main)."));
+  EXPECT_FALSE(keeper->PeerHolds("csa", Sizes(4), Sizes(3)));
+  EXPECT_TRUE(keeper->PeerHolds("csa", Sizes(4), Sizes(4)));
   EXPECT_EQ(keeper->Missing(), "");
   EXPECT_EQ(InFile().size, Seq(4));
-  EXPECT_EQ(Open(&empty, Seq(4))->Missing(), "");
+  EXPECT_EQ(Open(&empty, 4)->Missing(), "");
+}
+
+TEST_F(LicenceTest, DoesNotComeWhileAPeerHoldsMoreOfAnotherStream) {
+  Open(&store_, 0);
+  storage::MemoryStore empty;
+  auto keeper = Open(&empty, 0);
+  EXPECT_FALSE(keeper->PeerHolds("csa", Sizes(4, 2), Sizes(4, 1)));
+  EXPECT_FALSE(keeper->PeerHolds("eame", Sizes(0, 0), Sizes(4, 1)));
+  EXPECT_THAT(keeper->Missing(), HasSubstr("it waits for csa (2 entries of test.example/apac/1/audit)."));
+  EXPECT_FALSE(keeper->PeerHolds("csa", Sizes(5, 2), Sizes(4, 2)));
+  EXPECT_THAT(keeper->Missing(), HasSubstr("it waits for csa (5 entries of test.example/apac/1/main)."));
+  EXPECT_TRUE(keeper->PeerHolds("csa", Sizes(5, 2), Sizes(5, 2)));
+  EXPECT_EQ(InFile().others, (LogSizes{{kAuditOrigin, Seq(2)}}));
 }
 
 TEST_F(LicenceTest, WithoutPeersItDoesNotComeBack) {
-  auto keeper = LicenceKeeper::Open({.file = file_.get(), .origin = kOrigin, .clock = &clock_}, &store_, Seq(9));
+  auto keeper = LicenceKeeper::Open({.file = file_.get(), .origin = kOrigin, .clock = &clock_}, &store_, Sizes(9));
   ASSERT_TRUE(keeper.ok());
-  EXPECT_FALSE((*keeper)->PeerHolds("csa", Seq(0), Seq(9)));
+  EXPECT_FALSE((*keeper)->PeerHolds("csa", Sizes(0), Sizes(9)));
   EXPECT_THAT((*keeper)->Missing(), HasSubstr("it has no peer to ask"));
   EXPECT_THAT((*keeper)->Missing(), HasSubstr("begin a new epoch"));
 }
@@ -176,7 +223,7 @@ TEST_F(LicenceTest, AFileThatCannotBeWrittenIsNoLicence) {
   file_ = LicenceFileAt(path);
   Issue();
   std::filesystem::create_directory(path + ".next");  // in the way
-  auto keeper = Open(&store_, Seq(0));
+  auto keeper = Open(&store_, 0);
   EXPECT_THAT(keeper->Missing(), HasSubstr(path));
   EXPECT_THAT(keeper->Missing(), HasSubstr("cannot be made"));
 }
@@ -197,6 +244,9 @@ class LicensedNodeTest : public ::testing::Test {
     country.set_display_name(code);
     country.set_region(v1::REGION_APAC);
     return Write(node, RequestFor(node, "countries/" + code, country, {"display_name", "region"}, network_.clock().RequestId())).status();
+  }
+  std::vector<replication::HeldOwnLog> Held(uint64_t size, std::optional<replication::VerifiedCheckpoint> awaited = {}) const {
+    return {{apac_log_, Seq(size), std::move(awaited)}};
   }
   static uint64_t SignedSize(const Node& node, LogId log) {
     auto note = node.CheckpointNote(log);
@@ -231,12 +281,12 @@ TEST_F(LicensedNodeTest, AnOldCopySignsNothingUntilItHasRecovered) {
   node.Tick();
   for (const auto& held : node.CosignaturesAfter(0)) EXPECT_NE(held.log, apac_log_) << "it would say that its log ends at 1";
 
-  node.PeerHolds("eame", Seq(1), std::nullopt);
-  node.PeerHolds("hq", Seq(2), std::nullopt);
-  EXPECT_THAT(node.UnwritableReason(), HasSubstr("hq (2 entries)"));
+  node.PeerHolds("eame", Held(1));
+  node.PeerHolds("hq", Held(2));
+  EXPECT_THAT(node.UnwritableReason(), HasSubstr("hq (2 entries of test.example/apac/1/main)"));
   Sync(*hq.node, node);
-  EXPECT_THAT(node.UnwritableReason(), HasSubstr("hq (2 entries)")) << "until it says so again";
-  node.PeerHolds("hq", Seq(2), std::nullopt);
+  EXPECT_THAT(node.UnwritableReason(), HasSubstr("hq (2 entries of test.example/apac/1/main)")) << "until it says so again";
+  node.PeerHolds("hq", Held(2));
   EXPECT_EQ(node.UnwritableReason(), "");
   EXPECT_EQ(SignedSize(node, apac_log_), 2u);
   ASSERT_TRUE(Name(node, "PH").ok());
@@ -266,14 +316,14 @@ TEST_F(LicensedNodeTest, WhatWasSignedAndIsLostKeepsTheLogShut) {
   auto empty = network_.Open("apac", std::make_unique<storage::MemoryStore>(), licence.get(), {"hq"});
   ASSERT_TRUE(empty.ok());
   Sync(*hq.node, *empty->node);
-  empty->node->PeerHolds("hq", Seq(1), awaited);
+  empty->node->PeerHolds("hq", Held(1, awaited));
   EXPECT_THAT(empty->node->UnwritableReason(), HasSubstr("peers hold 2 entries of this site's log and this node 1"));
   EXPECT_EQ(Name(*empty->node, "PH").code(), absl::StatusCode::kUnavailable);
 
   // Not even when nobody else remembers, and the power has failed here.
   auto again = network_.Open("apac", empty->store->Crash(99), licence.get(), {"hq"});
   ASSERT_TRUE(again.ok()) << again.status();
-  again->node->PeerHolds("hq", Seq(1), std::nullopt);
+  again->node->PeerHolds("hq", Held(1));
   EXPECT_THAT(again->node->UnwritableReason(), HasSubstr("peers hold 2 entries of this site's log and this node 1"));
   network_.clock().Advance(absl::Seconds(5));
   again->node->Tick();
@@ -281,7 +331,7 @@ TEST_F(LicensedNodeTest, WhatWasSignedAndIsLostKeepsTheLogShut) {
 
   // The entry turns up.
   ASSERT_TRUE(Apply(*again->node, std::move(lost)).status.ok());
-  again->node->PeerHolds("hq", Seq(1), awaited);
+  again->node->PeerHolds("hq", Held(1, awaited));
   EXPECT_EQ(again->node->UnwritableReason(), "");
   EXPECT_TRUE(Name(*again->node, "PH").ok());
   EXPECT_EQ(SignedSize(*again->node, apac_log_), 3u);
@@ -321,7 +371,7 @@ TEST_F(LicensedNodeTest, AnEmptyStoreIsFilledByItsPeersAndThenWrites) {
   ASSERT_TRUE(empty.ok());
   EXPECT_EQ(empty->node->CheckpointNote(apac_log_), std::nullopt) << "an empty log signed now would be a second history";
   Sync(*hq.node, *empty->node);
-  empty->node->PeerHolds("hq", Seq(1), std::nullopt);
+  empty->node->PeerHolds("hq", Held(1));
   ASSERT_TRUE(Name(*empty->node, "PH").ok());
   EXPECT_EQ(empty->node->Applied().Get(apac_log_), Seq(2));
   Sync(*empty->node, *hq.node);

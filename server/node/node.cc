@@ -84,8 +84,8 @@ absl::Status CheckRoster(const Roster& roster, storage::Store* store) {
 
 }  // namespace
 
-Node::Node(NodeOptions options, std::unique_ptr<storage::Store> store, SiteId site, LogId own_log)
-    : options_(std::move(options)), store_(std::move(store)), site_(site), own_log_(own_log) {}
+Node::Node(NodeOptions options, std::unique_ptr<storage::Store> store, SiteId site, OwnLogs own_logs)
+    : options_(std::move(options)), store_(std::move(store)), site_(site), own_logs_(std::move(own_logs)) {}
 
 Node::~Node() = default;
 
@@ -95,13 +95,18 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
   if (site == nullptr) {
     return absl::FailedPreconditionError(fmt::format("site '{}' is not in the roster of {}", options.site, options.roster.network()));
   }
-  const RosterLog* log = options.roster.CurrentLog(site->id, kMainStream);
-  const RosterCosigner* cosigner = options.roster.FindCosigner(site->id);
-  if (log == nullptr || cosigner == nullptr) {
-    return absl::FailedPreconditionError(fmt::format("the roster has no open main log or no cosigner for site '{}'", options.site));
+  OwnLogs own_logs;
+  for (const RosterLog* log : options.roster.CurrentLogs(site->id)) {
+    const auto key = options.log_keys.find(log->stream);
+    if (key == options.log_keys.end()) return absl::FailedPreconditionError(fmt::format("there is no key of {}", log->origin()));
+    if (log->verifier.key().raw() != key->second.public_raw()) {
+      return absl::FailedPreconditionError(fmt::format("the log key is not the one the roster names for {}", log->origin()));
+    }
+    own_logs.emplace(log->stream, log->id);
   }
-  if (log->verifier.key().raw() != options.log_key.public_raw()) {
-    return absl::FailedPreconditionError(fmt::format("the log key is not the one the roster names for {}", log->origin()));
+  const RosterCosigner* cosigner = options.roster.FindCosigner(site->id);
+  if (!own_logs.contains(kMainStream) || cosigner == nullptr) {
+    return absl::FailedPreconditionError(fmt::format("the roster has no open main log or no cosigner for site '{}'", options.site));
   }
   if (cosigner->verifier.key().raw() != options.mirror_key.public_raw()) {
     return absl::FailedPreconditionError(fmt::format("the mirror key is not the one the roster names for {}", cosigner->verifier.name()));
@@ -116,13 +121,14 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
     if (status = RebuildDerived(*options.registry, options.roster, store.get()); !status.ok()) return status;
   }
 
-  std::unique_ptr<Node> node(new Node(std::move(options), std::move(store), site->id, log->id));
+  std::unique_ptr<Node> node(new Node(std::move(options), std::move(store), site->id, std::move(own_logs)));
   storage::Store* s = node->store_.get();
   const NodeOptions& o = node->options_;
+  std::map<LogId, const SigningKey*> keys;
+  for (const auto& [stream, log] : node->own_logs_) keys[log] = &o.log_keys.find(stream)->second;
   node->witness_ = std::make_unique<Witness>(Witness::Options{.roster = &o.roster,
                                                               .site = node->site_,
-                                                              .own_log = node->own_log_,
-                                                              .log_key = &o.log_key,
+                                                              .own_logs = std::move(keys),
                                                               .mirror_key = &o.mirror_key,
                                                               .clock = o.clock,
                                                               .cosign_interval = o.cosign_interval,
@@ -133,18 +139,22 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
   auto end = LogBook(*s).JournalEnd();
   if (!end.ok()) return end.status();
   node->commit_log_ = std::make_unique<EmbeddedCommitLog>(s, *end);
-  auto held = LogBook(*s).Size(node->own_log_);
-  if (!held.ok()) return held.status();
   if (o.licence != nullptr) {
+    LogSizes held;
+    for (const auto& [stream, log] : node->own_logs_) {
+      auto size = LogBook(*s).Size(log);
+      if (!size.ok()) return size.status();
+      held[o.roster.FindLog(log)->origin()] = *size;
+    }
     auto licence = LicenceKeeper::Open(
-        {.file = o.licence, .origin = o.roster.FindLog(node->own_log_)->origin(), .peers = o.peers, .clock = o.clock}, s, *held);
+        {.file = o.licence, .origin = o.roster.FindLog(node->own_log())->origin(), .peers = o.peers, .clock = o.clock}, s, held);
     if (!licence.ok()) return licence.status();
     node->licence_ = *std::move(licence);
   }
   node->clock_watch_ = std::make_unique<ClockWatch>(o.clock, o.future_bound);
   node->contents_ = std::make_unique<Contents>(s, o.clock);
   if (status = node->contents_->Load(); !status.ok()) return status;
-  node->committer_ = std::make_unique<Committer>(&o, node->site_, node->own_log_, s, node->commit_log_.get(), node->witness_.get(),
+  node->committer_ = std::make_unique<Committer>(&o, node->site_, node->own_logs_, s, node->commit_log_.get(), node->witness_.get(),
                                                  node->licence_.get(), node->clock_watch_.get(), node->contents_.get());
   if (status = node->committer_->Load(); !status.ok()) return status;
   if (status = node->committer_->CloseLogs(); !status.ok()) return status;
@@ -166,22 +176,35 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
 absl::Status Node::SignTail() {
   // A crash between the synced batch and its checkpoint leaves a tail without signature. An empty log is signed too, so that a site with
   // nothing to say can be told from one that is silent.
-  const Seq size = Applied().Get(own_log_);
-  if (witness_->KnownSize(own_log_) != size) return absl::OkStatus();
-  auto root = LogBook(*store_).Root(own_log_, size);
-  if (!root.ok()) return root.status();
-  witness_->SignOwn(size, *root);
+  const VersionVector applied = Applied();
+  for (const auto& [stream, log] : own_logs_) {
+    const Seq size = applied.Get(log);
+    if (witness_->KnownSize(log) != size) continue;
+    auto root = LogBook(*store_).Root(log, size);
+    if (!root.ok()) return root.status();
+    witness_->SignOwn(log, size, *root);
+  }
   return absl::OkStatus();
 }
 
 std::vector<Dot> Node::WantedPayloads(std::optional<Dot> after, size_t max) const { return committer_->WantedPayloads(after, max); }
 absl::Status Node::TakePayload(Dot dot, std::string payload) { return committer_->TakePayload(dot, std::move(payload)); }
 
-void Node::PeerHolds(const std::string& peer, Seq size, const std::optional<replication::VerifiedCheckpoint>& awaited) {
-  if (awaited) witness_->Offer(*awaited);
-  // What this site has signed must be here, too, and not only what some peer holds. Read before what is held, which may grow.
-  size = std::max(size, witness_->KnownSize(own_log_));
-  if (licence_ != nullptr && licence_->PeerHolds(peer, size, Applied().Get(own_log_))) BeginSigning();
+void Node::PeerHolds(const std::string& peer, const std::vector<replication::HeldOwnLog>& logs) {
+  LogSizes sizes;
+  for (const replication::HeldOwnLog& log : logs) {
+    if (log.awaited) witness_->Offer(*log.awaited);
+    // What this site has signed must be here, too, and not only what some peer holds. Read before what is held, which may grow.
+    sizes[options_.roster.FindLog(log.log)->origin()] = std::max(log.size, witness_->KnownSize(log.log));
+  }
+  if (licence_ != nullptr && licence_->PeerHolds(peer, sizes, OwnSizes())) BeginSigning();
+}
+
+LogSizes Node::OwnSizes() const {
+  const VersionVector applied = Applied();
+  LogSizes sizes;
+  for (const auto& [stream, log] : own_logs_) sizes[options_.roster.FindLog(log)->origin()] = applied.Get(log);
+  return sizes;
 }
 
 void Node::Write(WriteRequest request, WriteCallback done) { committer_->Write(std::move(request), std::move(done)); }
@@ -211,7 +234,7 @@ void Node::PeerClock(const std::string& peer, absl::Time theirs, absl::Duration 
 void Node::Tick() {
   committer_->Purge();
   for (LogId log : witness_->CosignDue()) TellCosigned(log);
-  if (licence_ != nullptr && licence_->Renew(Applied().Get(own_log_))) BeginSigning();
+  if (licence_ != nullptr && licence_->Renew(OwnSizes())) BeginSigning();
 }
 
 void Node::BeginSigning() {
@@ -289,7 +312,8 @@ std::vector<LogInfo> Node::Logs() const {
     info.cosignatures = std::move(view.cosignatures);
     info.quarantine = std::move(view.quarantine);
     info.oldest_unapplied_age = view.oldest_unapplied_age;
-    info.as_of = log.id == own_log_ ? std::optional<absl::Time>(options_.clock->Now()) : view.as_of;
+    const auto own = own_logs_.find(log.stream);
+    info.as_of = own != own_logs_.end() && own->second == log.id ? std::optional<absl::Time>(options_.clock->Now()) : view.as_of;
     logs.push_back(std::move(info));
   }
   return logs;
@@ -401,6 +425,7 @@ absl::StatusOr<WriteRequest> Node::ReissueOf(Dot dot) const {
   auto payload = DecodePayload(**bytes);
   if (!payload.ok()) return Error(Reason::kStateForbids, "the entry cannot be understood: " + std::string(payload.status().message()));
   WriteRequest request;
+  request.stream = options_.roster.FindLog(dot.log)->stream;
   request.actor = payload->actor;
   request.request_id = payload->request_id;
   request.request_digest = payload->request_digest;

@@ -25,6 +25,7 @@
 
 #include "api/crypto.h"
 #include "api/entry.h"
+#include "api/licence.h"
 #include "api/roster.h"
 #include "server/node/clock.h"
 #include "server/node/fold.h"
@@ -39,8 +40,8 @@ class LicenceFile;
 struct NodeOptions {
   std::string site;  // name in the roster
   Roster roster;
-  SigningKey log_key;     // of the site's current main log
-  SigningKey mirror_key;  // of its cosigner
+  std::map<std::string, SigningKey, std::less<>> log_keys;  // of the site's current logs, by stream
+  SigningKey mirror_key;                                    // of its cosigner
   const records::Registry* registry = nullptr;
   const Clock* clock = nullptr;
   LicenceFile* licence = nullptr;  // null: the store cannot be copied, and may always extend its log
@@ -66,6 +67,13 @@ struct Expectation {
   uint32_t field = 0;  // not 0: `etag` is this field's (FieldEtag), and the others may have changed
 };
 
+// Another entry of a request, in a stream of its own. It creates records that no other entry of the request touches.
+struct CompanionWrite {
+  std::string stream;
+  std::vector<Mutation> mutations;
+  std::string method;
+};
+
 // One request that writes. Its mutations take effect together.
 struct WriteRequest {
   std::string actor;
@@ -76,6 +84,11 @@ struct WriteRequest {
   std::vector<Expectation> expectations;
   bool reissue = false;  // of an entry that is void: the request id may be of any age
   int replicas = 0;      // refused when fewer sites than this, beside the own one, are in the entry's audience
+  // The site's own log that takes it. Entries of other streams than main create records and do nothing else: they follow no other entries
+  // (api/PROTOCOL.md, rule 4).
+  std::string stream{kMainStream};
+  // Written in the same batch, all or nothing, with the same actor and request id. The audience of each follows from its own records.
+  std::vector<CompanionWrite> companions;
 };
 
 struct WriteResult {
@@ -83,10 +96,14 @@ struct WriteResult {
   Hlc time;
   // The same request had been committed before, here or elsewhere; nothing was written now.
   bool replayed = false;
-  // The states of the written records after this write, by name (empty when replayed).
+  // The states of the records that the request's own mutations wrote, after this write, by name (empty when replayed).
   std::map<std::string, RecordState> states;
+  std::vector<Dot> companions;  // in the order of the request; empty when replayed
 };
 using WriteCallback = std::function<void(absl::StatusOr<WriteResult>)>;
+
+// The logs of one site that its node extends, by stream.
+using OwnLogs = std::map<std::string, LogId, std::less<>>;
 
 // One log as held here, for status.
 struct LogInfo {
@@ -148,7 +165,7 @@ class Node : public replication::LogSource, public replication::EntrySink {
 
   // --- Writing -----------------------------------------------------------------------------------------------------------------
   // `done` is called once, from RunCompletions. Errors: FIELD_INVALID, ETAG_MISMATCH, RECORD_EXISTS, REQUEST_ID_REUSED, REQUEST_ID_EXPIRED,
-  // OVERLOADED, STORAGE_FULL, STORAGE_FAILED, NODE_READ_ONLY, SHUTTING_DOWN.
+  // STREAM_MISSING, OVERLOADED, STORAGE_FULL, STORAGE_FAILED, NODE_READ_ONLY, SHUTTING_DOWN.
   void Write(WriteRequest request, WriteCallback done);
   // Where an earlier call with this request id was committed; nullopt when it was not. REQUEST_ID_REUSED when the digests differ.
   absl::StatusOr<std::optional<Dot>> FindRequest(std::string_view actor, std::string_view request_id,
@@ -216,7 +233,10 @@ class Node : public replication::LogSource, public replication::EntrySink {
   // How many checkpoints and cosignatures the store would not take since the start: they are signed or sent again.
   int64_t UnkeptStatements() const;
   const NodeOptions& options() const { return options_; }
-  LogId own_log() const { return own_log_; }
+  // The site's current main log.
+  LogId own_log() const { return own_logs_.find(kMainStream)->second; }
+  // The site's current logs, by stream.
+  const OwnLogs& own_logs() const { return own_logs_; }
   const records::Registry& registry() const { return *options_.registry; }
 
   // --- replication::LogSource and EntrySink ------------------------------------------------------------------------------------
@@ -249,13 +269,15 @@ class Node : public replication::LogSource, public replication::EntrySink {
   absl::Status TakePayload(Dot dot, std::string payload) override;
   void PeerErasures(SiteId peer, const VersionVector& erasures) override;
   void PeerClock(const std::string& peer, absl::Time theirs, absl::Duration rtt) override;
-  void PeerHolds(const std::string& peer, Seq size, const std::optional<replication::VerifiedCheckpoint>& awaited) override;
+  void PeerHolds(const std::string& peer, const std::vector<replication::HeldOwnLog>& logs) override;
 
  private:
   void TellCosigned(LogId log);
 
-  Node(NodeOptions options, std::unique_ptr<storage::Store> store, SiteId site, LogId own_log);
-  // Signs this site's log as far as it goes, unless it is known to go further.
+  Node(NodeOptions options, std::unique_ptr<storage::Store> store, SiteId site, OwnLogs own_logs);
+  // How many entries of each of this site's logs are here.
+  LogSizes OwnSizes() const;
+  // Signs this site's logs as far as they go, those that are not known to go further.
   absl::Status SignTail();
   // The licence has come.
   void BeginSigning();
@@ -263,7 +285,7 @@ class Node : public replication::LogSource, public replication::EntrySink {
   const NodeOptions options_;
   const std::unique_ptr<storage::Store> store_;
   const SiteId site_;
-  const LogId own_log_;
+  const OwnLogs own_logs_;
   absl::Mutex listeners_mu_;
   std::map<uint64_t, std::function<void(LogId)>> cosignature_listeners_ ABSL_GUARDED_BY(listeners_mu_);
   uint64_t next_listener_ ABSL_GUARDED_BY(listeners_mu_) = 1;

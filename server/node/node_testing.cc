@@ -16,24 +16,31 @@ constexpr char kNetwork[] = "test.example";
 
 }  // namespace
 
-TestNetwork::TestNetwork(const std::vector<std::string>& sites) {
+TestNetwork::TestNetwork(const std::vector<std::string>& sites, const std::vector<std::string>& other_streams) {
   for (const std::string& site : sites) {
     const SiteId id(static_cast<uint16_t>(sites_.size() + 1));
-    const SigningKey& log_key = log_keys_.emplace(site, SigningKey::Generate()).first->second;
     const SigningKey& mirror_key = mirror_keys_.emplace(site, SigningKey::Generate()).first->second;
-    const std::string prefix = std::string(kNetwork) + "/" + site;
     sites_.push_back({id, site});
-    logs_.push_back({LogId(id.value()),
-                     id,
-                     site,
-                     1,
-                     "main",
-                     note::Verifier::Make(prefix + "/1/main", note::kEd25519, *VerifyKey::FromRaw(log_key.public_raw())),
-                     {}});
-    cosigners_.push_back(
-        {id, note::Verifier::Make(prefix + "/mirror", note::kCosignatureV1, *VerifyKey::FromRaw(mirror_key.public_raw()))});
+    AddLog(sites_.back(), 1, std::string(kMainStream));
+    cosigners_.push_back({id, note::Verifier::Make(std::string(kNetwork) + "/" + site + "/mirror", note::kCosignatureV1,
+                                                   *VerifyKey::FromRaw(mirror_key.public_raw()))});
+  }
+  for (const std::string& stream : other_streams) {
+    for (const RosterSite& site : sites_) AddLog(site, 1, stream);
   }
   Sign();
+}
+
+void TestNetwork::AddLog(const RosterSite& site, uint32_t epoch, const std::string& stream) {
+  const SigningKey& key = log_keys_[site.name].insert_or_assign(stream, SigningKey::Generate()).first->second;
+  const std::string origin = std::string(kNetwork) + "/" + site.name + "/" + std::to_string(epoch) + "/" + stream;
+  logs_.push_back({LogId(static_cast<uint32_t>(logs_.size() + 1)),
+                   site.id,
+                   site.name,
+                   epoch,
+                   stream,
+                   note::Verifier::Make(origin, note::kEd25519, *VerifyKey::FromRaw(key.public_raw())),
+                   {}});
 }
 
 void TestNetwork::Sign() {
@@ -55,20 +62,13 @@ void TestNetwork::CloseLog(const std::string& site, Seq size, const Digest& root
   for (RosterLog& each : logs_) {
     if (each.id == current.id) each.closing = LogClosing{size, root};
   }
-  RosterLog next = current;
-  next.id = LogId(static_cast<uint32_t>(logs_.size() + 1));
-  next.epoch = current.epoch + 1;
-  SigningKey& key = log_keys_.at(site);
-  key = SigningKey::Generate();
-  next.verifier = note::Verifier::Make(std::string(kNetwork) + "/" + site + "/" + std::to_string(next.epoch) + "/main", note::kEd25519,
-                                       *VerifyKey::FromRaw(key.public_raw()));
-  logs_.push_back(next);
+  for (const RosterLog* each : roster_->CurrentLogs(current.site)) AddLog(*roster_->FindSite(site), current.epoch + 1, each->stream);
   Sign();
 }
 
 absl::StatusOr<TestNetwork::Site> TestNetwork::Open(const std::string& site, std::unique_ptr<storage::MemoryStore> store,
                                                     LicenceFile* licence, std::vector<std::string> peers) const {
-  NodeOptions options{.site = site, .roster = *roster_, .log_key = log_keys_.at(site), .mirror_key = mirror_keys_.at(site)};
+  NodeOptions options{.site = site, .roster = *roster_, .log_keys = log_keys_.at(site), .mirror_key = mirror_keys_.at(site)};
   options.registry = &records::TheRegistry();
   options.clock = &clock_;
   options.licence = licence;

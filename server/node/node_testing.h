@@ -38,7 +38,8 @@ class ManualClock : public Clock {
   std::atomic<int64_t> ms_{1'800'000'000'000};
 };
 
-// Keys, roster and clock of a network whose sites and main logs are numbered from 1, in the order they are named.
+// Keys, roster and clock of a network whose sites and main logs are numbered from 1, in the order they are named. Logs of other streams
+// have the next numbers, stream by stream.
 class TestNetwork {
  public:
   struct Site {
@@ -46,7 +47,7 @@ class TestNetwork {
     storage::MemoryStore* store = nullptr;  // the node's
   };
 
-  explicit TestNetwork(const std::vector<std::string>& sites);
+  explicit TestNetwork(const std::vector<std::string>& sites, const std::vector<std::string>& other_streams = {});
 
   // From here on the roster, of the next version, names a headquarters. Nodes that are open go on with the roster they have.
   void SetHeadquarters(const std::string& site);
@@ -55,7 +56,9 @@ class TestNetwork {
   // The logs as the next roster names them, and that roster.
   std::vector<RosterLog>& logs() { return logs_; }
   void Sign();
-  // Likewise closes the site's log at `size`, and begins its next epoch.
+  // Adds a log of the site to them, with the next id and a new key.
+  void AddLog(const RosterSite& site, uint32_t epoch, const std::string& stream);
+  // Likewise closes the site's main log at `size`, and begins the next epoch of its streams.
   void CloseLog(const std::string& site, Seq size, const Digest& root);
 
   // `licence` and `peers` are the node's; without, it may always write.
@@ -67,13 +70,17 @@ class TestNetwork {
   ManualClock& clock() { return clock_; }
   const Roster& roster() const { return *roster_; }
   // The log the site writes.
-  LogId log(const std::string& site) const { return roster_->CurrentLog(roster_->FindSite(site)->id, kMainStream)->id; }
-  const SigningKey& log_key(const std::string& site) const { return log_keys_.at(site); }
+  LogId log(const std::string& site, std::string_view stream = kMainStream) const {
+    return roster_->CurrentLog(roster_->FindSite(site)->id, stream)->id;
+  }
+  const SigningKey& log_key(const std::string& site, std::string_view stream = kMainStream) const {
+    return log_keys_.at(site).find(stream)->second;
+  }
   const SigningKey& mirror_key(const std::string& site) const { return mirror_keys_.at(site); }
 
  private:
   ManualClock clock_;
-  std::map<std::string, SigningKey> log_keys_;
+  std::map<std::string, std::map<std::string, SigningKey, std::less<>>> log_keys_;  // by site and stream
   std::map<std::string, SigningKey> mirror_keys_;
   const SigningKey root_key_ = SigningKey::Generate();
   uint64_t version_ = 0;

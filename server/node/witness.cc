@@ -83,7 +83,7 @@ absl::Status Witness::Load(const VersionVector& applied) {
     if (!quarantine.ok()) return quarantine.status();
     if (quarantine->has_value()) log.quarantine = **quarantine;
     if (roster_log.closing) continue;
-    if (id == options_.own_log) {
+    if (Own(id)) {
       if (absl::Status status = LoadAwaited(roster_log, log); !status.ok()) return status;
     }
     std::string prefix = storage::LogKey(id);
@@ -208,19 +208,19 @@ void Witness::AllowOwn() {
   own_allowed_ = true;
 }
 
-void Witness::SignOwn(Seq size, const Digest& root) {
+void Witness::SignOwn(LogId id, Seq size, const Digest& root) {
   {
     absl::MutexLock lock(&mu_);
     if (!own_allowed_) return;
   }
-  const RosterLog& roster_log = *options_.roster->FindLog(options_.own_log);
+  const RosterLog& roster_log = *options_.roster->FindLog(id);
   std::string text = note::CheckpointText({roster_log.origin(), size.value(), root});
-  std::string signed_note = note::Format({text, {note::Sign(roster_log.origin(), *options_.log_key, text)}});
+  std::string signed_note = note::Format({text, {note::Sign(roster_log.origin(), *options_.own_logs.at(id), text)}});
   absl::MutexLock lock(&mu_);
-  LogState& log = logs_[options_.own_log];
+  LogState& log = logs_[id];
   log.applied = std::max(log.applied, size);
   log.known_size = std::max(log.known_size, size.value());
-  SetComplete(options_.own_log, log, size.value(), root, signed_note);
+  SetComplete(id, log, size.value(), root, signed_note);
 }
 
 void Witness::Await(LogId id, LogState& log, replication::VerifiedCheckpoint checkpoint) {
@@ -230,7 +230,7 @@ void Witness::Await(LogId id, LogState& log, replication::VerifiedCheckpoint che
   if (!inserted && held->second.root != root && !Closed(id)) {
     QuarantineLocked(id, fmt::format("two signed checkpoints of size {} have different roots", size));
   }
-  if (id == options_.own_log && size > log.awaited_kept) {
+  if (Own(id) && size > log.awaited_kept) {
     const std::string key = std::string(storage::kMetaAwaitedPrefix) + storage::LogKey(id);
     if (Keep(Cf::kMeta, key, log.waiting.at(size).note, storage::Sync::kYes)) log.awaited_kept = size;
   }
@@ -429,9 +429,10 @@ std::vector<LogId> Witness::CosignDue() {
       absl::Duration since = now - log.last_cosigned;
       const bool grown = log.complete_size > log.last_cosigned_size;
       const bool set_back = since < absl::ZeroDuration();  // the clock was
-      if (!set_back && since < (grown ? options_.cosign_interval : options_.heartbeat_interval)) continue;
+      const absl::Duration idle = options_.heartbeat_interval * (roster_log.stream == kMainStream ? 1 : kQuietStreams);
+      if (!set_back && since < (grown ? options_.cosign_interval : idle)) continue;
       // The origin vouches that its log ends here; it may do so only while its complete checkpoint is all it has.
-      if (roster_log.id == options_.own_log && (!own_allowed_ || Seq(log.complete_size) < log.applied)) continue;
+      if (Own(roster_log.id) && (!own_allowed_ || Seq(log.complete_size) < log.applied)) continue;
       if (options_.durable && options_.durable(roster_log.id) < Seq(log.complete_size)) continue;
       log.last_cosigned = now;
       const Statement& held = log.statements[options_.site];
@@ -463,7 +464,7 @@ std::vector<LogId> Witness::CosignDue() {
   for (Due& each : due) {
     LogState& log = logs_[each.log];
     log.last_cosigned_size = each.statement.size;
-    if (each.log == options_.own_log) OriginSaid(log, each.statement.size, each.statement.time_s);
+    if (Own(each.log)) OriginSaid(log, each.statement.size, each.statement.time_s);
     each.statement.version = ++version_;
     log.statements[options_.site] = std::move(each.statement);
     cosigned.push_back(each.log);

@@ -31,17 +31,20 @@
 
 namespace fairlead::node {
 
+// How much more rarely a log of another stream than main is cosigned while it does not grow: nobody's figures are as of it, and there are
+// many.
+inline constexpr int kQuietStreams = 60;
+
 class Witness {
  public:
   struct Options {
     const Roster* roster = nullptr;
     SiteId site;
-    LogId own_log;
-    const SigningKey* log_key = nullptr;
+    std::map<LogId, const SigningKey*> own_logs;  // this site's current logs, with their keys
     const SigningKey* mirror_key = nullptr;
     const Clock* clock = nullptr;
     absl::Duration cosign_interval;
-    absl::Duration heartbeat_interval;
+    absl::Duration heartbeat_interval;               // of main logs; of the others, kQuietStreams times as long
     absl::Duration future_bound = absl::Seconds(5);  // a cosignature of a later time by this much is not counted
     // Entries [0, n) of the log have all of what this site's cosignature says is durable here, and nothing of what it says is gone. Null:
     // all that are applied.
@@ -62,10 +65,10 @@ class Witness {
   // Reads what was kept, and checks the complete checkpoints against the trees. DATA_LOSS naming the log that does not match.
   absl::Status Load(const VersionVector& applied);
 
-  // Until this is called nothing is said in this site's own name about its own log: SignOwn does nothing, CosignDue leaves it out.
+  // Until this is called nothing is said in this site's own name about its own logs: SignOwn does nothing, CosignDue leaves them out.
   void AllowOwn();
-  // Signs this site's own log. REQUIRES: `root` was read back from the committed position `size`.
-  void SignOwn(Seq size, const Digest& root);
+  // Signs one of this site's own logs. REQUIRES: `root` was read back from the committed position `size`.
+  void SignOwn(LogId log, Seq size, const Digest& root);
   // A checkpoint that verified, whose entries may come later.
   void Offer(const replication::VerifiedCheckpoint& checkpoint);
   // Sizes > `after` of offered checkpoints of a log that wait for entries.
@@ -112,18 +115,19 @@ class Witness {
     std::optional<uint64_t> as_of_s;
     absl::Time last_cosigned = absl::InfinitePast();
     uint64_t last_cosigned_size = 0;
-    uint64_t awaited_kept = 0;  // of this site's own log: the size of the awaited checkpoint on disk
+    uint64_t awaited_kept = 0;  // of this site's own logs: the size of the awaited checkpoint on disk
     std::string quarantine;
   };
 
   void Know(LogState& log, uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OriginSaid(LogState& log, uint64_t size, uint64_t time_s) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SetComplete(LogId id, LogState& log, uint64_t size, const Digest& root, const std::string& note) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Keeps a verified checkpoint until its entries are here. One of this site's own log is kept on disk: the entries may be lost, and then
+  // Keeps a verified checkpoint until its entries are here. One of this site's own logs is kept on disk: the entries may be lost, and then
   // nobody else need remember that they were signed.
   void Await(LogId id, LogState& log, replication::VerifiedCheckpoint checkpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether `checkpoint`, whose entries are here, has the root that they have; quarantines the log when not. The store's error.
   absl::StatusOr<bool> Agrees(LogId id, const replication::VerifiedCheckpoint& checkpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool Own(LogId id) const { return options_.own_logs.contains(id); }
   // Nothing that a closed log's key signs can quarantine it: the roster has decided.
   bool Closed(LogId id) const;
   void QuarantineLocked(LogId id, const std::string& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

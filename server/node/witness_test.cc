@@ -28,8 +28,7 @@ class WitnessTest : public ::testing::Test {
     const RosterSite* found = network_.roster().FindSite(site);
     return std::make_unique<Witness>(Witness::Options{.roster = &network_.roster(),
                                                       .site = found->id,
-                                                      .own_log = LogId(found->id.value()),
-                                                      .log_key = &network_.log_key(site),
+                                                      .own_logs = {{LogId(found->id.value()), &network_.log_key(site)}},
                                                       .mirror_key = &network_.mirror_key(site),
                                                       .clock = &network_.clock(),
                                                       .cosign_interval = absl::Milliseconds(100),

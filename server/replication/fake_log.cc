@@ -10,27 +10,33 @@
 
 namespace fairlead::replication {
 
-FakeNetwork::FakeNetwork(const std::vector<std::string>& names) {
+FakeNetwork::FakeNetwork(const std::vector<std::string>& names, const std::vector<std::string>& others) {
   const std::string network = "test";
   const auto key = [](char kind, size_t site) { return *SigningKey::FromSeed(std::string(31, kind) + static_cast<char>(site)); };
   const SigningKey root = key('r', 0);
   std::vector<RosterSite> sites;
   std::vector<RosterLog> logs;
   std::vector<RosterCosigner> cosigners;
+  std::vector<std::string> streams = {std::string(kMainStream)};
+  streams.insert(streams.end(), others.begin(), others.end());
+  for (const std::string& stream : streams) {
+    for (size_t i = 0; i < names.size(); ++i) {
+      const LogId log(static_cast<uint32_t>(logs.size() + 1));
+      const SigningKey& log_key = log_keys.emplace(log, key('l', logs.size())).first->second;
+      RosterLog roster_log;
+      roster_log.id = log;
+      roster_log.site = SiteId(static_cast<uint16_t>(i + 1));
+      roster_log.site_name = names[i];
+      roster_log.stream = stream;
+      roster_log.verifier =
+          note::Verifier::Make(network + "/" + names[i] + "/1/" + stream, note::kEd25519, *VerifyKey::FromRaw(log_key.public_raw()));
+      logs.push_back(roster_log);
+    }
+  }
   for (size_t i = 0; i < names.size(); ++i) {
     const SiteId site(static_cast<uint16_t>(i + 1));
-    const LogId log(static_cast<uint32_t>(i + 1));
-    const SigningKey& log_key = log_keys.emplace(log, key('l', i)).first->second;
     const SigningKey& mirror_key = mirror_keys.emplace(site, key('m', i)).first->second;
     sites.push_back({site, names[i]});
-    RosterLog roster_log;
-    roster_log.id = log;
-    roster_log.site = site;
-    roster_log.site_name = names[i];
-    roster_log.stream = "main";
-    roster_log.verifier =
-        note::Verifier::Make(network + "/" + names[i] + "/1/main", note::kEd25519, *VerifyKey::FromRaw(log_key.public_raw()));
-    logs.push_back(roster_log);
     cosigners.push_back({site, note::Verifier::Make(network + "/" + names[i] + "/mirror", note::kCosignatureV1,
                                                     *VerifyKey::FromRaw(mirror_key.public_raw()))});
   }
@@ -76,8 +82,8 @@ void FakeNode::Settle(Log* log) {
   std::erase_if(log->waiting, [log](const VerifiedCheckpoint& c) { return c.size.value() <= log->headers.size(); });
 }
 
-Dot FakeNode::AppendOwn(const std::string& payload, Audience audience, VersionVector deps) {
-  const LogId id = network_.roster.CurrentLog(site_, "main")->id;
+Dot FakeNode::AppendOwn(std::string_view stream, const std::string& payload, Audience audience, VersionVector deps) {
+  const LogId id = network_.roster.CurrentLog(site_, stream)->id;
   absl::MutexLock lock(&mu_);
   Log& log = logs_[id];
   Header header;
@@ -92,12 +98,16 @@ Dot FakeNode::AppendOwn(const std::string& payload, Audience audience, VersionVe
   return {id, header.seq};
 }
 
-Dot FakeNode::Append(const std::string& payload, Audience audience) { return AppendOwn(payload, std::move(audience), Applied()); }
+Dot FakeNode::Append(const std::string& payload, Audience audience) {
+  return AppendOwn(kMainStream, payload, std::move(audience), Applied());
+}
 
-Dot FakeNode::AppendAlone(const std::string& payload) { return AppendOwn(payload, {}, {}); }
+Dot FakeNode::AppendAlone(const std::string& payload) { return AppendOwn(kMainStream, payload, {}, {}); }
 
-void FakeNode::Sign() {
-  const RosterLog& roster_log = *network_.roster.CurrentLog(site_, "main");
+Dot FakeNode::AppendTo(std::string_view stream, const std::string& payload) { return AppendOwn(stream, payload, {}, {}); }
+
+void FakeNode::Sign(std::string_view stream) {
+  const RosterLog& roster_log = *network_.roster.CurrentLog(site_, stream);
   {
     absl::MutexLock lock(&mu_);
     Log& log = logs_[roster_log.id];
@@ -429,23 +439,29 @@ absl::Status FakeNode::TakePayload(Dot dot, std::string payload) {
   return absl::OkStatus();
 }
 
-void FakeNode::PeerHolds(const std::string& peer, Seq size, const std::optional<VerifiedCheckpoint>& awaited) {
+void FakeNode::PeerHolds(const std::string& peer, const std::vector<HeldOwnLog>& logs) {
   absl::MutexLock lock(&mu_);
-  peer_holds_[peer] = size;
-  peer_awaits_[peer] = awaited;
+  peer_holds_[peer] = logs;
 }
 
-std::optional<Seq> FakeNode::PeerHeld(const std::string& peer) const {
+std::optional<HeldOwnLog> FakeNode::PeerHolding(const std::string& peer, std::string_view stream) const {
   absl::MutexLock lock(&mu_);
   auto found = peer_holds_.find(peer);
   if (found == peer_holds_.end()) return std::nullopt;
-  return found->second;
+  for (const HeldOwnLog& log : found->second) {
+    if (network_.roster.FindLog(log.log)->stream == stream) return log;
+  }
+  return std::nullopt;
 }
 
-std::optional<VerifiedCheckpoint> FakeNode::PeerAwaits(const std::string& peer) const {
-  absl::MutexLock lock(&mu_);
-  auto found = peer_awaits_.find(peer);
-  return found == peer_awaits_.end() ? std::nullopt : found->second;
+std::optional<Seq> FakeNode::PeerHeld(const std::string& peer, std::string_view stream) const {
+  const std::optional<HeldOwnLog> held = PeerHolding(peer, stream);
+  return held ? std::optional(held->size) : std::nullopt;
+}
+
+std::optional<VerifiedCheckpoint> FakeNode::PeerAwaits(const std::string& peer, std::string_view stream) const {
+  const std::optional<HeldOwnLog> held = PeerHolding(peer, stream);
+  return held ? held->awaited : std::nullopt;
 }
 
 }  // namespace fairlead::replication

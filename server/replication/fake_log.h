@@ -26,9 +26,10 @@
 
 namespace fairlead::replication {
 
-// A roster of `sites` ("a", "b", ...), site n (from 1) with log n, and all the private keys, which are always the same.
+// A roster of `sites` ("a", "b", ...), site n (from 1) with log n, and all the private keys, which are always the same. Each of the
+// `others` is a stream of every site; their logs have the next ids, stream by stream.
 struct FakeNetwork {
-  explicit FakeNetwork(const std::vector<std::string>& sites);
+  explicit FakeNetwork(const std::vector<std::string>& sites, const std::vector<std::string>& others = {});
   Roster roster;
   std::map<LogId, SigningKey> log_keys;
   std::map<SiteId, SigningKey> mirror_keys;
@@ -42,8 +43,10 @@ class FakeNode : public LogSource, public EntrySink {
   Dot Append(const std::string& payload, Audience audience = {});
   // As above, with no deps.
   Dot AppendAlone(const std::string& payload);
+  // As above, to another of this site's streams.
+  Dot AppendTo(std::string_view stream, const std::string& payload);
   // Signs this site's log as it is.
-  void Sign();
+  void Sign(std::string_view stream = kMainStream);
   // This site's cosignature on its newest complete checkpoint of `log`.
   void Cosign(LogId log, uint64_t time_s);
   // Applies what was offered, batch by batch; false when there was nothing.
@@ -99,11 +102,11 @@ class FakeNode : public LogSource, public EntrySink {
   // `entry` is erased by `erasure`: its payload goes.
   void Erase(Dot entry, Dot erasure);
   void PeerClock(const std::string&, absl::Time, absl::Duration) override {}
-  void PeerHolds(const std::string& peer, Seq size, const std::optional<VerifiedCheckpoint>& awaited) override;
+  void PeerHolds(const std::string& peer, const std::vector<HeldOwnLog>& logs) override;
   // What `peer` last said that it holds of this site's own log; nullopt when it has not.
-  std::optional<Seq> PeerHeld(const std::string& peer) const;
+  std::optional<Seq> PeerHeld(const std::string& peer, std::string_view stream = kMainStream) const;
   // The checkpoint of this site's own log that `peer` last said it waits for the entries of.
-  std::optional<VerifiedCheckpoint> PeerAwaits(const std::string& peer) const;
+  std::optional<VerifiedCheckpoint> PeerAwaits(const std::string& peer, std::string_view stream = kMainStream) const;
 
  private:
   struct Log {
@@ -117,9 +120,10 @@ class FakeNode : public LogSource, public EntrySink {
     std::string fork;
   };
 
+  std::optional<HeldOwnLog> PeerHolding(const std::string& peer, std::string_view stream) const;
   void Notify();
   merkle::SubtreeFn Subtrees(const Log& log) const;
-  Dot AppendOwn(const std::string& payload, Audience audience, VersionVector deps);
+  Dot AppendOwn(std::string_view stream, const std::string& payload, Audience audience, VersionVector deps);
   void Store(Log* log, Dot dot, const std::string& header, const std::optional<std::string>& payload) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Settle(Log* log) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   VersionVector AppliedLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -139,10 +143,9 @@ class FakeNode : public LogSource, public EntrySink {
   uint64_t version_ ABSL_GUARDED_BY(mu_) = 0;
   int duplicates_ ABSL_GUARDED_BY(mu_) = 0;
   int blocked_ ABSL_GUARDED_BY(mu_) = 0;
-  std::map<std::string, Seq> peer_holds_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, std::vector<HeldOwnLog>> peer_holds_ ABSL_GUARDED_BY(mu_);
   std::map<Dot, Dot> erased_ ABSL_GUARDED_BY(mu_);  // and by what
   std::map<SiteId, VersionVector> peer_erasures_ ABSL_GUARDED_BY(mu_);
-  std::map<std::string, std::optional<VerifiedCheckpoint>> peer_awaits_ ABSL_GUARDED_BY(mu_);
   absl::Status fail_ ABSL_GUARDED_BY(mu_);
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   absl::Mutex listener_mu_;

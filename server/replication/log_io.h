@@ -43,6 +43,14 @@ struct ProvenPrefix {
   merkle::Prefix tree() const { return {size.value(), checkpoint.size.value(), rest}; }
 };
 
+// What a peer holds of one of this site's own logs.
+struct HeldOwnLog {
+  LogId log;
+  Seq size;
+  // A checkpoint that the peer has verified and whose entries are neither there nor here, if there is one.
+  std::optional<VerifiedCheckpoint> awaited;
+};
+
 // A cosignature held here. `version` grows with every change at this node, so that a link can ask for what is new.
 struct HeldCosignature {
   uint64_t version = 0;
@@ -159,9 +167,9 @@ class EntrySink {
   virtual void PeerErasures(SiteId peer, const VersionVector& erasures) = 0;
   // `peer` has said that its clock stands at `theirs`, in answer to a question asked `rtt` ago.
   virtual void PeerClock(const std::string& peer, absl::Time theirs, absl::Duration rtt) = 0;
-  // `peer` has said how much of this site's own log it holds, and its history is the one held here as far as both go. `awaited` is a
-  // checkpoint of it that the peer has verified and whose entries are neither there nor here, if there is one.
-  virtual void PeerHolds(const std::string& peer, Seq size, const std::optional<VerifiedCheckpoint>& awaited) = 0;
+  // `peer` has said how much it holds of this site's own logs: one for each that is current. Its history of each is the one held here as
+  // far as both go.
+  virtual void PeerHolds(const std::string& peer, const std::vector<HeldOwnLog>& logs) = 0;
 };
 
 }  // namespace fairlead::replication

@@ -102,7 +102,7 @@ absl::Status Receiver::Dispatch(v1::ReplicateResponse message, absl::Time now) {
       if (journal_instance_.size() != 16) return Misplaced("a journal instance that is not 16 bytes");
       info_.connected = true;
       if (absl::Status status = RefreshApplied(now); !status.ok()) return status;
-      return TakeStates(message.welcome().logs(), message.welcome().own_checkpoint(), now);
+      return TakeStates(message.welcome(), now);
     case v1::ReplicateResponse::kEntries:
       return TakeEntries(std::move(*message.mutable_entries()), bytes, now);
     case v1::ReplicateResponse::kCosignature:
@@ -110,7 +110,7 @@ absl::Status Receiver::Dispatch(v1::ReplicateResponse message, absl::Time now) {
       return absl::OkStatus();
     case v1::ReplicateResponse::kHeartbeat:
       if (absl::Status status = RefreshApplied(now); !status.ok()) return status;
-      return TakeStates(message.heartbeat().logs(), message.heartbeat().own_checkpoint(), now);
+      return TakeStates(message.heartbeat(), now);
     case v1::ReplicateResponse::kPong:
       if (message.pong().number() != ping_number_) return absl::OkStatus();
       info_.rtt = now - ping_time_;
@@ -167,14 +167,14 @@ absl::Status Receiver::RefreshApplied(absl::Time now) {
   return absl::OkStatus();
 }
 
-absl::Status Receiver::TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states, const std::string& own_checkpoint,
-                                  absl::Time now) {
+template <class Message>
+absl::Status Receiver::TakeStates(const Message& message, absl::Time now) {
   VersionVector erasures;
-  for (const v1::LogState& state : states) {
+  for (const v1::LogState& state : message.logs()) {
     if (logs_.contains(LogId(state.log()))) erasures.Set(LogId(state.log()), Seq(state.erasures_end()));
   }
   if (const RosterSite* peer = source_->roster().FindSite(info_.peer)) sink_->PeerErasures(peer->id, erasures);
-  for (const v1::LogState& state : states) {
+  for (const v1::LogState& state : message.logs()) {
     auto found = logs_.find(LogId(state.log()));
     if (found == logs_.end()) continue;  // of a newer roster
     LogIn& log = found->second;
@@ -198,23 +198,34 @@ absl::Status Receiver::TakeStates(const google::protobuf::RepeatedPtrField<v1::L
     Refuse(&log, LogError(Reason::kLogForked, *log.log, fmt::format("the peer holds another history of size {}", size.value())), now);
     evidence_due_.push_back(log.log->id);
   }
-  if (const RosterLog* own = source_->roster().CurrentLog(source_->site(), kMainStream)) {
+  std::map<std::string, std::string> awaited;
+  for (const std::string& note : message.other_own_checkpoints()) awaited[note.substr(0, note.find('\n'))] = note;
+  const RosterLog* own = source_->roster().CurrentLog(source_->site(), kMainStream);
+  if (own != nullptr && !message.own_checkpoint().empty()) awaited[own->origin()] = message.own_checkpoint();
+  return TakeOwnLogs(awaited, now);
+}
+
+absl::Status Receiver::TakeOwnLogs(const std::map<std::string, std::string>& awaited, absl::Time now) {
+  std::vector<HeldOwnLog> held;
+  bool all = true;
+  for (const RosterLog* own : source_->roster().CurrentLogs(source_->site())) {
     LogIn& log = logs_.at(own->id);
-    std::optional<VerifiedCheckpoint> awaited;
-    if (log.Open() && !own_checkpoint.empty()) {
-      auto opened = OpenCheckpoint(*own, own_checkpoint);
+    HeldOwnLog& here = held.emplace_back(HeldOwnLog{own->id, log.peer_size, {}});
+    if (const auto note = awaited.find(own->origin()); log.Open() && note != awaited.end()) {
+      auto opened = OpenCheckpoint(*own, note->second);
       if (!opened.ok()) {
         Refuse(&log, opened.status(), now);
       } else if (opened->size > log.applied) {
-        awaited = *std::move(opened);
+        here.awaited = *std::move(opened);
       } else {
         auto forked = Contradicts(*opened);
         if (!forked.ok()) return forked.status();
         if (*forked) RefuseForked(&log, *opened, fmt::format("two histories of size {}", opened->size.value()), now);
       }
     }
-    if (log.Open()) sink_->PeerHolds(info_.peer, log.peer_size, awaited);
+    all = all && log.Open();
   }
+  if (all && !held.empty()) sink_->PeerHolds(info_.peer, held);
   return absl::OkStatus();
 }
 

@@ -129,9 +129,12 @@ class Receiver {
   absl::Status TakeCheckpoint(LogIn* log, const std::string& note, absl::Time now);
   // Compares the root of all blocks before `block`, which are below the verified siblings to its `left`, with the one held.
   absl::Status CheckPrefix(LogIn* log, uint64_t block, const std::vector<Digest>& left, absl::Time now);
-  // `own_checkpoint`: what the peer waits for of this site's own log, or empty.
-  absl::Status TakeStates(const google::protobuf::RepeatedPtrField<v1::LogState>& states, const std::string& own_checkpoint,
-                          absl::Time now);
+  // Of a Welcome or a Heartbeat: where the peer stands, and what it waits for of this site's own logs.
+  template <class Message>
+  absl::Status TakeStates(const Message& message, absl::Time now);
+  // What the peer holds of this site's own logs, once its states are taken. `awaited`, by origin: the checkpoints, as they came, that it
+  // waits for the entries of.
+  absl::Status TakeOwnLogs(const std::map<std::string, std::string>& awaited, absl::Time now);
   absl::Status TakeFork(const v1::Fork& fork, absl::Time now);
   void TakeCosignature(const v1::Cosignature& cosignature, absl::Time now);
   absl::Status TakeWanted(v1::PayloadFrame payload, int64_t bytes, absl::Time now);

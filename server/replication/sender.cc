@@ -209,16 +209,24 @@ absl::Status Sender::PutStates(google::protobuf::RepeatedPtrField<v1::LogState>*
   return absl::OkStatus();
 }
 
-std::string Sender::AwaitedOfReceiver() const {
-  const RosterLog* log = source_->roster().CurrentLog(receiver_, kMainStream);
-  return log == nullptr ? "" : source_->AwaitedCheckpointNote(log->id).value_or("");
+template <class Message>
+void Sender::PutAwaited(Message* out) const {
+  for (const RosterLog* log : source_->roster().CurrentLogs(receiver_)) {
+    std::optional<std::string> note = source_->AwaitedCheckpointNote(log->id);
+    if (!note) continue;
+    if (log->stream == kMainStream) {
+      out->set_own_checkpoint(*std::move(note));
+    } else {
+      out->add_other_own_checkpoints(*std::move(note));
+    }
+  }
 }
 
 absl::Status Sender::PutHeartbeat(absl::Time now, v1::ReplicateResponse* out) {
   v1::Heartbeat* heartbeat = out->mutable_heartbeat();
   heartbeat->set_journal_position(ResumePosition().value());
   last_heartbeat_ = now;
-  heartbeat->set_own_checkpoint(AwaitedOfReceiver());
+  PutAwaited(heartbeat);
   return PutStates(heartbeat->mutable_logs());
 }
 
@@ -229,7 +237,7 @@ absl::StatusOr<bool> Sender::Pump(absl::Time now, v1::ReplicateResponse* out) {
     v1::Welcome* welcome = out->mutable_welcome();
     welcome->set_journal_instance(source_->JournalInstance());
     welcome->set_journal_position(start_.value());
-    welcome->set_own_checkpoint(AwaitedOfReceiver());
+    PutAwaited(welcome);
     absl::Status status = PutStates(welcome->mutable_logs());
     if (!status.ok()) return status;
     welcome_due_ = false;

@@ -107,8 +107,9 @@ class Sender {
   // The next wanted payload that is held here and due to the receiver.
   absl::StatusOr<bool> PutWanted(v1::ReplicateResponse* out);
   absl::Status PutHeartbeat(absl::Time now, v1::ReplicateResponse* out);
-  // What the receiver has signed of its own log and this node waits for the entries of; empty when there is nothing.
-  std::string AwaitedOfReceiver() const;
+  // Says, in a message with own_checkpoint, what the receiver has signed of its own logs and this node waits for the entries of.
+  template <class Message>
+  void PutAwaited(Message* out) const;
   absl::Status PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out) const;
 
   absl::StatusOr<bool> PutEntries(absl::Time now, v1::ReplicateResponse* out);

@@ -515,6 +515,91 @@ TEST_F(StreamTest, ASiteIsToldWhatItHasSignedAndThePeerHasNot) {
   EXPECT_FALSE(a_.PeerAwaits("b").has_value()) << "it has the entries";
 }
 
+// --- Several streams of a site -------------------------------------------------------------------------------------------------------
+
+class StreamsOfASiteTest : public ::testing::Test {
+ protected:
+  void Write(FakeNode* node, std::string_view stream, int n) {
+    for (int i = 0; i < n; ++i) node->AppendTo(stream, fmt::format("{} {}", stream, i));
+    node->Sign(stream);
+  }
+
+  FakeNetwork network_{{"a", "b"}, {"audit", "partner-JP"}};
+  const LogId audit_ = network_.roster.CurrentLog(kSiteA, "audit")->id;
+  FakeNode a_{&network_, "a"};
+  FakeNode b_{&network_, "b"};
+  World world_;
+};
+
+TEST_F(StreamsOfASiteTest, EachComesUnderItsOwnCheckpoint) {
+  Write(&a_, "main", 3);
+  Write(&a_, "audit", 300);
+  world_.Add(&a_, &b_);
+  world_.Settle();
+  EXPECT_EQ(a_.Applied(), b_.Applied());
+  EXPECT_EQ(b_.Size(audit_), Seq(300));
+  EXPECT_EQ(b_.CheckpointNote(audit_), a_.CheckpointNote(audit_));
+  EXPECT_EQ(b_.PayloadOf({audit_, Seq(299)}), "audit 299");
+}
+
+TEST_F(StreamsOfASiteTest, ASiteIsToldOfEachOfItsLogs) {
+  Write(&a_, "main", 3);
+  Write(&a_, "audit", 2);
+  world_.Add(&a_, &b_);
+  world_.Settle();
+  FakeNode empty(&network_, "a");
+  FakeStream* stream = world_.Add(&b_, &empty);
+  world_.Settle();
+  EXPECT_EQ(empty.PeerHeld("b"), Seq(3));
+  EXPECT_EQ(empty.PeerHeld("b", "audit"), Seq(2));
+  EXPECT_EQ(empty.PeerHeld("b", "partner-JP"), Seq(0));
+  EXPECT_TRUE(stream->up());
+}
+
+TEST_F(StreamsOfASiteTest, ASiteIsToldWhatItHasSignedInEachOfItsLogs) {
+  Write(&a_, "audit", 3);
+  RemoteBatch checkpoint_only;
+  checkpoint_only.peer = "a";
+  checkpoint_only.checkpoints.push_back(*OpenCheckpoint(*network_.roster.FindLog(audit_), *a_.CheckpointNote(audit_)));
+  b_.ApplyRemote(std::move(checkpoint_only), [](const ApplyResult& result) { EXPECT_TRUE(result.status.ok()); });
+  ASSERT_TRUE(b_.Apply());
+  FakeNode empty(&network_, "a");
+  world_.Add(&b_, &empty);
+  world_.Settle();
+  ASSERT_TRUE(empty.PeerAwaits("b", "audit").has_value()) << "the first word says so";
+  EXPECT_EQ(empty.PeerAwaits("b", "audit")->size, Seq(3));
+  EXPECT_EQ(empty.PeerHeld("b", "audit"), Seq(0));
+  EXPECT_FALSE(empty.PeerAwaits("b").has_value());
+  world_.Advance(absl::Seconds(2));
+  EXPECT_TRUE(empty.PeerAwaits("b", "audit").has_value()) << "heartbeats repeat it";
+}
+
+// A word on one log is no word on the others: none counts until all can be taken.
+TEST_F(StreamsOfASiteTest, AFalseWordOnOneLogIsNoWordOnAny) {
+  FakeStream* stream = world_.Add(&b_, &a_);
+  stream->tamper_down = [](v1::ReplicateResponse* response) {
+    if (response->has_welcome()) response->mutable_welcome()->add_other_own_checkpoints("test/a/1/audit\n9\n");
+    return true;
+  };
+  world_.Advance(absl::Seconds(2));
+  EXPECT_TRUE(stream->up());
+  EXPECT_EQ(a_.PeerHeld("b"), std::nullopt);
+  EXPECT_THAT(std::string(stream->receiver().RefusalOf(audit_).message()), HasSubstr("a/1/audit"));
+  EXPECT_TRUE(stream->receiver().RefusalOf(kLogA).ok());
+}
+
+// Of an epoch that only the peer's roster has.
+TEST_F(StreamsOfASiteTest, ACheckpointOfALogThatTheSiteHasNotIsLeftAside) {
+  FakeStream* stream = world_.Add(&b_, &a_);
+  stream->tamper_down = [](v1::ReplicateResponse* response) {
+    if (response->has_welcome()) response->mutable_welcome()->add_other_own_checkpoints("test/a/2/audit\n9\n");
+    return true;
+  };
+  world_.Advance(absl::Seconds(2));
+  EXPECT_EQ(a_.PeerHeld("b"), Seq(0));
+  EXPECT_TRUE(stream->receiver().RefusalOf(audit_).ok());
+}
+
 TEST_F(StreamTest, AnUnsignedClaimAboutTheOwnLogRefusesItByName) {
   FakeStream* back = world_.Add(&b_, &a_);
   back->tamper_down = [](v1::ReplicateResponse* response) {

@@ -44,7 +44,15 @@ Consistency::Consistency(node::Node* node, const Sealer* sealer)
 
 Consistency::~Consistency() { node_->RemoveJournalListener(listener_); }
 
-std::string Consistency::Token() const { return sealer_->Seal(kPurpose, EncodeVector(node_->Applied())); }
+std::string Consistency::Token() const {
+  // Of the main logs alone: the others hold no cause of what people read, and there may be very many.
+  const VersionVector applied = node_->Applied();
+  VersionVector main;
+  for (const RosterLog& log : node_->roster().logs()) {
+    if (log.stream == kMainStream) main.Set(log.id, applied.Get(log.id));
+  }
+  return sealer_->Seal(kPurpose, EncodeVector(main));
+}
 
 uint64_t Consistency::Await(std::string_view token, absl::Time deadline, std::function<void(absl::Status)> done) {
   const std::optional<std::string> content = sealer_->Open(kPurpose, token);

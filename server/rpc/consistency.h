@@ -32,7 +32,7 @@ class Consistency {
   Consistency(const Consistency&) = delete;
   Consistency& operator=(const Consistency&) = delete;
 
-  // What this node has applied by now.
+  // What this node has applied of the main logs by now.
   std::string Token() const;
   // Calls `done` once, perhaps before it returns (then the result is 0): OK when what the token names is applied here, CONSISTENCY_TIMEOUT
   // shortly before `deadline` (so that the answer still arrives), FIELD_INVALID when the token was not made by this network.

@@ -1,5 +1,6 @@
 #include "server/rpc/consistency.h"
 
+#include <absl/synchronization/notification.h>
 #include <google/protobuf/empty.pb.h>
 
 #include <optional>
@@ -62,6 +63,24 @@ TEST_F(ConsistencyTest, ATokenWaitsForAllThatItNames) {
   EXPECT_FALSE(wait.ended());
   eame_.Receive(apac_);
   EXPECT_TRUE(wait.End().ok()) << wait.End().status();
+}
+
+// Nobody waits for what another site has noted of reads, or sent to partners.
+TEST_F(ConsistencyTest, ATokenNamesMainLogsAlone) {
+  MakeCountry("JP", "Japan");
+  v1::Country korea;
+  korea.set_display_name("Korea");
+  korea.set_region(v1::REGION_APAC);
+  const std::string before = apac_.consistency().Token();
+  node::WriteRequest request = node::RequestFor(apac_.node(), "countries/KR", korea, {"display_name", "region"}, clock_.RequestId());
+  request.stream = std::string(kAuditStream);
+  absl::Notification written;
+  apac_.node().Write(request, [&written](const absl::StatusOr<node::WriteResult>& result) {
+    EXPECT_TRUE(result.ok()) << result.status();
+    written.Notify();
+  });
+  ASSERT_TRUE(written.WaitForNotificationWithTimeout(kPatience));
+  EXPECT_EQ(apac_.consistency().Token(), before);
 }
 
 TEST_F(ConsistencyTest, AWaitEndsBeforeItsDeadline) {

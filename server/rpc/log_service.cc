@@ -59,7 +59,7 @@ absl::StatusOr<const RosterLog*> LogService::FindLog(const std::string& name) co
   if (name.empty()) return FieldError(Reason::kFieldRequired, "log", "is required");
   const Roster& roster = node_->roster();
   if (const RosterSite* site = roster.FindSite(name); site != nullptr) {
-    if (const RosterLog* log = roster.CurrentLog(site->id, "main"); log != nullptr) return log;
+    if (const RosterLog* log = roster.CurrentLog(site->id, kMainStream); log != nullptr) return log;
   }
   for (const RosterLog& log : roster.logs()) {
     if (name == fmt::format("{}/{}/{}", log.site_name, log.epoch, log.stream)) return &log;
@@ -156,11 +156,10 @@ absl::StatusOr<Dot> LogService::SubjectOf(const v1::GetReceiptRequest& request) 
   const std::string& entry = request.entry();
   if (entry.empty()) return FieldError(Reason::kFieldRequired, "entry", "an entry or a record is required");
   const size_t last = entry.rfind('/');
-  const std::optional<uint64_t> seq = last == std::string::npos ? std::nullopt : Decimal(std::string_view(entry).substr(last + 1));
-  if (!seq) return FieldError(Reason::kFieldInvalid, "entry", "must be {site}/{epoch}/{sequence}");
-  for (const RosterLog& log : node_->roster().logs()) {
-    if (log.stream == "main" && entry.substr(0, last) == fmt::format("{}/{}", log.site_name, log.epoch)) return Dot{log.id, Seq(*seq)};
+  if (last == std::string::npos || !Decimal(std::string_view(entry).substr(last + 1))) {
+    return FieldError(Reason::kFieldInvalid, "entry", "must be {site}/{epoch}/{sequence}, or {site}/{epoch}/{stream}/{sequence}");
   }
+  if (const std::optional<Dot> dot = ParseEntryName(node_->roster(), entry)) return *dot;
   return NoSuchEntry(entry);
 }
 

@@ -2,6 +2,8 @@
 
 #include "server/rpc/log_service.h"
 
+#include <absl/synchronization/notification.h>
+
 #include <algorithm>
 #include <sstream>
 
@@ -165,6 +167,39 @@ TEST_F(LogServiceTest, AReceiptIsForAnEntryOrForARecordsNewestRevision) {
   EXPECT_THAT(ReceiptOf("apac/1/x", ""), FailsWith("FIELD_INVALID", "entry"));
   EXPECT_THAT(ReceiptOf("7", ""), FailsWith("FIELD_INVALID", "entry"));
   EXPECT_THAT(ReceiptOf("", ""), FailsWith("FIELD_REQUIRED", "entry"));
+}
+
+TEST_F(LogServiceTest, AnEntryOfAnotherStreamIsNamedWithItAndProvenInItsLog) {
+  v1::Country korea;
+  korea.set_display_name("Korea");
+  korea.set_region(v1::REGION_APAC);
+  node::WriteRequest request = node::RequestFor(apac_.node(), "countries/KR", korea, {"display_name", "region"}, clock_.RequestId());
+  request.stream = std::string(kAuditStream);
+  absl::Notification written;
+  apac_.node().Write(request, [&written](const absl::StatusOr<node::WriteResult>& result) {
+    EXPECT_TRUE(result.ok()) << result.status();
+    written.Notify();
+  });
+  ASSERT_TRUE(written.WaitForNotificationWithTimeout(kPatience));
+  // It is signed after it is answered.
+  absl::StatusOr<v1::Receipt> receipt;
+  const absl::Time until = absl::Now() + kPatience;
+  do {
+    receipt = ReceiptOf("", "countries/KR");
+  } while (!receipt.ok() && absl::Now() < until);
+  ASSERT_TRUE(receipt.ok()) << receipt.status();
+  EXPECT_EQ(receipt->entry(), "apac/1/audit/0");
+  EXPECT_EQ(receipt->checkpoint().origin(), roster().network() + "/apac/1/audit");
+  const auto proven = evidence::VerifyReceipt(
+      evidence::FormatReceipt({static_cast<uint64_t>(receipt->sequence()), Digests(receipt->audit_path()), receipt->log_entry().header(),
+                               receipt->log_entry().payload(), receipt->checkpoint().note()}),
+      roster());
+  ASSERT_TRUE(proven.ok()) << proven.status();
+  EXPECT_EQ(ReceiptOf("apac/1/audit/0", "")->SerializeAsString(), receipt->SerializeAsString());
+  EXPECT_EQ(ReceiptOf("apac/1/0", "")->checkpoint().origin(), roster().network() + "/apac/1/main") << "Japan's";
+  EXPECT_THAT(ReceiptOf("apac/1/audit/1", ""), FailsWith("RECORD_NOT_FOUND"));
+  EXPECT_THAT(ReceiptOf("apac/1/gossip/0", ""), FailsWith("RECORD_NOT_FOUND"));
+  EXPECT_THAT(ReceiptOf("apac/1/main/0", ""), FailsWith("RECORD_NOT_FOUND")) << "an entry has one name";
 }
 
 TEST_F(LogServiceTest, TheNewestCheckpointContinuesEachBefore) {

@@ -70,7 +70,8 @@ absl::StatusOr<v1::Report> ReportMethods::Make(const v1::PrepareReportRequest& r
   statement.made = absl::FromUnixSeconds(absl::ToUnixSeconds(now));
   statement.html = Sha256(made.html());
   statement.csv = Sha256(made.csv());
-  made.set_statement(report::Sign(statement, node_->roster().FindLog(node_->own_log())->origin(), node_->options().log_key));
+  made.set_statement(
+      report::Sign(statement, node_->roster().FindLog(node_->own_log())->origin(), node_->options().log_keys.find(kMainStream)->second));
   return made;
 }
 

@@ -52,7 +52,7 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
       pseudonyms_(TestCerts::Get().token_key()) {
   TestCerts& certs = TestCerts::Get();
   node::NodeOptions options{
-      .site = site, .roster = certs.roster(), .log_key = certs.SiteKey(site, "log"), .mirror_key = certs.SiteKey(site, "mirror")};
+      .site = site, .roster = certs.roster(), .log_keys = certs.LogKeys(site), .mirror_key = certs.SiteKey(site, "mirror")};
   options.registry = &records::TheRegistry();
   options.clock = clock;
   if (store == nullptr) store = std::make_unique<storage::MemoryStore>();
@@ -137,7 +137,8 @@ TestSite::~TestSite() {
 }
 
 void TestSite::Receive(const TestSite& from) {
-  AwaitCheckpoint(from.node(), from.node().own_log(), from.node().Applied().Get(from.node().own_log()));
+  const VersionVector applied = from.node().Applied();
+  for (const auto& [stream, log] : from.node().own_logs()) AwaitCheckpoint(from.node(), log, applied.Get(log));
   replication::RemoteBatch batch = node::Missing(from.node(), *node_);
   const std::vector<replication::VerifiedCheckpoint> checkpoints = batch.checkpoints;
   absl::Notification done;

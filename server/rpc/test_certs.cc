@@ -84,7 +84,8 @@ TestCerts::TestCerts() {
   const absl::Time now = absl::Now();
   const std::filesystem::path folder = folder_ / "network";
   EXPECT_TRUE(kTls13);
-  const absl::Status created = certs::Network::Create(folder, {kTestNetwork, {"apac", "eame", "hq"}, /*loopback=*/true}, now);
+  const absl::Status created = certs::Network::Create(
+      folder, {kTestNetwork, {"apac", "eame", "hq"}, /*loopback=*/true, /*headquarters=*/"", /*partners=*/{"AU", "DE", "JP"}}, now);
   EXPECT_TRUE(created.ok()) << created;
   network_ = Checked(certs::Network::Open(folder));
   other_key_ = Checked(certs::GenerateKey());
@@ -120,6 +121,14 @@ CredentialFiles TestCerts::Craft(const std::string& name, const CraftedLeaf& lea
             Checked(certs::CertificateToPem(SignedBy(leaf.other_ca ? other_root_ : network_->root(), root_key, key, leaf))));
   WriteText(folder / "tls.key", Checked(certs::KeyToPem(key)));
   return {.certificate = folder / "tls.crt", .key = folder / "tls.key", .ca = folder_ / "network/ca/ca.crt"};
+}
+
+std::map<std::string, SigningKey, std::less<>> TestCerts::LogKeys(const std::string& site) const {
+  std::map<std::string, SigningKey, std::less<>> keys;
+  for (const RosterLog* log : roster().CurrentLogs(roster().FindSite(site)->id)) {
+    keys.emplace(log->stream, SiteKey(site, std::filesystem::path(LogKeyPath("log.key", log->stream)).stem()));
+  }
+  return keys;
 }
 
 SigningKey TestCerts::SiteKey(const std::string& site, const std::string& which) const {

@@ -40,7 +40,8 @@ struct CraftedLeaf {
 
 class TestCerts {
  public:
-  // The sites apac, eame and hq on loopback. Leaves TLS 1.3 as the only version when the process starts.
+  // The sites apac, eame and hq on loopback, with streams of the partner nations of the tests (AU, DE, JP). Leaves TLS 1.3 as the only
+  // version when the process starts.
   static TestCerts& Get();
 
   const Roster& roster() const { return network_->roster(); }
@@ -53,7 +54,9 @@ class TestCerts {
   const certs::Network& network() const { return *network_; }
   // A folder of its own for a test, removed with the process.
   std::filesystem::path NewFolder(const std::string& name) const;
-  // "log" or "mirror".
+  // Of the site's current logs, by stream.
+  std::map<std::string, SigningKey, std::less<>> LogKeys(const std::string& site) const;
+  // "log", "log.audit" or "mirror".
   SigningKey SiteKey(const std::string& site, const std::string& which) const;
   std::string token_key() const;
 

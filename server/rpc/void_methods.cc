@@ -58,12 +58,6 @@ class Reissued {
   const Reply reply_;
 };
 
-template <class T>
-bool Parse(std::string_view text, T* out) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
-  return error == std::errc() && end == text.data() + text.size();
-}
-
 }  // namespace
 
 void VoidMethods::Register(Dispatcher* dispatcher) const {
@@ -87,15 +81,7 @@ void VoidMethods::Register(Dispatcher* dispatcher) const {
 
 absl::StatusOr<Dot> VoidMethods::ParseEntry(const std::string& field, const std::string& name) const {
   if (name.empty()) return FieldError(Reason::kFieldRequired, field, "is required");
-  const size_t slash = name.rfind('/');
-  uint64_t seq = 0;
-  if (slash != std::string::npos && Parse(std::string_view(name).substr(slash + 1), &seq)) {
-    for (const RosterLog& log : node_->roster().logs()) {
-      if (log.stream == kMainStream && name.substr(0, slash) == fmt::format("{}/{}", log.site_name, log.epoch)) {
-        return Dot{log.id, Seq(seq)};
-      }
-    }
-  }
+  if (const std::optional<Dot> dot = ParseEntryName(node_->roster(), name)) return *dot;
   return FieldError(Reason::kFieldInvalid, field, "must be {site}/{epoch}/{sequence}, of a log that the roster names");
 }
 

@@ -27,7 +27,9 @@ std::string SiteName(const Roster& roster, LogId log) {
 
 std::string EntryName(const Roster& roster, Dot dot) {
   const RosterLog* log = roster.FindLog(dot.log);
-  return fmt::format("{}/{}/{}", log == nullptr ? "" : log->site_name, log == nullptr ? 0 : log->epoch, dot.seq.value());
+  if (log == nullptr) return fmt::format("/0/{}", dot.seq.value());
+  const std::string stream = log->stream == kMainStream ? "" : log->stream + "/";
+  return fmt::format("{}/{}/{}{}", log->site_name, log->epoch, stream, dot.seq.value());
 }
 
 std::optional<Dot> ParseEntryName(const Roster& roster, std::string_view name) {
@@ -38,7 +40,8 @@ std::optional<Dot> ParseEntryName(const Roster& roster, std::string_view name) {
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), seq);
   if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
   for (const RosterLog& log : roster.logs()) {
-    if (log.stream == kMainStream && name.substr(0, last) == fmt::format("{}/{}", log.site_name, log.epoch)) return Dot{log.id, Seq(seq)};
+    const Dot dot{log.id, Seq(seq)};
+    if (name == EntryName(roster, dot)) return dot;
   }
   return std::nullopt;
 }

@@ -24,9 +24,9 @@ absl::Time TimeOf(Hlc time);
 
 // The name of the log's site; empty for a log that the roster does not have.
 std::string SiteName(const Roster& roster, LogId log);
-// `{site}/{epoch}/{sequence}`.
+// `{site}/{epoch}/{sequence}`; of another stream than main, `{site}/{epoch}/{stream}/{sequence}`.
 std::string EntryName(const Roster& roster, Dot dot);
-// The entry of a main log that is so named; nullopt when the roster has no such log, or it is no name.
+// The entry that is so named; nullopt when the roster has no such log, or it is no name.
 std::optional<Dot> ParseEntryName(const Roster& roster, std::string_view name);
 
 }  // namespace fairlead::rpc

@@ -430,10 +430,13 @@ SitesKnown SitesOf(const node::Node& node, absl::Time now, absl::Duration stalen
     out.set_conflicts(node.Aggregate(std::string(node::kConflictsFigure) + site.name));
   }
   for (const node::LogInfo& log : node.Logs()) {
+    if (log.log->stream != kMainStream) continue;
     auto of_log = [&](const auto& site) { return site.site() == log.log->site_name; };
     auto out = std::find_if(known.sites.begin(), known.sites.end(), of_log);
     out->set_entries(out->entries() + static_cast<int64_t>(log.size.value()));
     out->set_entries_behind(out->entries_behind() + static_cast<int64_t>(log.known_size.value() - log.size.value()));
+    // What the site has closed, or has gone on from, says nothing of how it is now.
+    if (log.log != node.roster().CurrentLog(log.log->site, kMainStream)) continue;
     if (log.as_of) {
       SetTime(*log.as_of, out->mutable_as_of_time());
       absl::Duration lag = log.log->site == node.site() ? absl::ZeroDuration() : std::max(absl::ZeroDuration(), now - *log.as_of);

@@ -50,6 +50,38 @@ TEST_F(OverviewTest, AnEmptyNodeShowsEverySiteAndEveryRegion) {
   EXPECT_EQ(TimeUtil::DurationToNanoseconds(overview.sites(2).lag()), 0);
 }
 
+// A closed log is vouched for no more; that is no silence of its site.
+TEST_F(OverviewTest, ASiteIsAsOfWhatItSaysOfItsNewestEpoch) {
+  PutCountry(apac_, "JP", v1::REGION_APAC);
+  network_.CloseLog("apac", Seq(1), *apac_.node->RootAt(network_.log("apac"), Seq(1)));
+  node::Sync(*apac_.node, *hq_.node);
+  auto apac = network_.Open("apac", apac_.store->Crash(99));
+  auto hq = network_.Open("hq", hq_.store->Crash(99));
+  ASSERT_TRUE(apac.ok() && hq.ok());
+  clock_.Advance(absl::Seconds(1));
+  apac->node->Tick();
+  node::Sync(*apac->node, *hq->node);
+  Tell(*apac, *hq);
+  const v1::Overview overview = Of(*hq);
+  EXPECT_THAT(overview.unreachable(), ElementsAre("eame"));
+  EXPECT_TRUE(overview.sites(0).has_as_of_time());
+  EXPECT_EQ(overview.sites(0).entries(), 1);
+}
+
+// How many reads are noted, or what partners are sent, is not how much a site has written.
+TEST_F(OverviewTest, EntriesAreThoseOfTheRecords) {
+  node::TestNetwork network({"apac", "hq"}, {"audit"});
+  Site apac = network.Open("apac");
+  node::WriteRequest request = node::RequestFor(*apac.node, "countries/JP", InRegion("Japan", v1::REGION_APAC), {"display_name", "region"},
+                                                network.clock().RequestId());
+  request.stream = "audit";
+  ASSERT_TRUE(node::Write(*apac.node, request).ok());
+  const v1::Overview overview = Of(apac);
+  EXPECT_EQ(overview.sites(0).entries(), 0);
+  EXPECT_EQ(overview.sites(0).records(), 1);
+  EXPECT_THAT(overview.unreachable(), ElementsAre("hq"));
+}
+
 TEST_F(OverviewTest, SitesShowWhatIsHereAsOfWhenAndHowFarBehind) {
   PutCountry(apac_, "JP", v1::REGION_APAC);
   PutCountry(apac_, "KR", v1::REGION_APAC);

@@ -40,6 +40,7 @@ absl::StatusOr<TestNetwork> TestNetwork::Make(const std::filesystem::path& folde
   options.network = name;
   options.sites = {"apac", "eame", "csa", "hq"};
   options.loopback = true;
+  options.partners = {"AU", "DE", "JP"};
   if (names_headquarters) options.headquarters = "hq";
   if (absl::Status made = certs::Network::Create(folder, options, absl::Now() - kRootAge); !made.ok()) return made;
   absl::StatusOr<certs::Network> opened = certs::Network::Open(folder);

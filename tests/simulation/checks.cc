@@ -55,7 +55,18 @@ std::set<ValueId> Cited(const Mutation& mutation) {
   return ids;
 }
 
+bool Owns(const Site& site, LogId log) {
+  return std::any_of(site.logs.begin(), site.logs.end(), [log](const auto& own) { return own.second == log; });
+}
+
+node::LogInfo InfoOf(const node::Node& node, LogId log) {
+  std::vector<node::LogInfo> logs = node.Logs();
+  return *std::find_if(logs.begin(), logs.end(), [log](const node::LogInfo& info) { return info.log->id == log; });
+}
+
 }  // namespace
+
+bool Checks::IsMain(LogId log) const { return world_.roster().FindLog(log)->stream == kMainStream; }
 
 Checks::Checks(World* world) : world_(*world) { world_.set_watcher(this); }
 
@@ -71,9 +82,10 @@ void Checks::OnStart(Site& site, bool restored) {
   // Nothing that was said may have become untrue.
   for (const auto& [key, root] : roots_) {
     const auto& [log, size] = key;
-    if (log != site.log || restored_.contains(site.id)) continue;
+    if (!Owns(site, log) || restored_.contains(site.id)) continue;
     if (site.node->Applied().Get(log) < Seq(size)) {
-      return Fail(site, fmt::format("has signed a checkpoint of size {} and holds {}", size, site.node->Applied().Get(log).value()));
+      return Fail(site, fmt::format("has signed a checkpoint of log {} of size {} and holds {}", log.value(), size,
+                                    site.node->Applied().Get(log).value()));
     }
     auto held = site.node->RootAt(log, Seq(size));
     if (!held.ok() || *held != root) return Fail(site, fmt::format("has signed another history of size {}", size));
@@ -92,19 +104,21 @@ void Checks::OnStart(Site& site, bool restored) {
 void Checks::ForgetLost(Site& site) {
   restored_.insert(site.id);
   std::erase_if(said_, [&site](const auto& said) { return said.first.first == site.id; });
-  uint64_t held = site.node->Applied().Get(site.log).value();
-  uint64_t known = held;
-  for (const auto& other : world_.sites()) {
-    if (other.get() == &site) continue;
-    held = std::max(held, readers_[other->id].applied.Get(site.log).value());
-    if (other->node != nullptr) known = std::max(known, other->node->Logs()[site.log.value() - 1].known_size.value());
-  }
-  known = std::max(known, held);
-  if (known > held) bereft_.insert(site.id);
-  std::erase_if(roots_, [&](const auto& root) { return root.first.first == site.log && root.first.second > known; });
-  for (auto it = entries_.lower_bound({site.log, Seq(held)}); it != entries_.end() && it->first.log == site.log;) {
-    lost_.insert(it->second.payload ? it->second.payload->request_id : "");
-    it = entries_.erase(it);
+  for (const auto& [stream, log] : site.logs) {
+    uint64_t held = site.node->Applied().Get(log).value();
+    uint64_t known = held;
+    for (const auto& other : world_.sites()) {
+      if (other.get() == &site) continue;
+      held = std::max(held, readers_[other->id].applied.Get(log).value());
+      if (other->node != nullptr) known = std::max(known, InfoOf(*other->node, log).known_size.value());
+    }
+    known = std::max(known, held);
+    if (known > held) bereft_.insert(site.id);
+    std::erase_if(roots_, [&](const auto& root) { return root.first.first == log && root.first.second > known; });
+    for (auto it = entries_.lower_bound({log, Seq(held)}); it != entries_.end() && it->first.log == log;) {
+      lost_.insert(it->second.payload ? it->second.payload->request_id : "");
+      it = entries_.erase(it);
+    }
   }
 }
 
@@ -119,7 +133,7 @@ void Checks::OnCommit(Site& site) {
 void Checks::CheckProofs(Site& site) {
   const VersionVector applied = site.node->Applied();
   for (const auto& [log, size] : applied.entries()) {
-    if (log == site.log) continue;
+    if (Owns(site, log)) continue;
     const auto note = site.node->CheckpointNote(log);
     const uint64_t complete = note ? note::ParseCheckpoint(note::Parse(*note)->text)->size : 0;
     if (complete >= size.value()) continue;
@@ -132,7 +146,7 @@ void Checks::CheckProofs(Site& site) {
 
 void Checks::CheckFreshness(Site& site) {
   for (const node::LogInfo& info : site.node->Logs()) {
-    if (info.log->id == site.log) continue;
+    if (info.log->site == site.id) continue;
     const bool claims = site.plant != nullptr && site.plant->fresh_on_receipt;
     const std::optional<absl::Time> as_of = claims ? site.clock.Now() : info.as_of;
     if (!as_of) continue;
@@ -168,8 +182,11 @@ void Checks::FollowJournal(Site& site, bool catching_up) {
     auto header = DecodeHeader(headers->at(0));
     if (!header.ok()) return Fail(site, fmt::format("the header of entry {} is malformed", Show(dot)));
     if (!reader.applied.Covers(header->deps)) return Fail(site, fmt::format("entry {} came before entries it follows", Show(dot)));
-    if (!catching_up && dot.log != site.log && header->time > bound) {
+    if (!catching_up && !Owns(site, dot.log) && header->time > bound) {
       return Fail(site, fmt::format("entry {} of the future was applied", Show(dot)));
+    }
+    if (!IsMain(dot.log) && !header->deps.entries().empty()) {
+      return Fail(site, fmt::format("entry {} tells who is shown it how far other logs were", Show(dot)));
     }
     const Entry& first = entries_.try_emplace(dot, Entry{headers->at(0), *header, std::nullopt, {}}).first->second;
     if (first.header_bytes != headers->at(0)) return Fail(site, fmt::format("there are two entries {}", Show(dot)));
@@ -214,10 +231,12 @@ void Checks::Learn(Site& site, Dot dot, Reader* reader) {
     for (size_t i = 0; i < decoded->mutations.size(); ++i) {
       entry.mutations.push_back(MutationIdOf(world_.roster().network(), *decoded, i));
     }
+    if (!IsMain(dot.log)) alone_.insert(entry.mutations.begin(), entry.mutations.end());
   }
   for (size_t i = 0; i < decoded->mutations.size(); ++i) {
     for (const ValueId& id : Cited(decoded->mutations[i])) {
       if (reader->mutations.contains(id.mutation) || IsPending(*reader, id.mutation)) continue;
+      if (alone_.contains(id.mutation)) continue;
       return Fail(site, fmt::format("entry {} was shown before a value that its author had read", Show(dot)));
     }
     reader->mutations.insert(entry.mutations[i]);
@@ -257,12 +276,13 @@ void Checks::OnAsk(Site& from, Site&, const v1::ReplicateRequest& message) {
 }
 
 void Checks::OnCheckpoint(Site& from, LogId log, const std::string& note) {
-  if (log != from.log) return;
+  if (!Owns(from, log)) return;
   auto parsed = note::Parse(note);
   auto checkpoint = parsed.ok() ? note::ParseCheckpoint(parsed->text) : parsed.status();
   if (!checkpoint.ok()) return Fail(from, "sends a malformed checkpoint of its log");
   auto [it, fresh] = roots_.try_emplace({log, checkpoint->size}, checkpoint->root);
-  if (it->second != checkpoint->root) Fail(from, fmt::format("has signed two histories of size {}", checkpoint->size));
+  if (it->second != checkpoint->root)
+    Fail(from, fmt::format("has signed two histories of log {} of size {}", log.value(), checkpoint->size));
 }
 
 void Checks::OnCosignature(Site& from, LogId log, const std::string& note) {
@@ -274,7 +294,7 @@ void Checks::OnCosignature(Site& from, LogId log, const std::string& note) {
     if (signature.name != verifier.name()) continue;
     const uint64_t time_s = fairlead::Reader(signature.bytes).U64();
     const uint64_t size = note::ParseCheckpoint(parsed->text)->size;
-    if (log == from.log) origin_said_[log].try_emplace(time_s, size);
+    if (Owns(from, log)) origin_said_[log].try_emplace(time_s, size);
     if (restored_.contains(from.id)) continue;  // its peers may have told it what it has vouched for before
     if (Seq(size) > from.node->Applied().Get(log)) {
       return Fail(from, fmt::format("cosigns log {} up to {} and holds {}", log.value(), size, from.node->Applied().Get(log).value()));
@@ -388,6 +408,7 @@ void Checks::CheckStore(Site& site) {
         const Mutation& mutation = payload->mutations[i];
         records[mutation.record].Add(mutation, MutationIdOf(world_.roster().network(), *payload, i), header.time, dot);
       }
+      if (payload->request_digest == kCompanionDigest) continue;  // its request is answered by another entry
       auto request = node.store().Get(Cf::kRequests, node::RequestKey(payload->actor, payload->request_id));
       if (!request.ok() || !request->has_value()) return Fail(site, fmt::format("request {} is forgotten", payload->request_id));
     }
@@ -483,8 +504,11 @@ void Checks::Final(const Clients& clients) {
       if (!root.ok() || !expected.ok() || *root != *expected) Fail(*site, fmt::format("log {} has another history", log.origin()));
     }
     // What it has signed and lost may have been known on the way, or to a site that was down.
-    const node::LogInfo own = site->node->Logs()[site->log.value() - 1];
-    const bool bereft = bereft_.contains(site->id) || (restored_.contains(site->id) && own.known_size > own.size);
+    const bool behind = std::any_of(site->logs.begin(), site->logs.end(), [&](const auto& own) {
+      const node::LogInfo info = InfoOf(*site->node, own.second);
+      return info.known_size > info.size;
+    });
+    const bool bereft = bereft_.contains(site->id) || (restored_.contains(site->id) && behind);
     if (std::string reason = site->node->UnwritableReason(); reason.empty() == bereft) {
       Fail(*site, reason.empty() ? "writes on where it has signed what is lost" : "takes no writes: " + reason);
     }
@@ -498,45 +522,49 @@ void Checks::Final(const Clients& clients) {
 
   // What the logs say about each request.
   struct Written {
-    std::set<LogId> logs;
-    std::vector<std::vector<MutationId>> mutations;  // of each entry
+    std::map<SiteId, std::set<std::string>> streams;                        // that hold an entry of it
+    std::map<std::string, std::vector<std::vector<MutationId>>> by_stream;  // of each of its entries
+    std::vector<MutationId> mutations;                                      // of one of each stream
   };
   std::map<std::string, Written> requests;
   std::map<std::string, ReferenceRecord> records;
-  for (const auto& site : world_.sites()) {
-    for (uint64_t seq = 0; seq < site->node->Applied().Get(site->log).value(); ++seq) {
-      const Dot dot{site->log, Seq(seq)};
+  for (const RosterLog& log : world_.roster().logs()) {
+    Site& site = *world_.sites()[log.site.value() - 1];
+    for (uint64_t seq = 0; seq < site.node->Applied().Get(log.id).value(); ++seq) {
+      const Dot dot{log.id, Seq(seq)};
       const Entry& entry = entries_.at(dot);
-      if (readers_[site->id].pending.contains(dot)) {
+      if (readers_[site.id].pending.contains(dot)) {
         if (entry.payload) lost_.insert(entry.payload->request_id);
         continue;
       }
-      if (!entry.payload) return Fail(*site, fmt::format("entry {} of its own has no payload", Show(dot)));
+      if (!entry.payload) return Fail(site, fmt::format("entry {} of its own has no payload", Show(dot)));
       const Payload& payload = *entry.payload;
       const Header& header = entry.header;
       auto request = clients.requests().find(payload.request_id);
-      if (request == clients.requests().end()) return Fail(*site, fmt::format("entry {} is of a request that nobody made", Show(dot)));
+      if (request == clients.requests().end()) return Fail(site, fmt::format("entry {} is of a request that nobody made", Show(dot)));
       Written& written = requests[payload.request_id];
-      if (!written.logs.insert(dot.log).second) Fail(*site, fmt::format("its log holds request {} twice", payload.request_id));
-      written.mutations.emplace_back();
+      if (!written.streams[site.id].insert(log.stream).second) {
+        Fail(site, fmt::format("its log {} holds request {} twice", log.stream, payload.request_id));
+      }
+      std::vector<MutationId>& mutations = written.by_stream[log.stream].emplace_back();
       for (size_t i = 0; i < payload.mutations.size(); ++i) {
         const Mutation& mutation = payload.mutations[i];
         const MutationId id = MutationIdOf(world_.roster().network(), payload, i);
-        written.mutations.back().push_back(id);
+        mutations.push_back(id);
+        written.mutations.push_back(id);
         records[mutation.record].Add(mutation, id, header.time, dot);
         auto basis = request->second.basis.find(mutation.record);
         if (basis == request->second.basis.end()) {
-          Fail(*site, fmt::format("entry {} writes {}, which its request did not name", Show(dot), mutation.record));
+          Fail(site, fmt::format("entry {} writes {}, which its request did not name", Show(dot), mutation.record));
           continue;
         }
         for (const ValueId& cited : Cited(mutation)) {
-          if (!basis->second.all.contains(cited))
-            Fail(*site, fmt::format("entry {} cites a value that its author had not read", Show(dot)));
+          if (!basis->second.all.contains(cited)) Fail(site, fmt::format("entry {} cites a value that its author had not read", Show(dot)));
         }
         for (const Op& op : mutation.ops) {
           for (const ValueId& replaced : op.replaces) {
             if (basis->second.shown.contains(replaced)) continue;
-            Fail(*site, fmt::format("entry {} removes a value that its author had not read", Show(dot)));
+            Fail(site, fmt::format("entry {} removes a value that its author had not read", Show(dot)));
           }
         }
       }
@@ -554,10 +582,19 @@ void Checks::Final(const Clients& clients) {
       continue;
     }
     if (request.open == 0) world_.Fail(fmt::format("request {} was refused and is there", id));
-    const std::vector<MutationId>& mutations = found->second.mutations.front();
-    for (const auto& others : found->second.mutations) {
-      if (others != mutations) world_.Fail(fmt::format("request {} is there with two meanings", id));
+    std::set<std::string> expected = {request.pair.stream};
+    for (const node::CompanionWrite& companion : request.pair.companions) expected.insert(companion.stream);
+    companions_ += static_cast<int64_t>(expected.size() - 1);
+    for (const auto& [site, streams] : found->second.streams) {
+      if (streams != expected && !lost_.contains(id)) world_.Fail(fmt::format("request {} is there in part at site {}", id, site.value()));
     }
+    for (const auto& [stream, entries] : found->second.by_stream) {
+      for (const auto& mutations : entries) {
+        if (mutations != entries.front()) world_.Fail(fmt::format("request {} is there with two meanings", id));
+      }
+    }
+    if (found->second.by_stream.size() != expected.size()) continue;  // lost, or told of already
+    const std::vector<MutationId>& mutations = found->second.mutations;
     for (const auto& [record, text] : request.written) {
       int values = 0;
       for (const auto& [number, field] : records[record].fields()) {

@@ -29,8 +29,10 @@ class Checks : public Watcher {
   // After healing: REQUIRES: the world has converged.
   void Final(const Clients& clients);
   int64_t conflicts() const { return conflicts_; }
+  int64_t companions() const { return companions_; }
 
  private:
+  bool IsMain(LogId log) const;
   // An entry as first seen anywhere.
   struct Entry {
     std::string header_bytes;
@@ -83,7 +85,9 @@ class Checks : public Watcher {
   std::set<SiteId> restored_;
   // Restored, and others know checkpoints of its log beyond all entries that are left: it may not write again but in a new epoch.
   std::set<SiteId> bereft_;
+  std::set<MutationId> alone_;  // of entries of other streams than main, which nothing follows
   int64_t conflicts_ = 0;
+  int64_t companions_ = 0;
   int64_t commits_ = 0;
 };
 

@@ -24,6 +24,7 @@ namespace {
 
 constexpr char kEngagements[] = "fairlead.v1.EngagementService/";
 constexpr char kReference[] = "fairlead.v1.ReferenceService/";
+constexpr char kExchange[] = "fairlead.v1.ExchangeService/";
 constexpr const char* kCodes[] = {"JP", "KR", "PH", "VN", "ID"};
 
 // Texts of a record that its clients edit.
@@ -90,6 +91,7 @@ void Clients::Act() {
   if (bulk_ > 0 && random_.OneIn(20)) return CreateMany();
   const uint64_t dice = random_.Below(100);
   if (names_.size() < 4 || (dice < 12 && names_.size() < records_max_)) return random_.OneIn(3) ? CreateCountry() : CreateEngagement();
+  if (!world_.other_streams().empty() && random_.OneIn(8)) return WriteStreams();
   if (dice < 25) return Repeat();
   if (dice < 32) return Pair();
   if (random_.OneIn(25)) return Erase();
@@ -320,6 +322,58 @@ void Clients::Pair() {
     request.pair.mutations.push_back(node::MutationFor(*draft->type, draft->name, &draft->read.state, next, {rpc::Field(next, "notes")}));
     request.pair.expectations.push_back({draft->name, node::EtagOf(draft->read.state)});
   }
+  if (random_.OneIn(2)) AddCompanions(site, &request);
+  Submit(std::move(request), site);
+}
+
+// An engagement that the request makes under the method's name.
+Mutation Clients::Begin(Site* site, const std::string& method, Request* request) {
+  const std::string name = "engagements/" + CreatedRecordId(world_.roster().network(), request->identity.path, method, request->id);
+  const records::RecordType& type = *records::TheRegistry().FindByMessage("Engagement");
+  v1::Engagement engagement;
+  engagement.set_kind(v1::ENGAGEMENT_KIND_COUNTRY_VISIT);
+  engagement.set_title(Text(request, name));
+  engagement.set_region(v1::REGION_APAC);
+  std::vector<const FieldDescriptor*> fields = {rpc::Field(engagement, "kind"), rpc::Field(engagement, "title"),
+                                                rpc::Field(engagement, "region")};
+  std::vector<Site*> leaves = world_.Leaves();
+  std::erase(leaves, site);
+  if (random_.OneIn(4) && !leaves.empty() && world_.sites().size() > 2) {
+    const Site* out = random_.Of(leaves);
+    for (const auto& other : world_.sites()) {
+      if (other.get() != out) engagement.add_audience(other->name);
+    }
+    fields.push_back(rpc::Field(engagement, "audience"));
+  }
+  request->basis[name];
+  if (random_.OneIn(2)) names_.push_back(name);  // others change it, wherever it was made
+  return node::MutationFor(type, name, nullptr, engagement, fields);
+}
+
+void Clients::AddCompanions(Site* site, Request* request) {
+  for (const std::string& stream : world_.other_streams()) {
+    if (random_.OneIn(3)) continue;
+    const std::string method = kExchange + stream;
+    request->pair.companions.push_back({.stream = stream, .mutations = {Begin(site, method, request)}, .method = method});
+  }
+}
+
+// A record in one of the other streams, or one in main with companions.
+void Clients::WriteStreams() {
+  Site* site = AnySite();
+  if (site == nullptr) return;
+  Request request = NewRequest(site, Request::Kind::kPair, kExchange + std::string("Submit"));
+  request.pair.actor = request.identity.path;
+  request.pair.request_id = request.id;
+  request.pair.method = request.method;
+  const Digest digest = Sha256(request.id);
+  std::copy_n(digest.begin(), request.pair.request_digest.size(), request.pair.request_digest.begin());
+  request.pair.mutations = {Begin(site, request.method, &request)};
+  if (random_.OneIn(2)) {
+    request.pair.stream = random_.Of(world_.other_streams());
+  } else {
+    AddCompanions(site, &request);
+  }
   Submit(std::move(request), site);
 }
 
@@ -387,7 +441,9 @@ void Clients::Attempt(const std::string& id, Site* site) {
     Answer(id, first, site, status, text);
   };
   if (request.message == nullptr) {
-    site->node->Write(request.pair, [answer](const absl::StatusOr<node::WriteResult>& result) { answer(result.status(), ""); });
+    node::WriteRequest write = request.pair;
+    if (site->plant != nullptr && site->plant->write) site->plant->write(&write);
+    site->node->Write(std::move(write), [answer](const absl::StatusOr<node::WriteResult>& result) { answer(result.status(), ""); });
   } else {
     auto call = std::make_shared<rpc::Call>();
     call->method = request.method;

@@ -1,8 +1,8 @@
 // Random clients, and the ledger of what they asked for, what they had read and what they were told.
 //
 // They call the write methods that the RPC layer serves (validation, etags, request ids), create, edit several fields, move lifecycles,
-// settle conflicts with what they have read, write two records at once, withdraw, and repeat requests at the same or another site, whether
-// or not they were answered.
+// settle conflicts with what they have read, write two records at once, write into several streams, withdraw, and repeat requests at the
+// same or another site, whether or not they were answered.
 //
 // Thread safety: none. Ownership: borrows the world.
 
@@ -41,7 +41,7 @@ struct Request {
   const records::RecordType* type = nullptr;
   const records::Transition* transition = nullptr;
   std::shared_ptr<google::protobuf::Message> message;  // null for kPair and kErase
-  node::WriteRequest pair;                             // of kPair and kErase
+  node::WriteRequest pair;                             // of kPair and kErase; its stream and companions say so of all
   Dot erases;
   std::map<std::string, Basis> basis;                        // by record; none for what is created
   std::vector<std::pair<std::string, std::string>> written;  // record and a text that no other request writes
@@ -84,6 +84,9 @@ class Clients {
   void Move(const Draft& draft);
   void Withdraw(const Draft& draft);
   void Pair();
+  Mutation Begin(Site* site, const std::string& method, Request* request);
+  void AddCompanions(Site* site, Request* request);
+  void WriteStreams();
   void Erase();
   void Repeat();
   void Submit(Request request, Site* site);

@@ -64,6 +64,28 @@ std::vector<Plant> MakePlants() {
   plants.back().forgets = true;
   plants.back().seeds_max = 40;
 
+  add("recovers-main-alone", "7: a site that lost its disk forks the logs of its other streams").response =
+      [](const node::Node& node, SiteId, v1::ReplicateResponse* response) {
+        const auto hide = [&node](auto* message) {
+          auto* logs = message->mutable_logs();
+          logs->erase(std::remove_if(
+                          logs->begin(), logs->end(),
+                          [&node](const v1::LogState& state) { return node.roster().FindLog(LogId(state.log()))->stream != kMainStream; }),
+                      logs->end());
+          message->clear_other_own_checkpoints();
+        };
+        if (response->has_welcome()) hide(response->mutable_welcome());
+        if (response->has_heartbeat()) hide(response->mutable_heartbeat());
+        return true;
+      };
+  plants.back().everywhere = true;
+  plants.back().restores = true;
+  plants.back().forgets = true;
+  plants.back().seeds_max = 40;
+
+  add("companions-dropped", "1: what a nation submitted is in the records, and its receipt is not").write =
+      [](node::WriteRequest* request) { request->companions.clear(); };
+
   add("request-ids-forgotten", "9: a request repeated at the same site is there twice").disk = [](std::vector<Change>* changes, Sync*) {
     ForgetChanges(changes, Cf::kRequests, false);
   };

@@ -35,6 +35,8 @@ struct Plant {
   std::function<void(const node::Node&, rpc::Call*)> call;
   // A request before its first attempt.
   std::function<void(const node::Node&, google::protobuf::Message*)> request;
+  // A write before it is given to the node, at each attempt.
+  std::function<void(node::WriteRequest*)> write;
   // Entries between the receiver, which has verified them, and the committer.
   std::function<void(const node::Node&, replication::RemoteBatch*)> batch;
   // A message to the receiver `to`; false: it is not sent.

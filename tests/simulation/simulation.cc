@@ -62,6 +62,7 @@ Result Simulate(const Options& options) {
   result.refused = clients.refused();
   result.erased = clients.erased();
   result.conflicts = checks.conflicts();
+  result.companions = checks.companions();
   result.messages = world.messages();
   for (const auto& site : world.sites()) {
     if (site->node != nullptr) result.entries = std::max<int64_t>(result.entries, static_cast<int64_t>(site->node->JournalEnd().value()));

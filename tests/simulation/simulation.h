@@ -60,7 +60,8 @@ struct Result {
   int64_t refused = 0;
   int64_t erased = 0;
   int64_t entries = 0;
-  int64_t conflicts = 0;  // unresolved at the end
+  int64_t conflicts = 0;   // unresolved at the end
+  int64_t companions = 0;  // entries that came with others in other streams
   uint64_t messages = 0;
 };
 

@@ -34,7 +34,7 @@ TEST_F(SimulationTest, ASeedGivesOneTrace) {
 }
 
 TEST_F(SimulationTest, RunsDoSomething) {
-  int64_t faults = 0, acknowledged = 0, refused = 0, conflicts = 0, erased = 0;
+  int64_t faults = 0, acknowledged = 0, refused = 0, conflicts = 0, erased = 0, companions = 0;
   for (uint64_t seed = 1; seed <= 10; ++seed) {
     const Result result = Simulate({.seed = seed});
     EXPECT_TRUE(result.failures.empty()) << "seed " << seed << ": " << result.failures.front();
@@ -43,12 +43,14 @@ TEST_F(SimulationTest, RunsDoSomething) {
     refused += result.refused;
     conflicts += result.conflicts;
     erased += result.erased;
+    companions += result.companions;
   }
   EXPECT_GT(faults, 20);
   EXPECT_GT(acknowledged, 200);
   EXPECT_GT(refused, 20);
   EXPECT_GT(conflicts, 10);
   EXPECT_GT(erased, 10);
+  EXPECT_GT(companions, 50);
 }
 
 // Each plant breaks one rule; the simulator finds it within the seeds that the plant states, and finds nothing without it.

@@ -86,18 +86,28 @@ void World::MakeRoster(size_t count) {
     auto site = std::make_unique<Site>(&schedule_, random_.Fork());
     site->name = kNames[i];
     site->id = SiteId(static_cast<uint16_t>(i + 1));
-    site->log = LogId(static_cast<uint32_t>(i + 1));
-    site->log_key = *SigningKey::FromSeed(random_.Bytes(32));
     site->mirror_key = *SigningKey::FromSeed(random_.Bytes(32));
     site->clock.offset = random_.Between(-absl::Seconds(1), absl::Seconds(1));
     const std::string prefix = std::string(kNetwork) + "/" + site->name;
     site->licence = std::make_unique<MemoryLicence>(prefix + "/1/main");
     sites.push_back({site->id, site->name});
-    logs.push_back({site->log, site->id, site->name, 1, "main",
-                    note::Verifier::Make(prefix + "/1/main", note::kEd25519, *VerifyKey::FromRaw(site->log_key->public_raw()))});
     cosigners.push_back(
         {site->id, note::Verifier::Make(prefix + "/mirror", note::kCosignatureV1, *VerifyKey::FromRaw(site->mirror_key->public_raw()))});
     sites_.push_back(std::move(site));
+  }
+  if (!random_.OneIn(4)) other_streams_ = {std::string(kAuditStream), PartnerStream("JP")};  // or a roster of main alone
+  std::vector<std::string> streams = {std::string(kMainStream)};
+  streams.insert(streams.end(), other_streams_.begin(), other_streams_.end());
+  for (const std::string& stream : streams) {
+    for (const auto& site : sites_) {
+      const LogId id(static_cast<uint32_t>(logs.size() + 1));
+      const SigningKey& key = site->log_keys.emplace(stream, *SigningKey::FromSeed(random_.Bytes(32))).first->second;
+      logs.push_back({id, site->id, site->name, 1, stream,
+                      note::Verifier::Make(std::string(kNetwork) + "/" + site->name + "/1/" + stream, note::kEd25519,
+                                           *VerifyKey::FromRaw(key.public_raw()))});
+      site->logs.emplace(stream, id);
+      if (stream == kMainStream) site->log = id;
+    }
   }
   const std::string root_name = std::string(kNetwork) + "/root";
   const std::string text = Roster::Text(kNetwork, 1, sites, logs, cosigners);
@@ -148,7 +158,7 @@ void World::Fail(const std::string& what) {
 void World::Start(Site& site) {
   if (site.node != nullptr) return;
   ++site.life;
-  node::NodeOptions options{.site = site.name, .roster = *roster_, .log_key = *site.log_key, .mirror_key = *site.mirror_key};
+  node::NodeOptions options{.site = site.name, .roster = *roster_, .log_keys = site.log_keys, .mirror_key = *site.mirror_key};
   options.registry = &records::TheRegistry();
   options.clock = &site.clock;
   options.cosign_interval = cosign_interval_;
@@ -254,7 +264,8 @@ void World::Tick(Site& site, uint64_t life) {
 std::vector<LogId> World::DirectLogs(const Site& site) const {
   std::vector<LogId> logs;
   for (const auto& link : site.links) {
-    if (link->stream && link->stream->receiver && link->stream->receiver->info().connected) logs.push_back(link->from->log);
+    if (!link->stream || !link->stream->receiver || !link->stream->receiver->info().connected) continue;
+    for (const auto& [stream, log] : link->from->logs) logs.push_back(log);
   }
   std::sort(logs.begin(), logs.end());
   return logs;

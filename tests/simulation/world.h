@@ -55,8 +55,10 @@ struct Site {
 
   std::string name;
   SiteId id;
-  LogId log;
-  std::optional<SigningKey> log_key, mirror_key;
+  LogId log;  // of main
+  node::OwnLogs logs;
+  std::map<std::string, SigningKey, std::less<>> log_keys;  // by stream
+  std::optional<SigningKey> mirror_key;
   Disk disk;
   std::unique_ptr<node::LicenceFile> licence;
   SiteClock clock;
@@ -94,6 +96,8 @@ class World {
   Schedule& schedule() { return schedule_; }
   Trace& trace() { return trace_; }
   const Roster& roster() const { return *roster_; }
+  // Streams of every site other than main.
+  const std::vector<std::string>& other_streams() const { return other_streams_; }
   // Sites that no entry has to pass to get from one other site to another.
   std::vector<Site*> Leaves() const;
 
@@ -170,6 +174,7 @@ class World {
   Random random_;
   Watcher* watcher_ = nullptr;
   std::optional<Roster> roster_;
+  std::vector<std::string> other_streams_;
   std::vector<std::unique_ptr<Site>> sites_;
   std::vector<std::shared_ptr<Stream>> streams_;  // with at least one end
   std::set<std::pair<SiteId, SiteId>> cut_;

@@ -126,6 +126,12 @@ function lagVerdict(log: LogStatus, known: number): Verdict {
   return { grade: "warn", text: `${count(behind)} behind` };
 }
 
+// Of a log's origin, `{network}/{site}/{epoch}/{stream}`.
+const streamOf = (log: LogStatus) => log.origin.slice(log.origin.lastIndexOf("/") + 1);
+
+// How a log is called beside those of other sites: streams other than that of the records are named.
+const logName = (log: LogStatus) => (streamOf(log) === "main" ? log.site : `${log.site} ${streamOf(log)}`);
+
 function Lags({ sites, nodes, lags, now }: { sites: string[]; nodes: Map<string, NodeReport>; lags: ReturnType<typeof useLive>["lags"]; now: number }) {
   // The most that any node that answers has of a log.
   const known = new Map<string, number>();
@@ -133,7 +139,7 @@ function Lags({ sites, nodes, lags, now }: { sites: string[]; nodes: Map<string,
     for (const log of report.status?.logs ?? []) known.set(log.origin, Math.max(known.get(log.origin) ?? 0, Number(log.size)));
   }
   return (
-    <Panel title="Lag" note="What each node has applied of the other sites’ logs; the age is that of the oldest entry it knows of and has not applied.">
+    <Panel title="Lag" note="What each node has applied of the other sites’ logs, of records and of whatever stream is behind; the age is that of the oldest entry it knows of and has not applied.">
       <Scroll label="Lag">
         <table>
           <thead>
@@ -151,10 +157,11 @@ function Lags({ sites, nodes, lags, now }: { sites: string[]; nodes: Map<string,
             {sites.flatMap((site) =>
               (nodes.get(site)?.status?.logs ?? [])
                 .filter((log) => log.site !== site && (known.get(log.origin) ?? 0) > 0)
+                .filter((log) => streamOf(log) === "main" || log.quarantine || lagVerdict(log, known.get(log.origin) ?? 0).grade !== "good")
                 .map((log) => (
-                  <tr key={`${site} ${log.origin}`} data-lag={`${site}-${log.site}`}>
+                  <tr key={`${site} ${log.origin}`} data-lag={`${site}-${logName(log)}`}>
                     <th scope="row">{site}</th>
-                    <td title={log.origin}>{log.site}</td>
+                    <td title={log.origin}>{logName(log)}</td>
                     <td>
                       <Status verdict={lagVerdict(log, known.get(log.origin) ?? 0)} />
                       {log.quarantine && <span class="note"> {log.quarantine}</span>}
@@ -163,7 +170,7 @@ function Lags({ sites, nodes, lags, now }: { sites: string[]; nodes: Map<string,
                     <td class="number">{count(log.size)}</td>
                     <td class="number">{count(known.get(log.origin))}</td>
                     <td>
-                      <Trace samples={lags.get(`${site} ${log.origin}`) ?? []} now={now} label={`Lag of ${log.site} at ${site}`} />
+                      <Trace samples={lags.get(`${site} ${log.origin}`) ?? []} now={now} label={`Lag of ${logName(log)} at ${site}`} />
                     </td>
                   </tr>
                 )),
