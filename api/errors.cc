@@ -59,6 +59,7 @@ constexpr std::array kTable = {
     Row{Reason::kConsistencyTimeout, absl::StatusCode::kDeadlineExceeded, "CONSISTENCY_TIMEOUT"},
     Row{Reason::kReplicationTimeout, absl::StatusCode::kDeadlineExceeded, "REPLICATION_TIMEOUT"},
     Row{Reason::kIndexUnavailable, absl::StatusCode::kUnavailable, "INDEX_UNAVAILABLE"},
+    Row{Reason::kNotYetProven, absl::StatusCode::kUnavailable, "NOT_YET_PROVEN"},
     Row{Reason::kPeerProtocol, absl::StatusCode::kFailedPrecondition, "PEER_PROTOCOL"},
     Row{Reason::kLogForked, absl::StatusCode::kDataLoss, "LOG_FORKED"},
     Row{Reason::kSignatureInvalid, absl::StatusCode::kDataLoss, "SIGNATURE_INVALID"},

@@ -56,6 +56,7 @@ enum class Reason {
   kConsistencyTimeout,  // DEADLINE_EXCEEDED: CONSISTENCY_TIMEOUT
   kReplicationTimeout,  // DEADLINE_EXCEEDED: REPLICATION_TIMEOUT
   kIndexUnavailable,    // UNAVAILABLE: INDEX_UNAVAILABLE
+  kNotYetProven,        // UNAVAILABLE: NOT_YET_PROVEN
   kPeerProtocol,        // FAILED_PRECONDITION: PEER_PROTOCOL
   kLogForked,           // DATA_LOSS: LOG_FORKED
   kSignatureInvalid,    // DATA_LOSS: SIGNATURE_INVALID

@@ -12,6 +12,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <utility>
 
 #include "api/errors.h"
 #include "api/note.h"
@@ -25,6 +26,8 @@
 #include "server/records/record_type.h"
 #include "server/replication/grpc_link.h"
 #include "server/rpc/attachment_methods.h"
+#include "server/rpc/audit_methods.h"
+#include "server/rpc/audit_trail.h"
 #include "server/rpc/backup_methods.h"
 #include "server/rpc/conflict_methods.h"
 #include "server/rpc/consistency.h"
@@ -162,6 +165,21 @@ void LogVouched(const rpc::CallSummary& summary) {
   spdlog::info("{} for {} through {}: status {}", summary.method, summary.caller, summary.gateway, static_cast<int>(summary.code));
 }
 
+// What the audit says of the credentials that are in use now.
+std::string CredentialsText(const rpc::CredentialFigures& figures) {
+  const auto time = [](absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone()); };
+  return fmt::format("change {}: certificate until {}, roots until {}, next revocation list by {}", figures.changes,
+                     time(figures.certificate_not_after), time(figures.root_not_after), time(figures.list_next_update));
+}
+
+// And of what the node began with.
+std::string StartText(const node::Node& node) {
+  const RosterLog* log = node.roster().FindLog(node.own_log());
+  int closed = 0;
+  for (const RosterLog& other : node.roster().logs()) closed += other.closing ? 1 : 0;
+  return fmt::format("version {}, roster {}, epoch {}, {} logs closed", kVersion, node.roster().version(), log->epoch, closed);
+}
+
 int Fail(int code, const std::string& message) {
   fmt::print(stderr, "fairlead-node: {}\n", message);
   return code;
@@ -241,10 +259,16 @@ int Serve(const NodeConfig& config) {
          .credentials = [&credentials, site = peer.site] { return credentials.ForPeer(site); },
          .trusted = [&credentials, site = peer.site] { return credentials.PeerTrusted(site, absl::Now()); }});
   }
+  rpc::AuditTrail audit(&node, {});
   replication::Replicator replicator(std::move(replicator_options), &node, &node);
-  replicator.set_authorize([&node, &credentials](const grpc::ServerContextBase& context) -> absl::StatusOr<SiteId> {
-    auto identity = rpc::Admit(credentials.Identify(*context.auth_context()), "fairlead.v1.ReplicationService/Replicate");
-    if (!identity.ok()) return identity.status();
+  replicator.set_authorize([&node, &credentials, &audit](const grpc::ServerContextBase& context) -> absl::StatusOr<SiteId> {
+    constexpr std::string_view kMethod = "fairlead.v1.ReplicationService/Replicate";
+    const absl::StatusOr<rpc::Identity> caller = credentials.Identify(*context.auth_context());
+    auto identity = rpc::Admit(caller, kMethod);
+    if (!identity.ok()) {
+      audit.Denied(caller.ok() ? caller->path : "", kMethod, identity.status());
+      return identity.status();
+    }
     const RosterSite* site = node.roster().FindSite(identity->scope);
     if (site == nullptr) return Error(Reason::kPermissionDenied, "not a site of the roster");
     return site->id;
@@ -270,8 +294,9 @@ int Serve(const NodeConfig& config) {
                               .unary_in_flight_max = config.limits.in_flight_max,
                               .streams_max = config.limits.streams_max,
                               .on_finish =
-                                  [&metrics](const rpc::CallSummary& summary) {
+                                  [&metrics, &audit](const rpc::CallSummary& summary) {
                                     metrics.CallFinished(summary);
+                                    audit.CallFinished(summary);
                                     LogVouched(summary);
                                   }});
   rpc::Durability durability(&node);
@@ -318,6 +343,8 @@ int Serve(const NodeConfig& config) {
   node_service.Register(&dispatcher);
   rpc::LogService log_service(&node);
   log_service.Register(&dispatcher);
+  const rpc::AuditMethods audit_methods(&node, &sealer);
+  audit_methods.Register(&dispatcher);
   rpc::VoidMethods void_methods(&node, &sealer, &standard_methods.writes());
   void_methods.Register(&dispatcher);
   rpc::BackupMethods backup_methods(&node, &sealer, backups.get());
@@ -332,6 +359,8 @@ int Serve(const NodeConfig& config) {
 
   search_index.Start();
   runner.Start();
+  audit.Start();
+  audit.Act("start", StartText(node));
   auto server = rpc::Server::Start({.address = config.listen,
                                     .credentials = &credentials,
                                     .reflection = config.reflection,
@@ -349,7 +378,9 @@ int Serve(const NodeConfig& config) {
   }
   replicator.Start();
   fetcher.Start();
-  credentials.Start([&dispatcher, &replicator] {
+  credentials.Start([&dispatcher, &replicator, &credentials, &audit, told = uint64_t{0}]() mutable {
+    const rpc::CredentialFigures figures = credentials.Figures();
+    if (std::exchange(told, figures.changes) != figures.changes) audit.Act("certificate/reload", CredentialsText(figures));
     dispatcher.Reauthorize();
     replicator.Reauthorize();
   });
@@ -363,6 +394,7 @@ int Serve(const NodeConfig& config) {
   sigwait(&signals, &signal);  // blocked in every thread since main
 
   spdlog::info("draining");
+  audit.Act("drain", "");
   credentials.Stop();
   fetcher.Stop();
   replicator.Stop();
@@ -377,6 +409,7 @@ int Serve(const NodeConfig& config) {
   overview_methods.reset();
   node.RemoveJournalListener(listener);
   consistency.reset();
+  audit.Stop();
   runner.Stop();
   server->reset();
   spdlog::info("stopped");

@@ -9,13 +9,17 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "api/bytes.h"
+#include "api/crypto.h"
 #include "api/evidence.h"
 #include "api/log_file.h"
 #include "api/merkle.h"
-#include "fairlead/v1/log_service.pb.h"
+#include "client/cli/output.h"
+#include "fairlead/v1/partner_receipt.pb.h"
 
 namespace fairlead::cli {
 
@@ -75,6 +79,14 @@ absl::StatusOr<std::vector<Digest>> Digests(const google::protobuf::RepeatedPtrF
   return out;
 }
 
+// The checkpoint of a file that is one, or a receipt with one.
+absl::StatusOr<std::string> CheckpointIn(const std::string& text) {
+  if (!text.starts_with("c2sp.org/tlog-proof@")) return text;
+  absl::StatusOr<evidence::Receipt> receipt = evidence::ParseReceipt(text);
+  if (!receipt.ok()) return receipt.status();
+  return std::move(receipt->checkpoint);
+}
+
 absl::StatusOr<v1::Checkpoint> FetchCheckpoint(Session& session, const std::string& log) {
   v1::GetCheckpointRequest request;
   request.set_log(log);
@@ -111,9 +123,54 @@ void PrintCheckpoint(const evidence::Checkpoint& checkpoint, std::ostream& out) 
   }
 }
 
+// What a receipt of a partner nation's says: the values of its registers are fields of the message as they were written.
+std::optional<v1::PartnerReceipt> PartnerReceiptIn(const Mutation& mutation) {
+  if (!mutation.record.starts_with("partnerReceipts/")) return std::nullopt;
+  std::string bytes;
+  v1::PartnerReceipt receipt;
+  for (const Op& op : mutation.ops) {
+    if (op.kind == MergeKind::kRegister) bytes += op.value;
+    if (op.kind == MergeKind::kRestrictMax && op.field == v1::PartnerReceipt::kMarkingFieldNumber) {
+      Reader marking(op.value);
+      const uint64_t number = marking.Varint();
+      if (marking.Done() && v1::Marking_IsValid(static_cast<int>(number))) receipt.set_marking(static_cast<v1::Marking>(number));
+    }
+  }
+  return receipt.MergeFromString(bytes) ? std::optional(receipt) : std::nullopt;
+}
+
+// The message whose bytes a receipt holds; null when this program does not know its type, or they are none.
+std::unique_ptr<google::protobuf::Message> ContentOf(const v1::PartnerReceipt& receipt) {
+  const auto* type = google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(receipt.message_type());
+  if (type == nullptr) return nullptr;
+  std::unique_ptr<google::protobuf::Message> content(google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
+  return content->ParseFromString(receipt.content()) ? std::move(content) : nullptr;
+}
+
+nlohmann::ordered_json PartnerReceiptJson(const v1::PartnerReceipt& receipt) {
+  nlohmann::ordered_json json = ToJson(receipt);
+  json["contentSha256"] = HexEncode(AsView(Sha256(receipt.content())));
+  if (const auto content = ContentOf(receipt)) json["message"] = ToJson(*content);
+  return json;
+}
+
+void PrintPartnerReceipt(const v1::PartnerReceipt& receipt, std::ostream& out) {
+  const bool sent = receipt.kind() == v1::PARTNER_RECEIPT_KIND_DELIVERY;
+  out << fmt::format("proves       {} {} {} at {}\n", receipt.nation(), sent ? "was sent" : "submitted", receipt.message_type(),
+                     TimeText(receipt.time()));
+  if (!receipt.record().empty()) out << fmt::format("about        {}\n", receipt.record());
+  if (!receipt.revision().empty()) out << fmt::format("revision     {}\n", receipt.revision());
+  out << fmt::format("marking      {}\n", CellText(receipt, *receipt.GetDescriptor()->FindFieldByName("marking")));
+  out << fmt::format("content      {} bytes, SHA-256 {}\n", receipt.content().size(), HexEncode(AsView(Sha256(receipt.content()))));
+  if (const auto content = ContentOf(receipt)) PrintRecord(*content, out);
+}
+
 void PrintPayload(const Payload& payload, std::ostream& out) {
   out << fmt::format("actor        {}\nmethod       {}\nrequest id   {}\n", payload.actor, payload.method, payload.request_id);
-  for (const Mutation& mutation : payload.mutations) out << fmt::format("record       {} ({} ops)\n", mutation.record, mutation.ops.size());
+  for (const Mutation& mutation : payload.mutations) {
+    out << fmt::format("record       {} ({} ops)\n", mutation.record, mutation.ops.size());
+    if (const std::optional<v1::PartnerReceipt> receipt = PartnerReceiptIn(mutation)) PrintPartnerReceipt(*receipt, out);
+  }
 }
 
 }  // namespace
@@ -179,52 +236,67 @@ absl::Status RunLogReceipt(Session& session, const LogArguments& arguments) {
   }
   const absl::StatusOr<v1::Receipt> fetched = session.Call<v1::Receipt>("fairlead.v1.LogService.GetReceipt", request);
   if (!fetched.ok()) return fetched.status();
+  return SaveReceipt(session, *fetched, arguments.payload, arguments.file);
+}
+
+absl::Status SaveReceipt(Session& session, const v1::Receipt& fetched, bool payload, const std::string& file) {
   evidence::Receipt receipt;
-  receipt.index = static_cast<uint64_t>(fetched->sequence());
-  receipt.header = fetched->log_entry().header();
-  if (arguments.payload) {
-    if (!fetched->log_entry().has_payload()) {
-      return absl::FailedPreconditionError(fmt::format("the node does not hold the payload of {}", fetched->entry()));
+  receipt.index = static_cast<uint64_t>(fetched.sequence());
+  receipt.header = fetched.log_entry().header();
+  if (payload) {
+    if (!fetched.log_entry().has_payload()) {
+      return absl::FailedPreconditionError(fmt::format("the node does not hold the payload of {}", fetched.entry()));
     }
-    receipt.payload = fetched->log_entry().payload();
+    receipt.payload = fetched.log_entry().payload();
   }
-  absl::StatusOr<std::vector<Digest>> path = Digests(fetched->audit_path());
+  absl::StatusOr<std::vector<Digest>> path = Digests(fetched.audit_path());
   if (!path.ok()) return path.status();
   receipt.audit_path = *std::move(path);
-  receipt.checkpoint = fetched->checkpoint().note();
-  if (absl::Status written = WriteText(arguments.file, evidence::FormatReceipt(receipt)); !written.ok()) return written;
-  Say(session, arguments.file, fetched->checkpoint().origin(), fetched->checkpoint().size(),
-      fmt::format("receipt of {} in {} of size {}", fetched->entry(), fetched->checkpoint().origin(), fetched->checkpoint().size()));
+  receipt.checkpoint = fetched.checkpoint().note();
+  if (absl::Status written = WriteText(file, evidence::FormatReceipt(receipt)); !written.ok()) return written;
+  Say(session, file, fetched.checkpoint().origin(), fetched.checkpoint().size(),
+      fmt::format("receipt of {} in {} of size {}", fetched.entry(), fetched.checkpoint().origin(), fetched.checkpoint().size()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<OldCheckpoint> ReadOldCheckpoint(const std::string& file) {
+  const absl::StatusOr<std::string> old_note = ReadWholeFile(file);
+  if (!old_note.ok()) return UsageError(std::string(old_note.status().message()));
+  const absl::StatusOr<std::string> text = CheckpointIn(*old_note);
+  if (!text.ok()) return InFile(file, text.status());
+  const absl::StatusOr<note::Note> parsed = note::Parse(*text);
+  if (!parsed.ok()) return InFile(file, parsed.status());
+  const absl::StatusOr<note::Checkpoint> checkpoint = note::ParseCheckpoint(parsed->text);
+  if (!checkpoint.ok()) return InFile(file, checkpoint.status());
+  // "{network}/{site}/{epoch}/{stream}": the checkpoint says of which log it is.
+  return OldCheckpoint{checkpoint->origin.substr(checkpoint->origin.find('/') + 1), checkpoint->size};
+}
+
+absl::Status SaveConsistency(Session& session, const v1::ConsistencyProof& fetched, uint64_t old_size, const std::string& file) {
+  evidence::Consistency proof;
+  proof.old_size = old_size;
+  absl::StatusOr<std::vector<Digest>> hashes = Digests(fetched.hashes());
+  if (!hashes.ok()) return hashes.status();
+  proof.hashes = *std::move(hashes);
+  proof.checkpoint = fetched.checkpoint().note();
+  if (absl::Status written = WriteText(file, evidence::FormatConsistency(proof)); !written.ok()) return written;
+  Say(session, file, fetched.checkpoint().origin(), fetched.checkpoint().size(),
+      fmt::format("proof that {} of size {} continues that of size {}", fetched.checkpoint().origin(), fetched.checkpoint().size(),
+                  proof.old_size));
   return absl::OkStatus();
 }
 
 absl::Status RunLogConsistency(Session& session, const LogArguments& arguments) {
-  const absl::StatusOr<std::string> old_note = ReadWholeFile(arguments.old_checkpoint);
-  if (!old_note.ok()) return UsageError(std::string(old_note.status().message()));
-  const absl::StatusOr<note::Note> parsed = note::Parse(*old_note);
-  if (!parsed.ok()) return InFile(arguments.old_checkpoint, parsed.status());
-  const absl::StatusOr<note::Checkpoint> old_checkpoint = note::ParseCheckpoint(parsed->text);
-  if (!old_checkpoint.ok()) return InFile(arguments.old_checkpoint, old_checkpoint.status());
-  // "{network}/{site}/{epoch}/{stream}": the checkpoint says of which log it is.
-  const std::string log = old_checkpoint->origin.substr(old_checkpoint->origin.find('/') + 1);
+  const absl::StatusOr<OldCheckpoint> old_checkpoint = ReadOldCheckpoint(arguments.old_checkpoint);
+  if (!old_checkpoint.ok()) return old_checkpoint.status();
   if (absl::Status status = session.Open(); !status.ok()) return status;
   v1::GetConsistencyProofRequest request;
-  request.set_log(log);
+  request.set_log(old_checkpoint->log);
   request.set_old_size(static_cast<int64_t>(old_checkpoint->size));
   const absl::StatusOr<v1::ConsistencyProof> fetched =
       session.Call<v1::ConsistencyProof>("fairlead.v1.LogService.GetConsistencyProof", request);
   if (!fetched.ok()) return fetched.status();
-  evidence::Consistency proof;
-  proof.old_size = old_checkpoint->size;
-  absl::StatusOr<std::vector<Digest>> hashes = Digests(fetched->hashes());
-  if (!hashes.ok()) return hashes.status();
-  proof.hashes = *std::move(hashes);
-  proof.checkpoint = fetched->checkpoint().note();
-  if (absl::Status written = WriteText(arguments.file, evidence::FormatConsistency(proof)); !written.ok()) return written;
-  Say(session, arguments.file, fetched->checkpoint().origin(), fetched->checkpoint().size(),
-      fmt::format("proof that {} of size {} continues that of size {}", fetched->checkpoint().origin(), fetched->checkpoint().size(),
-                  proof.old_size));
-  return absl::OkStatus();
+  return SaveConsistency(session, *fetched, old_checkpoint->size, arguments.file);
 }
 
 absl::Status RunVerifyCheckpoint(Session& session, const VerifyArguments& arguments) {
@@ -282,7 +354,10 @@ absl::Status RunVerifyReceipt(Session& session, const VerifyArguments& arguments
     json["method"] = payload->method;
     json["requestId"] = payload->request_id;
     json["records"] = nlohmann::ordered_json::array();
-    for (const Mutation& mutation : payload->mutations) json["records"].push_back(mutation.record);
+    for (const Mutation& mutation : payload->mutations) {
+      json["records"].push_back(mutation.record);
+      if (const std::optional<v1::PartnerReceipt> receipt = PartnerReceiptIn(mutation)) json["proves"].push_back(PartnerReceiptJson(*receipt));
+    }
   }
   session.Print(json, [&] {
     PrintCheckpoint(proven->checkpoint, session.out());
@@ -300,7 +375,9 @@ absl::Status RunVerifyConsistency(Session& session, const VerifyArguments& argum
   if (!old_note.ok()) return UsageError(std::string(old_note.status().message()));
   const absl::StatusOr<std::string> text = ReadWholeFile(arguments.file);
   if (!text.ok()) return UsageError(std::string(text.status().message()));
-  const absl::StatusOr<evidence::Continuation> proven = evidence::VerifyConsistency(*old_note, *text, *roster);
+  const absl::StatusOr<std::string> old_checkpoint = CheckpointIn(*old_note);
+  if (!old_checkpoint.ok()) return InFile(arguments.old_checkpoint, old_checkpoint.status());
+  const absl::StatusOr<evidence::Continuation> proven = evidence::VerifyConsistency(*old_checkpoint, *text, *roster);
   if (!proven.ok()) return InFile(arguments.file, proven.status());
   session.Print({{"older", CheckpointJson(proven->older)}, {"newer", CheckpointJson(proven->newer)}}, [&] {
     PrintCheckpoint(proven->newer, session.out());

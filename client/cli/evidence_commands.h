@@ -9,11 +9,14 @@
 #define FAIRLEAD_CLIENT_CLI_EVIDENCE_COMMANDS_H_
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
+#include <cstdint>
 #include <string>
 
 #include "api/roster.h"
 #include "client/cli/session.h"
+#include "fairlead/v1/log_service.pb.h"
 
 namespace fairlead::cli {
 
@@ -27,6 +30,17 @@ absl::Status RunLogCheckpoint(Session& session, const LogArguments& arguments);
 absl::Status RunLogExport(Session& session, const LogArguments& arguments);
 absl::Status RunLogReceipt(Session& session, const LogArguments& arguments);
 absl::Status RunLogConsistency(Session& session, const LogArguments& arguments);
+
+// Writes a receipt that was fetched, with its payload or without, as a file for RunVerifyReceipt.
+absl::Status SaveReceipt(Session& session, const fairlead::v1::Receipt& fetched, bool payload, const std::string& file);
+// The checkpoint of a file, which may be a receipt: the log, `{site}/{epoch}/{stream}`, and its size.
+struct OldCheckpoint {
+  std::string log;
+  uint64_t size = 0;
+};
+absl::StatusOr<OldCheckpoint> ReadOldCheckpoint(const std::string& file);
+// Likewise a consistency proof, for RunVerifyConsistency.
+absl::Status SaveConsistency(Session& session, const fairlead::v1::ConsistencyProof& fetched, uint64_t old_size, const std::string& file);
 
 struct VerifyArguments {
   std::string roster_file;

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <cstdio>
 
+#include "client/cli/evidence_commands.h"
 #include "client/cli/output.h"
 #include "fairlead/v1/exchange_service.pb.h"
 #include "fairlead/v1/release_service.pb.h"
@@ -56,7 +57,9 @@ absl::StatusOr<v1::Release> DraftOf(const ReleaseArguments& arguments) {
 
 absl::StatusOr<v1::PreviewReleaseResponse> Preview(Session& session, const ReleaseArguments& arguments) {
   v1::PreviewReleaseRequest request;
-  if (arguments.subject.starts_with("releases/")) {
+  if (arguments.publication) {
+    request.set_publication(arguments.subject);
+  } else if (arguments.subject.starts_with("releases/")) {
     request.set_name(arguments.subject);
   } else {
     absl::StatusOr<v1::Release> draft = DraftOf(arguments);
@@ -69,11 +72,12 @@ absl::StatusOr<v1::PreviewReleaseResponse> Preview(Session& session, const Relea
 void PrintPreview(const v1::PreviewReleaseResponse& preview, Session& session) {
   Table table{{"NATION", "BY", "FIELD", "VALUE"}, {}};
   for (const auto& nation : preview.nations()) {
+    const std::string who = nation.nation().empty() ? "every nation" : nation.nation();
     const std::string by = nation.groups().empty() ? "itself" : fmt::format("{}", fmt::join(nation.groups(), " "));
     for (const auto& field : nation.fields()) {
-      table.rows.push_back({nation.nation(), by, field.field(), fmt::format("{}", fmt::join(field.values(), " "))});
+      table.rows.push_back({who, by, field.field(), fmt::format("{}", fmt::join(field.values(), " "))});
     }
-    if (nation.fields().empty()) table.rows.push_back({nation.nation(), by, "nothing", nation.reason()});
+    if (nation.fields().empty()) table.rows.push_back({who, by, "nothing", nation.reason()});
   }
   table.Print(session.out(), session.environment().columns);
   for (const std::string& group : preview.empty_groups()) session.out() << fmt::format("{} reaches nobody\n", group);
@@ -237,6 +241,46 @@ absl::Status RunExchangeQuestion(Session& session, const ExchangeArguments& argu
   v1::GetQuestionRequest request;
   request.set_name(Named("questions", arguments.name));
   return CallAndPrint<v1::Question>(session, std::string(kExchange) + "GetQuestion", request);
+}
+
+absl::Status RunExchangeReceipts(Session& session, const ExchangeArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::ListExchangeReceiptsRequest request;
+  request.set_record(arguments.record);
+  using Response = v1::ListExchangeReceiptsResponse;
+  const auto all = session.ListAll<Response>(std::string(kExchange) + "ListExchangeReceipts", request, arguments.limit);
+  if (!all.ok()) return all.status();
+  session.Print(ToJson(*all), [&] {
+    Table table{{"NAME", "TIME", "KIND", "ABOUT", "REVISION", "MARKING", "LOG"}, {}};
+    for (const auto& receipt : all->receipts()) {
+      table.rows.push_back({receipt.name(), TimeText(receipt.time()), CellText(receipt, *receipt.GetDescriptor()->FindFieldByName("kind")),
+                            receipt.record().empty() ? receipt.method() : receipt.record(), receipt.revision(), receipt.marking(),
+                            fmt::format("{}/{}", receipt.log(), receipt.sequence())});
+    }
+    table.Print(session.out(), session.environment().columns);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status RunExchangeReceipt(Session& session, const ExchangeArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::GetExchangeReceiptRequest request;
+  request.set_name(Named("exchangeReceipts", arguments.name));
+  const absl::StatusOr<v1::Receipt> fetched = session.Call<v1::Receipt>(std::string(kExchange) + "GetExchangeReceipt", request);
+  if (!fetched.ok()) return fetched.status();
+  return SaveReceipt(session, *fetched, /*payload=*/true, arguments.file);
+}
+
+absl::Status RunExchangeConsistency(Session& session, const ExchangeArguments& arguments) {
+  const absl::StatusOr<OldCheckpoint> old_checkpoint = ReadOldCheckpoint(arguments.name);
+  if (!old_checkpoint.ok()) return old_checkpoint.status();
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  v1::GetExchangeConsistencyProofRequest request;
+  request.set_log(old_checkpoint->log);
+  request.set_old_size(static_cast<int64_t>(old_checkpoint->size));
+  const auto fetched = session.Call<v1::ConsistencyProof>(std::string(kExchange) + "GetExchangeConsistencyProof", request);
+  if (!fetched.ok()) return fetched.status();
+  return SaveConsistency(session, *fetched, old_checkpoint->size, arguments.file);
 }
 
 }  // namespace fairlead::cli

@@ -25,6 +25,7 @@ struct ReleaseArguments {
   std::string until;  // "2027-12-31"
   std::string request_id;
   bool outstanding = false;
+  bool publication = false;  // as if the record were PUBLIC, in place of a release
   int64_t limit = 0;  // 0: all
 };
 // Who would see what of a record, or of a release.
@@ -40,6 +41,7 @@ struct ExchangeArguments {
   std::string subject;
   std::string text;
   std::string request_id;
+  std::string file;
   int64_t limit = 0;  // 0: all
 };
 absl::Status RunExchangeList(Session& session, const ExchangeArguments& arguments);
@@ -50,6 +52,10 @@ absl::Status RunExchangeSuggest(Session& session, const ExchangeArguments& argum
 absl::Status RunExchangeSuggestions(Session& session, const ExchangeArguments& arguments);
 absl::Status RunExchangeAsk(Session& session, const ExchangeArguments& arguments);
 absl::Status RunExchangeQuestion(Session& session, const ExchangeArguments& arguments);
+absl::Status RunExchangeReceipts(Session& session, const ExchangeArguments& arguments);
+// Writes a receipt, or the proof that the log of `name`, a checkpoint's file, only grew, for `fairlead verify`.
+absl::Status RunExchangeReceipt(Session& session, const ExchangeArguments& arguments);
+absl::Status RunExchangeConsistency(Session& session, const ExchangeArguments& arguments);
 
 }  // namespace fairlead::cli
 

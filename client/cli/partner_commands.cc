@@ -115,6 +115,22 @@ absl::Status RunVisitRequest(Session& session, const PartnerArguments& arguments
   return GetAndPrint<v1::VisitRequest, v1::GetVisitRequestRequest>(session, "GetVisitRequest", Named("visitRequests", arguments.name));
 }
 
+absl::Status RunCancelVisit(Session& session, const PartnerArguments& arguments) {
+  v1::CancelVisitRequestRequest request;
+  request.set_name(Named("visitRequests", arguments.name));
+  request.set_reason(arguments.text);
+  request.set_request_id(arguments.request_id);
+  return CallAndPrint<v1::VisitRequest>(session, "CancelVisitRequest", request);
+}
+
+absl::Status RunCancelCourse(Session& session, const PartnerArguments& arguments) {
+  v1::CancelCourseRequestRequest request;
+  request.set_name(Named("courseRequests", arguments.name));
+  request.set_reason(arguments.text);
+  request.set_request_id(arguments.request_id);
+  return CallAndPrint<v1::CourseRequest>(session, "CancelCourseRequest", request);
+}
+
 absl::Status RunVisitRequests(Session& session, const PartnerArguments& arguments) {
   return ListAndPrint<v1::ListVisitRequestsResponse, v1::ListVisitRequestsRequest>(session, "ListVisitRequests", arguments.limit,
                                                                                    {{"NAME", "name"},

@@ -39,6 +39,8 @@ struct PartnerArguments {
 absl::Status RunRequestVisit(Session& session, const PartnerArguments& arguments);
 absl::Status RunVisitRequest(Session& session, const PartnerArguments& arguments);
 absl::Status RunVisitRequests(Session& session, const PartnerArguments& arguments);
+absl::Status RunCancelVisit(Session& session, const PartnerArguments& arguments);
+absl::Status RunCancelCourse(Session& session, const PartnerArguments& arguments);
 absl::Status RunRequestCourse(Session& session, const PartnerArguments& arguments);
 absl::Status RunCourseRequest(Session& session, const PartnerArguments& arguments);
 absl::Status RunCourseRequests(Session& session, const PartnerArguments& arguments);

@@ -11,6 +11,7 @@
 
 #include "certs/commands.h"
 #include "client/cli/attachment_commands.h"
+#include "client/cli/audit_commands.h"
 #include "client/cli/backup_commands.h"
 #include "client/cli/comments.h"
 #include "client/cli/completion.h"
@@ -123,6 +124,7 @@ class CommandLine {
     AddReportCommands();
     AddLog();
     AddVerify();
+    AddAudit();
     AddBackup();
     AddImports();
     certs::AddCertsCommands(&app_, environment_.out, &certs_result_);
@@ -380,6 +382,7 @@ class CommandLine {
     preview->add_option("SUBJECT", release_.subject, "A record, such as ports/JPYOK, or a release, releases/ID.")
         ->required()
         ->type_name("");
+    preview->add_flag("--publication", release_.publication, "What nations would see of it without a release, once it is PUBLIC.");
     add_content(preview);
     CLI::App* propose = AddCommand(noun, "propose", "Proposes the release of a record, as its preview shows it.",
                                    [this](Session& s) { return RunReleasePropose(s, release_); });
@@ -437,6 +440,18 @@ class CommandLine {
     ask->add_option("--text", exchange_.text, "The question.")->required()->type_name("TEXT");
     AddRequestId(ask, &exchange_.request_id);
     add_name(add("question", "Shows a question with its answer.", RunExchangeQuestion), "The question, questions/ID.");
+    add("receipts", "Lists what the site received of the nation and sent it, with a receipt for each.", RunExchangeReceipts)
+        ->add_option("--record", exchange_.record, "Only those about this, such as releasedRecords/ID or suggestions/ID.")
+        ->type_name("NAME");
+    CLI::App* receipt = add("receipt", "Writes a receipt to a file: fairlead verify receipt checks it without a node.", RunExchangeReceipt);
+    add_name(receipt, "exchangeReceipts/ID.");
+    receipt->add_option("FILE", exchange_.file, "The file to write.")->required()->type_name("");
+    CLI::App* grown =
+        add("consistency", "Writes the proof that the nation's log only grew since a checkpoint of it.", RunExchangeConsistency);
+    grown->add_option("OLD", exchange_.name, "The file of the older checkpoint, or of an older receipt.")
+        ->required()
+        ->type_name("");
+    grown->add_option("FILE", exchange_.file, "The file to write.")->required()->type_name("");
     AddPartner(exchange);
   }
 
@@ -460,6 +475,13 @@ class CommandLine {
     AddRequestId(visit, &partner_.request_id);
     add("visit-requests", "Lists the visits that the nation asked for, with what became of them.", RunVisitRequests);
     add_name(add("visit-request", "Shows what became of a visit.", RunVisitRequest), "The request, visitRequests/ID.");
+    const auto add_cancel = [&](const char* name, const char* what, absl::Status (*run)(Session&, const PartnerArguments&)) {
+      CLI::App* cancel = add_name(add(name, "Takes back what waits for a decision.", run), what);
+      cancel->add_option("--reason", partner_.text, "Why.")->type_name("TEXT");
+      AddRequestId(cancel, &partner_.request_id);
+    };
+    add_cancel("cancel-visit", "The request, visitRequests/ID.", RunCancelVisit);
+    add_cancel("cancel-course", "The request, courseRequests/ID.", RunCancelCourse);
     CLI::App* course =
         add_name(add("request-course", "Asks for a course.", RunRequestCourse), "The course, releasedRecords/ID (list --kind course).");
     course->add_option("--embassy", partner_.embassy, "The American embassy through which the nation asks.")->required()->type_name("TEXT");
@@ -772,8 +794,30 @@ class CommandLine {
     add_file(report);
     report->add_option("--statement", verify_.statement_file, "The site's statement; FILE.sig by default.")->type_name("FILE");
     CLI::App* consistency = add("consistency", "That the checkpoint of a consistency proof continues an older one.", RunVerifyConsistency);
-    consistency->add_option("OLD", verify_.old_checkpoint, "The file of the older checkpoint.")->required()->type_name("");
+    consistency->add_option("OLD", verify_.old_checkpoint, "The file of the older checkpoint, or of an older receipt.")->required()->type_name("");
     add_file(consistency);
+  }
+
+  void AddAudit() {
+    CLI::App* audit = AddCommand(&app_, "audit", "What sites audited: who was shown and refused what, and who administered them.", nullptr);
+    audit->require_subcommand(1);
+    const auto add = [&](const char* name, const char* description, absl::Status (*run)(Session&, const AuditArguments&)) {
+      CLI::App* command = AddCommand(audit, name, description, [this, run](Session& s) { return run(s, audit_); });
+      command->add_option("--actor", audit_.actor, "Only of this actor, partner/JP/registry; of all that begin so, partner/JP/.")->type_name("ACTOR");
+      CLI::Option* kind = command->add_option("--kind", audit_.kind, "Only of this kind.")->type_name("KIND");
+      choices_[kind] = {"partner-read", "partner-submission", "denial", "release", "recall", "administration", "overflow"};
+      command->add_option("--method", audit_.method, "Only of this method, such as ExchangeService/GetReleasedRecord.")->type_name("METHOD");
+      command->add_option("--outcome", audit_.outcome, "Only with this outcome, such as NOT_FOUND.")->type_name("CODE");
+      command->add_option("--of-site", audit_.of_site, "Only by this site.")->type_name("SITE");
+      command->add_option("--since", audit_.since, "Only events that had not ended before.")->type_name("TIME");
+      command->add_option("--until", audit_.until, "Only events that had ended before.")->type_name("TIME");
+      command->add_option("--limit", audit_.limit, "No more than this many.")->type_name("N");
+      return command;
+    };
+    add("list", "Lists audit events, the oldest first.", RunAuditList);
+    add("export", "Writes audit events as lines of JSON. What proves them is the log: fairlead log export SITE/EPOCH/audit.", RunAuditExport)
+        ->add_option("FILE", audit_.file, "The file to write; standard output otherwise.")
+        ->type_name("");
   }
 
   void AddBackup() {
@@ -863,6 +907,7 @@ class CommandLine {
   OutboxArguments outbox_;
   ReleaseArguments release_;
   ExchangeArguments exchange_;
+  AuditArguments audit_;
   AttachmentArguments attachment_;
   PartnerArguments partner_;
   VoidArguments void_;

@@ -26,6 +26,12 @@ constexpr size_t kEtagBytes = 8;
 
 std::string LastPart(std::string_view key) { return std::string(key.substr(key.rfind('\0') + 1)); }
 
+}  // namespace
+
+std::string NationOf(const std::string& alpha2) { return "countries/" + alpha2; }
+
+std::string DayOf(absl::Time time) { return absl::FormatTime("%Y-%m-%d", time, absl::UTCTimeZone()); }
+
 std::string MarkingText(v1::Marking marking) {
   switch (marking) {
     case v1::MARKING_PUBLIC:
@@ -36,12 +42,6 @@ std::string MarkingText(v1::Marking marking) {
       return "OFFICIAL";
   }
 }
-
-}  // namespace
-
-std::string NationOf(const std::string& alpha2) { return "countries/" + alpha2; }
-
-std::string DayOf(absl::Time time) { return absl::FormatTime("%Y-%m-%d", time, absl::UTCTimeZone()); }
 
 absl::StatusOr<Groups> ReadGroups(const node::Node& node, const storage::View& view) {
   Groups groups;

@@ -30,6 +30,9 @@ std::string NationOf(const std::string& alpha2);
 // The UTC day of `time`: "2027-01-31".
 std::string DayOf(absl::Time time);
 
+// "OFFICIAL".
+std::string MarkingText(v1::Marking marking);
+
 absl::StatusOr<Groups> ReadGroups(const node::Node& node, const storage::View& view);
 // The grants of a record's releases.
 absl::StatusOr<std::vector<Grant>> ReadGrants(const node::Node& node, const storage::View& view, const std::string& subject);

@@ -92,7 +92,7 @@ Derived DeriveFrom(const records::RecordType& type, const Roster& roster, const 
   if (reflection->GetBool(*record, descriptor->FindFieldByName(kWithdrawn))) return derived;
 
   const std::string site = SiteOf(roster, SpanOf(state).first);
-  derived.figures[std::string(kRecordsFigure) + site] += 1;
+  if (type.counted) derived.figures[std::string(kRecordsFigure) + site] += 1;
   if (!conflicts.empty()) derived.figures[std::string(kConflictsFigure) + site] += static_cast<int64_t>(conflicts.size());
   if (type.contribute) {
     for (const records::Contribution& c : type.contribute(*record)) derived.figures[c.key] += c.amount;

@@ -80,6 +80,8 @@ struct RecordType {
   int initial_state = 0;
   std::vector<Transition> transitions;
   std::vector<Index> indexes;
+  // Whether its records are counted among those of a site. Not so of what the node writes about its callers.
+  bool counted = true;
   // Figures beside the generic ones; null for none. Not called for withdrawn records.
   std::function<std::vector<Contribution>(const google::protobuf::Message&)> contribute;
 

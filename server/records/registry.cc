@@ -311,8 +311,10 @@ const Registry& TheRegistry() {
                                                          AcknowledgementType(),
                                                          ProposalType(),
                                                          AttachmentType(),
+                                                         PartnerReceiptType(),
                                                          ReportType(),
                                                          DeliveryType(),
+                                                         AuditEventType(),
                                                          EntryVoidType()});
   return *kRegistry;
 }

@@ -65,8 +65,10 @@ TEST(Registry, TypesAreInOrderOfTheirPermanentNumbers) {
       {52, "Acknowledgement releases/{release}/acknowledgements/{acknowledgement}"},
       {53, "Proposal proposals/{proposal}"},
       {54, "Attachment attachments/{attachment}"},
+      {55, "PartnerReceipt partnerReceipts/{partner_receipt}"},
       {60, "Report reports/{report}"},
       {61, "Delivery reports/{report}/deliveries/{delivery}"},
+      {62, "AuditEvent auditEvents/{audit_event}"},
       {900, "EntryVoid voids/{void}"},
   };
   EXPECT_EQ(types, expected);
@@ -124,6 +126,9 @@ TEST(Registry, IndexNumbersArePermanent) {
       {520, "Acknowledgement.parent"},
       {540, "Attachment.subject"},
       {541, "Attachment.sha256"},
+      {550, "PartnerReceipt.nation"},
+      {551, "PartnerReceipt.record"},
+      {620, "AuditEvent.time"},
       {44, "Engagement.topic"},
       {45, "Engagement.officer"},
       {46, "Engagement.port"},
@@ -222,7 +227,7 @@ TEST(Registry, Collections) {
                           "visitCycles", "reciprocalVisits", "trainingOfferings", "trainingRequests", "trainingSessions", "assignments",
                           "assessments", "conditionsOfEntry", "arrivals", "scheduleKPorts", "trafficFigures", "practiceContributions",
                           "bestPractices", "endorsements", "inquiries", "contacts", "releases", "partnerGroups", "acknowledgements",
-                          "proposals", "attachments", "reports", "deliveries", "voids"));
+                          "proposals", "attachments", "partnerReceipts", "reports", "deliveries", "auditEvents", "voids"));
 }
 
 const std::vector<const ServiceDescriptor*>& Services() {

@@ -44,6 +44,19 @@ void ValidateGroup(const v1::PartnerGroup& group, Checks* checks) {
   checks->References("nations", group.nations(), kCountries);
 }
 
+// Who leaves a group is remembered: it may have been shown what was released to the group.
+void CompleteGroup(v1::PartnerGroup* next, const v1::PartnerGroup* previous, const RecordReader&, absl::Time now) {
+  if (previous == nullptr) return next->clear_former_members();
+  *next->mutable_former_members() = previous->former_members();
+  const std::set<std::string> members(next->nations().begin(), next->nations().end());
+  for (const std::string& nation : previous->nations()) {
+    if (members.contains(nation)) continue;
+    v1::FormerMember& left = *next->add_former_members();
+    left.set_nation(nation);
+    left.mutable_leave_time()->set_seconds(absl::ToUnixSeconds(now));
+  }
+}
+
 // What speaks of a record is for the sites that hold it.
 RepeatedPtrField<std::string> AudienceOf(const Message& record) {
   RepeatedPtrField<std::string> sites;
@@ -114,12 +127,19 @@ void ValidateRelease(const v1::Release& release, const v1::Release* previous, Ch
   }
 }
 
-// Those whom the release reaches by its nations and the members of its groups.
+// Those whom the release has reached since it was approved, by its nations and the members of its groups; of one that was never approved,
+// whom it would reach.
 std::set<std::string> Reached(const v1::Release& release, const RecordReader& reader) {
   std::set<std::string> nations(release.nations().begin(), release.nations().end());
+  const int64_t approved = release.has_approve_time() ? release.approve_time().seconds() : INT64_MAX;
   for (const std::string& name : release.groups()) {
     const auto group = FindAs<v1::PartnerGroup>(reader, name);
-    if (group != nullptr && !group->withdrawn()) nations.insert(group->nations().begin(), group->nations().end());
+    if (group == nullptr) continue;
+    // A withdrawn group is as it was when it was withdrawn.
+    if (!group->withdrawn() || group->update_time().seconds() >= approved) nations.insert(group->nations().begin(), group->nations().end());
+    for (const v1::FormerMember& left : group->former_members()) {
+      if (left.leave_time().seconds() >= approved) nations.insert(left.nation());
+    }
   }
   return nations;
 }
@@ -243,7 +263,8 @@ bool IsServiceSet(const google::protobuf::FieldDescriptor& field) {
       v1::Endorsement::descriptor()->FindFieldByNumber(v1::Endorsement::kNationFieldNumber),
       v1::Inquiry::descriptor()->FindFieldByNumber(v1::Inquiry::kSystemFieldNumber),
       v1::Contact::descriptor()->FindFieldByNumber(v1::Contact::kSystemFieldNumber),
-      v1::Contact::descriptor()->FindFieldByNumber(v1::Contact::kStateTimeFieldNumber)};
+      v1::Contact::descriptor()->FindFieldByNumber(v1::Contact::kStateTimeFieldNumber),
+      v1::PartnerGroup::descriptor()->FindFieldByNumber(v1::PartnerGroup::kFormerMembersFieldNumber)};
   return fields->contains(&field);
 }
 
@@ -303,6 +324,7 @@ RecordType PartnerGroupType() {
   type.pattern = "partnerGroups/{partner_group}";
   type.check_id = [](std::string_view id) { return CheckId(kPartnerGroups, id); };
   type.validate = ValidateWith<v1::PartnerGroup>(ValidateGroup);
+  type.complete = CompleteWith<v1::PartnerGroup>(CompleteGroup);
   return type;
 }
 

@@ -40,9 +40,11 @@ RecordType PartnerGroupType();     // 51
 RecordType AcknowledgementType();  // 52
 RecordType ProposalType();         // 53
 RecordType AttachmentType();       // 54
+RecordType PartnerReceiptType();   // 55
 
-RecordType ReportType();    // 60
-RecordType DeliveryType();  // 61
+RecordType ReportType();      // 60
+RecordType DeliveryType();    // 61
+RecordType AuditEventType();  // 62
 
 RecordType EntryVoidType();  // 900
 

@@ -40,6 +40,23 @@ constexpr absl::Duration kOverloadedRetry = absl::Seconds(1);
 // An admission older than this is looked at again before the handler runs.
 constexpr absl::Duration kAdmissionStale = absl::Seconds(1);
 
+// The field by which a request names what it is about; null when it has none.
+const google::protobuf::FieldDescriptor* SubjectField(const google::protobuf::Descriptor& request) {
+  for (const char* name : {"name", "parent", "record", "entry", "log", "backup"}) {
+    const google::protobuf::FieldDescriptor* field = request.FindFieldByName(name);
+    if (field != nullptr && !field->is_repeated() && field->type() == google::protobuf::FieldDescriptor::TYPE_STRING) return field;
+  }
+  return nullptr;
+}
+
+std::string BytesOf(const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  std::string bytes;
+  if (!buffer.Dump(&slices).ok()) return bytes;
+  for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  return bytes;
+}
+
 absl::Status Overloaded(const char* what, const char* limit, int value) {
   return RetryAfter(Error(Reason::kOverloaded, what, {{"limit", limit}, {"value", std::to_string(value)}}), kOverloadedRetry);
 }
@@ -118,10 +135,15 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
       return End(
           Error(Reason::kMessageTooLarge, "the request is too large", {{"bytes_max", std::to_string(owner_->options_.request_bytes_max)}}));
     }
+    // Before they are parsed: that takes them.
+    if (call_->identity.kind == IdentityKind::kPartner) call_->submitted = BytesOf(request_bytes_);
     request_.reset(entry_->request->New());
     const grpc::Status parsed =
         grpc::GenericDeserialize<grpc::ProtoBufferReader, google::protobuf::Message>(&request_bytes_, request_.get());
     if (!parsed.ok()) return End(Error(Reason::kMessageMalformed, "the request is not a valid " + request_->GetTypeName()));
+    if (entry_->subject != nullptr) {
+      subject_ = request_->GetReflection()->GetString(*request_, entry_->subject).substr(0, kSubjectCharsMax);
+    }
     if (const auto wish = context_->client_metadata().find(kDurabilityMetadata); wish != context_->client_metadata().end()) {
       const absl::StatusOr<int> replicas = ParseDurability({wish->second.data(), wish->second.size()});
       if (!replicas.ok()) return End(replicas.status());
@@ -186,7 +208,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     if (owner_->draining_.load()) absl::MutexLock lock(&owner_->mu_);
     if (owner_->options_.on_finish) {
       owner_->options_.on_finish({entry_ ? std::string_view(call_->method) : "unknown", call_->identity.kind, code_, absl::Now() - start_,
-                                  limit_, call_->identity.path, call_->gateway});
+                                  limit_, call_->identity.path, call_->gateway, subject_});
     }
     // A reply that is still held keeps this object, and shall not keep the source.
     std::shared_ptr<Source> source;
@@ -378,7 +400,8 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   bool place_taken_ = false;
   bool over_rate_ = false;
   bool held_ = false;
-  std::string limit_;  // by which the call was refused
+  std::string limit_;    // by which the call was refused
+  std::string subject_;  // what the request named
   std::shared_ptr<const grpc::AuthContext> caller_;
   grpc::Alarm alarm_;  // the default deadline, or when a refusal is told
   grpc::ByteBuffer request_bytes_;
@@ -402,6 +425,7 @@ void Dispatcher::Add(std::string_view method, Entry entry, bool streams) {
   if (descriptor == nullptr) Fatal("no such method in the linked protos", method);
   if (descriptor->client_streaming() || descriptor->server_streaming() != streams) Fatal("a handler of the wrong shape", method);
   entry.request = google::protobuf::MessageFactory::generated_factory()->GetPrototype(descriptor->input_type());
+  entry.subject = SubjectField(*descriptor->input_type());
   if (!table_.emplace(std::string(method), std::move(entry)).second) Fatal("two handlers", method);
 }
 

@@ -51,6 +51,7 @@ class Call {
   bool has_token = false;      // it presented a consistency token: what that names is applied here
   std::optional<Basis> basis;  // of a change that keeps the one it was made upon (basis.h)
   std::string durability;      // trailing metadata of that name; set by the handler before it answers
+  std::string submitted;       // the request's bytes as they came; of a partner's call only
   // The caller has gone or its time is up: nobody waits for the reply.
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
   // Calls `fn` once the call has ended, however; at once when it has. Any thread.
@@ -85,7 +86,9 @@ class Source {
 using StreamHandler =
     std::function<absl::StatusOr<std::shared_ptr<Source>>(std::shared_ptr<Call> call, const google::protobuf::Message& request)>;
 
-// How a call ended, for metrics and logs.
+inline constexpr size_t kSubjectCharsMax = 200;
+
+// How a call ended, for metrics, logs and the audit.
 struct CallSummary {
   std::string_view method;  // "unknown" when the table has none such
   IdentityKind kind = IdentityKind::kPartner;
@@ -94,6 +97,7 @@ struct CallSummary {
   std::string limit;         // the setting by which it was refused, such as "limits.partner.calls_per_second"; else empty
   std::string_view caller;   // as Call::identity.path; valid during on_finish
   std::string_view gateway;  // as Call::gateway; likewise
+  std::string_view subject;  // what the request named, as the caller wrote it, of up to kSubjectCharsMax characters; likewise
 };
 
 struct DispatcherOptions {
@@ -151,7 +155,8 @@ class Dispatcher : public grpc::CallbackGenericService {
  private:
   class Reactor;
   struct Entry {
-    const google::protobuf::Message* request = nullptr;  // prototype
+    const google::protobuf::Message* request = nullptr;           // prototype
+    const google::protobuf::FieldDescriptor* subject = nullptr;  // of the request; null: it names nothing
     UnaryHandler unary;
     StreamHandler stream;
   };

@@ -180,6 +180,7 @@ absl::StatusOr<ErasureMethods::Planned> ErasureMethods::Plan(const Call& call, c
     return forbidden(
         fmt::format("is of site {}: only that site and {} may erase it", SiteName(roster, entry->log), node::ErasingSite(roster)));
   }
+  if (roster.FindLog(entry->log)->stream == kAuditStream) return forbidden("is of the audit, which stays as it was written");
   if (IsErasure(**payload)) return forbidden("is an erasure, which says nothing that could be erased");
   const absl::StatusOr<std::optional<std::string>> opaque = node_->store().Get(Cf::kOpaque, storage::DotKey(*entry));
   if (!opaque.ok()) return opaque.status();

@@ -24,6 +24,30 @@ using google::protobuf::Message;
 
 constexpr std::string_view kAttachments = "/attachments/";
 
+// Bytes that are sent once they have their receipt.
+class Receipted : public Source, public std::enable_shared_from_this<Receipted> {
+ public:
+  Receipted(const ReceiptBook* receipts, Recipient to, Delivered sent, std::shared_ptr<Source> bytes)
+      : receipts_(*receipts), to_(std::move(to)), sent_(std::move(sent)), bytes_(std::move(bytes)) {}
+
+  void Next(std::function<void(absl::StatusOr<MessagePtr>)> ready) override {
+    if (kept_) return bytes_->Next(std::move(ready));
+    receipts_.Deliver(to_, {sent_}, [self = shared_from_this(), ready = std::move(ready)](const absl::Status& kept) {
+      if (!kept.ok()) return ready(WithoutReceipt(kept));
+      self->kept_ = true;
+      self->bytes_->Next(ready);
+    });
+  }
+  void Cancel() override { bytes_->Cancel(); }
+
+ private:
+  const ReceiptBook& receipts_;
+  const Recipient to_;
+  const Delivered sent_;
+  const std::shared_ptr<Source> bytes_;
+  bool kept_ = false;  // touched by one Next after the other
+};
+
 }  // namespace
 
 void ExchangeAttachments::Register(Dispatcher* dispatcher) const {
@@ -47,6 +71,15 @@ absl::StatusOr<std::vector<v1::ReleasedAttachment>> ExchangeAttachments::Attachm
   return **std::move(all);
 }
 
+absl::StatusOr<std::string> ExchangeAttachments::MarkingOf(const Call& call, const std::string& record) const {
+  const absl::StatusOr<Disclosure> disclosure =
+      Disclosure::Open(*node_, node_->store(), *pseudonyms_, exchange::NationOf(call.identity.scope));
+  if (!disclosure.ok()) return disclosure.status();
+  const absl::StatusOr<std::optional<v1::ReleasedRecord>> seen = disclosure->Read(disclosure->SubjectOf(record));
+  if (!seen.ok()) return seen.status();
+  return seen->has_value() ? (*seen)->marking() : "";
+}
+
 absl::StatusOr<v1::ListReleasedAttachmentsResponse> ExchangeAttachments::List(const Call& call,
                                                                               const v1::ListReleasedAttachmentsRequest& request) const {
   if (request.parent().empty()) return FieldError(Reason::kFieldRequired, "parent", "is required");
@@ -55,7 +88,7 @@ absl::StatusOr<v1::ListReleasedAttachmentsResponse> ExchangeAttachments::List(co
   // Of this nation and record: the last name that was given.
   const std::string purpose = fmt::format("exchange {} {} {}", call.identity.scope, call.method, request.parent());
   std::optional<std::string> last = "";
-  if (!request.page_token().empty()) last = sealer_->Open(purpose, request.page_token());
+  if (!request.page_token().empty()) last = sealer_->Reveal(purpose, request.page_token());
   if (!last) return FieldError(Reason::kPageTokenInvalid, "page_token", "is not of this listing");
   const absl::StatusOr<std::vector<v1::ReleasedAttachment>> all = AttachmentsOf(call, request.parent(), request.parent());
   if (!all.ok()) return all.status();
@@ -63,7 +96,7 @@ absl::StatusOr<v1::ListReleasedAttachmentsResponse> ExchangeAttachments::List(co
   for (const v1::ReleasedAttachment& attachment : *all) {
     if (attachment.name() <= *last) continue;
     if (page.attachments_size() == *page_size) {
-      page.set_next_page_token(sealer_->Seal(purpose, page.attachments(page.attachments_size() - 1).name()));
+      page.set_next_page_token(sealer_->Hide(purpose, page.attachments(page.attachments_size() - 1).name()));
       break;
     }
     *page.add_attachments() = attachment;
@@ -86,12 +119,18 @@ absl::StatusOr<std::shared_ptr<Source>> ExchangeAttachments::Download(const Call
   if (!content.ok()) return content.status();
   if (needing->empty()) return BytesNotHere(v1::BYTES_STATE_ERASED);
   if (!content->has_value()) return BytesNotHere(v1::BYTES_STATE_AWAITED);
-  return StreamContent(node_->store(), **content, request.offset(), [](uint64_t offset, std::string data) -> MessagePtr {
-    auto piece = std::make_unique<v1::DownloadReleasedAttachmentResponse>();
-    piece->set_offset(static_cast<int64_t>(offset));
-    piece->set_data(std::move(data));
-    return piece;
-  });
+  absl::StatusOr<std::shared_ptr<Source>> bytes =
+      StreamContent(node_->store(), **content, request.offset(), [](uint64_t offset, std::string data) -> MessagePtr {
+        auto piece = std::make_unique<v1::DownloadReleasedAttachmentResponse>();
+        piece->set_offset(static_cast<int64_t>(offset));
+        piece->set_data(std::move(data));
+        return piece;
+      });
+  if (!bytes.ok()) return bytes;
+  absl::StatusOr<std::string> marking = MarkingOf(call, record);
+  if (!marking.ok()) return marking.status();
+  Delivered sent{found->name(), found->sha256(), *std::move(marking), found->GetTypeName(), found->SerializeAsString()};
+  return std::make_shared<Receipted>(&receipts_, RecipientOf(call), std::move(sent), *std::move(bytes));
 }
 
 }  // namespace fairlead::rpc

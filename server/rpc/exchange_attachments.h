@@ -13,14 +13,15 @@
 #include "server/exchange/pseudonyms.h"
 #include "server/node/node.h"
 #include "server/rpc/dispatcher.h"
+#include "server/rpc/receipt_book.h"
 #include "server/rpc/tokens.h"
 
 namespace fairlead::rpc {
 
 class ExchangeAttachments {
  public:
-  ExchangeAttachments(const node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms)
-      : node_(node), sealer_(sealer), pseudonyms_(pseudonyms) {}
+  ExchangeAttachments(node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms)
+      : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), receipts_(node) {}
 
   void Register(Dispatcher* dispatcher) const;
 
@@ -30,10 +31,13 @@ class ExchangeAttachments {
   // Those of the released record of that name. RECORD_NOT_FOUND, of `asked`, when the nation sees nothing of it.
   absl::StatusOr<std::vector<v1::ReleasedAttachment>> AttachmentsOf(const Call& call, const std::string& record,
                                                                     const std::string& asked) const;
+  // How the released record is marked; empty when the nation does not see it.
+  absl::StatusOr<std::string> MarkingOf(const Call& call, const std::string& record) const;
 
   const node::Node* const node_;
   const Sealer* const sealer_;
   const exchange::Pseudonyms* const pseudonyms_;
+  const ReceiptBook receipts_;
 };
 
 }  // namespace fairlead::rpc

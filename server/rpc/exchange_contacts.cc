@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "api/errors.h"
 #include "fairlead/v1/contact.pb.h"
@@ -39,8 +40,12 @@ void ExchangeContacts::Register(Dispatcher* dispatcher) const {
   dispatcher->Handle(service + "StatePointOfContact", [this](const std::shared_ptr<Call>& call, const Message& request, Reply reply) {
     State(call, static_cast<const v1::StatePointOfContactRequest&>(request), std::move(reply));
   });
-  dispatcher->Unary<v1::GetContactSheetRequest, v1::ContactSheet>(
-      service + "GetContactSheet", [this](const Call& call, const v1::GetContactSheetRequest&) { return GetSheet(call); });
+  dispatcher->Handle(service + "GetContactSheet", [this](const std::shared_ptr<Call>& call, const Message&, Reply reply) {
+    std::vector<Delivered> sent;
+    absl::StatusOr<v1::ContactSheet> sheet = GetSheet(*call, &sent);
+    if (!sheet.ok()) return reply(sheet.status());
+    door_.Deliver(*call, std::move(sent), std::make_unique<v1::ContactSheet>(*std::move(sheet)), std::move(reply));
+  });
 }
 
 void ExchangeContacts::State(const std::shared_ptr<Call>& call, const v1::StatePointOfContactRequest& request, Reply reply) const {
@@ -92,10 +97,10 @@ void ExchangeContacts::State(const std::shared_ptr<Call>& call, const v1::StateP
     exchange::ProjectContact(static_cast<const v1::Contact&>(record), out.get());
     return out;
   };
-  door_.Finish(type, call, std::move(plan), narrate, std::move(reply));
+  door_.Finish(type, call, std::move(plan), "", narrate, std::move(reply));
 }
 
-absl::StatusOr<v1::ContactSheet> ExchangeContacts::GetSheet(const Call& call) const {
+absl::StatusOr<v1::ContactSheet> ExchangeContacts::GetSheet(const Call& call, std::vector<Delivered>* sent) const {
   const std::unique_ptr<storage::Snapshot> view = door_.node().store().NewSnapshot();
   const absl::StatusOr<Disclosure> disclosure = door_.Disclose(*view, call);
   if (!disclosure.ok()) return disclosure.status();
@@ -111,7 +116,10 @@ absl::StatusOr<v1::ContactSheet> ExchangeContacts::GetSheet(const Call& call) co
     }
     absl::StatusOr<std::optional<v1::ReleasedRecord>> shown = disclosure->Read(records::SubjectOf(NameOf(kUnitedStates, duty)));
     if (!shown.ok()) return shown.status();
-    if (shown->has_value()) *sheet.add_united_states() = std::move(*(**shown).mutable_contact());
+    if (!shown->has_value()) continue;
+    v1::PointOfContact& contact = *sheet.add_united_states();
+    contact = (*shown)->contact();
+    sent->push_back({(*shown)->name(), (*shown)->etag(), (*shown)->marking(), contact.GetTypeName(), contact.SerializeAsString()});
   }
   return sheet;
 }

@@ -8,6 +8,7 @@
 #include <absl/status/statusor.h>
 
 #include <memory>
+#include <vector>
 
 #include "fairlead/v1/exchange_service.pb.h"
 #include "server/rpc/dispatcher.h"
@@ -23,7 +24,8 @@ class ExchangeContacts {
 
  private:
   void State(const std::shared_ptr<Call>& call, const v1::StatePointOfContactRequest& request, Reply reply) const;
-  absl::StatusOr<v1::ContactSheet> GetSheet(const Call& call) const;
+  // `sent`: what of it is released to the nation.
+  absl::StatusOr<v1::ContactSheet> GetSheet(const Call& call, std::vector<Delivered>* sent) const;
 
   const ExchangeDoor& door_;
 };

@@ -58,6 +58,10 @@ std::string Renamed(const std::string& name, std::string_view from, std::string_
   return name.starts_with(from) ? std::string(to) + name.substr(from.size()) : "";
 }
 
+std::string AboutOf(const absl::StatusOr<WriteMethods::Plan>& plan, const OwnKind& kind) {
+  return plan.ok() ? Renamed(plan->name, kind.inside, kind.outside) : "";
+}
+
 ExchangeDoor::Names Under(std::string field) {
   return [field = std::move(field)](const std::string& of_record) { return field + "." + of_record; };
 }
@@ -69,12 +73,12 @@ absl::StatusOr<exchange::Disclosure> ExchangeDoor::Disclose(const storage::View&
 // --- Reading -------------------------------------------------------------------------------------------------------------------------
 
 std::string ExchangeDoor::SealToken(const Call& call, const std::string& last, std::string_view filter) const {
-  return sealer_->Seal(fmt::format("exchange {} {}{}", call.identity.scope, call.method, filter), last);
+  return sealer_->Hide(fmt::format("exchange {} {}{}", call.identity.scope, call.method, filter), last);
 }
 
 absl::StatusOr<std::string> ExchangeDoor::OpenToken(const Call& call, const std::string& token, std::string_view filter) const {
   if (token.empty()) return "";
-  std::optional<std::string> last = sealer_->Open(fmt::format("exchange {} {}{}", call.identity.scope, call.method, filter), token);
+  std::optional<std::string> last = sealer_->Reveal(fmt::format("exchange {} {}{}", call.identity.scope, call.method, filter), token);
   if (!last) return Error(Reason::kPageTokenInvalid, "the page token is of another listing");
   return *std::move(last);
 }
@@ -184,13 +188,33 @@ absl::StatusOr<WriteMethods::Plan> ExchangeDoor::PlanChange(const storage::View&
 }
 
 void ExchangeDoor::Finish(const records::RecordType& type, const std::shared_ptr<Call>& call, absl::StatusOr<WriteMethods::Plan> plan,
-                          Narrate narrate, Reply reply) const {
+                          const std::string& about, Narrate narrate, Reply reply) const {
   // Which sites hold a write is not for partners.
   if (call->replicas > 0) return reply(FieldError(Reason::kFieldInvalid, node::kDurabilityField, "is not offered here"));
   if (!plan.ok()) return reply(Outward(plan.status()));
+  if (!plan->replay) {
+    if (absl::Status added = receipts_.AddSubmission(*call, about, &plan->write); !added.ok()) return reply(added);
+  }
+  if (plan->answer != nullptr && !plan->write.mutations.empty()) {
+    // Nothing changes; that it was submitted is kept all the same.
+    std::shared_ptr<const Message> answer = std::move(plan->answer);
+    return node_->Write(std::move(plan->write), [answer, narrate = std::move(narrate),
+                                                 reply = std::move(reply)](const absl::StatusOr<node::WriteResult>& result) {
+      if (!result.ok()) return reply(Outward(result.status()));
+      reply(narrate(*answer));
+    });
+  }
   writes_->Finish(type, call, std::move(plan), [narrate = std::move(narrate), reply = std::move(reply)](absl::StatusOr<MessagePtr> record) {
     if (!record.ok()) return reply(Outward(record.status()));
     reply(narrate(**record));
+  });
+}
+
+void ExchangeDoor::Deliver(const Call& call, std::vector<Delivered> sent, MessagePtr response, Reply reply) const {
+  auto held = std::make_shared<MessagePtr>(std::move(response));
+  receipts_.Deliver(RecipientOf(call), std::move(sent), [held, reply = std::move(reply)](const absl::Status& kept) {
+    if (!kept.ok()) return reply(WithoutReceipt(kept));
+    reply(std::move(*held));
   });
 }
 

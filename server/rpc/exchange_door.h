@@ -22,6 +22,7 @@
 #include "server/exchange/pseudonyms.h"
 #include "server/node/node.h"
 #include "server/rpc/dispatcher.h"
+#include "server/rpc/receipt_book.h"
 #include "server/rpc/record_access.h"
 #include "server/rpc/tokens.h"
 #include "server/rpc/write_methods.h"
@@ -50,11 +51,12 @@ class ExchangeDoor {
   using Narrate = std::function<absl::StatusOr<MessagePtr>(const google::protobuf::Message& record)>;
 
   ExchangeDoor(node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms, const WriteMethods* writes)
-      : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), writes_(writes) {}
+      : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), writes_(writes), receipts_(node) {}
 
   node::Node& node() const { return *node_; }
   const exchange::Pseudonyms& pseudonyms() const { return *pseudonyms_; }
   const WriteMethods& writes() const { return *writes_; }
+  const ReceiptBook& receipts() const { return receipts_; }
   const records::RecordType& TypeOf(std::string_view message) const { return *node_->registry().FindByMessage(message); }
   absl::StatusOr<exchange::Disclosure> Disclose(const storage::View& view, const Call& call) const;
 
@@ -80,19 +82,25 @@ class ExchangeDoor {
   // Completes `plan` with `fields` of a record that was read. Not validated unless `names` is given.
   absl::StatusOr<WriteMethods::Plan> PlanChange(const storage::View& view, const records::RecordType& type, Loaded read, MessagePtr next,
                                                 const std::vector<std::string>& fields, const Names& names, WriteMethods::Plan plan) const;
-  // Writes the plan and answers with what `narrate` makes of the record.
-  void Finish(const records::RecordType& type, const std::shared_ptr<Call>& call, absl::StatusOr<WriteMethods::Plan> plan, Narrate narrate,
-              Reply reply) const;
+  // Writes the plan with the nation's receipt and answers with what `narrate` makes of the record. `about`: what the nation calls the record
+  // that it is about.
+  void Finish(const records::RecordType& type, const std::shared_ptr<Call>& call, absl::StatusOr<WriteMethods::Plan> plan,
+              const std::string& about, Narrate narrate, Reply reply) const;
+  // Answers with `response` once all that is sent with it has a receipt.
+  void Deliver(const Call& call, std::vector<Delivered> sent, MessagePtr response, Reply reply) const;
 
  private:
   node::Node* const node_;
   const Sealer* const sealer_;
   const exchange::Pseudonyms* const pseudonyms_;
   const WriteMethods* const writes_;
+  const ReceiptBook receipts_;
 };
 
 // `name` with another first segment; empty when it does not start with `from`.
 std::string Renamed(const std::string& name, std::string_view from, std::string_view to);
+// What the nation calls the record that the plan makes; empty of no plan.
+std::string AboutOf(const absl::StatusOr<WriteMethods::Plan>& plan, const OwnKind& kind);
 // Fields under that of the request which holds them: "suggestion.text" of "text".
 ExchangeDoor::Names Under(std::string field);
 

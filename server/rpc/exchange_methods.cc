@@ -81,12 +81,19 @@ bool IsOfKind(const v1::ReleasedRecord& record, v1::ReleasedKind kind) {
 
 void ExchangeMethods::Register(Dispatcher* dispatcher) const {
   const std::string service = "fairlead.v1.ExchangeService/";
-  dispatcher->Unary<v1::GetReleasedRecordRequest, v1::ReleasedRecord>(
-      service + "GetReleasedRecord",
-      [this](const Call& call, const v1::GetReleasedRecordRequest& request) { return GetRecord(call, request); });
-  dispatcher->Unary<v1::ListReleasedRecordsRequest, v1::ListReleasedRecordsResponse>(
-      service + "ListReleasedRecords",
-      [this](const Call& call, const v1::ListReleasedRecordsRequest& request) { return ListRecords(call, request); });
+  dispatcher->Handle(service + "GetReleasedRecord", [this](const std::shared_ptr<Call>& call, const Message& request, Reply reply) {
+    absl::StatusOr<v1::ReleasedRecord> record = GetRecord(*call, static_cast<const v1::GetReleasedRecordRequest&>(request));
+    if (!record.ok()) return reply(record.status());
+    std::vector<Delivered> sent = {DeliveredOf(*record)};
+    door_.Deliver(*call, std::move(sent), std::make_unique<v1::ReleasedRecord>(*std::move(record)), std::move(reply));
+  });
+  dispatcher->Handle(service + "ListReleasedRecords", [this](const std::shared_ptr<Call>& call, const Message& request, Reply reply) {
+    absl::StatusOr<v1::ListReleasedRecordsResponse> page = ListRecords(*call, static_cast<const v1::ListReleasedRecordsRequest&>(request));
+    if (!page.ok()) return reply(page.status());
+    std::vector<Delivered> sent;
+    for (const v1::ReleasedRecord& record : page->records()) sent.push_back(DeliveredOf(record));
+    door_.Deliver(*call, std::move(sent), std::make_unique<v1::ListReleasedRecordsResponse>(*std::move(page)), std::move(reply));
+  });
   dispatcher->Unary<v1::ListWithdrawalsRequest, v1::ListWithdrawalsResponse>(
       service + "ListWithdrawals",
       [this](const Call& call, const v1::ListWithdrawalsRequest& request) { return ListWithdrawals(call, request); });
@@ -113,6 +120,7 @@ void ExchangeMethods::Register(Dispatcher* dispatcher) const {
   requests_.Register(dispatcher);
   practices_.Register(dispatcher);
   contacts_.Register(dispatcher);
+  proofs_.Register(dispatcher);
 }
 
 // --- Reading -------------------------------------------------------------------------------------------------------------------------
@@ -301,7 +309,7 @@ void ExchangeMethods::Acknowledge(const std::shared_ptr<Call>& call, const v1::A
     if (!withdrawal.ok()) return withdrawal.status();
     return std::make_unique<v1::Withdrawal>(*std::move(withdrawal));
   };
-  door_.Finish(type, call, std::move(plan), narrate, std::move(reply));
+  door_.Finish(type, call, std::move(plan), request.name(), narrate, std::move(reply));
 }
 
 void ExchangeMethods::Submit(const std::shared_ptr<Call>& call, const v1::SubmitSuggestionRequest& request, Reply reply) const {
@@ -332,7 +340,8 @@ void ExchangeMethods::Submit(const std::shared_ptr<Call>& call, const v1::Submit
   const ExchangeDoor::Narrate narrate = [this, nation](const Message& record) -> absl::StatusOr<MessagePtr> {
     return std::make_unique<v1::Suggestion>(SuggestionOf(nation, record));
   };
-  door_.Finish(type, call, std::move(plan), narrate, std::move(reply));
+  const std::string about = AboutOf(plan, kSuggestions);
+  door_.Finish(type, call, std::move(plan), about, narrate, std::move(reply));
 }
 
 void ExchangeMethods::Ask(const std::shared_ptr<Call>& call, const v1::AskQuestionRequest& request, Reply reply) const {
@@ -355,7 +364,8 @@ void ExchangeMethods::Ask(const std::shared_ptr<Call>& call, const v1::AskQuesti
   const ExchangeDoor::Narrate narrate = [](const Message& record) -> absl::StatusOr<MessagePtr> {
     return std::make_unique<v1::Question>(QuestionOf(record));
   };
-  door_.Finish(type, call, std::move(plan), narrate, std::move(reply));
+  const std::string about = AboutOf(plan, kQuestions);
+  door_.Finish(type, call, std::move(plan), about, narrate, std::move(reply));
 }
 
 }  // namespace fairlead::rpc

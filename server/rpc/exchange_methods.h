@@ -18,6 +18,7 @@
 #include "server/rpc/exchange_contacts.h"
 #include "server/rpc/exchange_door.h"
 #include "server/rpc/exchange_practices.h"
+#include "server/rpc/exchange_receipts.h"
 #include "server/rpc/exchange_requests.h"
 
 namespace fairlead::rpc {
@@ -27,7 +28,8 @@ class ExchangeMethods {
   ExchangeMethods(node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms, const WriteMethods* writes)
       : node_(node), door_(node, sealer, pseudonyms, writes) {}
 
-  // All of the service's unary methods, with those of exchange_requests.h, exchange_practices.h and exchange_contacts.h; the watch is
+  // All of the service's unary methods, with those of exchange_requests.h, exchange_practices.h, exchange_contacts.h and exchange_receipts.h;
+  // the watch is
   // ExchangeWatches' (exchange_watch.h).
   void Register(Dispatcher* dispatcher) const;
 
@@ -54,6 +56,7 @@ class ExchangeMethods {
   const ExchangeRequests requests_{&door_};
   const ExchangePractices practices_{&door_};
   const ExchangeContacts contacts_{&door_};
+  const ExchangeReceipts proofs_{&door_};
 };
 
 }  // namespace fairlead::rpc

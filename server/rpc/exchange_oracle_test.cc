@@ -139,6 +139,34 @@ std::vector<std::string> SeenBy(Office& office, const std::vector<std::string>& 
     seen.Ask<v1::ContributedPractice>("GetContributedPractice",
                                       Seen::Named<v1::GetContributedPracticeRequest>("contributedPractices/" + id));
   }
+  // What waits is taken back; what is decided, absent or another's is not.
+  v1::CancelVisitRequestRequest cancel_visit;
+  v1::CancelCourseRequestRequest cancel_course;
+  cancel_visit.set_reason("another year");
+  cancel_course.set_reason("another year");
+  std::vector<std::string> requests = {"none"};
+  for (const auto& own :
+       Office::Must<v1::ListVisitRequestsResponse>(office.jp_, "ExchangeService/ListVisitRequests", v1::ListVisitRequestsRequest())
+           .visit_requests()) {
+    requests.push_back(own.name());
+  }
+  for (const std::string& name : foreign) requests.push_back("visitRequests/" + name.substr(name.find('/') + 1));
+  for (const std::string& name : requests) {
+    cancel_visit.set_name(name);
+    seen.Ask<v1::VisitRequest>("CancelVisitRequest", cancel_visit, true);
+    cancel_course.set_name("courseRequests/" + name.substr(name.find('/') + 1));
+    seen.Ask<v1::CourseRequest>("CancelCourseRequest", cancel_course, true);
+  }
+  // Receipts are of one's own doings; their proofs hold a nonce, and so are asked for by names that are nobody's or another's.
+  seen.List<v1::ListExchangeReceiptsResponse>("ListExchangeReceipts", v1::ListExchangeReceiptsRequest());
+  for (const std::string& name : foreign) {
+    seen.Ask<v1::Receipt>("GetExchangeReceipt", Seen::Named<v1::GetExchangeReceiptRequest>("exchangeReceipts/" + name.substr(name.find('/') + 1)));
+  }
+  for (const char* log : {"apac/1/partner-AU", "apac/1/main", "apac/1/audit"}) {
+    v1::GetExchangeConsistencyProofRequest prove;
+    prove.set_log(log);
+    seen.Ask<v1::ConsistencyProof>("GetExchangeConsistencyProof", prove);
+  }
   seen.List<v1::ListWithdrawalsResponse>("ListWithdrawals", v1::ListWithdrawalsRequest());
   seen.List<v1::ListSuggestionsResponse>("ListSuggestions", v1::ListSuggestionsRequest());
   seen.List<v1::ListQuestionsResponse>("ListQuestions", v1::ListQuestionsRequest());
@@ -227,6 +255,10 @@ std::vector<std::string> Hide(Office& office, const std::string& shared_practice
   state.mutable_contact()->set_display_name("Hidden");
   state.mutable_contact()->set_email("hidden@example.au");
   Office::Must<v1::PointOfContact>(au, "ExchangeService/StatePointOfContact", state);
+  Office::List(au);  // has receipts of its own
+  const auto receipts =
+      Office::Must<v1::ListExchangeReceiptsResponse>(au, "ExchangeService/ListExchangeReceipts", v1::ListExchangeReceiptsRequest());
+  for (const auto& receipt : receipts.receipts()) names.push_back(receipt.name());
   return names;
 }
 

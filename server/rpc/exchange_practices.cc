@@ -88,7 +88,8 @@ void ExchangePractices::Contribute(const std::shared_ptr<Call>& call, const v1::
     if (!contributed.ok()) return contributed.status();
     return std::make_unique<v1::ContributedPractice>(*std::move(contributed));
   };
-  door_.Finish(type, call, std::move(plan), narrate, std::move(reply));
+  const std::string about = AboutOf(plan, kContributed);
+  door_.Finish(type, call, std::move(plan), about, narrate, std::move(reply));
 }
 
 absl::StatusOr<v1::ContributedPractice> ExchangePractices::ContributedOf(const Disclosure& disclosure, const Message& record) const {
@@ -193,7 +194,7 @@ void ExchangePractices::Endorse(const std::shared_ptr<Call>& call, const v1::End
   const auto narrate = [this, nation](const Message& record) -> absl::StatusOr<MessagePtr> {
     return std::make_unique<v1::PracticeEndorsement>(EndorsementOf(nation, record));
   };
-  door_.Finish(type, call, std::move(plan), narrate, std::move(reply));
+  door_.Finish(type, call, std::move(plan), request.practice(), narrate, std::move(reply));
 }
 
 void ExchangePractices::Retract(const std::shared_ptr<Call>& call, const v1::RetractEndorsementRequest& request, Reply reply) const {
@@ -218,7 +219,7 @@ void ExchangePractices::Retract(const std::shared_ptr<Call>& call, const v1::Ret
   const auto narrate = [this, nation](const Message& record) -> absl::StatusOr<MessagePtr> {
     return std::make_unique<v1::PracticeEndorsement>(EndorsementOf(nation, record));
   };
-  door_.Finish(type, call, std::move(plan), narrate, std::move(reply));
+  door_.Finish(type, call, std::move(plan), request.practice(), narrate, std::move(reply));
 }
 
 absl::StatusOr<v1::ListPracticeEndorsementsResponse> ExchangePractices::ListEndorsements(

@@ -103,6 +103,12 @@ void ExchangeRequests::Register(Dispatcher* dispatcher) const {
   dispatcher->Unary<v1::ListVisitRequestsRequest, v1::ListVisitRequestsResponse>(
       service + "ListVisitRequests",
       [this](const Call& call, const v1::ListVisitRequestsRequest& request) { return ListVisits(call, request); });
+  dispatcher->Handle(service + "CancelVisitRequest", [this](const std::shared_ptr<Call>& call, const Message& request, Reply reply) {
+    CancelVisit(call, static_cast<const v1::CancelVisitRequestRequest&>(request), std::move(reply));
+  });
+  dispatcher->Handle(service + "CancelCourseRequest", [this](const std::shared_ptr<Call>& call, const Message& request, Reply reply) {
+    CancelCourse(call, static_cast<const v1::CancelCourseRequestRequest&>(request), std::move(reply));
+  });
   dispatcher->Handle(service + "RequestCourse", [this](const std::shared_ptr<Call>& call, const Message& request, Reply reply) {
     RequestCourse(call, static_cast<const v1::RequestCourseRequest&>(request), std::move(reply));
   });
@@ -145,7 +151,8 @@ void ExchangeRequests::RequestVisit(const std::shared_ptr<Call>& call, const v1:
   const auto narrate = [](const Message& record) -> absl::StatusOr<MessagePtr> {
     return std::make_unique<v1::VisitRequest>(VisitOf(record));
   };
-  door_.Finish(type, call, std::move(plan), narrate, std::move(reply));
+  const std::string about = AboutOf(plan, kVisits);
+  door_.Finish(type, call, std::move(plan), about, narrate, std::move(reply));
 }
 
 absl::StatusOr<v1::VisitRequest> ExchangeRequests::GetVisit(const Call& call, const v1::GetVisitRequestRequest& request) const {
@@ -165,6 +172,43 @@ absl::StatusOr<v1::ListVisitRequestsResponse> ExchangeRequests::ListVisits(const
   if (!next.ok()) return next.status();
   page.set_next_page_token(*std::move(next));
   return page;
+}
+
+void ExchangeRequests::CancelVisit(const std::shared_ptr<Call>& call, const v1::CancelVisitRequestRequest& request, Reply reply) const {
+  absl::StatusOr<WriteMethods::Plan> plan =
+      PlanCancelled(*call, kVisits, request, v1::RECIPROCAL_VISIT_STATE_REQUESTED, v1::RECIPROCAL_VISIT_STATE_CANCELLED);
+  const auto narrate = [](const Message& record) -> absl::StatusOr<MessagePtr> {
+    return std::make_unique<v1::VisitRequest>(VisitOf(record));
+  };
+  door_.Finish(door_.TypeOf(kVisits.message), call, std::move(plan), request.name(), narrate, std::move(reply));
+}
+
+absl::StatusOr<WriteMethods::Plan> ExchangeRequests::PlanCancelled(const Call& call, const OwnKind& kind, const Message& request,
+                                                                   int undecided, int cancelled) const {
+  const std::unique_ptr<storage::Snapshot> view = door_.node().store().NewSnapshot();
+  absl::StatusOr<Loaded> own = door_.GetOwn(*view, call, kind, GetString(request, "name"));
+  if (!own.ok()) return own.status();
+  absl::StatusOr<WriteMethods::Plan> plan = door_.writes().Begin(call, request);
+  if (!plan.ok()) return plan;
+  plan->name = GetString(*own->message, "name");
+  if (plan->replay) return plan;
+  MessagePtr next(own->message->New());
+  next->CopyFrom(*own->message);
+  const auto* reflection = next->GetReflection();
+  const auto* state = Field(*next, "state");
+  if (reflection->GetEnumValue(*next, state) == cancelled) {
+    plan->answer = std::move(next);
+    return plan;
+  }
+  if (reflection->GetEnumValue(*next, state) != undecided) {
+    return Error(Reason::kStateForbids, "it is decided: only what waits for a decision is taken back");
+  }
+  reflection->SetEnumValue(next.get(), state, cancelled);
+  const std::string reason = GetString(request, "reason");
+  reflection->SetString(next.get(), Field(*next, "reason"), reason.empty() ? "Taken back by the nation." : reason);
+  const auto same_field = [](const std::string& field) { return field; };
+  return door_.PlanChange(*view, door_.TypeOf(kind.message), *std::move(own), std::move(next), {"state", "reason"}, same_field,
+                          *std::move(plan));
 }
 
 // --- Courses -------------------------------------------------------------------------------------------------------------------------
@@ -208,7 +252,17 @@ void ExchangeRequests::RequestCourse(const std::shared_ptr<Call>& call, const v1
   const auto narrate = [this](const Message& record) -> absl::StatusOr<MessagePtr> {
     return std::make_unique<v1::CourseRequest>(CourseOf(door_.node().store(), record));
   };
-  door_.Finish(type, call, std::move(plan), narrate, std::move(reply));
+  const std::string about = AboutOf(plan, kCourses);
+  door_.Finish(type, call, std::move(plan), about, narrate, std::move(reply));
+}
+
+void ExchangeRequests::CancelCourse(const std::shared_ptr<Call>& call, const v1::CancelCourseRequestRequest& request, Reply reply) const {
+  absl::StatusOr<WriteMethods::Plan> plan =
+      PlanCancelled(*call, kCourses, request, v1::TRAINING_REQUEST_STATE_REQUESTED, v1::TRAINING_REQUEST_STATE_CANCELLED);
+  const auto narrate = [this](const Message& record) -> absl::StatusOr<MessagePtr> {
+    return std::make_unique<v1::CourseRequest>(CourseOf(door_.node().store(), record));
+  };
+  door_.Finish(door_.TypeOf(kCourses.message), call, std::move(plan), request.name(), narrate, std::move(reply));
 }
 
 v1::CourseRequest ExchangeRequests::CourseOf(const storage::View& view, const Message& record) const {

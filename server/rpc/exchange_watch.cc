@@ -1,10 +1,12 @@
 #include "server/rpc/exchange_watch.h"
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "api/crypto.h"
 #include "api/errors.h"
@@ -18,6 +20,9 @@ namespace {
 using exchange::Disclosure;
 
 constexpr size_t kJournalBatch = 256;  // entries read at once
+// Records whose receipts are written at once: what waits for a reader meanwhile.
+constexpr size_t kAheadMax = 32;
+constexpr size_t kAheadBytesMax = 256 << 10;
 
 std::string Purpose(const std::string& nation) { return "exchange watch " + nation; }
 
@@ -26,11 +31,13 @@ std::string Purpose(const std::string& nation) { return "exchange watch " + nati
 class ExchangeWatches::Watch : public JournalFeed {
  public:
   // `held`: the digest of what the caller holds; nullopt: nothing.
-  Watch(ExchangeWatches* watches, std::string nation, std::optional<std::string> held)
+  Watch(ExchangeWatches* watches, Recipient to, std::string nation, std::optional<std::string> held)
       : JournalFeed(&watches->feeds_),
         node_(watches->node_),
         sealer_(watches->sealer_),
         pseudonyms_(watches->pseudonyms_),
+        receipts_(watches->receipts_),
+        to_(std::move(to)),
         nation_(std::move(nation)),
         held_(std::move(held)) {}
 
@@ -52,7 +59,7 @@ class ExchangeWatches::Watch : public JournalFeed {
   Response Complete() const {
     auto response = std::make_unique<v1::WatchReleasedRecordsResponse>();
     response->set_complete(true);
-    response->set_resume_token(sealer_->Seal(Purpose(nation_), DigestOf(sent_)));
+    response->set_resume_token(sealer_->Hide(Purpose(nation_), DigestOf(sent_)));
     return response;
   }
 
@@ -64,7 +71,7 @@ class ExchangeWatches::Watch : public JournalFeed {
       if (!*concerned) return nullptr;
       Begin();
     }
-    absl::StatusOr<Response> found = Walk();
+    absl::StatusOr<Response> found = Ahead();
     if (!found.ok() || *found != nullptr) return found;
     walking_ = false;
     if (!changed_) return nullptr;
@@ -101,6 +108,44 @@ class ExchangeWatches::Watch : public JournalFeed {
     seen_.clear();
     known_.clear();
     passed_ = false;
+  }
+
+  // As Walk, some responses ahead: a receipt of its own for each record that is sent would be a commit for each.
+  absl::StatusOr<Response> Ahead() {
+    while (true) {
+      size_t bytes = 0;
+      while (ahead_.empty() || (bytes > 0 && ahead_.size() < kAheadMax && bytes < kAheadBytesMax)) {
+        absl::StatusOr<Response> next = Walk();
+        if (!next.ok()) return next;
+        if (*next == nullptr) break;
+        if ((*next)->has_record()) unkept_.push_back(DeliveredOf((*next)->record()));
+        bytes += (*next)->ByteSizeLong();
+        ahead_.push_back(*std::move(next));
+      }
+      if (ahead_.empty()) return nullptr;
+      Response first = std::move(ahead_.front());
+      ahead_.pop_front();
+      if (!first->has_record()) return first;
+      const absl::StatusOr<bool> stands = Stands(first->record());
+      if (!stands.ok()) return stands.status();
+      if (*stands) return first;
+      sent_[first->record().name()].clear();  // looked at again by the next walk: what changed it is in the journal
+    }
+  }
+
+  // Whether what was found is released still, as it is: the reader may have been slow.
+  absl::StatusOr<bool> Stands(const v1::ReleasedRecord& record) const {
+    const absl::StatusOr<Disclosure> disclosure = Disclosure::Open(*node_, node_->store(), *pseudonyms_, nation_);
+    if (!disclosure.ok()) return disclosure.status();
+    const absl::StatusOr<std::optional<v1::ReleasedRecord>> now = disclosure->Read(disclosure->SubjectOf(record.name()));
+    if (!now.ok()) return now.status();
+    return now->has_value() && (*now)->etag() == record.etag();
+  }
+
+  void Settle(std::function<void(absl::Status)> settled) override {
+    receipts_.Deliver(to_, std::exchange(unkept_, {}), [settled = std::move(settled)](const absl::Status& kept) {
+      settled(kept.ok() ? kept : WithoutReceipt(kept));
+    });
   }
 
   // The next difference of the walk; null at its end.
@@ -178,6 +223,8 @@ class ExchangeWatches::Watch : public JournalFeed {
   node::Node* const node_;
   const Sealer* const sealer_;
   const exchange::Pseudonyms* const pseudonyms_;
+  const ReceiptBook& receipts_;
+  const Recipient to_;
   const std::string nation_;
   const std::optional<std::string> held_;
   // Touched by whoever looks for the next response.
@@ -186,6 +233,8 @@ class ExchangeWatches::Watch : public JournalFeed {
   bool walking_ = false;
   bool changed_ = false;  // something was sent since the last complete response
   bool passed_ = false;   // the walk is past the last record
+  std::deque<Response> ahead_;     // found, and not sent yet
+  std::vector<Delivered> unkept_;  // of what was found, and has no receipt yet
   std::string cursor_;
   std::set<std::string> seen_;   // names that are visible, by this walk
   std::set<std::string> known_;  // subjects of approved releases to the nation
@@ -194,7 +243,7 @@ class ExchangeWatches::Watch : public JournalFeed {
 };
 
 ExchangeWatches::ExchangeWatches(node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms, absl::Duration heartbeat)
-    : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), feeds_(node, heartbeat) {}
+    : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), receipts_(node), feeds_(node, heartbeat) {}
 
 void ExchangeWatches::Register(Dispatcher* dispatcher) {
   dispatcher->HandleStream("fairlead.v1.ExchangeService/WatchReleasedRecords",
@@ -207,10 +256,10 @@ absl::StatusOr<std::shared_ptr<Source>> ExchangeWatches::Open(const Call& call, 
   const std::string nation = exchange::NationOf(call.identity.scope);
   std::optional<std::string> held;
   if (!request.resume_token().empty()) {
-    held = sealer_->Open(Purpose(nation), request.resume_token());
+    held = sealer_->Reveal(Purpose(nation), request.resume_token());
     if (!held) return FieldError(Reason::kFieldInvalid, "resume_token", "is not a resume token of this nation");
   }
-  return std::make_shared<Watch>(this, nation, std::move(held));
+  return std::make_shared<Watch>(this, RecipientOf(call), nation, std::move(held));
 }
 
 }  // namespace fairlead::rpc

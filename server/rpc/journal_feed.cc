@@ -93,7 +93,13 @@ void JournalFeed::Look() {
   }
   if (absl::Now() < rest) return RestThenLook(rest);
   absl::StatusOr<MessagePtr> message = Find();
-  if (!message.ok() || *message != nullptr) return Send(std::move(message));
+  if (!message.ok()) return Send(message.status());
+  if (*message != nullptr) {
+    auto held = std::make_shared<MessagePtr>(*std::move(message));
+    return Settle([self = shared_from_this(), held](const absl::Status& status) {
+      status.ok() ? self->Send(std::move(*held)) : self->Send(status);
+    });
+  }
   absl::MutexLock lock(&mu_);
   if (cancelled_) return;
   waiting_ = true;

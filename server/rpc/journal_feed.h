@@ -57,6 +57,9 @@ class JournalFeed : public Source, public std::enable_shared_from_this<JournalFe
  protected:
   // The next message; null when there is nothing to tell now.
   virtual absl::StatusOr<MessagePtr> Find() = 0;
+  // Called for each message that was found, before it is sent: it is sent once `settled` is called, or that error in its place. Any thread;
+  // nothing else of the feed is called meanwhile but Cancel.
+  virtual void Settle(std::function<void(absl::Status)> settled) { settled(absl::OkStatus()); }
   // The journal before it has been looked at.
   virtual Position Seen() const = 0;
   // What a caller hears that has heard nothing for so long; null: there may be something to tell.

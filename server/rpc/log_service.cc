@@ -12,6 +12,7 @@
 #include "api/merkle.h"
 #include "api/note.h"
 #include "server/node/log_book.h"
+#include "server/rpc/policy.h"
 #include "server/rpc/wire_forms.h"
 #include "storage/schema.h"
 
@@ -31,6 +32,12 @@ absl::Status NoSuchEntry(const std::string& entry) {
   return Error(Reason::kRecordNotFound, fmt::format("there is no entry {}", entry), {{"name", entry}});
 }
 
+// Who was shown and refused what is for those who may read the audit.
+absl::Status CheckMayRead(const Call& call, const RosterLog& log) {
+  if (log.stream != kAuditStream) return absl::OkStatus();
+  return Authorize(call.identity, "fairlead.v1.AuditService/QueryAuditEvents");
+}
+
 void Put(const std::vector<Digest>& hashes, google::protobuf::RepeatedPtrField<std::string>* out) {
   for (const Digest& hash : hashes) out->Add(std::string(AsView(hash)));
 }
@@ -47,9 +54,10 @@ void LogService::Register(Dispatcher* dispatcher) {
       });
   dispatcher->Unary<v1::ListLogEntriesRequest, v1::ListLogEntriesResponse>(
       "fairlead.v1.LogService/ListLogEntries",
-      [this](const Call&, const v1::ListLogEntriesRequest& request) { return ListLogEntries(request); });
+      [this](const Call& call, const v1::ListLogEntriesRequest& request) { return ListLogEntries(call, request); });
   dispatcher->Unary<v1::GetReceiptRequest, v1::Receipt>(
-      "fairlead.v1.LogService/GetReceipt", [this](const Call&, const v1::GetReceiptRequest& request) { return GetReceipt(request); });
+      "fairlead.v1.LogService/GetReceipt",
+      [this](const Call& call, const v1::GetReceiptRequest& request) { return GetReceipt(call, request); });
   dispatcher->Unary<v1::GetConsistencyProofRequest, v1::ConsistencyProof>(
       "fairlead.v1.LogService/GetConsistencyProof",
       [this](const Call&, const v1::GetConsistencyProofRequest& request) { return GetConsistencyProof(request); });
@@ -105,9 +113,10 @@ absl::Status LogService::Fill(Dot dot, v1::LogEntry* out) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::ListLogEntriesResponse> LogService::ListLogEntries(const v1::ListLogEntriesRequest& request) const {
+absl::StatusOr<v1::ListLogEntriesResponse> LogService::ListLogEntries(const Call& call, const v1::ListLogEntriesRequest& request) const {
   const absl::StatusOr<const RosterLog*> log = FindLog(request.log());
   if (!log.ok()) return log.status();
+  if (absl::Status may = CheckMayRead(call, **log); !may.ok()) return may;
   const absl::StatusOr<v1::Checkpoint> checkpoint = CheckpointOf(**log);
   if (!checkpoint.ok()) return checkpoint.status();
   if (request.tree_size() < 1 || request.tree_size() > checkpoint->size()) {
@@ -163,25 +172,32 @@ absl::StatusOr<Dot> LogService::SubjectOf(const v1::GetReceiptRequest& request) 
   return NoSuchEntry(entry);
 }
 
-absl::StatusOr<v1::Receipt> LogService::GetReceipt(const v1::GetReceiptRequest& request) const {
+absl::StatusOr<v1::Receipt> LogService::GetReceipt(const Call& call, const v1::GetReceiptRequest& request) const {
   const absl::StatusOr<Dot> dot = SubjectOf(request);
   if (!dot.ok()) return dot.status();
   const RosterLog* log = node_->roster().FindLog(dot->log);
-  const std::string name = EntryName(node_->roster(), *dot);
+  if (log == nullptr) return NoSuchEntry(EntryName(node_->roster(), *dot));
+  if (absl::Status may = CheckMayRead(call, *log); !may.ok()) return may;
+  return ReceiptOf(*dot);
+}
+
+absl::StatusOr<v1::Receipt> LogService::ReceiptOf(Dot dot) const {
+  const RosterLog* log = node_->roster().FindLog(dot.log);
+  const std::string name = EntryName(node_->roster(), dot);
   if (log == nullptr) return NoSuchEntry(name);
   absl::StatusOr<v1::Checkpoint> checkpoint = CheckpointOf(*log);
   if (!checkpoint.ok()) return checkpoint.status();
   const auto size = static_cast<uint64_t>(checkpoint->size());
-  if (dot->seq.value() >= size) {
+  if (dot.seq.value() >= size) {
     return Error(Reason::kRecordNotFound,
                  fmt::format("the newest checkpoint here of {} covers {} entries, not {}", log->origin(), size, name), {{"name", name}});
   }
   v1::Receipt receipt;
   receipt.set_entry(name);
-  receipt.set_sequence(static_cast<int64_t>(dot->seq.value()));
-  if (absl::Status filled = Fill(*dot, receipt.mutable_log_entry()); !filled.ok()) return filled;
+  receipt.set_sequence(static_cast<int64_t>(dot.seq.value()));
+  if (absl::Status filled = Fill(dot, receipt.mutable_log_entry()); !filled.ok()) return filled;
   const node::LogBook book(node_->store());
-  const absl::StatusOr<std::vector<Digest>> path = merkle::InclusionProof(dot->seq.value(), size, book.Subtrees(log->id));
+  const absl::StatusOr<std::vector<Digest>> path = merkle::InclusionProof(dot.seq.value(), size, book.Subtrees(log->id));
   if (!path.ok()) return path.status();
   Put(*path, receipt.mutable_audit_path());
   *receipt.mutable_checkpoint() = *std::move(checkpoint);
@@ -191,16 +207,20 @@ absl::StatusOr<v1::Receipt> LogService::GetReceipt(const v1::GetReceiptRequest& 
 absl::StatusOr<v1::ConsistencyProof> LogService::GetConsistencyProof(const v1::GetConsistencyProofRequest& request) const {
   const absl::StatusOr<const RosterLog*> log = FindLog(request.log());
   if (!log.ok()) return log.status();
-  absl::StatusOr<v1::Checkpoint> checkpoint = CheckpointOf(**log);
+  return ConsistencyOf(**log, request.old_size());
+}
+
+absl::StatusOr<v1::ConsistencyProof> LogService::ConsistencyOf(const RosterLog& log, int64_t old_size) const {
+  absl::StatusOr<v1::Checkpoint> checkpoint = CheckpointOf(log);
   if (!checkpoint.ok()) return checkpoint.status();
-  if (request.old_size() < 0 || request.old_size() > checkpoint->size()) {
+  if (old_size < 0 || old_size > checkpoint->size()) {
     return FieldError(Reason::kFieldInvalid, "old_size", fmt::format("must be from 0 to {}, the newest checkpoint's", checkpoint->size()));
   }
   v1::ConsistencyProof out;
-  if (request.old_size() > 0) {  // anything continues the empty tree
+  if (old_size > 0) {  // anything continues the empty tree
     const node::LogBook book(node_->store());
     const absl::StatusOr<std::vector<Digest>> proof = merkle::ConsistencyProof(
-        static_cast<uint64_t>(request.old_size()), static_cast<uint64_t>(checkpoint->size()), book.Subtrees((*log)->id));
+        static_cast<uint64_t>(old_size), static_cast<uint64_t>(checkpoint->size()), book.Subtrees(log.id));
     if (!proof.ok()) return proof.status();
     Put(*proof, out.mutable_hashes());
   }

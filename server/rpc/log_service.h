@@ -21,14 +21,20 @@ class LogService {
 
   void Register(Dispatcher* dispatcher);
 
+  // What the log's newest checkpoint here says. RECORD_NOT_FOUND when there is none.
+  absl::StatusOr<v1::Checkpoint> CheckpointOf(const RosterLog& log) const;
+  // The entry with the proof that the newest checkpoint covers it. RECORD_NOT_FOUND when it does not.
+  absl::StatusOr<v1::Receipt> ReceiptOf(Dot dot) const;
+  // That the newest checkpoint continues an older one. FIELD_INVALID of `old_size`.
+  absl::StatusOr<v1::ConsistencyProof> ConsistencyOf(const RosterLog& log, int64_t old_size) const;
+
  private:
-  absl::StatusOr<v1::ListLogEntriesResponse> ListLogEntries(const v1::ListLogEntriesRequest& request) const;
-  absl::StatusOr<v1::Receipt> GetReceipt(const v1::GetReceiptRequest& request) const;
+  absl::StatusOr<v1::ListLogEntriesResponse> ListLogEntries(const Call& call, const v1::ListLogEntriesRequest& request) const;
+  absl::StatusOr<v1::Receipt> GetReceipt(const Call& call, const v1::GetReceiptRequest& request) const;
   absl::StatusOr<v1::ConsistencyProof> GetConsistencyProof(const v1::GetConsistencyProofRequest& request) const;
 
   // `{site}/{epoch}/{stream}` or `{site}`.
   absl::StatusOr<const RosterLog*> FindLog(const std::string& name) const;
-  absl::StatusOr<v1::Checkpoint> CheckpointOf(const RosterLog& log) const;
   absl::StatusOr<Dot> SubjectOf(const v1::GetReceiptRequest& request) const;
   // REQUIRES: the entry is applied here.
   absl::Status Fill(Dot dot, v1::LogEntry* out) const;

@@ -185,6 +185,9 @@ const std::vector<PolicyRule>& PolicyRules() {
       {"NodeService/VerifyBackup", kStaff},
       {"NodeService/DeleteBackup", kHq},  // a stolen officer's key shall not take a region's last copy
 
+      // Who was shown and refused what is for headquarters' staff: an officer is among those who are audited.
+      {"AuditService/*", kHq},
+
       {"LogService/GetCheckpoint", kReaders | kNode},
       {"LogService/ListLogEntries", kStaff},
       {"LogService/GetReceipt", kStaff},

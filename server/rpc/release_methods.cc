@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/errors.h"
+#include "fairlead/v1/practice.pb.h"
 #include "server/exchange/attachments.h"
 #include "server/exchange/disclosure.h"
 #include "server/exchange/projection.h"
@@ -106,7 +107,35 @@ void ReleaseMethods::Register(Dispatcher* dispatcher) const {
       [this](const Call& call, const v1::ListRecallsRequest& request) { return ListRecalls(call, request); });
 }
 
+absl::StatusOr<v1::PreviewReleaseResponse> ReleaseMethods::PreviewPublication(const std::string& name) const {
+  const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
+  const absl::StatusOr<std::optional<exchange::SubjectRecord>> found = exchange::ReadSubject(*node_, *view, name);
+  if (!found.ok()) return found.status();
+  if (!found->has_value()) return FieldError(Reason::kReferenceNotFound, "publication", "there is no " + name);
+  exchange::SubjectRecord record = **found;
+  if (records::PublicIndexOf(*record.type) == 0) {
+    return FieldError(Reason::kFieldInvalid, "publication", "is shown to nobody without a release, however it is marked");
+  }
+  // As it would be: marked PUBLIC and, where it has a lifecycle, published.
+  const std::unique_ptr<google::protobuf::Message> as_public(record.message->New());
+  as_public->CopyFrom(*record.message);
+  as_public->GetReflection()->SetEnumValue(as_public.get(), Field(*as_public, "marking"), v1::MARKING_PUBLIC);
+  if (auto* practice = dynamic_cast<v1::BestPractice*>(as_public.get())) practice->set_state(v1::PRACTICE_STATE_PUBLISHED);
+  v1::PreviewReleaseResponse response;
+  const std::string today = exchange::DayOf(node_->options().clock->Now());
+  record.subject.marking = v1::MARKING_PUBLIC;
+  for (const std::string& nation : records::PublicTo(*as_public)) {
+    v1::PreviewedNation* told = response.add_nations();
+    told->set_nation(nation);
+    const std::vector<Grant> grants = {exchange::GrantOfPublic(*record.type, name, record.state, nation)};
+    if (const auto sight = exchange::SightOf(grants, record.subject, nation, {}, today)) TellFields(record, sight->values, told);
+    if (told->fields().empty()) told->set_reason(WhyNothing(grants.front(), record.subject, today));
+  }
+  return response;
+}
+
 absl::StatusOr<v1::PreviewReleaseResponse> ReleaseMethods::Preview(const v1::PreviewReleaseRequest& request) const {
+  if (request.subject_case() == v1::PreviewReleaseRequest::kPublication) return PreviewPublication(request.publication());
   const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
   const records::RecordType& type = *node_->registry().FindByMessage("Release");
   v1::PreviewReleaseResponse response;

@@ -21,6 +21,8 @@ class ReleaseMethods {
   void Register(Dispatcher* dispatcher) const;
 
  private:
+  // Who would see what of the record, were it public.
+  absl::StatusOr<v1::PreviewReleaseResponse> PreviewPublication(const std::string& name) const;
   absl::StatusOr<v1::PreviewReleaseResponse> Preview(const v1::PreviewReleaseRequest& request) const;
   absl::StatusOr<v1::ListRecallsResponse> ListRecalls(const Call& call, const v1::ListRecallsRequest& request) const;
 

@@ -66,11 +66,13 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
     return node_->roster().FindSite(identity->scope)->id;
   });
   consistency_ = std::make_unique<Consistency>(node_.get(), &sealer_);
+  audit_ = std::make_unique<AuditTrail>(node_.get(), AuditOptions{});
   dispatcher_ = std::make_unique<Dispatcher>(
       DispatcherOptions{.network = kTestNetwork,
                         .identify = [this](const grpc::AuthContext& context) { return credentials_->Identify(context); },
                         .authorize = Authorize,
-                        .consistency = consistency_.get()});
+                        .consistency = consistency_.get(),
+                        .on_finish = [this](const CallSummary& summary) { audit_->CallFinished(summary); }});
   durability_ = std::make_unique<Durability>(node_.get());
   standard_methods_ = std::make_unique<StandardMethods>(node_.get(), &sealer_, durability_.get());
   standard_methods_->Register(dispatcher_.get());
@@ -107,6 +109,8 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   node_service_->Register(dispatcher_.get());
   log_service_ = std::make_unique<LogService>(node_.get());
   log_service_->Register(dispatcher_.get());
+  audit_methods_ = std::make_unique<AuditMethods>(node_.get(), &sealer_);
+  audit_methods_->Register(dispatcher_.get());
   void_methods_ = std::make_unique<VoidMethods>(node_.get(), &sealer_, &standard_methods_->writes());
   void_methods_->Register(dispatcher_.get());
   backup_methods_ = std::make_unique<BackupMethods>(node_.get(), &sealer_, backups);
@@ -116,6 +120,7 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   report_methods_ = std::make_unique<ReportMethods>(node_.get(), absl::Seconds(60), &pseudonyms_, &standard_methods_->writes());
   report_methods_->Register(dispatcher_.get());
   runner_->Start();
+  audit_->Start();
   absl::StatusOr<std::unique_ptr<Server>> server =
       Server::Start({.address = "127.0.0.1:0", .credentials = credentials_}, dispatcher_.get(), {replicator_->service()});
   EXPECT_TRUE(server.ok()) << server.status();
@@ -133,6 +138,7 @@ TestSite::~TestSite() {
   exchange_watches_.reset();
   overview_methods_.reset();
   consistency_.reset();
+  audit_->Stop();
   runner_->Stop();
 }
 

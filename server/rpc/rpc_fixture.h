@@ -30,6 +30,8 @@
 #include "server/node/runner.h"
 #include "server/replication/grpc_link.h"
 #include "server/rpc/attachment_methods.h"
+#include "server/rpc/audit_methods.h"
+#include "server/rpc/audit_trail.h"
 #include "server/rpc/backup_methods.h"
 #include "server/rpc/conflict_methods.h"
 #include "server/rpc/consistency.h"
@@ -130,6 +132,7 @@ class TestSite {
   Consistency& consistency() { return *consistency_; }
   Durability& durability() { return *durability_; }
   const Sealer& sealer() const { return sealer_; }
+  AuditTrail& audit() { return *audit_; }
   int port() const { return server_->port(); }
   // A caller with the identity's certificate.
   Client As(const std::string& identity) const { return Client(port(), TestCerts::Get().Of(identity)); }
@@ -148,6 +151,7 @@ class TestSite {
   std::unique_ptr<node::Runner> runner_;
   std::unique_ptr<replication::Replicator> replicator_;
   std::unique_ptr<Consistency> consistency_;
+  std::unique_ptr<AuditTrail> audit_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<Durability> durability_;
   std::unique_ptr<StandardMethods> standard_methods_;
@@ -166,6 +170,7 @@ class TestSite {
   std::unique_ptr<SearchMethods> search_methods_;
   std::unique_ptr<NodeService> node_service_;
   std::unique_ptr<LogService> log_service_;
+  std::unique_ptr<AuditMethods> audit_methods_;
   std::unique_ptr<VoidMethods> void_methods_;
   std::unique_ptr<BackupMethods> backup_methods_;
   std::unique_ptr<OverviewMethods> overview_methods_;

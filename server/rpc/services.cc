@@ -2,6 +2,7 @@
 
 #include "fairlead/v1/assessment_service.pb.h"
 #include "fairlead/v1/attachment_service.pb.h"
+#include "fairlead/v1/audit_service.pb.h"
 #include "fairlead/v1/content_service.pb.h"
 #include "fairlead/v1/engagement_service.pb.h"
 #include "fairlead/v1/exchange_service.pb.h"
@@ -37,6 +38,7 @@ const std::vector<const google::protobuf::ServiceDescriptor*>& Services() {
              v1::GetOverviewRequest::descriptor()->file(),   v1::GetReportRequest::descriptor()->file(),
              v1::GetNodeStatusRequest::descriptor()->file(), v1::GetCheckpointRequest::descriptor()->file(),
              v1::ReplicateRequest::descriptor()->file(),     v1::FetchContentRequest::descriptor()->file(),
+             v1::GetAuditEventRequest::descriptor()->file(),
          }) {
       for (int i = 0; i < file->service_count(); ++i) all->push_back(file->service(i));
     }

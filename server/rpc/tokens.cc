@@ -1,6 +1,11 @@
 #include "server/rpc/tokens.h"
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include <cstdlib>
+#include <memory>
+#include <utility>
 
 #include "api/bytes.h"
 #include "api/crypto.h"
@@ -10,8 +15,70 @@ namespace {
 
 constexpr size_t kMacBytes = 16;
 constexpr size_t kTokenBytesMax = 8192;
+constexpr size_t kNonceBytes = 12;
+constexpr size_t kTagBytes = 16;
+constexpr size_t kPlainBytes = kHiddenBytesMax + 1;
+
+using Context = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
+
+const unsigned char* Bytes(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
+unsigned char* Bytes(std::string* text) { return reinterpret_cast<unsigned char*>(text->data()); }
+
+std::string Keyed(const std::string& key, const std::string& what) {
+  const Digest digest = HmacSha256(key, what);
+  return std::string(AsView(digest));
+}
+
+// A context with key, nonce and associated data in.
+Context Begin(const std::string& key, std::string_view nonce, std::string_view purpose, bool encrypt) {
+  Context context(EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free);
+  int written = 0;
+  const bool begun = context != nullptr &&
+                     EVP_CipherInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, Bytes(key), Bytes(nonce), encrypt ? 1 : 0) == 1 &&
+                     EVP_CipherUpdate(context.get(), nullptr, &written, Bytes(purpose), static_cast<int>(purpose.size())) == 1;
+  if (!begun) std::abort();  // AES is in every build of the library, and the lengths are ours
+  return context;
+}
 
 }  // namespace
+
+Sealer::Sealer(std::string key)
+    : key_(std::move(key)), hiding_key_(Keyed(key_, "fairlead partner tokens")), nonce_key_(Keyed(key_, "fairlead partner nonces")) {}
+
+std::string Sealer::Hide(std::string_view purpose, std::string_view content) const {
+  if (content.size() > kHiddenBytesMax) std::abort();  // no name is that long
+  std::string plain(1, static_cast<char>(content.size()));
+  plain.append(content).resize(kPlainBytes);
+  const std::string nonce = Keyed(nonce_key_, std::string(purpose) + '\0' + std::string(content)).substr(0, kNonceBytes);
+  const Context context = Begin(hiding_key_, nonce, purpose, /*encrypt=*/true);
+  std::string sealed(kPlainBytes, '\0');
+  std::string tag(kTagBytes, '\0');
+  int written = 0;
+  int rest = 0;
+  const bool done = EVP_CipherUpdate(context.get(), Bytes(&sealed), &written, Bytes(plain), static_cast<int>(plain.size())) == 1 &&
+                    EVP_CipherFinal_ex(context.get(), Bytes(&sealed) + written, &rest) == 1 &&
+                    EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_GET_TAG, kTagBytes, tag.data()) == 1;
+  if (!done) std::abort();
+  return Base64Encode(nonce + sealed + tag);
+}
+
+std::optional<std::string> Sealer::Reveal(std::string_view purpose, std::string_view token) const {
+  std::string bytes;
+  if (token.size() > kTokenBytesMax || !Base64Decode(token, &bytes)) return std::nullopt;
+  if (bytes.size() != kNonceBytes + kPlainBytes + kTagBytes) return std::nullopt;
+  const Context context = Begin(hiding_key_, std::string_view(bytes).substr(0, kNonceBytes), purpose, /*encrypt=*/false);
+  std::string tag = bytes.substr(kNonceBytes + kPlainBytes);
+  std::string plain(kPlainBytes, '\0');
+  int written = 0;
+  int rest = 0;
+  const bool genuine = EVP_CipherUpdate(context.get(), Bytes(&plain), &written, Bytes(std::string_view(bytes).substr(kNonceBytes)),
+                                        static_cast<int>(kPlainBytes)) == 1 &&
+                       EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_SET_TAG, kTagBytes, tag.data()) == 1 &&
+                       EVP_CipherFinal_ex(context.get(), Bytes(&plain) + written, &rest) == 1;
+  const auto size = static_cast<unsigned char>(plain.front());
+  if (!genuine || size > kHiddenBytesMax) return std::nullopt;
+  return plain.substr(1, size);
+}
 
 std::string Sealer::Mac(std::string_view purpose, std::string_view content) const {
   std::string data(purpose);

@@ -3,29 +3,46 @@
 //   token := base64(mac[16] content)      mac = HMAC-SHA-256(key, purpose 0x00 content)[:16]
 //
 // A token states nothing secret; the MAC keeps callers from making their own. `purpose` keeps one kind from passing for another.
+//
+// What partner nations are handed is opaque to them, and of one length (api/PROTOCOL.md, rule 22):
+//
+//   hidden := base64(nonce[12] ciphertext[128] tag[16])      AES-256-GCM, the purpose as associated data
+//   plain  := n:u8 content[n] 0x00*                          128 bytes
+//
+// Its key, and that of nonces, follow from the key by HMAC-SHA-256; the nonce is one over purpose and content, so that equal contents give
+// equal tokens, at every site, and no others share a nonce.
+//
 // Thread safety: immutable. Ownership: value.
 
 #ifndef FAIRLEAD_SERVER_RPC_TOKENS_H_
 #define FAIRLEAD_SERVER_RPC_TOKENS_H_
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace fairlead::rpc {
 
+inline constexpr size_t kHiddenBytesMax = 127;
+
 class Sealer {
  public:
   // `key` is the same at every node of the network, so that a consistency token of one is good at another.
-  explicit Sealer(std::string key) : key_(std::move(key)) {}
+  explicit Sealer(std::string key);
   std::string Seal(std::string_view purpose, std::string_view content) const;
   // The content; nullopt when the token was not sealed for this purpose under this key.
   std::optional<std::string> Open(std::string_view purpose, std::string_view token) const;
+  // Likewise, for partners. REQUIRES: content.size() <= kHiddenBytesMax.
+  std::string Hide(std::string_view purpose, std::string_view content) const;
+  std::optional<std::string> Reveal(std::string_view purpose, std::string_view token) const;
 
  private:
   std::string Mac(std::string_view purpose, std::string_view content) const;
 
-  std::string key_;
+  const std::string key_;
+  const std::string hiding_key_;
+  const std::string nonce_key_;
 };
 
 }  // namespace fairlead::rpc

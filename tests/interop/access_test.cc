@@ -59,6 +59,7 @@ constexpr Row kRows[] = {
     {"NodeService/ListOpaqueEntries", "OHG"},             //
     {"NodeService/", "OH"},                               // running a node
     {"LogService/", "OH"},                                // entries and receipts as they are stored
+    {"AuditService/", "H"},                               // not for those who are audited
     {"PracticeService/GetPracticeContribution", "OH"},    // knows its source
     {"PracticeService/ListPracticeContributions", "OH"},  //
     {"AttachmentService/", "OH"},                         // may belong to what knows its source
@@ -319,7 +320,15 @@ TEST_F(Access, WhatANationMayNameIsWhatIsReleasedToIt) {
   const auto attached = Exchange<v1::ListReleasedAttachmentsResponse>(jp, "apac", "ListReleasedAttachments", of_released);
   ASSERT_TRUE(Ok(attached));
   ASSERT_EQ(attached->attachments_size(), 1);
+  const auto receipts = Exchange<v1::ListExchangeReceiptsResponse>(jp, "apac", "ListExchangeReceipts", v1::ListExchangeReceiptsRequest());
+  ASSERT_TRUE(Ok(receipts));
+  ASSERT_GT(receipts->receipts_size(), 0);
   ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  for (const std::string site : {"apac", "hq"}) {  // proven once a checkpoint that covers it is there
+    v1::GetExchangeReceiptRequest get;
+    get.set_name(receipts->receipts(0).name());
+    ASSERT_TRUE(Eventually([&] { return Exchange<v1::Receipt>(jp, site, "GetExchangeReceipt", get).ok(); })) << site;
+  }
   ASSERT_TRUE(Eventually([&] {  // the bytes come behind the record
     const auto status = cluster().Officer("hq").Call<v1::NodeStatus>("fairlead.v1.NodeService.GetNodeStatus", v1::GetNodeStatusRequest());
     return status.ok() && status->attachments_wanted() == 0 && status->attachment_bytes_held() > 0;
@@ -331,7 +340,10 @@ TEST_F(Access, WhatANationMayNameIsWhatIsReleasedToIt) {
                                                     {"DownloadReleasedAttachment", attached->attachments(0).name()},
                                                     {"GetSuggestion", suggestion->name()},
                                                     {"GetVisitRequest", visit->name()},
+                                                    {"CancelVisitRequest", visit->name()},
                                                     {"GetCourseRequest", course->name()},
+                                                    {"CancelCourseRequest", course->name()},
+                                                    {"GetExchangeReceipt", receipts->receipts(0).name()},
                                                     {"GetContributedPractice", practice->name()},
                                                     {"GetQuestion", question->name()},
                                                     {"AcknowledgeWithdrawal", withdrawals->withdrawals(0).name()}};
@@ -376,6 +388,16 @@ TEST_F(Access, WhatANationMayNameIsWhatIsReleasedToIt) {
       }
       ++walked;
     }
+    // A nation's logs are proven to it alone; main and audit to no nation.
+    for (const auto& [who, log] : {std::pair(de, "apac/1/partner-JP"), std::pair(jp, "apac/1/partner-DE"), std::pair(jp, "apac/1/main"),
+                                   std::pair(jp, "apac/1/audit"), std::pair(jp, "apac/9/partner-JP")}) {
+      v1::GetExchangeConsistencyProofRequest prove;
+      prove.set_log(log);
+      std::string answer;
+      EXPECT_THAT(ask_as(who, "GetExchangeConsistencyProof", prove.SerializeAsString(), &answer),
+                  FailsWith(StatusCode::kNotFound, "RECORD_NOT_FOUND"))
+          << who << " " << log;
+    }
     // A record that is not released any more is as one that never was; and nothing can be said of what is not released.
     std::string answer;
     v1::GetReleasedRecordRequest gone;
@@ -388,7 +410,7 @@ TEST_F(Access, WhatANationMayNameIsWhatIsReleasedToIt) {
           << who;
     }
   }
-  EXPECT_EQ(walked, 2u * (8 + named.size()));
+  EXPECT_EQ(walked, 2u * (9 + named.size()));
 }
 
 }  // namespace

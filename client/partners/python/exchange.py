@@ -8,6 +8,7 @@ Thread safety: any thread may call; each watch belongs to one. `close` ends what
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import random
@@ -23,6 +24,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from fairlead.v1 import exchange_service_pb2 as v1
 from fairlead.v1 import exchange_service_pb2_grpc as v1_grpc
+from fairlead.v1 import log_service_pb2 as logs
 
 CALL_SECONDS = 30.0  # of a call with all its attempts
 ATTEMPT_SECONDS = 10.0  # of one attempt at one node
@@ -63,6 +65,22 @@ def new_request_id() -> str:
     bits = time.time_ns() // 1_000_000 << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
     text = f"{bits:032x}"
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def _sized(data: bytes) -> bytes:
+    """The bytes behind their length, a varint."""
+    length, size = b"", len(data)
+    while size >= 0x80:
+        length += bytes([size & 0x7F | 0x80])
+        size >>= 7
+    return length + bytes([size]) + data
+
+
+def receipt_text(receipt: logs.Receipt) -> str:
+    extra = b"\x01" + _sized(receipt.log_entry.header) + b"\x01" + _sized(receipt.log_entry.payload)
+    path = "".join(base64.b64encode(digest).decode() + "\n" for digest in receipt.audit_path)
+    head = f"c2sp.org/tlog-proof@v1\nextra {base64.b64encode(extra).decode()}\nindex {receipt.sequence}\n"
+    return f"{head}{path}\n{receipt.checkpoint.note}"
 
 
 class ExchangeError(Exception):
@@ -207,6 +225,15 @@ class Exchange:
     def ask(self, question: v1.Question, request_id: str = "") -> v1.Question:
         """Asks the help desk."""
         return self._call("AskQuestion", v1.AskQuestionRequest(question=question, request_id=request_id or new_request_id()))
+
+    def receipts(self, record: str = "") -> Iterator[v1.ExchangeReceipt]:
+        """What the site received of the nation and sent it, all of it or what is about `record`."""
+        request = v1.ListExchangeReceiptsRequest(record=record, page_size=PAGE_SIZE)
+        return self._pages("ListExchangeReceipts", request, lambda page: page.receipts)
+
+    def receipt(self, name: str) -> str:
+        """A receipt as a file for `fairlead verify receipt`: C2SP's tlog-proof, with the bytes that were submitted or sent."""
+        return receipt_text(self._call("GetExchangeReceipt", v1.GetExchangeReceiptRequest(name=name)))
 
     def watch(self, resume_token: str = "") -> Iterator[v1.WatchReleasedRecordsResponse]:
         """Each change of what is released, without end, over the loss of connections and nodes.

@@ -68,6 +68,15 @@ def run_suggestions(exchange, _):
         print_json(suggestion)
 
 
+def run_receipts(exchange, arguments):
+    for receipt in exchange.receipts(arguments.record):
+        print_json(receipt)
+
+
+def run_receipt(exchange, arguments):
+    replace_file(arguments.file, exchange.receipt(arguments.name))
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description="A partner nation's client of a Fairlead network.")
     parser.add_argument("--config", required=True, type=Path)
@@ -99,8 +108,12 @@ def parse_arguments():
     ask.add_argument("--subject", required=True)
     ask.add_argument("--text", required=True)
     question = add("question", "a question and its answer", lambda exchange, a: print_json(exchange.question(a.name)))
-    for command in (get, acknowledge, suggestion, question):
+    receipts = add("receipts", "what was submitted and sent, with a receipt for each", run_receipts)
+    receipts.add_argument("--record", default="", help="only those about it")
+    receipt = add("receipt", "save a receipt, for `fairlead verify receipt`", run_receipt)
+    for command in (get, acknowledge, suggestion, question, receipt):
         command.add_argument("name")
+    receipt.add_argument("file", type=Path)
     return parser.parse_args()
 
 

@@ -1,0 +1,297 @@
+// The audit: what is kept, that a flood makes it no longer, and who may read it.
+
+#include <google/protobuf/util/time_util.h>
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "fairlead/v1/audit_service.pb.h"
+#include "fairlead/v1/log_service.pb.h"
+#include "server/rpc/audit_batch.h"
+#include "server/rpc/audit_trail.h"
+#include "server/rpc/exchange_fixture.h"
+
+namespace fairlead::rpc {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr absl::Time kThen = absl::UnixEpoch() + absl::Hours(24 * 365 * 57);
+
+CallSummary Summary(std::string_view method, IdentityKind kind, grpc::StatusCode code = grpc::StatusCode::OK) {
+  CallSummary summary;
+  summary.method = method;
+  summary.kind = kind;
+  summary.code = code;
+  return summary;
+}
+
+v1::AuditEvent Event(v1::AuditKind kind, const std::string& actor, const std::string& method) {
+  v1::AuditEvent event;
+  event.set_kind(kind);
+  event.set_actor(actor);
+  event.set_method(method);
+  return event;
+}
+
+// "DENIAL partner/JP/registry ExchangeService/GetReleasedRecord NOT_FOUND releasedRecords 3"
+std::string Told(const v1::AuditEvent& event) {
+  return fmt::format("{} {} {} {} {} {}", v1::AuditKind_Name(event.kind()).substr(std::string("AUDIT_KIND_").size()), event.actor(),
+                     event.method(), event.outcome(), event.resource(), event.count());
+}
+
+TEST(AuditKindTest, OfEveryCallThatIsKept) {
+  const auto kind = AuditKindOf;
+  constexpr auto kPartner = IdentityKind::kPartner;
+  EXPECT_EQ(kind(Summary("fairlead.v1.ExchangeService/GetReleasedRecord", kPartner)), v1::AUDIT_KIND_PARTNER_READ);
+  EXPECT_EQ(kind(Summary("fairlead.v1.ExchangeService/WatchReleasedRecords", kPartner, grpc::StatusCode::CANCELLED)),
+            v1::AUDIT_KIND_PARTNER_READ);
+  EXPECT_EQ(kind(Summary("fairlead.v1.ExchangeService/DownloadReleasedAttachment", kPartner)), v1::AUDIT_KIND_PARTNER_READ);
+  EXPECT_EQ(kind(Summary("fairlead.v1.ExchangeService/SubmitSuggestion", kPartner)), v1::AUDIT_KIND_PARTNER_SUBMISSION);
+  EXPECT_EQ(kind(Summary("fairlead.v1.ExchangeService/GetReleasedRecord", kPartner, grpc::StatusCode::NOT_FOUND)), v1::AUDIT_KIND_DENIAL);
+  EXPECT_EQ(kind(Summary("fairlead.v1.ReferenceService/GetPort", kPartner, grpc::StatusCode::PERMISSION_DENIED)), v1::AUDIT_KIND_DENIAL);
+  EXPECT_EQ(kind(Summary("unknown", IdentityKind::kOfficer, grpc::StatusCode::UNAUTHENTICATED)), v1::AUDIT_KIND_DENIAL);
+  CallSummary limited = Summary("fairlead.v1.ReferenceService/GetPort", IdentityKind::kOfficer, grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(kind(limited), std::nullopt);
+  limited.limit = "limits.staff.calls_per_second";
+  EXPECT_EQ(kind(limited), v1::AUDIT_KIND_DENIAL);
+  EXPECT_EQ(kind(Summary("fairlead.v1.ReleaseService/ApproveRelease", IdentityKind::kHq)), v1::AUDIT_KIND_RELEASE);
+  EXPECT_EQ(kind(Summary("fairlead.v1.ReleaseService/RecallRelease", IdentityKind::kOfficer)), v1::AUDIT_KIND_RECALL);
+  EXPECT_EQ(kind(Summary("fairlead.v1.NodeService/DeleteBackup", IdentityKind::kHq)), v1::AUDIT_KIND_ADMINISTRATION);
+  EXPECT_EQ(kind(Summary("fairlead.v1.AuditService/QueryAuditEvents", IdentityKind::kHq)), v1::AUDIT_KIND_ADMINISTRATION);
+  EXPECT_EQ(kind(Summary("fairlead.v1.ReferenceService/GetPort", IdentityKind::kOfficer)), std::nullopt);
+  EXPECT_EQ(kind(Summary("fairlead.v1.ReferenceService/GetPort", IdentityKind::kOfficer, grpc::StatusCode::NOT_FOUND)), std::nullopt);
+}
+
+TEST(AuditKindTest, WhatACallerNamesIsKeptAsACollectionAlone) {
+  EXPECT_EQ(ResourceClass(""), "");
+  EXPECT_EQ(ResourceClass("releasedRecords/0123456789abcdef0123456789abcdef"), "releasedRecords");
+  EXPECT_EQ(ResourceClass("ports/JPYOK"), "ports");
+  EXPECT_EQ(ResourceClass("ports"), "ports");
+  EXPECT_EQ(ResourceClass("made up " + std::string(1000, 'x')), "other");
+}
+
+TEST(AuditBatchTest, TheSameIsCounted) {
+  AuditBatch batch({});
+  batch.Add(Event(v1::AUDIT_KIND_DENIAL, "partner/JP/registry", "A"), kThen);
+  batch.Add(Event(v1::AUDIT_KIND_PARTNER_READ, "partner/JP/registry", "A"), kThen + absl::Seconds(1));
+  batch.Add(Event(v1::AUDIT_KIND_DENIAL, "partner/JP/registry", "A"), kThen + absl::Seconds(2));
+  EXPECT_FALSE(batch.empty());
+  const std::vector<v1::AuditEvent> events = batch.Take();
+  EXPECT_TRUE(batch.empty());
+  ASSERT_THAT(events, SizeIs(2));
+  EXPECT_EQ(Told(events[0]), "DENIAL partner/JP/registry A   2");
+  EXPECT_EQ(events[0].last_time().seconds() - events[0].first_time().seconds(), 2);
+  EXPECT_EQ(Told(events[1]), "PARTNER_READ partner/JP/registry A   1");
+  // The next batch begins at nothing.
+  batch.Add(Event(v1::AUDIT_KIND_DENIAL, "partner/JP/registry", "A"), kThen);
+  EXPECT_EQ(batch.Take().front().count(), 1u);
+}
+
+TEST(AuditBatchTest, WhatFindsNoRoomIsCountedAndHidesNoOther) {
+  AuditBatch batch({.acts_max = 2, .calls_max = 4, .actor_events_max = 3});
+  for (int i = 0; i < 100; ++i) batch.Add(Event(v1::AUDIT_KIND_DENIAL, "partner/JP/flood", std::to_string(i)), kThen);
+  batch.Add(Event(v1::AUDIT_KIND_PARTNER_READ, "partner/AU/registry", "quiet"), kThen);
+  batch.Add(Event(v1::AUDIT_KIND_PARTNER_READ, "partner/SG/registry", "late"), kThen);  // the room is full
+  batch.Add(Event(v1::AUDIT_KIND_RECALL, "officer/apac/watch", "recall"), kThen);
+  batch.Add(Event(v1::AUDIT_KIND_DENIAL, "partner/JP/flood", "0"), kThen);  // is there already
+  std::vector<std::string> told;
+  for (const v1::AuditEvent& event : batch.Take()) told.push_back(Told(event));
+  EXPECT_THAT(told, ElementsAre("DENIAL partner/JP/flood 0   2", "DENIAL partner/JP/flood 1   1", "DENIAL partner/JP/flood 2   1",
+                                "PARTNER_READ partner/AU/registry quiet   1", "RECALL officer/apac/watch recall   1", "OVERFLOW     98"));
+  EXPECT_THAT(batch.Take(), IsEmpty());
+}
+
+class AuditTest : public ::testing::Test, protected Office {
+ protected:
+  AuditTest() : Office(absl::Milliseconds(50)) {
+    Country("JP");
+    Country("AU");
+    Port("JPYOK", "Yokohama");
+  }
+
+  std::vector<std::string> Query(const v1::QueryAuditEventsRequest& request = {}) {
+    std::vector<std::string> told;
+    v1::QueryAuditEventsRequest page = request;
+    do {
+      const auto found = Must<v1::QueryAuditEventsResponse>(hq_, "AuditService/QueryAuditEvents", page);
+      for (const v1::AuditEvent& event : found.events()) told.push_back(Told(event));
+      page.set_page_token(found.next_page_token());
+    } while (!page.page_token().empty());
+    return told;
+  }
+  // What a call leaves is gathered once it has ended, a moment after its caller was answered.
+  std::vector<std::string> Await(const v1::QueryAuditEventsRequest& request, size_t events) {
+    const absl::Time deadline = absl::Now() + kPatience;
+    std::vector<std::string> told;
+    while (absl::Now() < deadline) {
+      EXPECT_TRUE(site_.audit().Flush(deadline));
+      told = Query(request);
+      if (told.size() >= events) break;
+    }
+    return told;
+  }
+  static v1::QueryAuditEventsRequest OfKind(v1::AuditKind kind) {
+    v1::QueryAuditEventsRequest request;
+    request.set_kind(kind);
+    return request;
+  }
+  uint64_t Entries() { return site_.node().Applied().Get(site_.node().own_logs().at(kAuditStream)).value(); }
+};
+
+TEST_F(AuditTest, PartnersReadsSubmissionsAndRefusalsAreKept) {
+  Release(Draft("ports/JPYOK", {"JP"}));
+  EXPECT_THAT(Ports(jp_), ElementsAre("JPYOK Yokohama"));
+  EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_PARTNER_READ), 1),
+              ElementsAre("PARTNER_READ partner/JP/registry ExchangeService/ListReleasedRecords OK  1"));
+  v1::AskQuestionRequest ask;
+  ask.mutable_question()->set_subject("Drills");
+  ask.mutable_question()->set_text("How often?");
+  Must<v1::Question>(jp_, "ExchangeService/AskQuestion", ask);
+  EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_PARTNER_SUBMISSION), 1),
+              ElementsAre("PARTNER_SUBMISSION partner/JP/registry ExchangeService/AskQuestion OK  1"));
+  // What is another's, what is not there, and a method that is not for partners.
+  EXPECT_THAT(Get(au_, NameFor("AU", "ports/JPYOK")), FailsWith("RECORD_NOT_FOUND"));
+  EXPECT_THAT(au_.Call<v1::Port>("ReferenceService/GetPort", v1::GetPortRequest()), FailsWith("PERMISSION_DENIED"));
+  EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_DENIAL), 2),
+              ::testing::UnorderedElementsAre("DENIAL partner/AU/registry ExchangeService/GetReleasedRecord NOT_FOUND releasedRecords 1",
+                                              "DENIAL partner/AU/registry ReferenceService/GetPort PERMISSION_DENIED  1"));
+}
+
+TEST_F(AuditTest, ReleasesRecallsAndActsAreKeptByName) {
+  const v1::Release release = Release(Draft("ports/JPYOK", {"JP"}));
+  EXPECT_THAT(Approve(officer_, release), FailsWith("PERMISSION_DENIED"));
+  EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_RELEASE), 2),
+              ElementsAre("RELEASE officer/apac/watch ReleaseService/CreateRelease OK  1",
+                          "RELEASE hq/release/desk ReleaseService/ApproveRelease OK " + release.name() + " 1"));
+  EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_DENIAL), 1),
+              ElementsAre("DENIAL officer/apac/watch ReleaseService/ApproveRelease PERMISSION_DENIED releases 1"));
+  Recall(release);
+  EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_RECALL), 1),
+              ElementsAre("RECALL officer/apac/watch ReleaseService/RecallRelease OK " + release.name() + " 1"));
+  site_.audit().Act("certificate/reload", "2 changes\nof files");
+  v1::QueryAuditEventsRequest of_node = OfKind(v1::AUDIT_KIND_ADMINISTRATION);
+  of_node.set_actor("node/");
+  EXPECT_THAT(Await(of_node, 1), ElementsAre("ADMINISTRATION node/apac certificate/reload OK  1"));
+  const auto found = Must<v1::QueryAuditEventsResponse>(hq_, "AuditService/QueryAuditEvents", of_node);
+  ASSERT_THAT(found.events(), SizeIs(1));
+  const v1::AuditEvent& event = found.events(0);
+  EXPECT_EQ(event.detail(), "2 changes?of files");
+  EXPECT_EQ(event.site(), "apac");
+  EXPECT_EQ(event.marking(), v1::MARKING_SENSITIVE);
+  EXPECT_EQ(event.last_time().seconds(), absl::ToUnixSeconds(clock_.Now()));
+  v1::GetAuditEventRequest get;
+  get.set_name(event.name());
+  EXPECT_EQ(Must<v1::AuditEvent>(hq_, "AuditService/GetAuditEvent", get).detail(), event.detail());
+}
+
+TEST_F(AuditTest, QueriesFilter) {
+  const auto refused = [this](const Client& caller) { EXPECT_FALSE(Get(caller, "releasedRecords/none").ok()); };
+  refused(jp_);
+  ASSERT_THAT(Await(OfKind(v1::AUDIT_KIND_DENIAL), 1), SizeIs(1));
+  const absl::Time between = clock_.Now() + absl::Seconds(30);
+  clock_.Advance(absl::Minutes(1));
+  refused(au_);
+  ASSERT_THAT(Await(OfKind(v1::AUDIT_KIND_DENIAL), 2), SizeIs(2));
+  const std::string of_jp = "DENIAL partner/JP/registry ExchangeService/GetReleasedRecord NOT_FOUND releasedRecords 1";
+  const std::string of_au = "DENIAL partner/AU/registry ExchangeService/GetReleasedRecord NOT_FOUND releasedRecords 1";
+  v1::QueryAuditEventsRequest request = OfKind(v1::AUDIT_KIND_DENIAL);
+  request.set_actor("partner/AU/");
+  EXPECT_THAT(Query(request), ElementsAre(of_au));
+  request.set_actor("partner/JP/registry");
+  EXPECT_THAT(Query(request), ElementsAre(of_jp));
+  request.set_actor("partner/JP");
+  EXPECT_THAT(Query(request), IsEmpty());
+  request = OfKind(v1::AUDIT_KIND_DENIAL);
+  request.set_method("ExchangeService/GetReleasedRecord");
+  request.set_outcome("NOT_FOUND");
+  request.set_site("apac");
+  EXPECT_THAT(Query(request), ElementsAre(of_jp, of_au));
+  request.set_site("hq");
+  EXPECT_THAT(Query(request), IsEmpty());
+  request = OfKind(v1::AUDIT_KIND_DENIAL);
+  request.mutable_since()->set_seconds(absl::ToUnixSeconds(between));
+  EXPECT_THAT(Query(request), ElementsAre(of_au));
+  *request.mutable_until() = request.since();
+  request.clear_since();
+  EXPECT_THAT(Query(request), ElementsAre(of_jp));
+  request = OfKind(v1::AUDIT_KIND_DENIAL);
+  request.set_page_size(1);
+  EXPECT_THAT(Query(request), ElementsAre(of_jp, of_au));
+  request.mutable_until()->set_seconds(-1);
+  EXPECT_THAT(hq_.Call<v1::QueryAuditEventsResponse>("AuditService/QueryAuditEvents", request), FailsWith("FIELD_INVALID", "until"));
+}
+
+TEST_F(AuditTest, AFloodMakesFewEntries) {
+  const uint64_t before = Entries();
+  constexpr int kCalls = 400;
+  for (int i = 0; i < kCalls; ++i) EXPECT_FALSE(Get(au_, fmt::format("releasedRecords/{}", i)).ok());
+  v1::QueryAuditEventsRequest request = OfKind(v1::AUDIT_KIND_DENIAL);
+  request.set_actor("partner/AU/registry");
+  const absl::Time deadline = absl::Now() + kPatience;
+  uint64_t counted = 0;
+  while (counted < kCalls && absl::Now() < deadline) {
+    EXPECT_TRUE(site_.audit().Flush(deadline));
+    counted = 0;
+    for (const v1::AuditEvent& event : Must<v1::QueryAuditEventsResponse>(hq_, "AuditService/QueryAuditEvents", request).events()) {
+      counted += event.count();
+    }
+  }
+  EXPECT_EQ(counted, static_cast<uint64_t>(kCalls));
+  EXPECT_LT(Entries() - before, 40u);  // by time and by the questions above, not by the calls
+}
+
+TEST_F(AuditTest, OnlyHeadquartersReadsIt) {
+  EXPECT_FALSE(Get(au_, "releasedRecords/none").ok());
+  ASSERT_THAT(Await(OfKind(v1::AUDIT_KIND_DENIAL), 1), SizeIs(1));
+  const v1::AuditEvent event =
+      Must<v1::QueryAuditEventsResponse>(hq_, "AuditService/QueryAuditEvents", OfKind(v1::AUDIT_KIND_DENIAL)).events(0);
+  for (const Client* caller : {&officer_, &jp_, &au_}) {
+    EXPECT_THAT(caller->Call<v1::QueryAuditEventsResponse>("AuditService/QueryAuditEvents", v1::QueryAuditEventsRequest()),
+                FailsWith("PERMISSION_DENIED"));
+    v1::GetAuditEventRequest get;
+    get.set_name(event.name());
+    EXPECT_THAT(caller->Call<v1::AuditEvent>("AuditService/GetAuditEvent", get), FailsWith("PERMISSION_DENIED"));
+    v1::ListRevisionsRequest revisions;
+    revisions.set_name(event.name());
+    EXPECT_THAT(caller->Call<v1::ListRevisionsResponse>("RecordService/ListRevisions", revisions), FailsWith("PERMISSION_DENIED"));
+    v1::ListLogEntriesRequest entries;
+    entries.set_log("apac/1/audit");
+    entries.set_tree_size(1);
+    EXPECT_THAT(caller->Call<v1::ListLogEntriesResponse>("LogService/ListLogEntries", entries), FailsWith("PERMISSION_DENIED"));
+    v1::GetReceiptRequest receipt;
+    receipt.set_record(event.name());
+    EXPECT_THAT(caller->Call<v1::Receipt>("LogService/GetReceipt", receipt), FailsWith("PERMISSION_DENIED"));
+  }
+  // What a nation is shown names nothing of it.
+  EXPECT_THAT(List(au_).records(), IsEmpty());
+}
+
+TEST_F(AuditTest, NobodyErasesIt) {
+  EXPECT_FALSE(Get(au_, "releasedRecords/none").ok());
+  ASSERT_THAT(Await(OfKind(v1::AUDIT_KIND_DENIAL), 1), SizeIs(1));
+  const v1::AuditEvent event =
+      Must<v1::QueryAuditEventsResponse>(hq_, "AuditService/QueryAuditEvents", OfKind(v1::AUDIT_KIND_DENIAL)).events(0);
+  v1::GetReceiptRequest proof;
+  proof.set_record(event.name());
+  absl::StatusOr<v1::Receipt> proven = absl::NotFoundError("");
+  for (const absl::Time deadline = absl::Now() + kPatience; !proven.ok() && absl::Now() < deadline;) {
+    proven = hq_.Call<v1::Receipt>("LogService/GetReceipt", proof);  // once a checkpoint covers it
+  }
+  ASSERT_TRUE(proven.ok()) << proven.status();
+  EXPECT_TRUE(proven->entry().starts_with("apac/1/audit/")) << proven->entry();
+  v1::EraseRevisionRequest erase;
+  erase.set_name(event.name());
+  erase.set_entry(proven->entry());
+  erase.set_reason("unwelcome");
+  erase.set_authority("nobody");
+  EXPECT_THAT(hq_.Call<v1::Erasure>("RecordService/EraseRevision", erase), FailsWith("STATE_FORBIDS"));
+  EXPECT_EQ(Query(OfKind(v1::AUDIT_KIND_DENIAL)).size(), 1u);
+}
+
+}  // namespace
+}  // namespace fairlead::rpc

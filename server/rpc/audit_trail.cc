@@ -1,0 +1,194 @@
+#include "server/rpc/audit_trail.h"
+
+#include <absl/synchronization/notification.h>
+#include <absl/time/clock.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "api/crypto.h"
+#include "api/errors.h"
+#include "api/ids.h"
+#include "server/node/materialise.h"
+#include "server/records/audit_event.h"
+#include "server/rpc/record_access.h"
+
+namespace fairlead::rpc {
+namespace {
+
+// What a caller wrote, fit for one line of the audit.
+std::string Line(std::string_view text, size_t max = records::kAuditTextCharsMax) {
+  std::string line(text.substr(0, max));
+  std::replace_if(line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+  return line;
+}
+
+std::string WithoutPackage(std::string_view method) {
+  constexpr std::string_view kPackage = "fairlead.v1.";
+  return Line(method.starts_with(kPackage) ? method.substr(kPackage.size()) : method);
+}
+
+std::string CodeName(int code) { return absl::StatusCodeToString(static_cast<absl::StatusCode>(code)); }
+
+}  // namespace
+
+std::vector<std::string> OwnAndHeadquarters(const node::Node& node) {
+  std::set<std::string> sites = {node.options().site};
+  if (const std::string& headquarters = node.roster().headquarters(); !headquarters.empty()) sites.insert(headquarters);
+  return {sites.begin(), sites.end()};
+}
+
+AuditTrail::AuditTrail(node::Node* node, AuditOptions options)
+    : node_(node),
+      options_(options),
+      enabled_(node->own_logs().contains(kAuditStream)),
+      audience_(OwnAndHeadquarters(*node)),
+      actor_("node/" + node->options().site),
+      batch_(options.limits) {}
+
+AuditTrail::~AuditTrail() { Stop(); }
+
+void AuditTrail::Start() {
+  if (!enabled_) {
+    spdlog::warn("the roster names no log {}/*/{}: nothing is audited here", node_->options().site, kAuditStream);
+    return;
+  }
+  thread_ = std::thread([this] { Run(); });
+}
+
+void AuditTrail::Stop() {
+  {
+    absl::MutexLock lock(&mu_);
+    stopping_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void AuditTrail::CallFinished(const CallSummary& summary) {
+  const std::optional<v1::AuditKind> kind = AuditKindOf(summary);
+  if (!kind) return;
+  v1::AuditEvent event;
+  event.set_kind(*kind);
+  event.set_actor(Line(summary.caller));
+  event.set_gateway(Line(summary.gateway));
+  event.set_method(WithoutPackage(summary.method));
+  event.set_outcome(CodeName(summary.code));
+  const bool by_class = *kind == v1::AUDIT_KIND_PARTNER_READ || *kind == v1::AUDIT_KIND_PARTNER_SUBMISSION || *kind == v1::AUDIT_KIND_DENIAL;
+  event.set_resource(by_class ? ResourceClass(summary.subject) : Line(summary.subject));
+  Add(std::move(event));
+}
+
+void AuditTrail::Denied(std::string_view actor, std::string_view method, const absl::Status& why) {
+  v1::AuditEvent event;
+  event.set_kind(v1::AUDIT_KIND_DENIAL);
+  event.set_actor(Line(actor));
+  event.set_method(WithoutPackage(method));
+  event.set_outcome(CodeName(static_cast<int>(why.code())));
+  Add(std::move(event));
+}
+
+void AuditTrail::Act(std::string_view act, const std::string& detail) {
+  v1::AuditEvent event;
+  event.set_kind(v1::AUDIT_KIND_ADMINISTRATION);
+  event.set_actor(actor_);
+  event.set_method(Line(act));
+  event.set_outcome("OK");
+  event.set_detail(Line(detail, records::kAuditDetailCharsMax));
+  Add(std::move(event));
+  absl::MutexLock lock(&mu_);
+  if (!batch_.empty()) due_ = absl::InfinitePast();
+}
+
+void AuditTrail::Add(v1::AuditEvent event) {
+  if (!enabled_) return;
+  event.set_site(node_->options().site);
+  event.set_marking(v1::MARKING_SENSITIVE);
+  event.mutable_audience()->Assign(audience_.begin(), audience_.end());
+  const absl::Time now = node_->options().clock->Now();
+  absl::MutexLock lock(&mu_);
+  if (stopping_) return;
+  batch_.Add(std::move(event), now);
+  ++gathered_;
+  due_ = std::min(due_, absl::Now() + options_.interval);
+}
+
+bool AuditTrail::Flush(absl::Time deadline) {
+  absl::MutexLock lock(&mu_);
+  const uint64_t until = gathered_;
+  if (!batch_.empty()) due_ = absl::InfinitePast();
+  const auto written = [this, until]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return written_ >= until; };
+  return mu_.AwaitWithDeadline(absl::Condition(&written), deadline);
+}
+
+void AuditTrail::Run() {
+  while (true) {
+    std::vector<v1::AuditEvent> events;
+    uint64_t until = 0;
+    bool last = false;
+    {
+      absl::MutexLock lock(&mu_);
+      const auto something = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_ || !batch_.empty(); };
+      mu_.Await(absl::Condition(&something));
+      while (!stopping_ && due_ > absl::Now()) {
+        const absl::Time at = due_;
+        const auto sooner = [this, at]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_ || due_ < at; };
+        mu_.AwaitWithDeadline(absl::Condition(&sooner), at);
+      }
+      last = stopping_;
+      events = batch_.Take();
+      until = gathered_;
+      due_ = absl::InfiniteFuture();
+    }
+    if (!events.empty()) {
+      const node::WriteRequest write = WriteOf(events);
+      while (!Written(write)) {
+        absl::MutexLock lock(&mu_);
+        if (last) return;  // one try at the end
+        mu_.AwaitWithTimeout(absl::Condition(&stopping_), options_.interval);
+        last = stopping_;
+      }
+    }
+    absl::MutexLock lock(&mu_);
+    written_ = until;
+    if (last && batch_.empty()) return;
+  }
+}
+
+node::WriteRequest AuditTrail::WriteOf(const std::vector<v1::AuditEvent>& events) const {
+  const records::RecordType& type = *node_->registry().FindByMessage("AuditEvent");
+  node::WriteRequest write;
+  write.actor = actor_;
+  write.request_id = NewRequestId(static_cast<uint64_t>(absl::ToUnixMillis(node_->options().clock->Now())));
+  write.method = "audit";
+  write.stream = std::string(kAuditStream);
+  const Digest digest = Sha256(write.request_id);
+  std::copy_n(digest.begin(), write.request_digest.size(), write.request_digest.begin());
+  for (size_t i = 0; i < events.size(); ++i) {
+    const std::string name =
+        "auditEvents/" + CreatedRecordId(node_->roster().network(), write.actor, fmt::format("audit {}", i), write.request_id);
+    std::vector<const google::protobuf::FieldDescriptor*> fields;
+    for (const auto* field : FoldedFields(type)) {
+      if (IsSet(events[i], field)) fields.push_back(field);
+    }
+    write.mutations.push_back(node::MutationFor(type, name, nullptr, events[i], fields));
+  }
+  return write;
+}
+
+bool AuditTrail::Written(const node::WriteRequest& write) {
+  absl::Status status;
+  absl::Notification done;
+  node_->Write(write, [&](const absl::StatusOr<node::WriteResult>& result) {
+    status = result.status();
+    done.Notify();
+  });
+  done.WaitForNotification();
+  if (!status.ok()) spdlog::warn("the audit is not written: {}", std::string(status.message()));
+  return status.ok();
+}
+
+}  // namespace fairlead::rpc

@@ -1,0 +1,87 @@
+// A site's audit: what is to be kept of calls and acts goes into the site's own log `audit` (api/PROTOCOL.md).
+//
+// Events are gathered for a few seconds and written as one entry, by a thread of the trail's own: no call waits for it, and one entry at a
+// time is on its way. What the store does not take is tried again, and meanwhile gathered within the bounds of AuditBatch. A crash loses
+// what was not written yet.
+//
+// Where the roster names no log `audit` of the site, nothing is audited, and the trail says so when it starts.
+//
+// Thread safety: any thread. Ownership: borrows the node; REQUIRES: Stop before the node's runner is stopped.
+
+#ifndef FAIRLEAD_SERVER_RPC_AUDIT_TRAIL_H_
+#define FAIRLEAD_SERVER_RPC_AUDIT_TRAIL_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "server/node/node.h"
+#include "server/rpc/audit_batch.h"
+#include "server/rpc/dispatcher.h"
+
+namespace fairlead::rpc {
+
+// The sites that hold what this one says of its callers: itself, and headquarters.
+std::vector<std::string> OwnAndHeadquarters(const node::Node& node);
+
+struct AuditOptions {
+  AuditBatchLimits limits;
+  absl::Duration interval = absl::Seconds(5);  // how long events are gathered
+};
+
+class AuditTrail {
+ public:
+  AuditTrail(node::Node* node, AuditOptions options);
+  ~AuditTrail();
+  AuditTrail(const AuditTrail&) = delete;
+  AuditTrail& operator=(const AuditTrail&) = delete;
+
+  void Start();
+  // Writes what is gathered, if the store takes it, and ends the thread. What comes afterwards is not kept.
+  void Stop();
+
+  // For DispatcherOptions::on_finish.
+  void CallFinished(const CallSummary& summary);
+  // A call that was refused outside the dispatcher; `actor` may be empty.
+  void Denied(std::string_view actor, std::string_view method, const absl::Status& why);
+  // What the site did without a call: "certificate/reload". Written without waiting for more.
+  void Act(std::string_view act, const std::string& detail);
+
+  // Waits until what was gathered so far is in the log, or until `deadline`; false then.
+  bool Flush(absl::Time deadline);
+  // Whether there is a log to write to.
+  bool enabled() const { return enabled_; }
+
+ private:
+  void Add(v1::AuditEvent event) ABSL_LOCKS_EXCLUDED(mu_);
+  void Run();
+  // The entry of these events.
+  node::WriteRequest WriteOf(const std::vector<v1::AuditEvent>& events) const;
+  // Whether it is in the log.
+  bool Written(const node::WriteRequest& write);
+
+  node::Node* const node_;
+  const AuditOptions options_;
+  const bool enabled_;
+  const std::vector<std::string> audience_;
+  const std::string actor_;
+
+  absl::Mutex mu_;
+  AuditBatch batch_ ABSL_GUARDED_BY(mu_);
+  absl::Time due_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();  // when the batch is written
+  uint64_t gathered_ ABSL_GUARDED_BY(mu_) = 0;                    // events so far
+  uint64_t written_ ABSL_GUARDED_BY(mu_) = 0;                     // of them
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread thread_;
+};
+
+}  // namespace fairlead::rpc
+
+#endif  // FAIRLEAD_SERVER_RPC_AUDIT_TRAIL_H_

@@ -1,0 +1,274 @@
+// Receipts: what a nation submits and is sent is in its own log, word for word, and it can prove it.
+
+#include "server/rpc/exchange_receipts.h"
+
+#include <algorithm>
+#include <set>
+
+#include "api/entry.h"
+#include "api/evidence.h"
+#include "server/rpc/exchange_fixture.h"
+#include "server/rpc/receipt_book.h"
+
+namespace fairlead::rpc {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+evidence::Receipt FileOf(const v1::Receipt& receipt) {
+  evidence::Receipt file;
+  file.index = static_cast<uint64_t>(receipt.sequence());
+  file.header = receipt.log_entry().header();
+  file.payload = receipt.log_entry().payload();
+  for (const std::string& hash : receipt.audit_path()) std::copy(hash.begin(), hash.end(), file.audit_path.emplace_back().begin());
+  file.checkpoint = receipt.checkpoint().note();
+  return file;
+}
+
+class ReceiptsTest : public ::testing::Test, protected Office {
+ protected:
+  ReceiptsTest() : Office(absl::Milliseconds(50)) {
+    Country("JP");
+    Country("AU");
+    Port("JPYOK", "Yokohama");
+  }
+
+  static v1::ListExchangeReceiptsResponse Receipts(const Client& partner, const std::string& record = "") {
+    v1::ListExchangeReceiptsRequest request;
+    request.set_record(record);
+    return Must<v1::ListExchangeReceiptsResponse>(partner, "ExchangeService/ListExchangeReceipts", request);
+  }
+  // Once a checkpoint covers it.
+  static v1::Receipt Fetch(const Client& partner, const std::string& name) {
+    v1::GetExchangeReceiptRequest request;
+    request.set_name(name);
+    const absl::Time deadline = absl::Now() + kPatience;
+    while (true) {
+      auto receipt = partner.Call<v1::Receipt>("ExchangeService/GetExchangeReceipt", request);
+      if (receipt.ok()) return *receipt;
+      if (ReasonOf(receipt.status()) != "NOT_YET_PROVEN" || absl::Now() > deadline) {
+        ADD_FAILURE() << receipt.status();
+        return {};
+      }
+    }
+  }
+  // What the receipt proves, when it does.
+  v1::PartnerReceipt Proven(const v1::Receipt& receipt, const std::string& name) {
+    const auto proven = evidence::VerifyReceipt(evidence::FormatReceipt(FileOf(receipt)), TestCerts::Get().roster());
+    EXPECT_TRUE(proven.ok()) << proven.status();
+    if (!proven.ok()) return {};
+    EXPECT_EQ(proven->header.deps, VersionVector());  // what others did is nobody's to read from a nation's log
+    const auto payload = DecodePayload(*proven->payload);
+    EXPECT_TRUE(payload.ok()) << payload.status();
+    std::string bytes;
+    for (const Mutation& mutation : payload->mutations) {
+      if (mutation.record != name) continue;
+      for (const Op& op : mutation.ops) bytes += op.kind == MergeKind::kRegister ? op.value : "";
+    }
+    v1::PartnerReceipt content;
+    EXPECT_TRUE(content.ParseFromString(bytes));
+    return content;
+  }
+  static std::string Inside(const std::string& name) { return "partnerReceipts/" + name.substr(name.find('/') + 1); }
+
+  v1::AskQuestionRequest Question(const std::string& subject) {
+    v1::AskQuestionRequest ask;
+    ask.mutable_question()->set_subject(subject);
+    ask.mutable_question()->set_text("How often?");
+    ask.set_request_id(NextId());
+    return ask;
+  }
+  uint64_t Entries(const std::string& nation) {
+    return site_.node().Applied().Get(site_.node().own_logs().at(PartnerStream(nation))).value();
+  }
+};
+
+TEST_F(ReceiptsTest, ASubmissionIsProvenWordForWord) {
+  const v1::AskQuestionRequest ask = Question("Drills");
+  const auto question = Must<v1::Question>(jp_, "ExchangeService/AskQuestion", ask);
+  const v1::ListExchangeReceiptsResponse listed = Receipts(jp_, question.name());
+  ASSERT_THAT(listed.receipts(), SizeIs(1));
+  const v1::ExchangeReceipt& listing = listed.receipts(0);
+  EXPECT_EQ(listing.kind(), v1::EXCHANGE_RECEIPT_KIND_SUBMISSION);
+  EXPECT_EQ(listing.method(), "fairlead.v1.ExchangeService/AskQuestion");
+  EXPECT_EQ(listing.marking(), "OFFICIAL");
+  EXPECT_EQ(listing.log(), "apac/1/partner-JP");
+  EXPECT_EQ(listing.sequence(), 0);
+  EXPECT_EQ(listing.time().seconds(), absl::ToUnixSeconds(clock_.Now()));
+
+  v1::Receipt receipt = Fetch(jp_, listing.name());
+  EXPECT_EQ(receipt.entry(), "apac/1/partner-JP/0");
+  const v1::PartnerReceipt content = Proven(receipt, Inside(listing.name()));
+  EXPECT_EQ(content.nation(), "countries/JP");
+  EXPECT_EQ(content.record(), question.name());
+  EXPECT_EQ(content.message_type(), "fairlead.v1.AskQuestionRequest");
+  EXPECT_EQ(content.content(), ask.SerializeAsString());
+
+  std::string& payload = *receipt.mutable_log_entry()->mutable_payload();
+  payload[payload.size() / 2] = static_cast<char>(payload[payload.size() / 2] ^ 1);
+  EXPECT_EQ(evidence::VerifyReceipt(evidence::FormatReceipt(FileOf(receipt)), TestCerts::Get().roster()).status().code(),
+            absl::StatusCode::kDataLoss);
+}
+
+TEST_F(ReceiptsTest, ARetryHasNoSecondReceiptAndWhatChangesNothingHasOne) {
+  const v1::AskQuestionRequest ask = Question("Drills");
+  const auto question = Must<v1::Question>(jp_, "ExchangeService/AskQuestion", ask);
+  EXPECT_EQ(Must<v1::Question>(jp_, "ExchangeService/AskQuestion", ask).name(), question.name());
+  EXPECT_THAT(Receipts(jp_).receipts(), SizeIs(1));
+
+  Recall(Release(Draft("ports/JPYOK", {"JP"})));
+  v1::AcknowledgeWithdrawalRequest acknowledge;
+  acknowledge.set_name(Withdrawals(jp_).withdrawals(0).name());
+  for (int i = 0; i < 2; ++i) {
+    acknowledge.set_request_id(NextId());
+    EXPECT_TRUE(Must<v1::Withdrawal>(jp_, "ExchangeService/AcknowledgeWithdrawal", acknowledge).acknowledged());
+  }
+  const v1::ListExchangeReceiptsResponse both = Receipts(jp_, acknowledge.name());
+  ASSERT_THAT(both.receipts(), SizeIs(2));
+  EXPECT_NE(both.receipts(0).name(), both.receipts(1).name());
+  for (const v1::ExchangeReceipt& each : both.receipts()) {
+    EXPECT_EQ(Proven(Fetch(jp_, each.name()), Inside(each.name())).message_type(), "fairlead.v1.AcknowledgeWithdrawalRequest");
+  }
+  // A retry of the one that changed nothing is no third.
+  EXPECT_TRUE(Must<v1::Withdrawal>(jp_, "ExchangeService/AcknowledgeWithdrawal", acknowledge).acknowledged());
+  EXPECT_THAT(Receipts(jp_, acknowledge.name()).receipts(), SizeIs(2));
+}
+
+TEST_F(ReceiptsTest, ARevisionIsProvenOnceHoweverOftenItIsSent) {
+  Release(Draft("ports/JPYOK", {"JP"}));
+  const std::string name = NameFor("JP", "ports/JPYOK");
+  const auto record = Get(jp_, name);
+  ASSERT_TRUE(record.ok()) << record.status();
+  const uint64_t entries = Entries("JP");
+  EXPECT_EQ(entries, 1u);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_THAT(Ports(jp_), ElementsAre("JPYOK Yokohama"));
+    EXPECT_TRUE(Get(jp_, name).ok());
+  }
+  Feed feed(jp_);
+  EXPECT_THAT(feed.ToEnd(), ElementsAre("reset", "JPYOK Yokohama", "end"));
+  EXPECT_EQ(Entries("JP"), entries);
+
+  const v1::ListExchangeReceiptsResponse listed = Receipts(jp_, name);
+  ASSERT_THAT(listed.receipts(), SizeIs(1));
+  EXPECT_EQ(listed.receipts(0).kind(), v1::EXCHANGE_RECEIPT_KIND_DELIVERY);
+  EXPECT_EQ(listed.receipts(0).revision(), record->etag());
+  const v1::PartnerReceipt content = Proven(Fetch(jp_, listed.receipts(0).name()), Inside(listed.receipts(0).name()));
+  EXPECT_EQ(content.message_type(), "fairlead.v1.ReleasedRecord");
+  EXPECT_EQ(content.content(), record->SerializeAsString());
+  EXPECT_EQ(content.method(), "fairlead.v1.ExchangeService/GetReleasedRecord");
+
+  // Another revision has another one, before the watch sends it.
+  Rename("JPYOK", "Yokohama-ko");
+  EXPECT_THAT(feed.ToEnd(), ElementsAre("-" + name, "end"));
+  clock_.Advance(absl::Seconds(1));
+  Release(Draft("ports/JPYOK", {"JP"}));
+  EXPECT_THAT(feed.ToEnd(), ElementsAre("JPYOK Yokohama-ko", "end"));
+  const v1::ListExchangeReceiptsResponse both = Receipts(jp_, name);
+  ASSERT_THAT(both.receipts(), SizeIs(2));
+  EXPECT_EQ(both.receipts(1).method(), "fairlead.v1.ExchangeService/WatchReleasedRecords");
+  EXPECT_EQ(Entries("AU"), 0u);
+}
+
+TEST_F(ReceiptsTest, AListingIsOneEntryAndPagesAreReceiptedAsTheyAreSent) {
+  Port("JPTYO", "Tokyo");
+  Port("JPOSA", "Osaka");
+  for (const char* port : {"ports/JPYOK", "ports/JPTYO", "ports/JPOSA"}) Release(Draft(port, {"JP"}));
+  v1::ListReleasedRecordsRequest request;
+  request.set_page_size(1);
+  const auto first = Must<v1::ListReleasedRecordsResponse>(jp_, "ExchangeService/ListReleasedRecords", request);
+  ASSERT_THAT(Receipts(jp_).receipts(), SizeIs(1));
+  EXPECT_EQ(Receipts(jp_).receipts(0).record(), first.records(0).name());
+  EXPECT_THAT(List(jp_).records(), SizeIs(3));
+  EXPECT_THAT(Receipts(jp_).receipts(), SizeIs(3));
+  EXPECT_EQ(Entries("JP"), 2u);  // the page of one, and the two that were new
+
+  v1::ListExchangeReceiptsRequest pages;
+  pages.set_page_size(2);
+  std::set<std::string> names;
+  int calls = 0;
+  do {
+    const auto page = Must<v1::ListExchangeReceiptsResponse>(jp_, "ExchangeService/ListExchangeReceipts", pages);
+    for (const auto& receipt : page.receipts()) names.insert(receipt.name());
+    pages.set_page_token(page.next_page_token());
+    ++calls;
+  } while (!pages.page_token().empty());
+  EXPECT_EQ(names.size(), 3u);
+  EXPECT_EQ(calls, 2);
+}
+
+TEST_F(ReceiptsTest, TheLogOnlyGrows) {
+  const auto first = Must<v1::Question>(jp_, "ExchangeService/AskQuestion", Question("One"));
+  const v1::Receipt older = Fetch(jp_, Receipts(jp_, first.name()).receipts(0).name());
+  const auto second = Must<v1::Question>(jp_, "ExchangeService/AskQuestion", Question("Two"));
+  const v1::Receipt newer = Fetch(jp_, Receipts(jp_, second.name()).receipts(0).name());
+  ASSERT_LT(older.checkpoint().size(), newer.checkpoint().size());
+  v1::GetExchangeConsistencyProofRequest request;
+  request.set_log("apac/1/partner-JP");
+  request.set_old_size(older.checkpoint().size());
+  const auto proof = Must<v1::ConsistencyProof>(jp_, "ExchangeService/GetExchangeConsistencyProof", request);
+  evidence::Consistency file{static_cast<uint64_t>(older.checkpoint().size()), {}, proof.checkpoint().note()};
+  for (const std::string& hash : proof.hashes()) std::copy(hash.begin(), hash.end(), file.hashes.emplace_back().begin());
+  const auto continued =
+      evidence::VerifyConsistency(older.checkpoint().note(), evidence::FormatConsistency(file), TestCerts::Get().roster());
+  ASSERT_TRUE(continued.ok()) << continued.status();
+  EXPECT_EQ(continued->older.size, static_cast<uint64_t>(older.checkpoint().size()));
+  EXPECT_EQ(continued->newer.log->origin(), std::string(kTestNetwork) + "/apac/1/partner-JP");
+  request.set_old_size(1000);
+  EXPECT_THAT(jp_.Call<v1::ConsistencyProof>("ExchangeService/GetExchangeConsistencyProof", request),
+              FailsWith("FIELD_INVALID", "old_size"));
+}
+
+TEST_F(ReceiptsTest, ReceiptsAreTheNationsOwn) {
+  const auto question = Must<v1::Question>(jp_, "ExchangeService/AskQuestion", Question("Drills"));
+  const std::string name = Receipts(jp_).receipts(0).name();
+  EXPECT_THAT(Receipts(au_).receipts(), IsEmpty());
+  EXPECT_THAT(Receipts(au_, question.name()).receipts(), IsEmpty());
+  v1::GetExchangeReceiptRequest get;
+  get.set_name(name);
+  const auto of_another = BytesOf<v1::Receipt>(au_, "ExchangeService/GetExchangeReceipt", get);
+  get.set_name("exchangeReceipts/" + std::string(26, '0'));
+  std::string absent = BytesOf<v1::Receipt>(au_, "ExchangeService/GetExchangeReceipt", get);
+  for (size_t at = absent.find(get.name()); at != std::string::npos; at = absent.find(get.name())) absent.replace(at, name.size(), name);
+  EXPECT_EQ(of_another, absent);
+  v1::GetExchangeConsistencyProofRequest prove;
+  for (const char* log : {"apac/1/partner-JP", "apac/1/main", "apac/1/audit", "apac", "apac/1/partner-XX", "eame/1/partner-AU"}) {
+    prove.set_log(log);
+    EXPECT_THAT(au_.Call<v1::ConsistencyProof>("ExchangeService/GetExchangeConsistencyProof", prove), FailsWith("RECORD_NOT_FOUND")) << log;
+  }
+}
+
+TEST_F(ReceiptsTest, ANationWithoutALogIsServedWithoutReceipts) {
+  Country("SG");
+  const Client sg = site_.As("partner/SG/registry");
+  Release(Draft("ports/JPYOK", {"SG"}));
+  EXPECT_THAT(Ports(sg), ElementsAre("JPYOK Yokohama"));
+  EXPECT_NE(Must<v1::Question>(sg, "ExchangeService/AskQuestion", Question("Drills")).name(), "");
+  EXPECT_THAT(sg.Call<v1::ListExchangeReceiptsResponse>("ExchangeService/ListExchangeReceipts", v1::ListExchangeReceiptsRequest()),
+              FailsWith("STREAM_MISSING"));
+}
+
+TEST_F(ReceiptsTest, WhatIsTooLargeToBeKeptIsNotTaken) {
+  v1::AskQuestionRequest ask = Question("Drills");
+  // Fields that this program does not know are kept, too.
+  ask.GetReflection()->MutableUnknownFields(&ask)->AddLengthDelimited(999, std::string(kSubmissionBytesMax, 'x'));
+  EXPECT_THAT(jp_.Call<v1::Question>("ExchangeService/AskQuestion", ask), FailsWith("MESSAGE_TOO_LARGE"));
+  EXPECT_THAT(Receipts(jp_).receipts(), IsEmpty());
+}
+
+TEST_F(ReceiptsTest, ContactsThatAreShownHaveReceipts) {
+  Country("US");
+  Contact("US-ships", v1::CONTACT_DUTY_SHIPS, v1::MARKING_PUBLIC);
+  const auto sheet = Must<v1::ContactSheet>(jp_, "ExchangeService/GetContactSheet", v1::GetContactSheetRequest());
+  ASSERT_THAT(sheet.united_states(), SizeIs(1));
+  const v1::ListExchangeReceiptsResponse listed = Receipts(jp_, NameFor("JP", "contacts/US-ships"));
+  ASSERT_THAT(listed.receipts(), SizeIs(1));
+  EXPECT_EQ(listed.receipts(0).marking(), "PUBLIC");
+  const v1::PartnerReceipt content = Proven(Fetch(jp_, listed.receipts(0).name()), Inside(listed.receipts(0).name()));
+  EXPECT_EQ(content.content(), sheet.united_states(0).SerializeAsString());
+}
+
+}  // namespace
+}  // namespace fairlead::rpc
