@@ -139,6 +139,78 @@ TEST_F(ExchangeTest, MembershipCountsBothWays) {
   EXPECT_THAT(Ports(au_), IsEmpty());
 }
 
+TEST_F(ExchangeTest, ARecallReachesWhoHasLeftTheGroupSince) {
+  Country("SG");
+  v1::PartnerGroup group = Group("quad", {"JP", "AU", "SG"});
+  const auto members = [&](const std::vector<std::string>& nations) {
+    clock_.Advance(absl::Seconds(10));
+    v1::UpdatePartnerGroupRequest update;
+    *update.mutable_partner_group() = group;
+    update.mutable_partner_group()->clear_nations();
+    for (const std::string& nation : nations) update.mutable_partner_group()->add_nations("countries/" + nation);
+    update.set_request_id(NextId());
+    group = Must<v1::PartnerGroup>(officer_, "ReleaseService/UpdatePartnerGroup", update);
+    clock_.Advance(absl::Seconds(10));
+  };
+  members({"JP", "AU"});  // Singapore was never shown anything
+  v1::Release draft = Draft("ports/JPYOK", {});
+  draft.add_groups("partnerGroups/quad");
+  const v1::Release release = Release(draft);
+  EXPECT_THAT(Ports(au_), ElementsAre("JPYOK Yokohama"));
+  members({"JP"});
+  EXPECT_THAT(Ports(au_), IsEmpty());
+  ASSERT_EQ(group.former_members_size(), 2);
+  const v1::Release recalled = Recall(release);
+  EXPECT_THAT(recalled.recipients(), ElementsAre("countries/AU", "countries/JP"));
+  ASSERT_EQ(Withdrawals(au_).withdrawals_size(), 1);
+  v1::AcknowledgeWithdrawalRequest acknowledge;
+  acknowledge.set_name(Withdrawals(au_).withdrawals(0).name());
+  EXPECT_TRUE(Must<v1::Withdrawal>(au_, "ExchangeService/AcknowledgeWithdrawal", acknowledge).acknowledged());
+  v1::ListRecallsRequest outstanding;
+  outstanding.set_outstanding(true);
+  const auto recalls = Must<v1::ListRecallsResponse>(officer_, "ReleaseService/ListRecalls", outstanding);
+  ASSERT_EQ(recalls.recalls_size(), 1);
+  EXPECT_THAT(recalls.recalls(0).unacknowledged(), ElementsAre("countries/JP"));
+}
+
+TEST_F(ExchangeTest, NobodyWritesWhoWasAMember) {
+  v1::CreatePartnerGroupRequest create;
+  create.set_partner_group_id("quad");
+  create.mutable_partner_group()->set_display_name("quad");
+  create.mutable_partner_group()->add_nations("countries/JP");
+  create.mutable_partner_group()->add_former_members()->set_nation("countries/AU");
+  EXPECT_EQ(Must<v1::PartnerGroup>(officer_, "ReleaseService/CreatePartnerGroup", create).former_members_size(), 0);
+}
+
+TEST_F(ExchangeTest, APublicationIsPreviewed) {
+  v1::CreateBestPracticeRequest create;
+  create.mutable_best_practice()->set_title("Two persons at the gate");
+  create.mutable_best_practice()->set_text("A second guard checks.");
+  create.mutable_best_practice()->set_marking(v1::MARKING_PUBLIC);
+  const auto practice = Make<v1::BestPractice>("PracticeService/CreateBestPractice", create);
+  v1::PreviewReleaseRequest request;
+  request.set_publication(practice.name());
+  const auto preview = Must<v1::PreviewReleaseResponse>(hq_, "ReleaseService/PreviewRelease", request);
+  ASSERT_EQ(preview.nations_size(), 1);
+  EXPECT_EQ(preview.nations(0).nation(), "");
+  std::vector<std::string> fields;
+  for (const auto& field : preview.nations(0).fields()) fields.push_back(field.field() + " " + field.values(0));
+  EXPECT_THAT(fields, ::testing::UnorderedElementsAre("title \"Two persons at the gate\"", "text \"A second guard checks.\""));
+  EXPECT_THAT(List(jp_).records(), IsEmpty());  // a preview publishes nothing
+
+  Offering("for-au", v1::MARKING_OFFICIAL, {"AU"});
+  request.set_publication("trainingOfferings/for-au");
+  const auto course = Must<v1::PreviewReleaseResponse>(hq_, "ReleaseService/PreviewRelease", request);
+  ASSERT_EQ(course.nations_size(), 1);
+  EXPECT_EQ(course.nations(0).nation(), "countries/AU");
+  EXPECT_GT(course.nations(0).fields_size(), 0);
+  request.set_publication("ports/JPYOK");
+  EXPECT_THAT(hq_.Call<v1::PreviewReleaseResponse>("ReleaseService/PreviewRelease", request), FailsWith("FIELD_INVALID", "publication"));
+  request.set_publication("bestPractices/none");
+  EXPECT_THAT(hq_.Call<v1::PreviewReleaseResponse>("ReleaseService/PreviewRelease", request),
+              FailsWith("REFERENCE_NOT_FOUND", "publication"));
+}
+
 TEST_F(ExchangeTest, ARecallIsTrackedUntilEachNationHasSaidSo) {
   const v1::Release release = Release(Draft("ports/JPYOK", {"JP", "AU"}));
   const std::string name = List(jp_).records(0).name();

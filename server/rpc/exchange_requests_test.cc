@@ -178,6 +178,50 @@ TEST_F(RequestsTest, StaffCannotWriteInANationsName) {
               FailsWith("FIELD_IMMUTABLE", "reciprocal_visit.system"));
 }
 
+TEST_F(RequestsTest, WhatWaitsIsTakenBackAndWhatIsDecidedIsNot) {
+  v1::RequestVisitRequest visit;
+  visit.set_embassy("Embassy of Japan, Washington");
+  const auto first = Ask<v1::VisitRequest>(jp_, "RequestVisit", visit);
+  const auto second = Ask<v1::VisitRequest>(jp_, "RequestVisit", visit);
+  ASSERT_TRUE(first.ok() && second.ok());
+  v1::CancelVisitRequestRequest cancel;
+  cancel.set_name(first->name());
+  cancel.set_reason("Another year.");
+  EXPECT_THAT(Ask<v1::VisitRequest>(au_, "CancelVisitRequest", cancel), FailsWith("RECORD_NOT_FOUND"));
+  const auto cancelled = Ask<v1::VisitRequest>(jp_, "CancelVisitRequest", cancel);
+  ASSERT_TRUE(cancelled.ok()) << cancelled.status();
+  EXPECT_EQ(cancelled->outcome(), v1::REQUEST_OUTCOME_CANCELLED);
+  EXPECT_EQ(cancelled->reason(), "Another year.");
+  cancel.set_reason("Again.");  // is so already
+  EXPECT_EQ(Ask<v1::VisitRequest>(jp_, "CancelVisitRequest", cancel)->reason(), "Another year.");
+
+  const auto visits = Must<v1::ListReciprocalVisitsResponse>(officer_, "VisitService/ListReciprocalVisits", v1::ListReciprocalVisitsRequest());
+  for (const v1::ReciprocalVisit& each : visits.reciprocal_visits()) {
+    if (each.state() != v1::RECIPROCAL_VISIT_STATE_REQUESTED) continue;
+    v1::DeclineReciprocalVisitRequest decline;
+    decline.set_reason("No room.");
+    ASSERT_TRUE(Move(officer_, "VisitService/DeclineReciprocalVisit", each, decline).ok());
+  }
+  cancel.set_name(second->name());
+  EXPECT_THAT(Ask<v1::VisitRequest>(jp_, "CancelVisitRequest", cancel), FailsWith("STATE_FORBIDS"));
+
+  Offering("drills", v1::MARKING_PUBLIC);
+  v1::RequestCourseRequest request;
+  request.set_course(NameFor("JP", "trainingOfferings/drills"));
+  request.set_embassy("American Embassy Tokyo");
+  const auto course = Ask<v1::CourseRequest>(jp_, "RequestCourse", request);
+  ASSERT_TRUE(course.ok()) << course.status();
+  v1::CancelCourseRequestRequest cancel_course;
+  cancel_course.set_name(course->name());
+  cancel_course.set_reason(std::string(1001, 'x'));
+  EXPECT_THAT(Ask<v1::CourseRequest>(jp_, "CancelCourseRequest", cancel_course), FailsWith("FIELD_TOO_LARGE", "reason"));
+  cancel_course.clear_reason();
+  const auto taken_back = Ask<v1::CourseRequest>(jp_, "CancelCourseRequest", cancel_course);
+  ASSERT_TRUE(taken_back.ok()) << taken_back.status();
+  EXPECT_EQ(taken_back->outcome(), v1::REQUEST_OUTCOME_CANCELLED);
+  EXPECT_EQ(taken_back->reason(), "Taken back by the nation.");
+}
+
 TEST_F(RequestsTest, ACourseIsAskedForApprovedAndScheduled) {
   Offering("drills", v1::MARKING_PUBLIC);
   Offering("for-au", v1::MARKING_PUBLIC, {"AU"});

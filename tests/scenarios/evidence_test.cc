@@ -89,6 +89,52 @@ class Evidence : public Scenario {
   const storage::ScratchDirectory files_;
 };
 
+TEST_F(Evidence, APartnersReceiptsAndTheAuditAreVerifiedWithoutANode) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  const std::string partner = "partner/JP/portnet";
+  const std::string desk = "hq/audit/desk";
+  ASSERT_TRUE(Succeeded(Fairlead(partner, "apac", {"exchange", "ask", "--subject", "Drills", "--text", "How often are drills held?"})));
+  EXPECT_EQ(Fairlead(partner, "apac", {"exchange", "get", "releasedRecords/0123456789abcdef0123456789abcdef"}).exit.code, 4);
+  const Ended listed = Fairlead(partner, "apac", {"exchange", "receipts", "--json"});
+  ASSERT_TRUE(Succeeded(listed));
+  const size_t at = listed.output.find("exchangeReceipts/");
+  ASSERT_NE(at, std::string::npos) << listed.output;
+  const std::string name = listed.output.substr(at, listed.output.find('"', at) - at);
+  ASSERT_TRUE(Eventually([&] { return Succeeded(Fairlead(partner, "apac", {"exchange", "receipt", name, File("asked.tlog-proof")})); }));
+  ASSERT_TRUE(Succeeded(Fairlead(partner, "apac", {"exchange", "ask", "--subject", "More", "--text", "And exercises?"})));
+  ASSERT_TRUE(Eventually([&] {
+    return Succeeded(Fairlead(partner, "apac", {"exchange", "consistency", File("asked.tlog-proof"), File("grown.consistency")}));
+  }));
+  // What was refused is in the audit, once it is gathered.
+  ASSERT_TRUE(Eventually([&] {
+    const Ended denials = Fairlead(desk, "apac", {"audit", "export", "--kind", "denial", "--actor", "partner/JP/"});
+    return Succeeded(denials) && denials.output.find("ExchangeService/GetReleasedRecord") != std::string::npos;
+  }));
+  ASSERT_TRUE(Succeeded(Fairlead(desk, "apac", {"audit", "export", File("audit.jsonl")})));
+  ASSERT_TRUE(Eventually([&] {
+    return Succeeded(Fairlead(desk, "apac", {"log", "export", "apac/1/audit", File("audit.log")})) &&
+           BytesOf(File("audit.log")).find("ExchangeService/GetReleasedRecord") != std::string::npos;
+  }));
+  EXPECT_EQ(Fairlead("officer/apac/watch", "apac", {"log", "export", "apac/1/audit", File("denied.log")}).exit.code, 6);
+  EXPECT_EQ(Fairlead("officer/apac/watch", "apac", {"audit", "list"}).exit.code, 6);
+  cluster().Kill("apac");
+  cluster().Kill("hq");
+
+  const Ended asked = Verify({"receipt", File("asked.tlog-proof")});
+  EXPECT_TRUE(Succeeded(asked));
+  EXPECT_THAT(asked.output, AllOf(HasSubstr("log          test.fairlead.example/apac/1/partner-JP\n"),
+                                  HasSubstr("countries/JP submitted fairlead.v1.AskQuestionRequest"), HasSubstr("How often are drills held?")));
+  EXPECT_TRUE(Succeeded(Verify({"consistency", File("asked.tlog-proof"), File("grown.consistency")})));
+  const Ended audit = Verify({"log", File("audit.log")});
+  EXPECT_TRUE(Succeeded(audit));
+  EXPECT_THAT(audit.output, HasSubstr("log          test.fairlead.example/apac/1/audit\n"));
+  EXPECT_THAT(BytesOf(File("audit.jsonl")), AllOf(HasSubstr("AUDIT_KIND_DENIAL"), HasSubstr("AUDIT_KIND_PARTNER_SUBMISSION")));
+  // One word of the audit, changed afterwards.
+  const size_t word = BytesOf(File("audit.log")).find("ExchangeService/GetReleasedRecord");
+  ASSERT_NO_FATAL_FAILURE(FlipByte(File("audit.log"), File("edited.log"), word));
+  EXPECT_EQ(Verify({"log", File("edited.log")}).exit.code, kExitUnproven);
+}
+
 TEST_F(Evidence, WhatANodeGaveOutIsVerifiedWithoutIt) {
   ASSERT_NO_FATAL_FAILURE(Start());
   const std::string officer = "officer/apac/watch";
