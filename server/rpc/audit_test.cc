@@ -19,6 +19,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 
 constexpr absl::Time kThen = absl::UnixEpoch() + absl::Hours(24 * 365 * 57);
 
@@ -158,7 +159,7 @@ TEST_F(AuditTest, PartnersReadsSubmissionsAndRefusalsAreKept) {
   EXPECT_THAT(Get(au_, NameFor("AU", "ports/JPYOK")), FailsWith("RECORD_NOT_FOUND"));
   EXPECT_THAT(au_.Call<v1::Port>("ReferenceService/GetPort", v1::GetPortRequest()), FailsWith("PERMISSION_DENIED"));
   EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_DENIAL), 2),
-              ::testing::UnorderedElementsAre("DENIAL partner/AU/registry ExchangeService/GetReleasedRecord NOT_FOUND releasedRecords 1",
+              UnorderedElementsAre("DENIAL partner/AU/registry ExchangeService/GetReleasedRecord NOT_FOUND releasedRecords 1",
                                               "DENIAL partner/AU/registry ReferenceService/GetPort PERMISSION_DENIED  1"));
 }
 
@@ -166,10 +167,10 @@ TEST_F(AuditTest, ReleasesRecallsAndActsAreKeptByName) {
   const v1::Release release = Release(Draft("ports/JPYOK", {"JP"}));
   EXPECT_THAT(Approve(officer_, release), FailsWith("PERMISSION_DENIED"));
   EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_RELEASE), 2),
-              ElementsAre("RELEASE officer/apac/watch ReleaseService/CreateRelease OK  1",
-                          "RELEASE hq/release/desk ReleaseService/ApproveRelease OK " + release.name() + " 1"));
+              UnorderedElementsAre("RELEASE officer/apac/watch ReleaseService/CreateRelease OK  1",
+                                   "RELEASE hq/release/desk ReleaseService/ApproveRelease OK " + release.name() + " 1"));
   EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_DENIAL), 1),
-              ElementsAre("DENIAL officer/apac/watch ReleaseService/ApproveRelease PERMISSION_DENIED releases 1"));
+              ElementsAre("DENIAL officer/apac/watch ReleaseService/ApproveRelease PERMISSION_DENIED  1"));
   Recall(release);
   EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_RECALL), 1),
               ElementsAre("RECALL officer/apac/watch ReleaseService/RecallRelease OK " + release.name() + " 1"));
@@ -228,21 +229,26 @@ TEST_F(AuditTest, QueriesFilter) {
 
 TEST_F(AuditTest, AFloodMakesFewEntries) {
   const uint64_t before = Entries();
+  const absl::Time flooded = absl::Now();
   constexpr int kCalls = 400;
   for (int i = 0; i < kCalls; ++i) EXPECT_FALSE(Get(au_, fmt::format("releasedRecords/{}", i)).ok());
   v1::QueryAuditEventsRequest request = OfKind(v1::AUDIT_KIND_DENIAL);
   request.set_actor("partner/AU/registry");
   const absl::Time deadline = absl::Now() + kPatience;
   uint64_t counted = 0;
+  uint64_t flushes = 0;
   while (counted < kCalls && absl::Now() < deadline) {
     EXPECT_TRUE(site_.audit().Flush(deadline));
+    ++flushes;
     counted = 0;
     for (const v1::AuditEvent& event : Must<v1::QueryAuditEventsResponse>(hq_, "AuditService/QueryAuditEvents", request).events()) {
       counted += event.count();
     }
   }
   EXPECT_EQ(counted, static_cast<uint64_t>(kCalls));
-  EXPECT_LT(Entries() - before, 40u);  // by time and by the questions above, not by the calls
+  // One for each time that it was asked to write here, and one for each interval: by time, not by calls.
+  const auto intervals = static_cast<uint64_t>((absl::Now() - flooded) / AuditOptions().interval);
+  EXPECT_LE(Entries() - before, flushes + intervals + 2);
 }
 
 TEST_F(AuditTest, OnlyHeadquartersReadsIt) {

@@ -137,7 +137,7 @@ TEST_F(ReceiptsTest, ARetryHasNoSecondReceiptAndWhatChangesNothingHasOne) {
 }
 
 TEST_F(ReceiptsTest, ARevisionIsProvenOnceHoweverOftenItIsSent) {
-  Release(Draft("ports/JPYOK", {"JP"}));
+  const v1::Release first = Release(Draft("ports/JPYOK", {"JP"}));
   const std::string name = NameFor("JP", "ports/JPYOK");
   const auto record = Get(jp_, name);
   ASSERT_TRUE(record.ok()) << record.status();
@@ -161,14 +161,19 @@ TEST_F(ReceiptsTest, ARevisionIsProvenOnceHoweverOftenItIsSent) {
   EXPECT_EQ(content.method(), "fairlead.v1.ExchangeService/GetReleasedRecord");
 
   // Another revision has another one, before the watch sends it.
-  Rename("JPYOK", "Yokohama-ko");
-  EXPECT_THAT(feed.ToEnd(), ElementsAre("-" + name, "end"));
   clock_.Advance(absl::Seconds(1));
-  Release(Draft("ports/JPYOK", {"JP"}));
+  Rename("JPYOK", "Yokohama-ko");
+  EXPECT_THAT(feed.ToEnd(), ElementsAre("JPYOK ", "end"));
+  clock_.Advance(absl::Seconds(1));
+  v1::Release draft = Draft("ports/JPYOK", {"JP"});
+  draft.add_replaces(first.name());
+  Release(draft);
   EXPECT_THAT(feed.ToEnd(), ElementsAre("JPYOK Yokohama-ko", "end"));
-  const v1::ListExchangeReceiptsResponse both = Receipts(jp_, name);
-  ASSERT_THAT(both.receipts(), SizeIs(2));
-  EXPECT_EQ(both.receipts(1).method(), "fairlead.v1.ExchangeService/WatchReleasedRecords");
+  const v1::ListExchangeReceiptsResponse all = Receipts(jp_, name);
+  ASSERT_THAT(all.receipts(), SizeIs(3));
+  EXPECT_EQ(all.receipts(0).revision(), record->etag());
+  EXPECT_EQ(all.receipts(1).method(), "fairlead.v1.ExchangeService/WatchReleasedRecords");
+  EXPECT_EQ(all.receipts(2).revision(), Get(jp_, name)->etag());
   EXPECT_EQ(Entries("AU"), 0u);
 }
 
