@@ -106,7 +106,8 @@ absl::Status RunAuditExport(Session& session, const AuditArguments& arguments) {
   if (!read.ok()) return read;
   out.close();
   if (!out) return absl::InternalError(fmt::format("{} could not be written whole", arguments.file));
-  session.Print({{"file", arguments.file}, {"events", events}}, [&] { session.out() << fmt::format("{}: {} events\n", arguments.file, events); });
+  session.Print({{"file", arguments.file}, {"events", events}},
+                [&] { session.out() << fmt::format("{}: {} events\n", arguments.file, events); });
   return absl::OkStatus();
 }
 

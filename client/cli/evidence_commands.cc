@@ -356,7 +356,8 @@ absl::Status RunVerifyReceipt(Session& session, const VerifyArguments& arguments
     json["records"] = nlohmann::ordered_json::array();
     for (const Mutation& mutation : payload->mutations) {
       json["records"].push_back(mutation.record);
-      if (const std::optional<v1::PartnerReceipt> receipt = PartnerReceiptIn(mutation)) json["proves"].push_back(PartnerReceiptJson(*receipt));
+      if (const std::optional<v1::PartnerReceipt> receipt = PartnerReceiptIn(mutation))
+        json["proves"].push_back(PartnerReceiptJson(*receipt));
     }
   }
   session.Print(json, [&] {

@@ -26,7 +26,7 @@ struct ReleaseArguments {
   std::string request_id;
   bool outstanding = false;
   bool publication = false;  // as if the record were PUBLIC, in place of a release
-  int64_t limit = 0;  // 0: all
+  int64_t limit = 0;         // 0: all
 };
 // Who would see what of a record, or of a release.
 absl::Status RunReleasePreview(Session& session, const ReleaseArguments& arguments);

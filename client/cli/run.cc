@@ -448,9 +448,7 @@ class CommandLine {
     receipt->add_option("FILE", exchange_.file, "The file to write.")->required()->type_name("");
     CLI::App* grown =
         add("consistency", "Writes the proof that the nation's log only grew since a checkpoint of it.", RunExchangeConsistency);
-    grown->add_option("OLD", exchange_.name, "The file of the older checkpoint, or of an older receipt.")
-        ->required()
-        ->type_name("");
+    grown->add_option("OLD", exchange_.name, "The file of the older checkpoint, or of an older receipt.")->required()->type_name("");
     grown->add_option("FILE", exchange_.file, "The file to write.")->required()->type_name("");
     AddPartner(exchange);
   }
@@ -794,7 +792,9 @@ class CommandLine {
     add_file(report);
     report->add_option("--statement", verify_.statement_file, "The site's statement; FILE.sig by default.")->type_name("FILE");
     CLI::App* consistency = add("consistency", "That the checkpoint of a consistency proof continues an older one.", RunVerifyConsistency);
-    consistency->add_option("OLD", verify_.old_checkpoint, "The file of the older checkpoint, or of an older receipt.")->required()->type_name("");
+    consistency->add_option("OLD", verify_.old_checkpoint, "The file of the older checkpoint, or of an older receipt.")
+        ->required()
+        ->type_name("");
     add_file(consistency);
   }
 
@@ -803,10 +803,12 @@ class CommandLine {
     audit->require_subcommand(1);
     const auto add = [&](const char* name, const char* description, absl::Status (*run)(Session&, const AuditArguments&)) {
       CLI::App* command = AddCommand(audit, name, description, [this, run](Session& s) { return run(s, audit_); });
-      command->add_option("--actor", audit_.actor, "Only of this actor, partner/JP/registry; of all that begin so, partner/JP/.")->type_name("ACTOR");
+      command->add_option("--actor", audit_.actor, "Only of this actor, partner/JP/registry; of all that begin so, partner/JP/.")
+          ->type_name("ACTOR");
       CLI::Option* kind = command->add_option("--kind", audit_.kind, "Only of this kind.")->type_name("KIND");
       choices_[kind] = {"partner-read", "partner-submission", "denial", "release", "recall", "administration", "overflow"};
-      command->add_option("--method", audit_.method, "Only of this method, such as ExchangeService/GetReleasedRecord.")->type_name("METHOD");
+      command->add_option("--method", audit_.method, "Only of this method, such as ExchangeService/GetReleasedRecord.")
+          ->type_name("METHOD");
       command->add_option("--outcome", audit_.outcome, "Only with this outcome, such as NOT_FOUND.")->type_name("CODE");
       command->add_option("--of-site", audit_.of_site, "Only by this site.")->type_name("SITE");
       command->add_option("--since", audit_.since, "Only events that had not ended before.")->type_name("TIME");
@@ -815,7 +817,8 @@ class CommandLine {
       return command;
     };
     add("list", "Lists audit events, the oldest first.", RunAuditList);
-    add("export", "Writes audit events as lines of JSON. What proves them is the log: fairlead log export SITE/EPOCH/audit.", RunAuditExport)
+    add("export", "Writes audit events as lines of JSON. What proves them is the log: fairlead log export SITE/EPOCH/audit.",
+        RunAuditExport)
         ->add_option("FILE", audit_.file, "The file to write; standard output otherwise.")
         ->type_name("");
   }

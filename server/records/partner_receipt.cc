@@ -30,9 +30,7 @@ std::string SortByTime(const PartnerReceipt& receipt) {
 
 }  // namespace
 
-std::string ReceiptSubject(std::string_view nation, std::string_view record) {
-  return std::string(nation).append(" ").append(record);
-}
+std::string ReceiptSubject(std::string_view nation, std::string_view record) { return std::string(nation).append(" ").append(record); }
 
 RecordType PartnerReceiptType() {
   RecordType type;

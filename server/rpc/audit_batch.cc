@@ -38,8 +38,9 @@ constexpr std::array kActs = {
 };
 
 // What partners' systems name, as far as it is no collection of the registry.
-constexpr std::array<std::string_view, 8> kOutsideCollections = {"releasedRecords", "withdrawals",    "suggestions",          "questions",
-                                                                 "visitRequests",   "courseRequests", "contributedPractices", "exchangeReceipts"};
+constexpr std::array<std::string_view, 8> kOutsideCollections = {
+    "releasedRecords", "withdrawals",    "suggestions",          "questions",
+    "visitRequests",   "courseRequests", "contributedPractices", "exchangeReceipts"};
 
 bool IsAct(v1::AuditKind kind) {
   return kind == v1::AUDIT_KIND_RELEASE || kind == v1::AUDIT_KIND_RECALL || kind == v1::AUDIT_KIND_ADMINISTRATION;

@@ -61,8 +61,7 @@ absl::StatusOr<v1::QueryAuditEventsResponse> AuditMethods::Query(const Call& cal
   const records::RecordType& type = *node_->registry().FindByMessage("AuditEvent");
   const std::string prefix = node::IndexPrefix(records::kAuditEventsByTime, records::kAllAuditEvents);
   const std::string first = request.has_since() ? prefix + records::AuditOrder(TimeOf(request.since())) : prefix;
-  const std::string end =
-      request.has_until() ? prefix + records::AuditOrder(TimeOf(request.until())) : storage::PrefixEnd(prefix);
+  const std::string end = request.has_until() ? prefix + records::AuditOrder(TimeOf(request.until())) : storage::PrefixEnd(prefix);
   v1::QueryAuditEventsResponse page;
   if (first >= end) return page;
   const auto it = view->Iterate(storage::Cf::kIndexes, position->empty() ? first : *position + '\0', end);

@@ -160,7 +160,7 @@ TEST_F(AuditTest, PartnersReadsSubmissionsAndRefusalsAreKept) {
   EXPECT_THAT(au_.Call<v1::Port>("ReferenceService/GetPort", v1::GetPortRequest()), FailsWith("PERMISSION_DENIED"));
   EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_DENIAL), 2),
               UnorderedElementsAre("DENIAL partner/AU/registry ExchangeService/GetReleasedRecord NOT_FOUND releasedRecords 1",
-                                              "DENIAL partner/AU/registry ReferenceService/GetPort PERMISSION_DENIED  1"));
+                                   "DENIAL partner/AU/registry ReferenceService/GetPort PERMISSION_DENIED  1"));
 }
 
 TEST_F(AuditTest, ReleasesRecallsAndActsAreKeptByName) {

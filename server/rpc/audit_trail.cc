@@ -23,7 +23,8 @@ namespace {
 // What a caller wrote, fit for one line of the audit.
 std::string Line(std::string_view text, size_t max = records::kAuditTextCharsMax) {
   std::string line(text.substr(0, max));
-  std::replace_if(line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+  std::replace_if(
+      line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
   return line;
 }
 
@@ -77,7 +78,8 @@ void AuditTrail::CallFinished(const CallSummary& summary) {
   event.set_gateway(Line(summary.gateway));
   event.set_method(WithoutPackage(summary.method));
   event.set_outcome(CodeName(summary.code));
-  const bool by_class = *kind == v1::AUDIT_KIND_PARTNER_READ || *kind == v1::AUDIT_KIND_PARTNER_SUBMISSION || *kind == v1::AUDIT_KIND_DENIAL;
+  const bool by_class =
+      *kind == v1::AUDIT_KIND_PARTNER_READ || *kind == v1::AUDIT_KIND_PARTNER_SUBMISSION || *kind == v1::AUDIT_KIND_DENIAL;
   event.set_resource(by_class ? ResourceClass(summary.subject) : Line(summary.subject));
   Add(std::move(event));
 }
@@ -187,7 +189,9 @@ bool AuditTrail::Written(const node::WriteRequest& write) {
     done.Notify();
   });
   done.WaitForNotification();
-  if (!status.ok()) spdlog::warn("the audit is not written: {}", std::string(status.message()));
+  // Tried again every few seconds: each cause is told once.
+  const std::string cause = status.ok() ? "" : std::string(status.message());
+  if (std::exchange(failing_, cause) != cause && !cause.empty()) spdlog::warn("the audit is not written: {}", cause);
   return status.ok();
 }
 

@@ -72,6 +72,7 @@ class AuditTrail {
   const bool enabled_;
   const std::vector<std::string> audience_;
   const std::string actor_;
+  std::string failing_;  // why the last entry was not written; used by the thread only
 
   absl::Mutex mu_;
   AuditBatch batch_ ABSL_GUARDED_BY(mu_);

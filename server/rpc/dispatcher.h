@@ -155,7 +155,7 @@ class Dispatcher : public grpc::CallbackGenericService {
  private:
   class Reactor;
   struct Entry {
-    const google::protobuf::Message* request = nullptr;           // prototype
+    const google::protobuf::Message* request = nullptr;          // prototype
     const google::protobuf::FieldDescriptor* subject = nullptr;  // of the request; null: it names nothing
     UnaryHandler unary;
     StreamHandler stream;

@@ -198,11 +198,11 @@ void ExchangeDoor::Finish(const records::RecordType& type, const std::shared_ptr
   if (plan->answer != nullptr && !plan->write.mutations.empty()) {
     // Nothing changes; that it was submitted is kept all the same.
     std::shared_ptr<const Message> answer = std::move(plan->answer);
-    return node_->Write(std::move(plan->write), [answer, narrate = std::move(narrate),
-                                                 reply = std::move(reply)](const absl::StatusOr<node::WriteResult>& result) {
-      if (!result.ok()) return reply(Outward(result.status()));
-      reply(narrate(*answer));
-    });
+    return node_->Write(std::move(plan->write),
+                        [answer, narrate = std::move(narrate), reply = std::move(reply)](const absl::StatusOr<node::WriteResult>& result) {
+                          if (!result.ok()) return reply(Outward(result.status()));
+                          reply(narrate(*answer));
+                        });
   }
   writes_->Finish(type, call, std::move(plan), [narrate = std::move(narrate), reply = std::move(reply)](absl::StatusOr<MessagePtr> record) {
     if (!record.ok()) return reply(Outward(record.status()));

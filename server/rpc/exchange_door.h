@@ -82,8 +82,8 @@ class ExchangeDoor {
   // Completes `plan` with `fields` of a record that was read. Not validated unless `names` is given.
   absl::StatusOr<WriteMethods::Plan> PlanChange(const storage::View& view, const records::RecordType& type, Loaded read, MessagePtr next,
                                                 const std::vector<std::string>& fields, const Names& names, WriteMethods::Plan plan) const;
-  // Writes the plan with the nation's receipt and answers with what `narrate` makes of the record. `about`: what the nation calls the record
-  // that it is about.
+  // Writes the plan with the nation's receipt and answers with what `narrate` makes of the record. `about`: what the nation calls the
+  // record that it is about.
   void Finish(const records::RecordType& type, const std::shared_ptr<Call>& call, absl::StatusOr<WriteMethods::Plan> plan,
               const std::string& about, Narrate narrate, Reply reply) const;
   // Answers with `response` once all that is sent with it has a receipt.

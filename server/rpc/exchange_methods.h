@@ -28,9 +28,8 @@ class ExchangeMethods {
   ExchangeMethods(node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms, const WriteMethods* writes)
       : node_(node), door_(node, sealer, pseudonyms, writes) {}
 
-  // All of the service's unary methods, with those of exchange_requests.h, exchange_practices.h, exchange_contacts.h and exchange_receipts.h;
-  // the watch is
-  // ExchangeWatches' (exchange_watch.h).
+  // All of the service's unary methods, with those of exchange_requests.h, exchange_practices.h, exchange_contacts.h and
+  // exchange_receipts.h; the watch is ExchangeWatches' (exchange_watch.h).
   void Register(Dispatcher* dispatcher) const;
 
  private:

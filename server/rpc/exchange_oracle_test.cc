@@ -160,7 +160,8 @@ std::vector<std::string> SeenBy(Office& office, const std::vector<std::string>& 
   // Receipts are of one's own doings; their proofs hold a nonce, and so are asked for by names that are nobody's or another's.
   seen.List<v1::ListExchangeReceiptsResponse>("ListExchangeReceipts", v1::ListExchangeReceiptsRequest());
   for (const std::string& name : foreign) {
-    seen.Ask<v1::Receipt>("GetExchangeReceipt", Seen::Named<v1::GetExchangeReceiptRequest>("exchangeReceipts/" + name.substr(name.find('/') + 1)));
+    seen.Ask<v1::Receipt>("GetExchangeReceipt",
+                          Seen::Named<v1::GetExchangeReceiptRequest>("exchangeReceipts/" + name.substr(name.find('/') + 1)));
   }
   for (const char* log : {"apac/1/partner-AU", "apac/1/main", "apac/1/audit"}) {
     v1::GetExchangeConsistencyProofRequest prove;

@@ -30,7 +30,8 @@ void ExchangeReceipts::Register(Dispatcher* dispatcher) const {
       service + "ListExchangeReceipts",
       [this](const Call& call, const v1::ListExchangeReceiptsRequest& request) { return List(call, request); });
   dispatcher->Unary<v1::GetExchangeReceiptRequest, v1::Receipt>(
-      service + "GetExchangeReceipt", [this](const Call& call, const v1::GetExchangeReceiptRequest& request) { return Get(call, request); });
+      service + "GetExchangeReceipt",
+      [this](const Call& call, const v1::GetExchangeReceiptRequest& request) { return Get(call, request); });
   dispatcher->Unary<v1::GetExchangeConsistencyProofRequest, v1::ConsistencyProof>(
       service + "GetExchangeConsistencyProof",
       [this](const Call& call, const v1::GetExchangeConsistencyProofRequest& request) { return Prove(call, request); });
@@ -106,7 +107,8 @@ absl::StatusOr<v1::Receipt> ExchangeReceipts::Get(const Call& call, const v1::Ge
   return receipt;
 }
 
-absl::StatusOr<v1::ConsistencyProof> ExchangeReceipts::Prove(const Call& call, const v1::GetExchangeConsistencyProofRequest& request) const {
+absl::StatusOr<v1::ConsistencyProof> ExchangeReceipts::Prove(const Call& call,
+                                                             const v1::GetExchangeConsistencyProofRequest& request) const {
   if (request.log().empty()) return FieldError(Reason::kFieldRequired, "log", "is required");
   for (const RosterLog& log : door_.node().roster().logs()) {
     if (log.stream != PartnerStream(call.identity.scope) || request.log() != LogName(log)) continue;

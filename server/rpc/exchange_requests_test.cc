@@ -195,7 +195,8 @@ TEST_F(RequestsTest, WhatWaitsIsTakenBackAndWhatIsDecidedIsNot) {
   cancel.set_reason("Again.");  // is so already
   EXPECT_EQ(Ask<v1::VisitRequest>(jp_, "CancelVisitRequest", cancel)->reason(), "Another year.");
 
-  const auto visits = Must<v1::ListReciprocalVisitsResponse>(officer_, "VisitService/ListReciprocalVisits", v1::ListReciprocalVisitsRequest());
+  const auto visits =
+      Must<v1::ListReciprocalVisitsResponse>(officer_, "VisitService/ListReciprocalVisits", v1::ListReciprocalVisitsRequest());
   for (const v1::ReciprocalVisit& each : visits.reciprocal_visits()) {
     if (each.state() != v1::RECIPROCAL_VISIT_STATE_REQUESTED) continue;
     v1::DeclineReciprocalVisitRequest decline;

@@ -143,9 +143,8 @@ class ExchangeWatches::Watch : public JournalFeed {
   }
 
   void Settle(std::function<void(absl::Status)> settled) override {
-    receipts_.Deliver(to_, std::exchange(unkept_, {}), [settled = std::move(settled)](const absl::Status& kept) {
-      settled(kept.ok() ? kept : WithoutReceipt(kept));
-    });
+    receipts_.Deliver(to_, std::exchange(unkept_, {}),
+                      [settled = std::move(settled)](const absl::Status& kept) { settled(kept.ok() ? kept : WithoutReceipt(kept)); });
   }
 
   // The next difference of the walk; null at its end.
@@ -231,8 +230,8 @@ class ExchangeWatches::Watch : public JournalFeed {
   std::map<std::string, std::string> sent_;  // etags by the name of what the caller holds
   bool started_ = false;
   bool walking_ = false;
-  bool changed_ = false;  // something was sent since the last complete response
-  bool passed_ = false;   // the walk is past the last record
+  bool changed_ = false;           // something was sent since the last complete response
+  bool passed_ = false;            // the walk is past the last record
   std::deque<Response> ahead_;     // found, and not sent yet
   std::vector<Delivered> unkept_;  // of what was found, and has no receipt yet
   std::string cursor_;

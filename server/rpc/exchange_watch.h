@@ -1,9 +1,9 @@
 // WatchReleasedRecords: what is released to a nation, now and as it changes.
 //
 // A watch keeps the names and etags that its caller holds, and walks over what is released when something that bears on it was committed,
-// or a day has ended: it sends what differs, then says that this is all. Records are read as they are when there is room to send them, a few
-// at a time, which get their receipts (receipt_book.h) before the first of them is sent; so a slow reader costs no memory beside those few
-// and those names. What is committed and does not concern the nation is looked at and sends nothing.
+// or a day has ended: it sends what differs, then says that this is all. Records are read as they are when there is room to send them, a
+// few at a time, which get their receipts (receipt_book.h) before the first of them is sent; so a slow reader costs no memory beside those
+// few and those names. What is committed and does not concern the nation is looked at and sends nothing.
 //
 // The resume token is a hash over names and etags: it says nothing that the caller does not hold, and is the same at every site.
 //

@@ -96,9 +96,8 @@ void JournalFeed::Look() {
   if (!message.ok()) return Send(message.status());
   if (*message != nullptr) {
     auto held = std::make_shared<MessagePtr>(*std::move(message));
-    return Settle([self = shared_from_this(), held](const absl::Status& status) {
-      status.ok() ? self->Send(std::move(*held)) : self->Send(status);
-    });
+    return Settle(
+        [self = shared_from_this(), held](const absl::Status& status) { status.ok() ? self->Send(std::move(*held)) : self->Send(status); });
   }
   absl::MutexLock lock(&mu_);
   if (cancelled_) return;

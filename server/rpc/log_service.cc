@@ -219,8 +219,8 @@ absl::StatusOr<v1::ConsistencyProof> LogService::ConsistencyOf(const RosterLog& 
   v1::ConsistencyProof out;
   if (old_size > 0) {  // anything continues the empty tree
     const node::LogBook book(node_->store());
-    const absl::StatusOr<std::vector<Digest>> proof = merkle::ConsistencyProof(
-        static_cast<uint64_t>(old_size), static_cast<uint64_t>(checkpoint->size()), book.Subtrees(log.id));
+    const absl::StatusOr<std::vector<Digest>> proof =
+        merkle::ConsistencyProof(static_cast<uint64_t>(old_size), static_cast<uint64_t>(checkpoint->size()), book.Subtrees(log.id));
     if (!proof.ok()) return proof.status();
     Put(*proof, out.mutable_hashes());
   }

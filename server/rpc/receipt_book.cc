@@ -124,9 +124,8 @@ class ReceiptBook::Delivery : public std::enable_shared_from_this<ReceiptBook::D
       left_ = writes.size();
     }
     for (node::WriteRequest& write : writes) {
-      node_.Write(std::move(write), [self = shared_from_this()](const absl::StatusOr<node::WriteResult>& result) {
-        self->Written(result.status());
-      });
+      node_.Write(std::move(write),
+                  [self = shared_from_this()](const absl::StatusOr<node::WriteResult>& result) { self->Written(result.status()); });
     }
   }
 

@@ -122,8 +122,9 @@ TEST_F(Evidence, APartnersReceiptsAndTheAuditAreVerifiedWithoutANode) {
 
   const Ended asked = Verify({"receipt", File("asked.tlog-proof")});
   EXPECT_TRUE(Succeeded(asked));
-  EXPECT_THAT(asked.output, AllOf(HasSubstr("log          test.fairlead.example/apac/1/partner-JP\n"),
-                                  HasSubstr("countries/JP submitted fairlead.v1.AskQuestionRequest"), HasSubstr("How often are drills held?")));
+  EXPECT_THAT(asked.output,
+              AllOf(HasSubstr("log          test.fairlead.example/apac/1/partner-JP\n"),
+                    HasSubstr("countries/JP submitted fairlead.v1.AskQuestionRequest"), HasSubstr("How often are drills held?")));
   EXPECT_TRUE(Succeeded(Verify({"consistency", File("asked.tlog-proof"), File("grown.consistency")})));
   const Ended audit = Verify({"log", File("audit.log")});
   EXPECT_TRUE(Succeeded(audit));
