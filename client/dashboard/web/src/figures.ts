@@ -22,6 +22,25 @@ export const cycleStatuses = named("CYCLE_STATUS", ["CURRENT", "DUE", "OVERDUE",
 export const severities = named("SEVERITY", ["CRITICAL", "MAJOR", "MINOR", "COMMENDABLE"]);
 export const inquiryStates = named("INQUIRY_STATE", ["OPEN", "ROUTED", "REOPENED", "ANSWERED", "CLOSED"]);
 
+// The methods that a number may lead to: the field of the answer that holds the records, and whether it comes in pages. An address that
+// names any other method leads nowhere: it may have been made by somebody else.
+export const listedBy = new Map([
+  ["OverviewService/ListCountryOverviews", { field: "countries", paged: false }],
+  ["EngagementService/ListEngagements", { field: "engagements", paged: true }],
+  ["EngagementService/ListObservations", { field: "observations", paged: true }],
+  ["EngagementService/ListFollowUps", { field: "followUps", paged: true }],
+  ["EngagementService/ListOverdueFollowUps", { field: "followUps", paged: true }],
+  ["VisitService/ListVisitStages", { field: "stages", paged: false }],
+  ["AssessmentService/ListAssessmentStandings", { field: "standings", paged: false }],
+  ["AssessmentService/ListConditionsInForce", { field: "standings", paged: false }],
+  ["PriorityService/ListEligibleCountries", { field: "countries", paged: false }],
+  ["HelpDeskService/ListInquiries", { field: "inquiries", paged: true }],
+  ["TrainingService/ListTrainingSessions", { field: "trainingSessions", paged: true }],
+  ["TrainingService/ListTrainingRequests", { field: "trainingRequests", paged: true }],
+  ["RecordService/ListConflicts", { field: "conflicts", paged: true }],
+  ["NodeService/ListOpaqueEntries", { field: "opaqueEntries", paged: true }],
+]);
+
 // A number that was asked about: the node that gave it lists what it counts.
 export interface Asked {
   what: string;
@@ -56,7 +75,8 @@ export function askedBy(path: string): Asked | undefined {
   try {
     const asked = JSON.parse(path.slice(prefix.length)) as Partial<Asked> | null;
     const { what, site, method, request } = asked ?? {};
-    if (typeof what !== "string" || typeof site !== "string" || typeof method !== "string" || typeof request !== "object" || request === null) return undefined;
+    if (typeof what !== "string" || typeof site !== "string" || typeof method !== "string" || !listedBy.has(method)) return undefined;
+    if (typeof request !== "object" || request === null) return undefined;
     return { what, site, method, request };
   } catch {
     return undefined;

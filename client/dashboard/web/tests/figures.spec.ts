@@ -118,7 +118,7 @@ test("a number's address leads back to what was asked, and a made-up one to noth
   const asked = { what: "inquiries, 2026-05", site: "hq", method: "HelpDeskService/ListInquiries", request: way.request };
   expect(askedBy(path)).toEqual(asked);
   expect(wordsOf(asked)).toBe("ListInquiries, month 2026-05, unrouted true");
-  for (const wrong of ["", "of/", "of/{", "of/null", "of/[]", 'of/{"what":"a","site":"hq","method":"M"}', 'of/{"what":"a","site":"hq","method":"M","request":null}']) {
+  for (const wrong of ["", "of/", "of/{", "of/null", "of/[]", 'of/{"what":"a","site":"hq","method":"RecordService/ListConflicts"}', 'of/{"what":"a","site":"hq","method":"ReleaseService/ApproveRelease","request":{}}', 'of/{"what":"a","site":"hq","method":"RecordService/ListConflicts","request":null}']) {
     expect(askedBy(wrong), wrong).toBeUndefined();
   }
 });

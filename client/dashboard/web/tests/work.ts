@@ -47,6 +47,20 @@ export async function recordProgram(network: Network): Promise<void> {
   await network.agree();
 }
 
+// Two questions of Japan: one was answered after a day, one is open; and a course that Japan asks for.
+export async function recordInquiries(network: Network): Promise<void> {
+  const ask = (subject: string, receivedTime: string) =>
+    created(network, "apac", "inquiry", "create", "--subject", subject, "--question", "How often?", "--channel", "email", "--inquirer", "operator", "--country", "JP", "--received-time", receivedTime);
+  const at = (offsetDays: number) => new Date(Date.now() + offsetDays * 86_400_000).toISOString();
+  const answered = await ask("Drills", at(-1));
+  await network.fairlead("apac", "inquiry", "answer", answered, "--answer", "Every three months.");
+  await ask("Exercises", at(0));
+  await network.fairlead("hq", "training-offering", "create", "drills", "--display-name", "Drills and exercises", "--program", "port-security", "--marking", "public");
+  await network.agree();
+  await network.fairlead("apac", "training-request", "create", "--country", "JP", "--offering", "drills", "--embassy", "American Embassy Tokyo", "--trainees-expected", "20");
+  await network.agree();
+}
+
 // Proposed by the officer of Asia-Pacific: the port of Yokohama for a group and a nation of its own. Its name.
 export async function proposeRelease(network: Network, group: string, purpose: string): Promise<string> {
   await network.fairlead("hq", "partner-group", "create", group, "--display-name", "The drill's nations", "--nation", "countries/JP", "--nation", "countries/AU");

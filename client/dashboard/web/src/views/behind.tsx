@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { call, listAll } from "../api";
-import { type Asked, wordsOf } from "../figures";
+import { type Asked, listedBy, wordsOf } from "../figures";
 import { count } from "../format";
 import { useKept, useLoaded } from "../load";
 import { Empty, Panel, Shown } from "../parts/parts";
@@ -12,7 +12,8 @@ import { type Listing, listingOf } from "./listings";
 
 const page = 500;
 
-async function read(asked: Asked, { field, paged }: Listing, max: number): Promise<{ rows: never[]; more: boolean }> {
+async function read(asked: Asked, max: number): Promise<{ rows: never[]; more: boolean }> {
+  const { field, paged } = listedBy.get(asked.method)!;
   if (paged) {
     const { records, more } = await listAll<never>(asked.method, field, asked.request, max, asked.site, page);
     return { rows: records, more };
@@ -42,7 +43,7 @@ export function Behind({ asked }: { asked: Asked | undefined }) {
 function Records({ asked, listing }: { asked: Asked; listing: Listing }) {
   const [max, setMax] = useState(page);
   const names = useCountryNames();
-  const loaded = useKept(useLoaded(() => read(asked, listing, max), `${JSON.stringify(asked)} ${max}`));
+  const loaded = useKept(useLoaded(() => read(asked, max), `${JSON.stringify(asked)} ${max}`));
   return (
     <Panel title={asked.what} note={wordsOf(asked)}>
       <Shown loaded={loaded}>

@@ -1,4 +1,4 @@
-// How the records behind a number are listed, by the method that lists them. A method that is not here is none that a number may lead to.
+// How the records behind a number are listed, by the method that lists them (`listedBy` of figures.ts).
 
 import { calendarDate, clock, count, idOf, label, regionName } from "../format";
 import type {
@@ -19,17 +19,13 @@ import type { Column } from "../parts/table";
 import { CountryLink, CountryLinks, type CountryNames } from "./countries";
 
 export interface Listing {
-  // The field of the answer that holds them.
-  field: string;
-  // Whether the answer comes in pages.
-  paged: boolean;
   keyOf: (row: never) => string;
   columns: (names: CountryNames) => Column<never>[];
 }
 
 // Of rows of one type: the type is forgotten where the answer, which has none, is read.
-function listing<T>(field: string, paged: boolean, keyOf: (row: T) => string, columns: (names: CountryNames) => Column<T>[]): Listing {
-  return { field, paged, keyOf, columns } as Listing;
+function listing<T>(keyOf: (row: T) => string, columns: (names: CountryNames) => Column<T>[]): Listing {
+  return { keyOf, columns } as Listing;
 }
 
 interface FollowUp extends AnyRecord {
@@ -110,7 +106,7 @@ export function conditionColumns(names: CountryNames): Column<ConditionStanding>
 }
 
 const byMethod: Record<string, Listing> = {
-  "OverviewService/ListCountryOverviews": listing<CountryOverview>("countries", false, countryOf, (names) => [
+  "OverviewService/ListCountryOverviews": listing<CountryOverview>(countryOf, (names) => [
     { title: "Country", head: true, cell: (row) => <CountryLink country={row.country} names={names} /> },
     { title: "Region", cell: (row) => regionName(row.region) },
     { title: "Standing", cell: (row) => label(row.standing, "STANDING") },
@@ -118,34 +114,34 @@ const byMethod: Record<string, Listing> = {
     { title: "Due", kind: "time", cell: (row) => calendarDate(row.dueDate) },
     { title: "Officers", kind: "text", cell: (row) => row.officers.map(idOf).join(", ") || "–" },
   ]),
-  "EngagementService/ListEngagements": listing<Engagement>("engagements", true, nameOf, engagementColumns),
-  "EngagementService/ListObservations": listing<Observation>("observations", true, nameOf, () => [
+  "EngagementService/ListEngagements": listing<Engagement>(nameOf, engagementColumns),
+  "EngagementService/ListObservations": listing<Observation>(nameOf, () => [
     { title: "Severity", cell: (row) => unset(row.severity, "SEVERITY") },
     { title: "Element", cell: (row) => unset(row.element, "ASSESSMENT_ELEMENT") },
     { title: "Reference", cell: (row) => row.ispsReference },
     { title: "Observation", kind: "text", head: true, cell: (row) => <RecordName name={row.name} text={row.text} /> },
   ]),
-  "EngagementService/ListFollowUps": listing<FollowUp>("followUps", true, nameOf, () => [
+  "EngagementService/ListFollowUps": listing<FollowUp>(nameOf, () => [
     { title: "Due", kind: "time", cell: (row) => calendarDate(row.dueDate) },
     { title: "Task", kind: "text", head: true, cell: (row) => <RecordName name={row.name} text={row.task} /> },
     { title: "State", cell: (row) => label(row.state, "FOLLOW_UP_STATE") },
     { title: "Owner", cell: (row) => idOf(row.owner) },
   ]),
-  "EngagementService/ListOverdueFollowUps": listing<OverdueFollowUp>("followUps", true, (row) => row.followUp, overdueColumns),
-  "VisitService/ListVisitStages": listing<VisitStage>("stages", false, countryOf, (names) => [
+  "EngagementService/ListOverdueFollowUps": listing<OverdueFollowUp>((row) => row.followUp, overdueColumns),
+  "VisitService/ListVisitStages": listing<VisitStage>(countryOf, (names) => [
     { title: "Country", head: true, cell: (row) => <CountryLink country={row.country} names={names} /> },
     { title: "Phase", cell: (row) => (row.visitCycle ? <RecordName name={row.visitCycle} text={label(row.phase, "VISIT_PHASE")} /> : "–") },
     { title: "Since", kind: "time", cell: (row) => calendarDate(row.since) },
     { title: "Days", kind: "number", cell: (row) => (row.since ? count(row.days) : "–") },
     { title: "Led by", cell: (row) => (row.officer ? idOf(row.officer) : "–") },
   ]),
-  "AssessmentService/ListAssessmentStandings": listing<AssessmentStanding>("standings", false, countryOf, assessmentColumns),
-  "AssessmentService/ListConditionsInForce": listing<ConditionStanding>("standings", false, (row) => row.condition?.name ?? row.country, conditionColumns),
-  "PriorityService/ListEligibleCountries": listing<{ country: string; arrivals: string }>("countries", false, countryOf, (names) => [
+  "AssessmentService/ListAssessmentStandings": listing<AssessmentStanding>(countryOf, assessmentColumns),
+  "AssessmentService/ListConditionsInForce": listing<ConditionStanding>((row) => row.condition?.name ?? row.country, conditionColumns),
+  "PriorityService/ListEligibleCountries": listing<{ country: string; arrivals: string }>(countryOf, (names) => [
     { title: "Country", head: true, cell: (row) => <CountryLink country={row.country} names={names} /> },
     { title: "Arrivals", kind: "number", cell: (row) => count(row.arrivals) },
   ]),
-  "HelpDeskService/ListInquiries": listing<Inquiry>("inquiries", true, nameOf, (names) => [
+  "HelpDeskService/ListInquiries": listing<Inquiry>(nameOf, (names) => [
     { title: "Came", kind: "time", cell: (row) => clock(row.receivedTime) },
     { title: "Answered", kind: "time", cell: (row) => clock(row.answeredTime) },
     { title: "Subject", kind: "text", head: true, cell: (row) => <RecordName name={row.name} text={row.subject} /> },
@@ -153,25 +149,25 @@ const byMethod: Record<string, Listing> = {
     { title: "Region", cell: (row) => regionName(row.region) },
     { title: "Country", cell: (row) => (row.country ? <CountryLink country={row.country} names={names} /> : "–") },
   ]),
-  "TrainingService/ListTrainingSessions": listing<TrainingSession>("trainingSessions", true, nameOf, (names) => [
+  "TrainingService/ListTrainingSessions": listing<TrainingSession>(nameOf, (names) => [
     { title: "Date", kind: "time", cell: (row) => calendarDate(row.startDate) },
     { title: "Course", head: true, cell: (row) => <RecordName name={row.name} text={idOf(row.offering)} /> },
     { title: "Place", kind: "text", cell: (row) => row.place || "–" },
     { title: "State", cell: (row) => label(row.state, "TRAINING_SESSION_STATE") },
     { title: "Countries", kind: "text", cell: (row) => <CountryLinks countries={row.countries} names={names} /> },
   ]),
-  "TrainingService/ListTrainingRequests": listing<TrainingRequest>("trainingRequests", true, nameOf, (names) => [
+  "TrainingService/ListTrainingRequests": listing<TrainingRequest>(nameOf, (names) => [
     { title: "Request", head: true, cell: (row) => <RecordName name={row.name} text={idOf(row.offering)} /> },
     { title: "State", cell: (row) => label(row.state, "TRAINING_REQUEST_STATE") },
     { title: "Country", cell: (row) => <CountryLink country={row.country} names={names} /> },
   ]),
-  "RecordService/ListConflicts": listing<Conflict>("conflicts", true, nameOf, () => [
+  "RecordService/ListConflicts": listing<Conflict>(nameOf, () => [
     { title: "Record", head: true, cell: (row) => <RecordName name={row.record} /> },
     { title: "Field", cell: (row) => row.field },
     { title: "Values", kind: "number", cell: (row) => count(row.values.length) },
     { title: "Settle", cell: (row) => <a href={`#/work/conflicts/${encodeURIComponent(row.name)}`}>side by side</a> },
   ]),
-  "NodeService/ListOpaqueEntries": listing<OpaqueEntry>("opaqueEntries", true, (row) => row.entry, () => [
+  "NodeService/ListOpaqueEntries": listing<OpaqueEntry>((row) => row.entry, () => [
     { title: "Entry", head: true, cell: (row) => row.entry },
     { title: "Cause", cell: (row) => row.cause },
     { title: "Found", kind: "text", cell: (row) => row.detail },
