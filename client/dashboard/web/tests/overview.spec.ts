@@ -46,6 +46,7 @@ test("Figures: every number counts exactly what it leads to", async ({ signedIn:
     "AssessmentService/ListConditionsInForce",
     "PriorityService/ListEligibleCountries",
     "HelpDeskService/ListInquiries",
+    "TrainingService/ListTrainingSessions",
     "TrainingService/ListTrainingRequests",
   ]) {
     expect(methods, method).toContain(method);
@@ -89,6 +90,7 @@ test("Figures: the help desk's times, the trend, the filter by region and the mo
   await expect(ever.getByRole("link", { name: "1 inquiries, ever, open" })).toBeVisible();
   await expect(ever.getByRole("link", { name: "2 inquiries, ever", exact: true })).toBeVisible();
   await expect(ever.getByRole("cell").last()).toHaveText("24 h");
+  await expect(page.getByRole("group", { name: "Training sessions" }).getByRole("row", { name: /^held/ })).toContainText("11817");
   const month = new Date().toISOString().slice(0, 7);
   const trend = page.getByRole("group", { name: "Engagements by month" });
   const now = trend.getByRole("row", { name: new RegExp(`^${month}`) });
