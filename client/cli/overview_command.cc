@@ -134,8 +134,8 @@ std::vector<Table> TablesOf(const v1::Overview& overview) {
   return tables;
 }
 
-// The value of an enum whose words were typed. INVALID_ARGUMENT as SetField's.
-absl::Status SetEnum(google::protobuf::Message* message, const char* field, const std::string& typed) {
+// The field's value, when something was typed. INVALID_ARGUMENT as SetField's.
+absl::Status SetTyped(google::protobuf::Message* message, const char* field, const std::string& typed) {
   if (typed.empty()) return absl::OkStatus();
   return SetField(message, *message->GetDescriptor()->FindFieldByName(field), {typed});
 }
@@ -182,8 +182,9 @@ absl::Status RunOverview(Session& session, const OverviewArguments& arguments) {
 
 absl::Status RunOverviewCountries(Session& session, const OverviewCountriesArguments& arguments) {
   v1::ListCountryOverviewsRequest request;
-  if (absl::Status set = SetEnum(&request, "region", arguments.region); !set.ok()) return set;
-  if (absl::Status set = SetEnum(&request, "standing", arguments.standing); !set.ok()) return set;
+  if (absl::Status set = SetTyped(&request, "region", arguments.region); !set.ok()) return set;
+  if (absl::Status set = SetTyped(&request, "standing", arguments.standing); !set.ok()) return set;
+  if (absl::Status set = SetTyped(&request, "as_of", arguments.as_of); !set.ok()) return set;
   request.set_officer(arguments.officer.empty() ? "" : FullReference("officer", arguments.officer));
   request.set_uncovered(arguments.uncovered);
   if (absl::Status status = session.Open(); !status.ok()) return status;

@@ -125,9 +125,15 @@ export class Network {
     return stdout;
   }
 
+  // Engagements of one region, many at once (tests/bench/fill.cc).
+  async fill(site: string, region: string, countries: string[], count: number): Promise<void> {
+    const of = countries.flatMap((country) => ["--country", country]);
+    await run(join(bin, "tests/bench/fairlead-fill"), ["--config", join(this.folder, `${site}.toml`), "--site", site, "--region", region, "--count", String(count), ...of]);
+  }
+
   // Waits until all nodes hold the same.
-  async agree(): Promise<void> {
-    const deadline = Date.now() + 60_000;
+  async agree(limitMs = 60_000): Promise<void> {
+    const deadline = Date.now() + limitMs;
     for (;;) {
       const failed = await this.fairlead("hq", "digest", "--all-sites").then(
         () => undefined,

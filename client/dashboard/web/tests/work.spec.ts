@@ -99,6 +99,8 @@ test("Priority: weights that are tried change the order as the node says, and ar
 
 test("World shows how countries stood on a day, and a country's whole story", async ({ signedIn: page }) => {
   await open(page, "World");
+  await page.getByRole("radio", { name: "Assessments" }).focus();
+  await page.keyboard.press("Space");
   // Conditions of entry on vessels from Djibouti: from 2019-05-30 to 2025-07-21.
   const djibouti = page.locator("svg.map g[data-code=DJ]");
   await expect(djibouti).not.toHaveClass(/conditions/);
@@ -116,6 +118,15 @@ test("World shows how countries stood on a day, and a country's whole story", as
   await page.keyboard.press("ArrowRight");
   await expect(page.getByRole("region", { name: "Standing on 2020-02-29" })).toBeVisible();
   await expectAccessible(page);
+  // By its engagements instead: the node tells the last that had taken place by the day.
+  const { countries: then } = await ask<{ countries: { country: string; standing: string }[] }>(page, "OverviewService/ListCountryOverviews", { asOf: { year: 2020, month: 2, day: 29 } });
+  await page.getByRole("radio", { name: "Engagements" }).focus();
+  await page.keyboard.press("Space");
+  const overdue = then.filter((each) => each.standing === "STANDING_OVERDUE").map((each) => each.country.replace("countries/", ""));
+  expect(overdue.length).toBeGreaterThan(0);
+  for (const code of overdue) await expect(page.locator(`svg.map g[data-code=${code}]`)).toHaveClass(/overdue|conditions/);
+  await page.getByRole("radio", { name: "Assessments" }).focus();
+  await page.keyboard.press("Space");
   await page.getByRole("button", { name: "Today" }).click();
   await expect(djibouti).not.toHaveClass(/conditions/);
 
