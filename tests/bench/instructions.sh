@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # usage: instructions.sh FAIRLEAD-COUNTED BUILD-TYPE
 # Counts, with callgrind, the instructions of the node's own work for one create, one entry that is applied and one read, and fails when
-# one is over its bound. Counts do not depend on what else the machine does. They depend on the compiler and its flags, so that there are
-# bounds for each build type: Debug is the preset dev (-O1 -g1), Release the preset release (-O2), both by Debian 12's g++ 12.
+# one is over its bound. Counts do not depend on what else the machine does, but on the compiler and its flags: the bounds are for the preset
+# dev (build type Debug: -O1 -g1, by Debian 12's g++ 12), which the tests are built with. Of another build type the counts are only shown.
 set -euo pipefail
 counted=$1
 build_type=$2
@@ -10,14 +10,7 @@ readonly COUNT=512
 
 # A few percent above what was counted last; the README of this folder keeps the counts.
 declare -A bounds
-case $build_type in
-  Debug) bounds=([create]=1 [apply]=1 [read]=1) ;;
-  Release) bounds=([create]=1 [apply]=1 [read]=1) ;;
-  *)
-    printf 'there are no bounds for a %s build\n' "$build_type" >&2
-    exit 2
-    ;;
-esac
+[[ $build_type != Debug ]] || bounds=([create]=465000 [apply]=355000 [read]=90000)
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -33,10 +26,12 @@ for work in create apply read; do
   fi
   collected=$(sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$scratch/log")
   each=$((collected / COUNT))
-  bound=${bounds[$work]}
+  bound=${bounds[$work]:-}
   if [[ $each -eq 0 ]]; then
     printf '%s: nothing was counted\n' "$work"
     bad=1
+  elif [[ -z $bound ]]; then
+    printf '%s: %d instructions\n' "$work" "$each"
   elif [[ $each -gt $bound ]]; then
     printf '%s: %d instructions, over the bound of %d for a %s build. What takes them:\n' "$work" "$each" "$bound" "$build_type"
     callgrind_annotate --auto=no --threshold=60 "$scratch/$work" >"$scratch/annotated"

@@ -20,6 +20,7 @@ using framework::Process;
 
 constexpr char kOpenSsl[] = "/usr/bin/openssl";
 constexpr char kSetPriv[] = "/usr/bin/setpriv";
+constexpr char kEnv[] = "/usr/bin/env";
 constexpr char kPostgresUser[] = "postgres";
 constexpr absl::Duration kRunTimeout = absl::Minutes(2);
 constexpr absl::Duration kEndTimeout = absl::Seconds(20);
@@ -86,9 +87,9 @@ absl::Status PeerHome::Write(const std::string& name, const std::string& text) c
 
 std::vector<std::string> PeerHome::Command(std::vector<std::string> arguments) const {
   if (run_as_ == RunAs::kSelf) return arguments;
-  // Changing the user undoes the order to end with the parent.
-  std::vector<std::string> command = {kSetPriv,      "--reuid",        kPostgresUser, "--regid",
-                                      kPostgresUser, "--clear-groups", "--pdeathsig", "KILL"};
+  // Changing the user undoes the order to end with the parent; and that user may not enter the folder that this program was called in.
+  std::vector<std::string> command = {kSetPriv,         "--reuid",     kPostgresUser, "--regid", kPostgresUser,
+                                      "--clear-groups", "--pdeathsig", "KILL",        kEnv,      "--chdir=" + path()};
   command.insert(command.end(), std::make_move_iterator(arguments.begin()), std::make_move_iterator(arguments.end()));
   return command;
 }

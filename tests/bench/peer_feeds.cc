@@ -36,13 +36,6 @@ constexpr int kLagWindow = kPeakInFlight / kWriters;
 constexpr int kWatchersPerChannel = 250;
 constexpr char kWatchRecords[] = "/fairlead.v1.RecordService/WatchRecords";
 
-absl::Status RunAll(PgConnection* connection, const std::vector<std::string>& statements) {
-  for (const std::string& sql : statements) {
-    if (absl::Status done = connection->Run(sql); !done.ok()) return done;
-  }
-  return absl::OkStatus();
-}
-
 // Two PostgreSQL servers with the same table, whose changes at the one can be subscribed to by the other.
 struct PgPair {
   std::unique_ptr<Postgres> region, hq;

@@ -81,11 +81,12 @@ absl::StatusOr<std::unique_ptr<Postgres>> Postgres::Start() {
   absl::Status made = files.Run({std::string(kBin) + "initdb", "--pgdata", data, "--username", kPeerUser, "--encoding=UTF8", "--locale=C"});
   if (!made.ok()) return made;
   // Durability is as it comes: fsync and synchronous_commit are on. Memory and checkpoints as for a machine that does this alone.
-  made = files.Write("data/postgresql.conf", fmt::format("listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\n"
-                                                         "max_connections = 600\nshared_buffers = '512MB'\nmax_wal_size = '8GB'\n"
-                                                         "wal_level = logical\nssl = on\nssl_ca_file = '{}'\nssl_cert_file = '{}'\n"
-                                                         "ssl_key_file = '{}'\n",
-                                                         *port, files.ca_file(), files.certificate_file(), files.key_file()));
+  made = files.Write("data/postgresql.conf",
+                     fmt::format("listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\n"
+                                 "max_connections = 600\nmax_replication_slots = 110\nshared_buffers = '512MB'\nmax_wal_size = '8GB'\n"
+                                 "wal_level = logical\nssl = on\nssl_ca_file = '{}'\nssl_cert_file = '{}'\n"
+                                 "ssl_key_file = '{}'\n",
+                                 *port, files.ca_file(), files.certificate_file(), files.key_file()));
   if (!made.ok()) return made;
   made = files.Write("data/pg_hba.conf", "hostssl all all 127.0.0.1/32 cert\n");
   if (!made.ok()) return made;
