@@ -1,6 +1,7 @@
 // fairlead-bench: what real nodes do on this machine, beside what bounds them, in turns in one run.
 //
-//   fairlead-bench [--only creates|import|lag|watchers|catchup|flood|overview|search] [--rounds N] [--seconds S] [--rows N] [--entries N]
+//   fairlead-bench [--only creates|import|lag|watchers|catchup|flood|overview|search|size|links] [--rounds N] [--seconds S] [--rows N]
+//   [--entries N]
 //   [--watchers N]
 //   [--engagements N] [--json FILE] [--smoke]
 //
@@ -33,9 +34,8 @@ int Main(int argc, char** argv) {
   };
   constexpr Measurement kMeasurements[] = {{"creates", MeasureCreates},   {"import", MeasureImport},   {"lag", MeasureLag},
                                            {"watchers", MeasureWatchers}, {"catchup", MeasureCatchUp}, {"flood", MeasureFlood},
-                                           {"overview", MeasureOverview},
-
-                                           {"search", MeasureSearch}};
+                                           {"overview", MeasureOverview}, {"search", MeasureSearch},   {"size", MeasureSize},
+                                           {"links", MeasureLinks}};
 
   Settings settings;
   double seconds = absl::ToDoubleSeconds(settings.duration);
@@ -43,7 +43,7 @@ int Main(int argc, char** argv) {
   bool smoke = false;
   CLI::App app("Measures Fairlead nodes on this machine.", "fairlead-bench");
   app.add_option("--only", only, "One measurement")
-      ->check(CLI::IsMember({"creates", "import", "lag", "watchers", "catchup", "flood", "overview", "search"}));
+      ->check(CLI::IsMember({"creates", "import", "lag", "watchers", "catchup", "flood", "overview", "search", "size", "links"}));
   app.add_option("--rounds", settings.rounds, "Rounds of each")->check(CLI::Range(1, 100))->capture_default_str();
   app.add_option("--seconds", seconds, "Length of one load")->check(CLI::Range(0.05, 600.0))->capture_default_str();
   app.add_option("--rows", settings.rows, "Ports of an import")->check(CLI::Range(500, 300'000))->capture_default_str();
@@ -51,7 +51,7 @@ int Main(int argc, char** argv) {
       ->check(CLI::Range(100, 10'000'000))
       ->capture_default_str();
   app.add_option("--watchers", settings.watchers, "Watchers of one node")->check(CLI::Range(1, 4000))->capture_default_str();
-  app.add_option("--engagements", settings.engagements, "Engagements beneath the overview")
+  app.add_option("--engagements", settings.engagements, "Engagements beneath the overview, and of the node whose size is measured")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
   app.add_option("--json", json_file, "Also write all figures of all rounds to this file");

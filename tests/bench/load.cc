@@ -10,11 +10,23 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <thread>
+#include <utility>
 
 namespace fairlead::bench {
 namespace {
 
 constexpr std::chrono::seconds kCallTimeout(60);
+
+Load Summed(const std::vector<std::vector<double>>& each_ms, double elapsed_s) {
+  std::vector<double> ms;
+  for (const std::vector<double>& some : each_ms) ms.insert(ms.end(), some.begin(), some.end());
+  std::sort(ms.begin(), ms.end());
+  return Load{.calls = static_cast<int64_t>(ms.size()),
+              .rate = static_cast<double>(ms.size()) / elapsed_s,
+              .p50_ms = Quantile(ms, 0.5),
+              .p99_ms = Quantile(ms, 0.99)};
+}
 
 }  // namespace
 
@@ -85,6 +97,7 @@ absl::StatusOr<Load> RunLoad(const Callers& callers, const LoadOptions& options)
     callers[i % callers.size()]->Call(options.method, options.request(n), [&, i](const absl::StatusOr<std::string>& reply) {
       if (reply.ok()) {
         slots[i].ms.push_back(absl::ToDoubleMilliseconds(absl::Now() - slots[i].sent));
+        if (options.replied) options.replied(*reply);
       } else {
         failed = true;
         absl::MutexLock lock(&mu);
@@ -100,13 +113,63 @@ absl::StatusOr<Load> RunLoad(const Callers& callers, const LoadOptions& options)
     absl::MutexLock lock(&mu);
     return error;
   }
-  std::vector<double> ms;
-  for (const Slot& slot : slots) ms.insert(ms.end(), slot.ms.begin(), slot.ms.end());
-  std::sort(ms.begin(), ms.end());
-  return Load{.calls = static_cast<int64_t>(ms.size()),
-              .rate = static_cast<double>(ms.size()) / elapsed_s,
-              .p50_ms = Quantile(ms, 0.5),
-              .p99_ms = Quantile(ms, 0.99)};
+  std::vector<std::vector<double>> ms;
+  for (Slot& slot : slots) ms.push_back(std::move(slot.ms));
+  return Summed(ms, elapsed_s);
+}
+
+absl::Status RunPaced(const Callers& callers, const LoadOptions& options, double per_second) {
+  absl::Mutex mu;
+  absl::Status error;
+  int64_t done = 0;
+  const absl::Time start = absl::Now();
+  for (int64_t n = 0; n < options.calls_max; ++n) {
+    absl::SleepFor(start + absl::Seconds(static_cast<double>(n) / per_second) - absl::Now());
+    callers[static_cast<size_t>(n) % callers.size()]->Call(options.method, options.request(n),
+                                                           [&](const absl::StatusOr<std::string>& reply) {
+                                                             if (reply.ok() && options.replied) options.replied(*reply);
+                                                             absl::MutexLock lock(&mu);
+                                                             if (!reply.ok()) error = reply.status();
+                                                             ++done;
+                                                           });
+  }
+  absl::MutexLock lock(&mu);
+  auto all_done = [&] { return done == options.calls_max; };
+  mu.Await(absl::Condition(&all_done));
+  return error;
+}
+
+absl::StatusOr<Load> RunThreads(int threads, absl::Duration duration, int64_t calls_max,
+                                const std::function<absl::Status(int thread, int64_t n)>& call) {
+  std::vector<std::vector<double>> ms(static_cast<size_t>(threads));
+  std::vector<absl::Status> errors(static_cast<size_t>(threads));
+  std::atomic<int64_t> next{0};
+  std::atomic<bool> failed{false};
+  const absl::Time start = absl::Now();
+  const absl::Time end = start + duration;
+  std::vector<std::thread> running;
+  for (int thread = 0; thread < threads; ++thread) {
+    running.emplace_back([&, thread] {
+      const auto own = static_cast<size_t>(thread);
+      for (;;) {
+        const int64_t n = next++;
+        const absl::Time sent = absl::Now();
+        if (sent >= end || n >= calls_max || failed) return;
+        errors[own] = call(thread, n);
+        if (!errors[own].ok()) {
+          failed = true;
+          return;
+        }
+        ms[own].push_back(absl::ToDoubleMilliseconds(absl::Now() - sent));
+      }
+    });
+  }
+  for (std::thread& thread : running) thread.join();
+  const double elapsed_s = absl::ToDoubleSeconds(absl::Now() - start);
+  for (const absl::Status& error : errors) {
+    if (!error.ok()) return error;
+  }
+  return Summed(ms, elapsed_s);
 }
 
 }  // namespace fairlead::bench

@@ -49,9 +49,15 @@ struct LoadOptions {
   int in_flight = 1;
   absl::Duration duration = absl::InfiniteDuration();  // after which no call is begun
   int64_t calls_max = INT64_MAX;
+  std::function<void(const std::string& reply)> replied;  // of each call that succeeded, when set; any thread
 };
 // `in_flight` calls at all times, spread over the callers, until one of the bounds is reached. The first error of a call ends it.
 absl::StatusOr<Load> RunLoad(const Callers& callers, const LoadOptions& options);
+// `calls_max` calls at a steady rate, whatever earlier ones take; returns when all have ended. `in_flight` and `duration` do not count.
+absl::Status RunPaced(const Callers& callers, const LoadOptions& options, double per_second);
+// As RunLoad, by threads that each make one call after another: `call(thread, n)`, until `duration` is over or `calls_max` calls were made.
+absl::StatusOr<Load> RunThreads(int threads, absl::Duration duration, int64_t calls_max,
+                                const std::function<absl::Status(int thread, int64_t n)>& call);
 
 }  // namespace fairlead::bench
 

@@ -23,6 +23,7 @@
 #include "storage/rocksdb_store.h"
 #include "storage/scratch_directory.h"
 #include "tests/bench/load.h"
+#include "tests/bench/network.h"
 #include "tests/framework/cluster.h"
 
 namespace fairlead::bench {
@@ -32,117 +33,10 @@ using framework::Cluster;
 using framework::Eventually;
 using storage::Cf;
 
-constexpr char kCreate[] = "/fairlead.v1.EngagementService/CreateEngagement";
-constexpr char kImportPorts[] = "/fairlead.v1.ReferenceService/ImportPorts";
-constexpr char kImportCountries[] = "/fairlead.v1.ReferenceService/ImportCountries";
-// Answered by gRPC itself, without a line of this project's code: all it costs is the call.
-constexpr char kEmpty[] = "/grpc.health.v1.Health/Check";
-
-constexpr size_t kRecordBytes = 512;
-constexpr int kChannels = 2;
-constexpr int64_t kImportRows = 500;  // of one call
-constexpr int kImportInFlight = 2;
-constexpr int kPeakInFlight = 128;
-constexpr int kFillInFlight = 512;
-constexpr absl::Duration kWarmUp = absl::Seconds(2);
 constexpr int kWatchersPerChannel = 250;
 constexpr int kChangesPerRound = 5;
 constexpr absl::Duration kWatchersTimeout = absl::Minutes(1);
-constexpr absl::Duration kCatchUpTimeout = absl::Minutes(10);
-
-// Eight, so that there are enough UN/LOCODEs for all rows.
-constexpr std::string_view kCountries[] = {"AU", "ID", "JP", "KR", "MY", "NZ", "PH", "VN"};
-// UN/LOCODE's last three characters: letters, and digits 2 to 9.
-constexpr std::string_view kPlaceCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ23456789";
-
-// A request whose record has kRecordBytes in protobuf.
-std::string CreateRequest() {
-  v1::CreateEngagementRequest request;
-  v1::Engagement& engagement = *request.mutable_engagement();
-  engagement.set_kind(v1::ENGAGEMENT_KIND_COUNTRY_VISIT);
-  engagement.set_title("Country visit");
-  engagement.add_countries("countries/JP");
-  engagement.set_region(v1::REGION_APAC);
-  engagement.mutable_start_date()->set_year(2026);
-  // The tag and the length of so long a text take three bytes.
-  engagement.set_objectives(std::string(kRecordBytes - engagement.ByteSizeLong() - 3, 'o'));
-  return request.SerializeAsString();
-}
-
-std::string CountriesRequest() {
-  v1::ImportCountriesRequest request;
-  for (std::string_view code : kCountries) {
-    v1::Country& country = *request.add_countries();
-    country.set_name(fmt::format("countries/{}", code));
-    country.set_display_name(fmt::format("Country {}", code));
-    country.set_region(v1::REGION_APAC);
-  }
-  return request.SerializeAsString();
-}
-
-// The n-th port of all that can be imported; no two have one name.
-std::string PortName(int64_t n) {
-  const auto base = static_cast<int64_t>(kPlaceCharacters.size());
-  std::string name = fmt::format("ports/{}", kCountries[static_cast<size_t>(n % std::ssize(kCountries))]);
-  for (int64_t unit : {base * base, base, int64_t{1}})
-    name += kPlaceCharacters[static_cast<size_t>(n / std::ssize(kCountries) / unit % base)];
-  return name;
-}
-
-std::string PortsRequest(int64_t first, int64_t end) {
-  v1::ImportPortsRequest request;
-  for (int64_t n = first; n < end; ++n) {
-    v1::Port& port = *request.add_ports();
-    port.set_name(PortName(n));
-    port.set_display_name(fmt::format("Port {}", n));
-    port.set_country(fmt::format("countries/{}", kCountries[static_cast<size_t>(n % std::ssize(kCountries))]));
-    port.mutable_position()->set_latitude(35.4 + static_cast<double>(n) * 1e-6);
-    port.mutable_position()->set_longitude(139.6);
-    port.set_source("generated");
-  }
-  return request.SerializeAsString();
-}
-
-// Real nodes, with the countries that the records name. All is written at apac.
-class Network {
- public:
-  static absl::StatusOr<std::unique_ptr<Network>> Start(std::vector<std::string> sites) {
-    framework::ClusterOptions options;
-    options.sites = std::move(sites);
-    absl::StatusOr<std::unique_ptr<Cluster>> cluster = Cluster::Start(std::move(options));
-    if (!cluster.ok()) return cluster.status();
-    std::unique_ptr<Network> network(new Network(*std::move(cluster)));
-    for (int i = 0; i < kChannels; ++i) {
-      absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = network->cluster_->Channel("officer/apac/watch", "apac");
-      if (!channel.ok()) return channel.status();
-      network->callers_.push_back(std::make_unique<Caller>(*channel));
-    }
-    if (auto imported = network->callers_[0]->CallAndWait(kImportCountries, CountriesRequest()); !imported.ok()) return imported.status();
-    return network;
-  }
-
-  Cluster& cluster() { return *cluster_; }
-  const Callers& callers() const { return callers_; }
-  // Entries of apac's log that `site` has applied.
-  absl::StatusOr<int64_t> EntriesAt(const std::string& site) {
-    const absl::StatusOr<v1::NodeStatus> status = cluster_->Status(site);
-    if (!status.ok()) return status.status();
-    for (const v1::LogStatus& log : status->logs()) {
-      if (log.site() == "apac") return log.size();
-    }
-    return absl::NotFoundError(fmt::format("{} knows no log of apac", site));
-  }
-
- private:
-  explicit Network(std::unique_ptr<Cluster> cluster) : cluster_(std::move(cluster)) {}
-
-  const std::unique_ptr<Cluster> cluster_;
-  Callers callers_;
-};
-
-LoadOptions Creates(int in_flight) {
-  return {.method = kCreate, .request = [bytes = CreateRequest()](int64_t) { return bytes; }, .in_flight = in_flight};
-}
+constexpr absl::Duration kCatchUpTimeout = absl::Minutes(30);
 
 struct Measured {
   Load load;
@@ -197,50 +91,6 @@ absl::StatusOr<std::vector<std::vector<Written>>> ReadBack(const std::string& fo
   }
   return calls;
 }
-
-// The records that a watcher at `site` has been sent, and when.
-class Watcher {
- public:
-  Watcher(const std::shared_ptr<grpc::Channel>& channel, const std::string& collection)
-      : stub_(v1::RecordService::NewStub(channel)), thread_([this, collection] { Watch(collection); }) {}
-  ~Watcher() {
-    context_.TryCancel();
-    thread_.join();
-  }
-  Watcher(const Watcher&) = delete;
-  Watcher& operator=(const Watcher&) = delete;
-
-  size_t count() const {
-    absl::MutexLock lock(&mu_);
-    return seen_.size();
-  }
-  // Each record's name and the time of its first event.
-  std::unordered_map<std::string, absl::Time> seen() const {
-    absl::MutexLock lock(&mu_);
-    return seen_;
-  }
-
- private:
-  void Watch(const std::string& collection) {
-    v1::WatchRecordsRequest request;
-    request.add_collections(collection);
-    const auto reader = stub_->WatchRecords(&context_, request);
-    v1::WatchRecordsResponse event;
-    v1::Engagement engagement;
-    while (reader->Read(&event)) {
-      const absl::Time now = absl::Now();
-      if (!event.has_record() || !event.record().UnpackTo(&engagement)) continue;
-      absl::MutexLock lock(&mu_);
-      seen_.emplace(engagement.name(), now);
-    }
-  }
-
-  grpc::ClientContext context_;
-  const std::unique_ptr<v1::RecordService::Stub> stub_;
-  mutable absl::Mutex mu_;
-  std::unordered_map<std::string, absl::Time> seen_ ABSL_GUARDED_BY(mu_);
-  std::thread thread_;
-};
 
 // Many watches, without a thread for each: how many events each was sent, and when the newest.
 class ManyWatchers {
@@ -320,47 +170,6 @@ class ManyWatchers {
   std::vector<std::unique_ptr<Watch>> watches_;
 };
 
-// Creates at a steady rate, whatever earlier ones take.
-class PacedCreates {
- public:
-  // The time at which each record's create was acknowledged, by name.
-  static absl::StatusOr<std::unordered_map<std::string, absl::Time>> Run(const Callers& callers, double rate, absl::Duration duration) {
-    PacedCreates run;
-    const std::string request = CreateRequest();
-    const auto total = static_cast<int64_t>(rate * absl::ToDoubleSeconds(duration));
-    const absl::Time start = absl::Now();
-    for (int64_t n = 0; n < total; ++n) {
-      absl::SleepFor(start + absl::Seconds(static_cast<double>(n) / rate) - absl::Now());
-      callers[static_cast<size_t>(n) % callers.size()]->Call(kCreate, request,
-                                                             [&run](const absl::StatusOr<std::string>& reply) { run.Done(reply); });
-    }
-    absl::MutexLock lock(&run.mu_);
-    auto all_done = [&run, total]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(run.mu_) { return run.done_ == total; };
-    run.mu_.Await(absl::Condition(&all_done));
-    if (!run.error_.ok()) return run.error_;
-    return std::move(run.acknowledged_);
-  }
-
- private:
-  void Done(const absl::StatusOr<std::string>& reply) {
-    const absl::Time now = absl::Now();
-    v1::Engagement engagement;
-    const bool parsed = reply.ok() && engagement.ParseFromString(*reply);
-    absl::MutexLock lock(&mu_);
-    ++done_;
-    if (parsed) {
-      acknowledged_.emplace(engagement.name(), now);
-    } else {
-      error_ = reply.ok() ? absl::InternalError("a reply is no engagement") : reply.status();
-    }
-  }
-
-  absl::Mutex mu_;
-  int64_t done_ ABSL_GUARDED_BY(mu_) = 0;
-  std::unordered_map<std::string, absl::Time> acknowledged_ ABSL_GUARDED_BY(mu_);
-  absl::Status error_ ABSL_GUARDED_BY(mu_);
-};
-
 }  // namespace
 
 absl::StatusOr<Section> MeasureCreates(const Settings& settings) {
@@ -400,48 +209,54 @@ absl::StatusOr<Section> MeasureCreates(const Settings& settings) {
   return section;
 }
 
+absl::StatusOr<ImportFigures> ImportRound(int64_t rows) {
+  absl::StatusOr<std::unique_ptr<Network>> network = Network::Start({"apac"});
+  if (!network.ok()) return network.status();
+  const int64_t batches = (rows + kImportRows - 1) / kImportRows;
+  const absl::StatusOr<Load> load = RunLoad(
+      (*network)->callers(), {.method = kImportPorts,
+                              .request = [rows](int64_t n) { return PortsRequest(n * kImportRows, std::min((n + 1) * kImportRows, rows)); },
+                              .in_flight = kImportInFlight,
+                              .calls_max = batches});
+  if (!load.ok()) return load.status();
+
+  Cluster& cluster = (*network)->cluster();
+  const absl::StatusOr<v1::Overview> overview = cluster.Overview("apac");
+  if (!overview.ok()) return overview.status();
+  int64_t ports = 0;
+  for (const auto& region : overview->regions()) ports += region.ports();
+  if (ports != rows) return absl::InternalError(fmt::format("{} rows were imported, {} ports are there", rows, ports));
+  if (auto stopped = cluster.Stop("apac"); !stopped.ok()) return stopped.status();
+
+  const auto written = ReadBack(cluster.data_folder("apac"), rows);
+  if (!written.ok()) return written.status();
+  const storage::ScratchDirectory scratch;
+  absl::StatusOr<std::unique_ptr<storage::Store>> store = storage::OpenRocksDbStore({.path = scratch.path()});
+  if (!store.ok()) return store.status();
+  double bytes = 0;
+  const absl::Time start = absl::Now();
+  for (const std::vector<Written>& call : *written) {
+    const std::unique_ptr<storage::Batch> batch = (*store)->NewBatch();
+    for (const Written& each : call) {
+      batch->Put(each.cf, each.key, each.value);
+      bytes += static_cast<double>(each.key.size() + each.value.size());
+    }
+    if (absl::Status synced = (*store)->Write(batch.get(), storage::Sync::kYes); !synced.ok()) return synced;
+  }
+  const auto all = static_cast<double>(rows);
+  return ImportFigures{.api_rows_s = load->rate * all / static_cast<double>(batches),
+                       .store_rows_s = all / absl::ToDoubleSeconds(absl::Now() - start),
+                       .bytes_per_row = bytes / all};
+}
+
 absl::StatusOr<Section> MeasureImport(const Settings& settings) {
   Section section(fmt::format("import of {} ports, {} a call, {} calls in flight", settings.rows, kImportRows, kImportInFlight),
                   {"API rows/s", "RocksDB rows/s", "ratio", "bytes/row"});
-  const int64_t batches = (settings.rows + kImportRows - 1) / kImportRows;
   for (int round = 0; round < settings.rounds; ++round) {
-    absl::StatusOr<std::unique_ptr<Network>> network = Network::Start({"apac"});
-    if (!network.ok()) return network.status();
-    const absl::StatusOr<Load> load = RunLoad(
-        (*network)->callers(),
-        {.method = kImportPorts,
-         .request = [&settings](int64_t n) { return PortsRequest(n * kImportRows, std::min((n + 1) * kImportRows, settings.rows)); },
-         .in_flight = kImportInFlight,
-         .calls_max = batches});
-    if (!load.ok()) return load.status();
-    const double api = load->rate * static_cast<double>(settings.rows) / static_cast<double>(batches);
-
-    Cluster& cluster = (*network)->cluster();
-    const absl::StatusOr<v1::Overview> overview = cluster.Overview("apac");
-    if (!overview.ok()) return overview.status();
-    int64_t ports = 0;
-    for (const auto& region : overview->regions()) ports += region.ports();
-    if (ports != settings.rows) return absl::InternalError(fmt::format("{} rows were imported, {} ports are there", settings.rows, ports));
-    if (auto stopped = cluster.Stop("apac"); !stopped.ok()) return stopped.status();
-
-    const auto written = ReadBack(cluster.data_folder("apac"), settings.rows);
-    if (!written.ok()) return written.status();
-    const storage::ScratchDirectory scratch;
-    absl::StatusOr<std::unique_ptr<storage::Store>> store = storage::OpenRocksDbStore({.path = scratch.path()});
-    if (!store.ok()) return store.status();
-    double bytes = 0;
-    const absl::Time start = absl::Now();
-    for (const std::vector<Written>& call : *written) {
-      const std::unique_ptr<storage::Batch> batch = (*store)->NewBatch();
-      for (const Written& each : call) {
-        batch->Put(each.cf, each.key, each.value);
-        bytes += static_cast<double>(each.key.size() + each.value.size());
-      }
-      if (absl::Status synced = (*store)->Write(batch.get(), storage::Sync::kYes); !synced.ok()) return synced;
-    }
-    const auto rows = static_cast<double>(settings.rows);
-    const double alone = rows / absl::ToDoubleSeconds(absl::Now() - start);
-    section.Add("import", {api, alone, api / alone, bytes / rows});
+    const absl::StatusOr<ImportFigures> figures = ImportRound(settings.rows);
+    if (!figures.ok()) return figures.status();
+    section.Add("import",
+                {figures->api_rows_s, figures->store_rows_s, figures->api_rows_s / figures->store_rows_s, figures->bytes_per_row});
   }
   return section;
 }
@@ -455,15 +270,7 @@ absl::StatusOr<Section> MeasureLag(const Settings& settings) {
   const absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = (*network)->cluster().Channel("hq/analyst/desk", "hq");
   if (!channel.ok()) return channel.status();
   Watcher watcher(*channel, "engagements");
-  // The watch has begun once it sees a create.
-  const std::string request = CreateRequest();
-  absl::Status probed;
-  const bool begun = Eventually([&] {
-    probed = callers[0]->CallAndWait(kCreate, request).status();
-    return !probed.ok() || watcher.count() > 0;
-  });
-  if (!probed.ok()) return probed;
-  if (!begun) return absl::DeadlineExceededError("the watcher sees nothing");
+  if (absl::Status begun = AwaitBegun(callers, watcher); !begun.ok()) return begun;
 
   LoadOptions all_out = Creates(kPeakInFlight);
   all_out.duration = settings.duration;
@@ -473,20 +280,11 @@ absl::StatusOr<Section> MeasureLag(const Settings& settings) {
     // Nothing of what was written before is still under way.
     if (absl::Status even = (*network)->cluster().WaitForConvergence(); !even.ok()) return even;
     const double rate = peak->rate / 2;
-    const auto acknowledged = PacedCreates::Run(callers, rate, settings.duration);
+    const auto acknowledged = RunPacedCreates(callers, rate, settings.duration);
     if (!acknowledged.ok()) return acknowledged.status();
-    std::unordered_map<std::string, absl::Time> seen;
-    const bool all_seen = Eventually([&] {
-      seen = watcher.seen();
-      return std::all_of(acknowledged->begin(), acknowledged->end(), [&](const auto& record) { return seen.contains(record.first); });
-    });
-    if (!all_seen) return absl::DeadlineExceededError("not every acknowledged create was seen at hq");
-    std::vector<double> lag_ms;
-    // What hq saw before apac's client heard of it has no lag.
-    for (const auto& [name, time] : *acknowledged) lag_ms.push_back(std::max(0.0, absl::ToDoubleMilliseconds(seen.at(name) - time)));
-    if (lag_ms.empty()) return absl::InternalError("nothing was written");
-    std::sort(lag_ms.begin(), lag_ms.end());
-    section.Add("lag", {rate, peak->rate, Quantile(lag_ms, 0.5), Quantile(lag_ms, 0.99), lag_ms.back()});
+    const absl::StatusOr<std::vector<double>> lag_ms = LagsMs(*acknowledged, watcher);
+    if (!lag_ms.ok()) return lag_ms.status();
+    section.Add("lag", {rate, peak->rate, Quantile(*lag_ms, 0.5), Quantile(*lag_ms, 0.99), lag_ms->back()});
   }
   return section;
 }
@@ -530,46 +328,59 @@ absl::StatusOr<Section> MeasureWatchers(const Settings& settings) {
   return section;
 }
 
+absl::StatusOr<std::unique_ptr<Network>> FilledForCatchUp(int64_t entries) {
+  absl::StatusOr<std::unique_ptr<Network>> network = Network::Start({"apac", "hq"});
+  if (!network.ok()) return network.status();
+  if (auto stopped = (*network)->cluster().Stop("hq"); !stopped.ok()) return stopped.status();
+  LoadOptions fill = Creates(kFillInFlight);
+  fill.calls_max = entries;
+  if (auto filled = RunLoad((*network)->callers(), fill); !filled.ok()) return filled.status();
+  const absl::StatusOr<int64_t> held = (*network)->EntriesAt("apac");
+  if (!held.ok()) return held.status();
+  if (*held < entries) return absl::InternalError(fmt::format("of {} creates {} entries are there", entries, *held));
+  return network;
+}
+
+absl::StatusOr<CatchUpFigures> CatchUpRound(Network* network) {
+  Cluster& cluster = network->cluster();
+  const absl::StatusOr<int64_t> target = network->EntriesAt("apac");
+  if (!target.ok()) return target.status();
+  std::filesystem::remove_all(cluster.data_folder("hq"));
+  const absl::Time start = absl::Now();
+  if (absl::Status started = cluster.StartNode("hq"); !started.ok()) return started;
+  // The rate is that between the first entries seen and the last: starting a process is not catching up.
+  absl::Time first_time = start;
+  int64_t first = 0;
+  absl::StatusOr<int64_t> applied = 0;
+  const bool caught_up = Eventually(
+      [&] {
+        applied = network->EntriesAt("hq");
+        if (!applied.ok()) return true;
+        if (first == 0 && *applied < *target) {
+          first = *applied;
+          first_time = absl::Now();
+        }
+        return *applied >= *target;
+      },
+      kCatchUpTimeout);
+  const absl::Time end = absl::Now();
+  if (!applied.ok()) return applied.status();
+  if (!caught_up) return absl::DeadlineExceededError(fmt::format("hq has {} of {} entries", *applied, *target));
+  if (absl::Status equal = cluster.WaitForConvergence(); !equal.ok()) return equal;
+  if (auto stopped = cluster.Stop("hq"); !stopped.ok()) return stopped.status();
+  return CatchUpFigures{.entries_s = static_cast<double>(*target - first) / absl::ToDoubleSeconds(end - first_time),
+                        .seconds = absl::ToDoubleSeconds(end - start)};
+}
+
 absl::StatusOr<Section> MeasureCatchUp(const Settings& settings) {
   Section section(fmt::format("an empty hq takes {} entries from apac, a {}-byte record each", settings.entries, kRecordBytes),
                   {"entries/s", "s from start"});
-  absl::StatusOr<std::unique_ptr<Network>> network = Network::Start({"apac", "hq"});
+  absl::StatusOr<std::unique_ptr<Network>> network = FilledForCatchUp(settings.entries);
   if (!network.ok()) return network.status();
-  Cluster& cluster = (*network)->cluster();
-  if (auto stopped = cluster.Stop("hq"); !stopped.ok()) return stopped.status();
-  LoadOptions fill = Creates(kFillInFlight);
-  fill.calls_max = settings.entries;
-  if (auto filled = RunLoad((*network)->callers(), fill); !filled.ok()) return filled.status();
-  const absl::StatusOr<int64_t> target = (*network)->EntriesAt("apac");
-  if (!target.ok()) return target.status();
-  if (*target < settings.entries) return absl::InternalError(fmt::format("of {} creates {} entries are there", settings.entries, *target));
-
   for (int round = 0; round < settings.rounds; ++round) {
-    std::filesystem::remove_all(cluster.data_folder("hq"));
-    const absl::Time start = absl::Now();
-    if (absl::Status started = cluster.StartNode("hq"); !started.ok()) return started;
-    // The rate is that between the first entries seen and the last: starting a process is not catching up.
-    absl::Time first_time = start;
-    int64_t first = 0;
-    absl::StatusOr<int64_t> applied = 0;
-    const bool caught_up = Eventually(
-        [&] {
-          applied = (*network)->EntriesAt("hq");
-          if (!applied.ok()) return true;
-          if (first == 0 && *applied < *target) {
-            first = *applied;
-            first_time = absl::Now();
-          }
-          return *applied >= *target;
-        },
-        kCatchUpTimeout);
-    const absl::Time end = absl::Now();
-    if (!applied.ok()) return applied.status();
-    if (!caught_up) return absl::DeadlineExceededError(fmt::format("hq has {} of {} entries", *applied, *target));
-    section.Add("catch-up",
-                {static_cast<double>(*target - first) / absl::ToDoubleSeconds(end - first_time), absl::ToDoubleSeconds(end - start)});
-    if (absl::Status equal = cluster.WaitForConvergence(); !equal.ok()) return equal;
-    if (auto stopped = cluster.Stop("hq"); !stopped.ok()) return stopped.status();
+    const absl::StatusOr<CatchUpFigures> figures = CatchUpRound(network->get());
+    if (!figures.ok()) return figures.status();
+    section.Add("catch-up", {figures->entries_s, figures->seconds});
   }
   return section;
 }

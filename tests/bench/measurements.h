@@ -10,10 +10,13 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <memory>
 
 #include "tests/bench/report.h"
 
 namespace fairlead::bench {
+
+class Network;
 
 struct Settings {
   int rounds = 3;
@@ -34,6 +37,27 @@ absl::StatusOr<Section> MeasureLag(const Settings& settings);
 absl::StatusOr<Section> MeasureWatchers(const Settings& settings);
 // An empty node takes, verifies and folds a log from a peer.
 absl::StatusOr<Section> MeasureCatchUp(const Settings& settings);
+
+// What one round of an import, and of a catch-up, gives, for those who measure others beside it.
+struct ImportFigures {
+  double api_rows_s = 0;
+  double store_rows_s = 0;  // of RocksDB alone
+  double bytes_per_row = 0;
+};
+absl::StatusOr<ImportFigures> ImportRound(int64_t rows);
+// apac with `entries` creates and hq stopped; and hq, empty, started, taking all, and stopped again.
+absl::StatusOr<std::unique_ptr<Network>> FilledForCatchUp(int64_t entries);
+struct CatchUpFigures {
+  double entries_s = 0;  // once the first had come
+  double seconds = 0;    // from the start of the process
+};
+absl::StatusOr<CatchUpFigures> CatchUpRound(Network* network);
+
+// Memory, start after a kill and disk of a node with a tenth of `engagements`, and with all of them.
+absl::StatusOr<Section> MeasureSize(const Settings& settings);
+
+// Lag and catch-up over links of up to 300 ms that lose packets, by the emulation that links.cc describes.
+absl::StatusOr<Section> MeasureLinks(const Settings& settings);
 
 // The overview at a node with a hundredth of `engagements`, and with all of them.
 absl::StatusOr<Section> MeasureOverview(const Settings& settings);
