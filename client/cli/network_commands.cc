@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 
+#include "api/roster.h"
 #include "fairlead/v1/record_service.pb.h"
 
 namespace fairlead::cli {

@@ -128,7 +128,7 @@ TEST_F(LogServiceTest, LogsAreNamedBySiteOrWhole) {
     ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
     EXPECT_EQ(checkpoint->origin(), kOrigin);
   }
-  for (const char* name : {"mars", "apac/2/main", "apac/1/audit", "apac/1", "test.example/apac/1/main"}) {
+  for (const char* name : {"mars", "apac/2/main", "apac/1/gossip", "apac/1", "test.example/apac/1/main"}) {
     v1::GetCheckpointRequest request;
     request.set_log(name);
     EXPECT_THAT(officer_.Call<v1::Checkpoint>("LogService/GetCheckpoint", request), FailsWith("RECORD_NOT_FOUND")) << name;

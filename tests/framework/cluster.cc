@@ -160,6 +160,17 @@ absl::Status Cluster::BeginEpoch(const std::string& site) {
   return absl::OkStatus();
 }
 
+absl::Status Cluster::BeginStream(const std::string& stream) {
+  CopyCertificates();
+  absl::StatusOr<certs::Network> network = certs::Network::Open(certs_);
+  if (!network.ok()) return network.status();
+  if (absl::Status begun = network->BeginStream(stream).status(); !begun.ok()) return begun;
+  for (const auto& [each, node] : nodes_) {
+    if (absl::Status written = WriteConfiguration(each); !written.ok()) return written;
+  }
+  return absl::OkStatus();
+}
+
 std::string Cluster::node_binary() { return FAIRLEAD_NODE_BINARY; }
 std::string Cluster::address(const std::string& site) const { return Loopback(nodes_.at(site).port); }
 std::string Cluster::metrics_address(const std::string& site) const { return Loopback(nodes_.at(site).metrics_port); }

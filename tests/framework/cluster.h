@@ -92,6 +92,8 @@ class Cluster {
 
   // `fairlead certs epoch` for a node that does not run; the others learn of it when they are started again.
   absl::Status BeginEpoch(const std::string& site);
+  // `fairlead certs stream`, of which nodes learn when they are started again.
+  absl::Status BeginStream(const std::string& stream);
 
   // --- Links --------------------------------------------------------------------------------------------------------------------
   void SetLink(const std::string& receiver, const std::string& peer, LinkState state);

@@ -3,7 +3,9 @@
 #include "api/licence.h"
 
 #include <filesystem>
+#include <set>
 
+#include "api/roster.h"
 #include "certs/files.h"
 #include "tests/scenarios/scenario.h"
 
@@ -115,6 +117,36 @@ TEST_F(LicenceScenario, ANodeOnAnOldCopyRecoversItsTail) {
   acknowledged.insert(acknowledged.end(), more.begin(), more.end());
   ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
   ExpectAllEverywhere(acknowledged);
+}
+
+// The licence is for what comes later, too, and each node goes on alone until the other has the roster.
+TEST_F(LicenceScenario, AStreamBeginsWithTheNextRoster) {
+  framework::ClusterOptions options;
+  options.sites = {"apac", "hq"};
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+  ASSERT_NO_FATAL_FAILURE(SeedCountries());
+  auto acknowledged = WriteSome("apac", 20);
+  ASSERT_TRUE(Ok(cluster().BeginStream(PartnerStream("SG"))));
+  for (const std::string site : {"apac", "hq"}) {
+    ASSERT_TRUE(Ok(cluster().Stop(site)));
+    ASSERT_TRUE(Ok(cluster().StartNode(site)));
+    ASSERT_NO_FATAL_FAILURE(AwaitWritable(site));
+    const auto more = WriteSome(site, 10);
+    acknowledged.insert(acknowledged.end(), more.begin(), more.end());
+  }
+  ASSERT_TRUE(Ok(cluster().WaitForConvergence()));
+  ExpectAllEverywhere(acknowledged);
+  for (const std::string site : {"apac", "hq"}) {
+    const auto status = cluster().Status(site);
+    ASSERT_TRUE(Ok(status));
+    std::set<std::string> streams;
+    for (const v1::LogStatus& log : status->logs()) {
+      if (log.site() != site) continue;
+      streams.insert(log.origin().substr(log.origin().rfind('/') + 1));
+      EXPECT_NE(log.checkpoint_root(), "") << log.origin() << " is not signed";
+    }
+    EXPECT_EQ(streams, (std::set<std::string>{"main", "audit", "partner-AU", "partner-DE", "partner-JP", "partner-SG"})) << site;
+  }
 }
 
 TEST_F(LicenceScenario, ANewEpochGoesOnWithoutThePeers) {

@@ -36,6 +36,13 @@ TEST_F(Operation, AConfigurationMistakeNamesFileLineAndKey) {
   const std::string certificates = framework::TestNetwork::Get().folder().string();
   const std::string other_certificate = certificates + "/node/eame/tls.crt";
 
+  // The key of the main log, without those of the other streams beside it.
+  const std::string lone_folder = cluster().folder("apac");
+  const std::string lone_key = lone_folder + "/log.key";
+  const auto main_key = certs::ReadFile(certificates + "/node/apac/log.key");
+  ASSERT_TRUE(Ok(main_key));
+  ASSERT_TRUE(Ok(certs::WriteFile(lone_key, *main_key, certs::Access::kOwnerOnly, certs::IfExists::kRefuse)));
+
   struct Mistake {
     std::string from;  // in the configuration that works
     std::string to;
@@ -51,6 +58,7 @@ TEST_F(Operation, AConfigurationMistakeNamesFileLineAndKey) {
       {"[limits]\n", "[limits]\nin_flight_max = \"many\"\n", "limits.in_flight_max", "must be a whole number"},
       {"[tls]\n", "reflection = 1\n[tls]\n", "reflection", "must be true or false"},
       {"/node/apac/log.key", "/node/apac/lost.key", "keys.log", "cannot be read"},
+      {certificates + "/node/apac/log.key", lone_key, lone_folder + "/log.audit.key", "cannot be read (the key of test.", false},
       {"site = \"hq\"", "site = \"apac\"", "peer.site", "is this node's own site"},
       {"site = \"apac\"", "site = ", "", "", false},
       // Not of one line: what the files hold does not fit what the settings say.
