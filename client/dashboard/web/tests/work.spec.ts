@@ -3,12 +3,9 @@
 import type { Page } from "@playwright/test";
 import { expect, test } from "./network";
 import { ask, expectAccessible, open, openWork } from "./page";
-import { proposeRelease, recordProgram, suggest } from "./work";
+import { proposeRelease, suggest } from "./work";
 
-test.beforeAll(async ({ network }) => {
-  test.setTimeout(300_000);
-  await recordProgram(network);
-});
+test.beforeAll(async ({ program: _ }) => undefined);
 
 async function show(page: Page, path: string): Promise<void> {
   await page.evaluate((hash) => (location.hash = hash), `#/${path}`);
