@@ -83,7 +83,7 @@ class Reports : public CliScenario {
 TEST_F(Reports, AnAnnualAndAQuarterlyReportHoldWhatTheirAudienceMaySeeAndAreVerifiedWithoutANode) {
   ASSERT_NO_FATAL_FAILURE(SeedWorld());
   // Of the year, as a page, for a region's staff; made where more is held than they may see.
-  const json annual =
+  json annual =
       CliJson("hq", {"report", "create", "--kind", "annual", "--period", "2025", "--audience", "eame", "--out", Out("2025.html")});
   EXPECT_EQ(annual["audience"], json::array({"eame", "hq"}));
   EXPECT_FALSE(annual.contains("html"));
@@ -91,8 +91,8 @@ TEST_F(Reports, AnAnnualAndAQuarterlyReportHoldWhatTheirAudienceMaySeeAndAreVeri
   EXPECT_THAT(page, AllOf(HasSubstr("Visit to Hamburg in spring"), HasSubstr("Visit to Bremen in autumn"), HasSubstr("the staff of EAME")));
   EXPECT_THAT(page, AllOf(Not(HasSubstr("kept at headquarters")), Not(HasSubstr("Yokohama"))));
   // Of a quarter, as values, for headquarters, which may see all of it.
-  const json quarterly = CliJson("hq", {"report", "create", "--kind", "quarterly", "--period", "2025Q2", "--audience", "hq", "--format",
-                                        "csv", "--out", Out("q2.csv")});
+  json quarterly = CliJson("hq", {"report", "create", "--kind", "quarterly", "--period", "2025Q2", "--audience", "hq", "--format", "csv",
+                                  "--out", Out("q2.csv")});
   const std::string values = Read(Out("q2.csv"));
   EXPECT_THAT(values, AllOf(HasSubstr("Visit to Hamburg in spring"), HasSubstr("Visit kept at headquarters"),
                             HasSubstr("Visit to Yokohama in spring")));
@@ -125,7 +125,7 @@ TEST_F(Reports, AnAnnualAndAQuarterlyReportHoldWhatTheirAudienceMaySeeAndAreVeri
   CliJson("eame", {"report", "deliver", name, "--to", "The region's watch"});
   ExpectAllArrives();
   for (const char* site : {"hq", "eame"}) {
-    const json shown = CliJson(site, {"report", "show", name, "--out", Out("again.html")});
+    json shown = CliJson(site, {"report", "show", name, "--out", Out("again.html")});
     ASSERT_EQ(shown["deliveries"].size(), 2u) << shown.dump(1);
     EXPECT_EQ(shown["deliveries"][0]["recipient"], "CBP, Office of Field Operations");
     EXPECT_EQ(shown["deliveries"][0]["remark"], "By courier.");
@@ -149,7 +149,7 @@ TEST_F(Reports, ANationsHoldsWhatWasReleasedToIt) {
   for (const auto& [code, display_name] : {std::pair("JPYOK", "Yokohama"), std::pair("JPUKB", "Kobe")}) {
     CliJson("apac", {"port", "create", code, "--display-name", display_name, "--country", "JP"});
   }
-  const json proposed = CliJson("apac", {"release", "propose", "ports/JPYOK", "--nation", "JP", "--purpose", "A joint drill."});
+  json proposed = CliJson("apac", {"release", "propose", "ports/JPYOK", "--nation", "JP", "--purpose", "A joint drill."});
   ExpectAllArrives();
   const framework::Ended approved = CliAs("hq/release/desk", {"hq"}, {"release", "approve", proposed["name"]});
   EXPECT_EQ(approved.exit.code, 0) << approved.output;
