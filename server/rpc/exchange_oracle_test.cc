@@ -145,11 +145,9 @@ std::vector<std::string> SeenBy(Office& office, const std::vector<std::string>& 
   cancel_visit.set_reason("another year");
   cancel_course.set_reason("another year");
   std::vector<std::string> requests = {"none"};
-  for (const auto& own :
-       Office::Must<v1::ListVisitRequestsResponse>(office.jp_, "ExchangeService/ListVisitRequests", v1::ListVisitRequestsRequest())
-           .visit_requests()) {
-    requests.push_back(own.name());
-  }
+  const auto visits =
+      Office::Must<v1::ListVisitRequestsResponse>(office.jp_, "ExchangeService/ListVisitRequests", v1::ListVisitRequestsRequest());
+  for (const auto& own : visits.visit_requests()) requests.push_back(own.name());
   for (const std::string& name : foreign) requests.push_back("visitRequests/" + name.substr(name.find('/') + 1));
   for (const std::string& name : requests) {
     cancel_visit.set_name(name);
