@@ -121,7 +121,9 @@ void Validate(const Visit& visit, Checks* checks) {
   checks->Line("embassy", visit.embassy(), Need::kRequired, kShortCharsMax);
   checks->NotZero("channel", visit.channel(), "is required: how the request came in");
   checks->Line("request_reference", visit.request_reference(), Need::kOptional, kShortCharsMax);
-  const bool coordinated = IsAccepted(state) || IsPlanned(state);
+  // What a nation's system asked for may be taken back before anybody coordinates it.
+  const bool taken_back = state == v1::RECIPROCAL_VISIT_STATE_CANCELLED && !visit.system().empty();
+  const bool coordinated = !taken_back && (IsAccepted(state) || IsPlanned(state));
   checks->Reference("coordinator", visit.coordinator(), kLiaisonOfficers, coordinated ? Need::kRequired : Need::kOptional);
   checks->Prose("objectives", visit.objectives(), Need::kOptional, kProseCharsMax);
   ValidateDelegates(visit, checks);
