@@ -174,7 +174,7 @@ TEST_F(LogServiceTest, AnEntryOfAnotherStreamIsNamedWithItAndProvenInItsLog) {
   korea.set_display_name("Korea");
   korea.set_region(v1::REGION_APAC);
   node::WriteRequest request = node::RequestFor(apac_.node(), "countries/KR", korea, {"display_name", "region"}, clock_.RequestId());
-  request.stream = std::string(kAuditStream);
+  request.stream = PartnerStream("JP");
   absl::Notification written;
   apac_.node().Write(request, [&written](const absl::StatusOr<node::WriteResult>& result) {
     EXPECT_TRUE(result.ok()) << result.status();
@@ -188,16 +188,16 @@ TEST_F(LogServiceTest, AnEntryOfAnotherStreamIsNamedWithItAndProvenInItsLog) {
     receipt = ReceiptOf("", "countries/KR");
   } while (!receipt.ok() && absl::Now() < until);
   ASSERT_TRUE(receipt.ok()) << receipt.status();
-  EXPECT_EQ(receipt->entry(), "apac/1/audit/0");
-  EXPECT_EQ(receipt->checkpoint().origin(), roster().network() + "/apac/1/audit");
+  EXPECT_EQ(receipt->entry(), "apac/1/partner-JP/0");
+  EXPECT_EQ(receipt->checkpoint().origin(), roster().network() + "/apac/1/partner-JP");
   const auto proven = evidence::VerifyReceipt(
       evidence::FormatReceipt({static_cast<uint64_t>(receipt->sequence()), Digests(receipt->audit_path()), receipt->log_entry().header(),
                                receipt->log_entry().payload(), receipt->checkpoint().note()}),
       roster());
   ASSERT_TRUE(proven.ok()) << proven.status();
-  EXPECT_EQ(ReceiptOf("apac/1/audit/0", "")->SerializeAsString(), receipt->SerializeAsString());
+  EXPECT_EQ(ReceiptOf("apac/1/partner-JP/0", "")->SerializeAsString(), receipt->SerializeAsString());
   EXPECT_EQ(ReceiptOf("apac/1/0", "")->checkpoint().origin(), roster().network() + "/apac/1/main") << "Japan's";
-  EXPECT_THAT(ReceiptOf("apac/1/audit/1", ""), FailsWith("RECORD_NOT_FOUND"));
+  EXPECT_THAT(ReceiptOf("apac/1/partner-JP/1", ""), FailsWith("RECORD_NOT_FOUND"));
   EXPECT_THAT(ReceiptOf("apac/1/gossip/0", ""), FailsWith("RECORD_NOT_FOUND"));
   EXPECT_THAT(ReceiptOf("apac/1/main/0", ""), FailsWith("RECORD_NOT_FOUND")) << "an entry has one name";
 }

@@ -5,7 +5,7 @@
 //
 //   append.before, append.after  a batch of entries is written to the log of the store
 //   sync.before, sync.after      that log is synced; after it the entries are durable and nobody has been told
-//   sign.before, sign.after      a checkpoint of this site's own log is signed and kept
+//   sign.before, sign.after      a checkpoint of a log of this site's own is signed and kept
 //   send.before, send.after      a frame of entries has been made for a peer; gRPC has taken it
 //   apply.before, apply.after    entries of a peer are queued; they are durable and the link has not been told
 
@@ -154,12 +154,12 @@ OpenedStore OpenStore(const storage::RocksDbOptions& options) {
   return opened;
 }
 
-#define FAIRLEAD_SIGN_OWN "_ZN8fairlead4node7Witness7SignOwnENS_6StrongINS_6SeqTagEmEERKSt5arrayIhLm32EE"
-void RealSignOwn(node::Witness* witness, Seq size, const Digest& root) asm("__real_" FAIRLEAD_SIGN_OWN);
-void SignOwn(node::Witness* witness, Seq size, const Digest& root) asm("__wrap_" FAIRLEAD_SIGN_OWN);
-void SignOwn(node::Witness* witness, Seq size, const Digest& root) {
+#define FAIRLEAD_SIGN_OWN "_ZN8fairlead4node7Witness7SignOwnENS_6StrongINS_8LogIdTagEjEENS2_INS_6SeqTagEmEERKSt5arrayIhLm32EE"
+void RealSignOwn(node::Witness* witness, LogId log, Seq size, const Digest& root) asm("__real_" FAIRLEAD_SIGN_OWN);
+void SignOwn(node::Witness* witness, LogId log, Seq size, const Digest& root) asm("__wrap_" FAIRLEAD_SIGN_OWN);
+void SignOwn(node::Witness* witness, LogId log, Seq size, const Digest& root) {
   At("sign.before");
-  RealSignOwn(witness, size, root);
+  RealSignOwn(witness, log, size, root);
   At("sign.after");
 }
 
