@@ -236,8 +236,12 @@ void Committer::Assembly::MakeOpaque(Dot dot, std::string_view cause, std::strin
   PutBytes(&value, cause);
   PutBytes(&value, detail);
   batch_->Put(Cf::kOpaque, storage::DotKey(dot), value);
-  ++committed_.opaque;
   opaque_[dot] = true;
+  if (cause == kCauseWithheld) {
+    withheld_.insert(dot);
+  } else {
+    ++committed_.opaque;
+  }
 }
 
 void Committer::Assembly::MakeOpaqueWithoutPayload(Dot dot, const Audience& audience) {
@@ -259,9 +263,15 @@ absl::StatusOr<bool> Committer::Assembly::MakeClear(Dot dot) {
   const absl::StatusOr<bool> was = IsOpaque(dot);
   if (!was.ok() || !*was) return was;
   const std::string key = storage::DotKey(dot);
+  bool withheld = withheld_.erase(dot) > 0;
+  if (!opaque_.contains(dot)) {
+    const auto stored = committer_.store_->Get(Cf::kOpaque, key);
+    if (!stored.ok()) return stored.status();
+    withheld = Reader(**stored).Bytes() == kCauseWithheld;
+  }
   opaque_[dot] = false;
   batch_->Delete(Cf::kOpaque, key);
-  --committed_.opaque;
+  if (!withheld) --committed_.opaque;
   const std::string wanted_key = std::string(storage::kMetaWantedPrefix) + key;
   auto here = wanted_.find(dot);
   bool wanted = here != wanted_.end() && here->second;

@@ -219,6 +219,7 @@ class Committer::Assembly {
   bool changed_ = false;
   std::map<std::string, Record> records_;
   std::map<std::string, std::optional<std::string>> requests_;  // nullopt: forgotten in this batch
+  std::set<Dot> withheld_;                                      // those made opaque by this batch that are not due here
   std::map<Dot, bool> opaque_;                                  // whether this batch makes it so, or no longer
   std::map<Dot, bool> wanted_;                                  // likewise
   std::deque<DecodedPayload> reinstated_;

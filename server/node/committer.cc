@@ -122,7 +122,9 @@ absl::Status Committer::Load() {
   if (!it->status().ok()) return it->status();
 
   auto opaque = store_->Iterate(Cf::kOpaque, {}, {});
-  for (opaque->SeekToFirst(); opaque->Valid(); opaque->Next()) ++committed.opaque;
+  for (opaque->SeekToFirst(); opaque->Valid(); opaque->Next()) {
+    if (Reader(opaque->value()).Bytes() != kCauseWithheld) ++committed.opaque;
+  }
   if (!opaque->status().ok()) return opaque->status();
 
   auto wanted = store_->Iterate(Cf::kMeta, storage::kMetaWantedPrefix, storage::PrefixEnd(storage::kMetaWantedPrefix));

@@ -133,7 +133,7 @@ class Committer {
     Position journal_end;
     Hlc last_time;
     std::map<std::string, ClassState> classes;
-    int64_t opaque = 0;
+    int64_t opaque = 0;  // of those that are due here
     int64_t wanted = 0;
     VersionVector erasures;  // sizes that cover them
     int64_t unauthorised = 0;

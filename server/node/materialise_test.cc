@@ -125,6 +125,8 @@ class RandomRecords {
         return reflection->SetInt32(message, field, Below(3000));
       case FieldDescriptor::CPPTYPE_INT64:
         return reflection->SetInt64(message, field, Below(100000));
+      case FieldDescriptor::CPPTYPE_UINT64:
+        return reflection->SetUInt64(message, field, static_cast<uint64_t>(Below(100000)));
       case FieldDescriptor::CPPTYPE_DOUBLE:
         return reflection->SetDouble(message, field, Below(180) / 7.0 - 90);
       case FieldDescriptor::CPPTYPE_ENUM:

@@ -8,6 +8,7 @@
 
 #include "api/bytes.h"
 #include "api/errors.h"
+#include "server/node/assembly.h"
 #include "server/node/authority.h"
 #include "server/node/clock_watch.h"
 #include "server/node/commit_log.h"
@@ -339,7 +340,7 @@ std::vector<OpaqueInfo> Node::OpaqueEntries(std::optional<Dot> after, size_t max
     Reader value(it->value());
     info.cause = std::string(value.Bytes());
     info.detail = std::string(value.Bytes());
-    out.push_back(std::move(info));
+    if (info.cause != kCauseWithheld) out.push_back(std::move(info));
   }
   return out;
 }

@@ -118,7 +118,8 @@ TEST(ContentTest, EveryTypeSaysWhetherItHasWords) {
     if (!IsSearchable(type)) without.push_back(type.collection());
   }
   // Figures, and what repeats or is about other records.
-  EXPECT_THAT(without, UnorderedElementsAre("trafficFigures", "acknowledgements", "reports", "deliveries", "voids"));
+  EXPECT_THAT(without, UnorderedElementsAre("trafficFigures", "acknowledgements", "reports", "deliveries", "voids", "auditEvents",
+                                            "partnerReceipts"));
   const records::RecordType& engagements = *records::TheRegistry().FindByCollection("engagements");
   EXPECT_THAT(StatesOf(engagements), Contains("CLOSED"));
   EXPECT_THAT(KindsOf(engagements), Contains("PORT_VISIT"));

@@ -11,8 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "api/licence.h"
@@ -62,10 +64,21 @@ std::string Describe(const v1::StateDigest& digest) {
   return out + fmt::format(" opaque={}", digest.opaque_entries());
 }
 
-bool Equal(v1::StateDigest a, v1::StateDigest b) {
-  a.clear_site();
-  b.clear_site();
-  return a.SerializeAsString() == b.SerializeAsString() && a.opaque_entries() == 0;
+// What two nodes have both folded is equal: they have applied the same, and the classes of records that both hold have one digest.
+bool Equal(const v1::StateDigest& a, const v1::StateDigest& b) {
+  const auto vector_of = [](const v1::StateDigest& digest) {
+    std::map<std::string, int64_t> vector;
+    for (const v1::LogPosition& position : digest.vector()) vector[position.origin()] = position.size();
+    return vector;
+  };
+  if (a.opaque_entries() != 0 || b.opaque_entries() != 0 || a.fold_version() != b.fold_version() || vector_of(a) != vector_of(b))
+    return false;
+  std::map<std::string, std::string> classes;
+  for (const v1::ClassDigest& one : a.classes()) classes[one.audience()] = one.SerializeAsString();
+  return std::all_of(b.classes().begin(), b.classes().end(), [&](const v1::ClassDigest& one) {
+    const auto here = classes.find(one.audience());
+    return here == classes.end() || here->second == one.SerializeAsString();
+  });
 }
 
 }  // namespace
