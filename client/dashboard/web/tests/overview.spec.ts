@@ -136,7 +136,7 @@ test("what a region records reaches the open page: the figures, the feed, the se
   await expect(sums.getByRole("link", { name: "1 observations, major" })).toBeVisible();
   const { engagements } = JSON.parse(await network.fairlead("apac", "--json", "engagement", "list", "--country", "JP")) as { engagements: { name: string; title: string }[] };
   const visit = engagements.find((each) => each.title === "Visit to the Designated Authority")!.name;
-  await network.fairlead("apac", "observation", "create", visit, "--text", "The fence at the breakwater has a gap.", "--isps-reference", "ISPS A/16.3", "--severity", "major", "--country", "JP", "--element", "access");
+  await network.fairlead("apac", "observation", "create", visit, "--text", "The fence at the breakwater has a gap.", "--evidence", "A photograph.", "--isps-reference", "ISPS A/16.3", "--severity", "major", "--country", "JP", "--element", "access");
   await expect(sums.getByRole("link", { name: "2 observations, major" })).toBeVisible();
   await open(page, "Activity");
   await expect(page.getByRole("group", { name: "Activity" })).toContainText("The fence at the breakwater has a gap.");
