@@ -134,10 +134,11 @@ std::vector<Table> TablesOf(const v1::Overview& overview) {
   return tables;
 }
 
-// The value of an enum whose words were typed. INVALID_ARGUMENT as SetField's.
-absl::Status SetEnum(google::protobuf::Message* message, const char* field, const std::string& typed) {
-  if (typed.empty()) return absl::OkStatus();
-  return SetField(message, *message->GetDescriptor()->FindFieldByName(field), {typed});
+// Sets the field to what was typed for an option, if anything was. INVALID_ARGUMENT names the option.
+absl::Status SetTyped(google::protobuf::Message* message, const char* field, const char* option, const std::vector<std::string>& typed) {
+  if (typed.empty() || typed[0].empty()) return absl::OkStatus();
+  const absl::Status set = SetField(message, *message->GetDescriptor()->FindFieldByName(field), typed);
+  return set.ok() ? set : UsageError(fmt::format("{}: {}", option, std::string(set.message())));
 }
 
 }  // namespace
@@ -153,10 +154,7 @@ std::vector<std::string> OverviewSections() {
 absl::Status RunOverview(Session& session, const OverviewArguments& arguments) {
   v1::GetOverviewRequest request;
   request.set_months(arguments.months);
-  if (!arguments.sections.empty()) {
-    const auto* field = request.GetDescriptor()->FindFieldByName("sections");
-    if (absl::Status set = SetField(&request, *field, arguments.sections); !set.ok()) return set;
-  }
+  if (absl::Status set = SetTyped(&request, "sections", "--section", arguments.sections); !set.ok()) return set;
   if (absl::Status status = session.Open(); !status.ok()) return status;
   const absl::StatusOr<v1::Overview> overview = session.Call<v1::Overview>("fairlead.v1.OverviewService.GetOverview", request);
   if (!overview.ok()) return overview.status();
@@ -182,8 +180,9 @@ absl::Status RunOverview(Session& session, const OverviewArguments& arguments) {
 
 absl::Status RunOverviewCountries(Session& session, const OverviewCountriesArguments& arguments) {
   v1::ListCountryOverviewsRequest request;
-  if (absl::Status set = SetEnum(&request, "region", arguments.region); !set.ok()) return set;
-  if (absl::Status set = SetEnum(&request, "standing", arguments.standing); !set.ok()) return set;
+  if (absl::Status set = SetTyped(&request, "region", "--region", {arguments.region}); !set.ok()) return set;
+  if (absl::Status set = SetTyped(&request, "standing", "--standing", {arguments.standing}); !set.ok()) return set;
+  if (absl::Status set = SetTyped(&request, "as_of", "--as-of", {arguments.as_of}); !set.ok()) return set;
   request.set_officer(arguments.officer.empty() ? "" : FullReference("officer", arguments.officer));
   request.set_uncovered(arguments.uncovered);
   if (absl::Status status = session.Open(); !status.ok()) return status;

@@ -28,6 +28,7 @@ struct OverviewCountriesArguments {
   std::string standing;
   std::string officer;
   bool uncovered = false;
+  std::string as_of;  // empty: today
 };
 absl::Status RunOverviewCountries(Session& session, const OverviewCountriesArguments& arguments);
 

@@ -655,7 +655,7 @@ class CommandLine {
     overview->add_option("--months", overview_.months, "How many months back, the current one included; 12 by default.")
         ->type_name("NUMBER")
         ->check(CLI::Range(1, 120));
-    CLI::App* countries = AddCommand(overview, "countries", "Lists countries with where each stands today.",
+    CLI::App* countries = AddCommand(overview, "countries", "Lists countries with where each stands, today or on a day.",
                                      [this](Session& s) { return RunOverviewCountries(s, overview_countries_); });
     choices_[countries->add_option("--region", overview_countries_.region, "Only of this region.")->type_name("REGION")] = {"apac", "eame",
                                                                                                                             "csa", "hq"};
@@ -663,6 +663,7 @@ class CommandLine {
         "engaged", "due", "overdue", "never"};
     countries->add_option("--officer", overview_countries_.officer, "Only those that this officer covers.")->type_name("OFFICER");
     countries->add_flag("--uncovered", overview_countries_.uncovered, "Only those that nobody covers.");
+    countries->add_option("--as-of", overview_countries_.as_of, "Where they stood on this day; today by default.")->type_name("YYYY-MM-DD");
   }
 
   void AddReportCommands() {

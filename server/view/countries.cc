@@ -37,8 +37,8 @@ void AddCounts(const node::Node& node, ByName* countries) {
   }
 }
 
-// The last engagement of each country that had ended by `today`: the greatest key of the country up to that day.
-absl::Status AddStandings(const storage::View& view, absl::CivilDay today, ByName* countries) {
+// The last engagement of each country that had ended by `day`: the greatest key of the country up to that day.
+absl::Status AddStandings(const storage::View& view, absl::CivilDay day, ByName* countries) {
   const std::string all = node::IndexPrefix(records::kEngagementsHeld, "");
   const std::string lower = all.substr(0, all.size() - 1);
   const std::unique_ptr<storage::Iterator> it = view.Iterate(storage::Cf::kIndexes, lower, storage::PrefixEnd(lower));
@@ -47,7 +47,7 @@ absl::Status AddStandings(const storage::View& view, absl::CivilDay today, ByNam
     if (measured) country.set_standing(v1::STANDING_NEVER);
     const std::string prefix = node::IndexPrefix(records::kEngagementsHeld, name);
     // A sort key ends in a zero byte: 0x01 lies after every key with this one.
-    it->Seek(prefix + records::DayText(today) + '\x01');
+    it->Seek(prefix + records::DayText(day) + '\x01');
     it->Valid() ? it->Prev() : it->SeekToLast();
     if (!it->status().ok()) return it->status();
     if (!it->Valid() || !it->key().starts_with(prefix)) continue;
@@ -57,7 +57,7 @@ absl::Status AddStandings(const storage::View& view, absl::CivilDay today, ByNam
     country.set_last_engagement(std::string(rest.substr(rest.find('\0') + 1)));
     *country.mutable_last_engagement_date() = records::DateOf(last);
     *country.mutable_due_date() = records::DateOf(records::YearsAfter(last, kStandingYears));
-    if (measured) country.set_standing(StandingOn(last, today));
+    if (measured) country.set_standing(StandingOn(last, day));
   }
   return absl::OkStatus();
 }
@@ -70,7 +70,7 @@ v1::Standing StandingOn(absl::CivilDay last, absl::CivilDay today) {
   return due - today <= kDueWithinDaysDefault ? v1::STANDING_DUE : v1::STANDING_ENGAGED;
 }
 
-absl::StatusOr<std::vector<v1::CountryOverview>> CountryOverviews(const node::Node& node, const storage::View& view, absl::CivilDay today) {
+absl::StatusOr<std::vector<v1::CountryOverview>> CountryOverviews(const node::Node& node, const storage::View& view, absl::CivilDay day) {
   ByName countries;
   for (const auto& [name, region] : RegionsOfCountries(node)) {
     v1::CountryOverview& country = countries[name];
@@ -78,10 +78,10 @@ absl::StatusOr<std::vector<v1::CountryOverview>> CountryOverviews(const node::No
     country.set_region(region);
   }
   AddCounts(node, &countries);
-  if (absl::Status added = AddStandings(view, today, &countries); !added.ok()) return added;
+  if (absl::Status added = AddStandings(view, day, &countries); !added.ok()) return added;
 
   v1::ListCoverageRequest coverage;
-  *coverage.mutable_as_of() = records::DateOf(today);
+  *coverage.mutable_as_of() = records::DateOf(day);
   const absl::StatusOr<v1::ListCoverageResponse> covered = ListCoverage(node, coverage);
   if (!covered.ok()) return covered.status();
   for (const v1::Coverage& row : covered->coverage()) {
@@ -90,19 +90,19 @@ absl::StatusOr<std::vector<v1::CountryOverview>> CountryOverviews(const node::No
     if (!row.officer().empty() && !there) countries[row.country()].add_officers(row.officer());
   }
   v1::ListVisitStagesRequest visits;
-  *visits.mutable_as_of() = records::DateOf(today);
+  *visits.mutable_as_of() = records::DateOf(day);
   const absl::StatusOr<v1::ListVisitStagesResponse> stages = ListVisitStages(node, visits);
   if (!stages.ok()) return stages.status();
   for (const v1::VisitStage& stage : stages->stages()) countries[stage.country()].set_phase(stage.phase());
 
   v1::ListAssessmentStandingsRequest cycle;
-  *cycle.mutable_as_of() = records::DateOf(today);
+  *cycle.mutable_as_of() = records::DateOf(day);
   const absl::StatusOr<v1::ListAssessmentStandingsResponse> standings = ListStandings(node, cycle);
   if (!standings.ok()) return standings.status();
   for (const v1::AssessmentStanding& standing : standings->standings()) countries[standing.country()].set_assessment(standing.status());
 
   v1::ListConditionsInForceRequest imposed;
-  *imposed.mutable_as_of() = records::DateOf(today);
+  *imposed.mutable_as_of() = records::DateOf(day);
   const absl::StatusOr<v1::ListConditionsInForceResponse> conditions = ListInForce(node, imposed);
   if (!conditions.ok()) return conditions.status();
   for (const v1::ConditionStanding& standing : conditions->standings()) {

@@ -25,8 +25,9 @@ inline constexpr int kStandingYears = 3;  // 46 USC 70108(d)
 // Of a country that was last engaged on `last`.
 v1::Standing StandingOn(absl::CivilDay last, absl::CivilDay today);
 
-// Every country that is not withdrawn, by name.
-absl::StatusOr<std::vector<v1::CountryOverview>> CountryOverviews(const node::Node& node, const storage::View& view, absl::CivilDay today);
+// Every country that is not withdrawn, by name, as it stood on `day` by what is recorded now; how many engagements and ports it has is of
+// now.
+absl::StatusOr<std::vector<v1::CountryOverview>> CountryOverviews(const node::Node& node, const storage::View& view, absl::CivilDay day);
 
 // Whether the country is among those that the request asks for.
 bool Passes(const v1::ListCountryOverviewsRequest& request, const v1::CountryOverview& country);

@@ -477,8 +477,10 @@ absl::StatusOr<Overview> OverviewOf(const node::Node& node, const OverviewOption
 absl::StatusOr<v1::ListCountryOverviewsResponse> ListCountryOverviews(const node::Node& node, const OverviewOptions& options,
                                                                       const v1::ListCountryOverviewsRequest& request) {
   const absl::Time now = node.options().clock->Now();
+  const absl::StatusOr<absl::CivilDay> day = DayOrToday(node, request.has_as_of(), request.as_of(), "as_of");
+  if (!day.ok()) return day.status();
   const std::unique_ptr<storage::Snapshot> view = node.store().NewSnapshot();
-  absl::StatusOr<std::vector<v1::CountryOverview>> countries = CountryOverviews(node, *view, absl::ToCivilDay(now, absl::UTCTimeZone()));
+  absl::StatusOr<std::vector<v1::CountryOverview>> countries = CountryOverviews(node, *view, *day);
   if (!countries.ok()) return countries.status();
   v1::ListCountryOverviewsResponse response;
   SetTime(now, response.mutable_as_of_time());

@@ -28,7 +28,7 @@ struct OverviewOptions {
   std::function<std::vector<v1::LinkStatus>()> links;  // of the node; may be null
 };
 
-// FIELD_INVALID on sections or months.
+// FIELD_INVALID on sections, months or the day.
 absl::StatusOr<v1::Overview> OverviewOf(const node::Node& node, const OverviewOptions& options, const v1::GetOverviewRequest& request);
 absl::StatusOr<v1::ListCountryOverviewsResponse> ListCountryOverviews(const node::Node& node, const OverviewOptions& options,
                                                                       const v1::ListCountryOverviewsRequest& request);

@@ -5,6 +5,7 @@
 #include <map>
 #include <tuple>
 
+#include "fairlead/v1/assessment.pb.h"
 #include "server/view/overview_fixture.h"
 
 namespace fairlead::view {
@@ -188,6 +189,50 @@ TEST_F(OverviewTest, EngagementsCountByRegionKindAndStateInThatOrder) {
   std::sort(expected.begin(), expected.end());
   EXPECT_EQ(counts, expected);
   EXPECT_EQ(overview.sites(2).records(), 5);
+}
+
+TEST_F(OverviewTest, CountriesAreToldAsTheyStoodOnADay) {
+  PutCountry(hq_, "JP", v1::REGION_APAC);
+  const auto held = [&](const std::string& id, int year) {
+    v1::Engagement visit = With({"JP"}, v1::REGION_APAC, v1::ENGAGEMENT_KIND_COUNTRY_VISIT, v1::ENGAGEMENT_STATE_CLOSED);
+    visit.mutable_start_date()->set_year(year);
+    visit.mutable_start_date()->set_month(3);
+    visit.mutable_start_date()->set_day(10);
+    Put(hq_, "engagements/" + id, visit, {"title", "countries", "region", "kind", "state", "start_date"});
+  };
+  held("1", 2018);
+  held("2", 2025);
+  v1::Assessment determined;
+  determined.set_country("countries/JP");
+  determined.set_state(v1::ASSESSMENT_STATE_DETERMINED);
+  for (auto [date, year] : {std::pair(determined.mutable_determination_date(), 2020), std::pair(determined.mutable_due_date(), 2023)}) {
+    date->set_year(year);
+    date->set_month(6);
+    date->set_day(1);
+  }
+  Put(hq_, "assessments/1", determined, {"country", "state", "determination_date", "due_date"});
+  v1::ListCountryOverviewsRequest request;
+  const auto on = [&](int year, int month, int day) {
+    request.mutable_as_of()->set_year(year);
+    request.mutable_as_of()->set_month(month);
+    request.mutable_as_of()->set_day(day);
+    const auto listed = ListCountryOverviews(*hq_.node, Options(), request);
+    EXPECT_TRUE(listed.ok()) << listed.status();
+    EXPECT_EQ(listed->countries_size(), 1);
+    const v1::CountryOverview country = listed->countries_size() == 1 ? listed->countries(0) : v1::CountryOverview();
+    return std::tuple(country.standing(), country.last_engagement(), country.assessment(), country.engagements());
+  };
+  // As they stood; the count of engagements is of now.
+  EXPECT_EQ(on(2018, 3, 9), std::tuple(v1::STANDING_NEVER, "", v1::CYCLE_STATUS_NEVER, 2));
+  EXPECT_EQ(on(2018, 3, 10), std::tuple(v1::STANDING_ENGAGED, "engagements/1", v1::CYCLE_STATUS_NEVER, 2));
+  EXPECT_EQ(on(2021, 3, 10), std::tuple(v1::STANDING_DUE, "engagements/1", v1::CYCLE_STATUS_CURRENT, 2));
+  EXPECT_EQ(on(2021, 3, 11), std::tuple(v1::STANDING_OVERDUE, "engagements/1", v1::CYCLE_STATUS_CURRENT, 2));
+  EXPECT_EQ(on(2025, 3, 10), std::tuple(v1::STANDING_ENGAGED, "engagements/2", v1::CYCLE_STATUS_OVERDUE, 2));
+  // The filter is of that day, too.
+  request.set_standing(v1::STANDING_NEVER);
+  EXPECT_EQ(ListCountryOverviews(*hq_.node, Options(), request)->countries_size(), 0);
+  request.mutable_as_of()->clear_day();
+  EXPECT_EQ(ListCountryOverviews(*hq_.node, Options(), request).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(OverviewTest, FollowUpsAreOverdueFromTheDayAfterTheyAreDue) {

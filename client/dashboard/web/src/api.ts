@@ -67,11 +67,18 @@ export async function call<T>(method: string, request: object = {}, site = ""): 
   return { data: (await response.json()) as T, site: response.headers.get("x-fairlead-site") ?? "", time: Date.now() };
 }
 
-// Every page of a listing, up to `max` records.
-export async function listAll<T>(method: string, collection: string, request: object = {}, max = 50_000): Promise<{ records: T[]; more: boolean }> {
+// Every page of a listing, up to `max` records; with a site, of that node.
+export async function listAll<T>(
+  method: string,
+  collection: string,
+  request: object = {},
+  max = 50_000,
+  site = "",
+  pageSize = 1000,
+): Promise<{ records: T[]; more: boolean }> {
   const records: T[] = [];
   for (let pageToken = ""; ; ) {
-    const { data } = await call<Record<string, unknown>>(method, { ...request, pageSize: 1000, pageToken });
+    const { data } = await call<Record<string, unknown>>(method, { ...request, pageSize, pageToken }, site);
     records.push(...((data[collection] as T[] | undefined) ?? []));
     pageToken = (data.nextPageToken as string | undefined) ?? "";
     if (!pageToken) return { records, more: false };

@@ -16,7 +16,11 @@ const alarmsShown = 4;
 function useRoute(): { view: string; path: string } {
   const read = () => {
     const [view = "", ...rest] = location.hash.replace(/^#\//, "").split("/");
-    return { view, path: decodeURIComponent(rest.join("/")) };
+    try {
+      return { view, path: decodeURIComponent(rest.join("/")) };
+    } catch {
+      return { view, path: "" }; // Typed by hand: no address of this page.
+    }
   };
   const [route, setRoute] = useState(read);
   useEffect(() => {

@@ -52,6 +52,42 @@ export interface StateDigest {
   opaqueEntries: string;
 }
 
+// The way from a number to what it counts: a method, and the request with which it lists exactly that.
+export interface DrillDown {
+  method: string;
+  request: Record<string, unknown>;
+}
+
+export interface Figure {
+  count: string;
+  records?: DrillDown;
+}
+
+export interface CountryOverview {
+  country: string;
+  region: string;
+  engagements: string;
+  ports: string;
+  standing: string;
+  lastEngagement: string;
+  lastEngagementDate?: CalendarDate;
+  dueDate?: CalendarDate;
+  officers: string[];
+  phase: string;
+  assessment: string;
+  condition: string;
+}
+
+export interface CoverageCount {
+  region: string;
+  officer: string;
+  countries?: Figure;
+  engaged?: Figure;
+  due?: Figure;
+  overdue?: Figure;
+  never?: Figure;
+}
+
 export interface Overview {
   answeringSite: string;
   sites: { site: string; records: string; entries: string; asOfTime?: string; lag?: string; entriesBehind: string; conflicts: string }[];
@@ -63,11 +99,31 @@ export interface Overview {
     portFacilities: string;
     liaisonOfficers: string;
   }[];
-  engagements: { region: string; kind: string; state: string; count: string }[];
-  countries: { country: string; region: string; engagements: string; ports: string }[];
-  followUpsOpen: string;
-  followUpsOverdue: string;
-  observations: string;
+  engagements: { region: string; kind: string; state: string; count: string; records?: DrillDown }[];
+  countries: CountryOverview[];
+  coverageByRegion: CoverageCount[];
+  coverageByOfficer: CoverageCount[];
+  months: { month: string; region: string; kind: string; engagements?: Figure }[];
+  stages: { region: string; phase: string; countries?: Figure }[];
+  findings?: {
+    observations: { severity: string; observations?: Figure }[];
+    followUpsOpen?: Figure;
+    followUpsOverdue?: Figure;
+    observationsOpen?: Figure;
+    observationsOverdue?: Figure;
+  };
+  assessments: { region: string; status: string; countries?: Figure }[];
+  assessmentsAlternative?: Figure;
+  conditions: { status: string; conditions?: Figure }[];
+  priorities: VisitPriority[];
+  eligibleCountries?: Figure;
+  upcoming: CalendarEntry[];
+  inquiries: { month: string; region: string; state: string; inquiries?: Figure; meanTime?: string }[];
+  trainingSessions: { state: string; sessions?: Figure; attended: string; completed: string }[];
+  trainingRequests: { state: string; requests?: Figure }[];
+  links: LinkStatus[];
+  conflicts?: Figure;
+  opaqueEntries?: Figure;
   unreachable: string[];
   asOfTime: string;
 }

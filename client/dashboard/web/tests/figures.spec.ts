@@ -3,9 +3,10 @@
 import { expect, test } from "@playwright/test";
 import { calendarDate, clock, collectionOf, dateOf, firstDayOf, idOf, label, lastDayOf, percent, plainValue, span } from "../src/format";
 import type { NodeReport } from "../src/live";
-import type { Engagement, LinkStatus, NodeStatus, StateDigest } from "../src/messages";
+import type { LinkStatus, NodeStatus, StateDigest } from "../src/messages";
 import { alarms, contactAgeNow, digestVerdicts, expiryVerdict, linkVerdict, siteVerdict } from "../src/network";
-import { dayOfStep, engagedBy, lastStep, standingOf } from "../src/standing";
+import { addressOf, askedBy, meanSeconds, monthsOf, sumOf, wordsOf } from "../src/figures";
+import { dayOfStep, lastStep, standingOf } from "../src/standing";
 
 const noon = Date.UTC(2026, 10, 21, 12, 0, 0);
 const at = (ms: number) => new Date(noon + ms).toISOString();
@@ -88,30 +89,51 @@ test("a date that lacks its day is any of its days", () => {
   expect(percent(123_456)).toBe("12.3");
 });
 
-test("a country's standing is what matters most of what is known", () => {
-  const facts = { region: "REGION_APAC", engagements: 3, cycle: "CYCLE_STATUS_OVERDUE", conditions: ["CONDITION_STATUS_IN_FORCE"] };
-  expect(standingOf(facts)).toBe("conditions");
-  expect(standingOf({ ...facts, conditions: ["CONDITION_STATUS_UNKNOWN"] })).toBe("overdue");
-  expect(standingOf({ ...facts, conditions: undefined, cycle: "CYCLE_STATUS_DUE" })).toBe("due");
-  expect(standingOf({ ...facts, conditions: undefined, cycle: "CYCLE_STATUS_NEVER" })).toBe("engaged");
-  expect(standingOf({ ...facts, conditions: undefined, cycle: "CYCLE_STATUS_CURRENT", engagements: undefined })).toBe("engaged");
-  expect(standingOf({ ...facts, conditions: undefined, cycle: "CYCLE_STATUS_NEVER", engagements: 0 })).toBe("never");
-  expect(standingOf({ region: "REGION_HQ", conditions: undefined, cycle: undefined, engagements: 0 })).toBe("outside");
+test("a country's standing is what matters most of what is known, by the measure that is chosen", () => {
+  const country = { region: "REGION_APAC", standing: "STANDING_ENGAGED", assessment: "CYCLE_STATUS_OVERDUE", condition: "CONDITION_STATUS_UNSPECIFIED" };
+  const both = (fields: Partial<typeof country>) => (["engagement", "assessment"] as const).map((measure) => standingOf({ ...country, ...fields }, measure));
+  expect(both({})).toEqual(["engaged", "overdue"]);
+  expect(both({ condition: "CONDITION_STATUS_IN_FORCE" })).toEqual(["conditions", "conditions"]);
+  expect(both({ condition: "CONDITION_STATUS_UNKNOWN" })).toEqual(["engaged", "overdue"]);
+  expect(both({ standing: "STANDING_DUE", assessment: "CYCLE_STATUS_NEVER" })).toEqual(["due", "never"]);
+  expect(both({ standing: "STANDING_OVERDUE", assessment: "CYCLE_STATUS_DUE" })).toEqual(["overdue", "due"]);
+  expect(both({ standing: "STANDING_NEVER", assessment: "CYCLE_STATUS_CURRENT" })).toEqual(["never", "engaged"]);
+  expect(both({ region: "REGION_HQ", standing: "STANDING_UNSPECIFIED", assessment: "CYCLE_STATUS_NEVER" })).toEqual(["outside", "outside"]);
 });
 
-test("engagements count from the day on which they had surely begun", () => {
-  const engagement = (state: string, startDate?: Engagement["startDate"]) => ({ state: `ENGAGEMENT_STATE_${state}`, startDate, countries: ["countries/JP", "countries/AU"] }) as Engagement;
-  const engagements = [
-    engagement("CLOSED", { year: 2019, month: 5, day: 30 }),
-    engagement("CLOSED", { year: 2019, month: 5, day: 0 }),
-    engagement("CLOSED", { year: 2019, month: 0, day: 0 }),
-    engagement("CANCELLED", { year: 2019, month: 1, day: 1 }),
-    engagement("REFUSED", { year: 2019, month: 1, day: 1 }),
-    engagement("DRAFT"),
-  ];
-  expect(engagedBy("2019-05-29", engagements)).toEqual(new Map());
-  expect(engagedBy("2019-05-31", engagements)).toEqual(new Map([["countries/JP", 2], ["countries/AU", 2]]));
-  expect(engagedBy("2019-12-31", engagements).get("countries/JP")).toBe(3);
+test("a sum counts what its figures count together, and nothing else", () => {
+  const figure = (count: string, request?: Record<string, unknown>) => ({ count, ...(request ? { records: { method: "fairlead.v1.EngagementService/ListEngagements", request } } : {}) });
+  const request = { region: "REGION_APAC", state: "ENGAGEMENT_STATE_DRAFT" };
+  expect(sumOf([figure("2", request)], [])).toEqual(figure("2", request));
+  expect(sumOf([figure("2", request), figure("3", { ...request, region: "REGION_CSA" })], ["region"])).toEqual(figure("5", { state: "ENGAGEMENT_STATE_DRAFT" }));
+  // What no filter asks for is counted, and does not hide the way to the rest.
+  expect(sumOf([figure("1"), undefined, figure("2", request)], ["region"])).toEqual(figure("3", { state: "ENGAGEMENT_STATE_DRAFT" }));
+  expect(sumOf([figure("1")], ["region"])).toEqual({ count: "1" });
+  expect(sumOf([], [])).toEqual({ count: "0" });
+});
+
+test("a number's address leads back to what was asked, and a made-up one to nothing", () => {
+  const way = { method: "fairlead.v1.HelpDeskService/ListInquiries", request: { month: "2026-05", unrouted: true } };
+  const path = decodeURIComponent(addressOf(way, "inquiries, 2026-05", "hq").replace("#/figures/", ""));
+  const asked = { what: "inquiries, 2026-05", site: "hq", method: "HelpDeskService/ListInquiries", request: way.request };
+  expect(askedBy(path)).toEqual(asked);
+  expect(wordsOf(asked)).toBe("ListInquiries, month 2026-05, unrouted true");
+  for (const wrong of ["", "of/", "of/{", "of/null", "of/[]", 'of/{"what":"a","site":"hq","method":"RecordService/ListConflicts"}', 'of/{"what":"a","site":"hq","method":"ReleaseService/ApproveRelease","request":{}}', 'of/{"what":"a","site":"hq","method":"RecordService/ListConflicts","request":null}']) {
+    expect(askedBy(wrong), wrong).toBeUndefined();
+  }
+});
+
+test("a mean over rows weighs each by its number", () => {
+  const row = (count: string, meanTime?: string) => ({ inquiries: { count }, meanTime });
+  expect(meanSeconds([row("3", "10s"), row("1", "50s"), row("9")])).toBe(20);
+  expect(meanSeconds([row("9")])).toBeUndefined();
+});
+
+test("the months of a trend have no gaps, and begin where long ones have something", () => {
+  const rows = [{ month: "2026-02", region: "REGION_APAC", kind: "", engagements: { count: "1" } }];
+  expect(monthsOf(rows, 12, "2026-11-21")).toHaveLength(15);
+  expect(monthsOf(rows, 12, "2026-11-21")[0]).toBe("2025-12");
+  expect(monthsOf(rows, 120, "2026-11-21")).toEqual(["02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12"].map((month) => `2026-${month}`).concat(["2027-01", "2027-02"]));
 });
 
 test("the steps of the time slider are the ends of months, and today", () => {

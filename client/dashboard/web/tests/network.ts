@@ -9,6 +9,7 @@ import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { recordInquiries, recordProgram } from "./work";
 
 const run = promisify(execFile);
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../../../..");
@@ -125,9 +126,15 @@ export class Network {
     return stdout;
   }
 
+  // Engagements of one region, many at once (tests/bench/fill.cc).
+  async fill(site: string, region: string, countries: string[], count: number): Promise<void> {
+    const of = countries.flatMap((country) => ["--country", country]);
+    await run(join(bin, "tests/bench/fairlead-fill"), ["--config", join(this.folder, `${site}.toml`), "--site", site, "--region", region, "--count", String(count), ...of]);
+  }
+
   // Waits until all nodes hold the same.
-  async agree(): Promise<void> {
-    const deadline = Date.now() + 60_000;
+  async agree(limitMs = 60_000): Promise<void> {
+    const deadline = Date.now() + limitMs;
     for (;;) {
       const failed = await this.fairlead("hq", "digest", "--all-sites").then(
         () => undefined,
@@ -203,7 +210,7 @@ function refused(error: { code?: number }): void {
   if (error.code !== 3) throw error;
 }
 
-export const test = base.extend<{ signedIn: Page }, { network: Network }>({
+export const test = base.extend<{ signedIn: Page }, { network: Network; program: void }>({
   network: [
     async ({}, use) => {
       const network = await Network.start();
@@ -211,6 +218,15 @@ export const test = base.extend<{ signedIn: Page }, { network: Network }>({
       await network.stop();
     },
     { scope: "worker", timeout: 180_000 },
+  ],
+  // The network with a program's work on it (work.ts), recorded once.
+  program: [
+    async ({ network }, use) => {
+      await recordProgram(network);
+      await recordInquiries(network);
+      await use();
+    },
+    { scope: "worker", timeout: 300_000 },
   ],
   // A page of the analyst, and the certainty that it asked nobody but the gateway.
   signedIn: async ({ page, network }, use) => {

@@ -2,12 +2,13 @@
 
 import { join } from "node:path";
 import { expect, test } from "./network";
-import { proposeRelease, recordProgram, suggest } from "./work";
+import { proposeRelease, suggest } from "./work";
 
 const folder = process.env.FAIRLEAD_SCREENSHOTS ?? "";
 const views = {
   world: "world",
   country: "world/JP",
+  figures: "figures",
   priority: "priority/JP",
   network: "network",
   conflicts: "work/conflicts",
@@ -20,12 +21,11 @@ const views = {
   activity: "activity",
 };
 
-test("pictures of every view @screenshots", async ({ signedIn: page, network }) => {
+test("pictures of every view @screenshots", async ({ signedIn: page, network, program: _ }) => {
   test.skip(!folder, "FAIRLEAD_SCREENSHOTS names no folder");
   test.setTimeout(600_000);
   // Something to see: a program at work, what waits for a decision, a change, a conflict and a link that is cut.
   await expect(page.locator(".alarms")).toContainText("all links are up");
-  await recordProgram(network);
   const release = await proposeRelease(network, "drill", "A joint drill in the autumn.");
   await suggest(network, "The north breakwater has been lengthened by 200 m.");
   await network.disagree("JP", "Nippon", "Nihon");

@@ -6,6 +6,8 @@ import { expectAccessible, open } from "./page";
 const everyView = [
   "world",
   "world/BD",
+  "figures",
+  `figures/of/${encodeURIComponent(JSON.stringify({ what: "engagements", site: "hq", method: "EngagementService/ListEngagements", request: { region: "REGION_APAC" } }))}`,
   "priority",
   "network",
   "work/conflicts",
@@ -85,7 +87,7 @@ test("a link that is cut, and one that falls silent, are seen within two seconds
 test("World shows standings, filters by region and tells a country's story", async ({ signedIn: page }) => {
   await open(page, "World");
   const table = page.getByRole("group", { name: "Countries" });
-  await expect(page.locator("svg.map g[data-code=JP]")).toHaveClass(/engaged|never/);
+  await expect(page.locator("svg.map g[data-code=JP]")).toHaveClass(/engaged|due|never/);
   await expect(page.locator("svg.map g[data-code=AQ]")).toHaveClass(/outside/);
   await expect(page.getByRole("row", { name: /^APAC/ })).toBeVisible();
 

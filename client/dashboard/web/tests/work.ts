@@ -47,6 +47,27 @@ export async function recordProgram(network: Network): Promise<void> {
   await network.agree();
 }
 
+// Two questions of Japan: one was answered after a day, one is open. A course that Japan asks for, and one that was held.
+export async function recordInquiries(network: Network): Promise<void> {
+  const ask = (subject: string, receivedTime: string) =>
+    created(network, "apac", "inquiry", "create", "--subject", subject, "--question", "How often?", "--channel", "email", "--inquirer", "operator", "--country", "JP", "--received-time", receivedTime);
+  const at = (offsetDays: number) => new Date(Date.now() + offsetDays * 86_400_000).toISOString();
+  const answered = await ask("Drills", at(-1));
+  await network.fairlead("apac", "inquiry", "answer", answered, "--answer", "Every three months.");
+  await ask("Exercises", at(0));
+  await network.fairlead("hq", "training-offering", "create", "drills", "--display-name", "Drills and exercises", "--program", "port-security", "--marking", "public");
+  await network.agree();
+  await network.fairlead(
+    "apac", "training-request", "create", "--country", "JP", "--offering", "drills", "--embassy", "American Embassy Tokyo", "--trainees-expected", "20",
+    "--channel", "officer", "--officer", "far-east", "--requested-date", day(-2),
+  );
+  const session = await created(
+    network, "apac", "training-session", "create", "--offering", "drills", "--country", "JP", "--region", "apac", "--start-date", "2026-03-02", "--place", "Yokohama",
+  );
+  await network.fairlead("apac", "training-session", "hold", session, "--attendance", "country=JP,registered=20,attended=18,completed=17");
+  await network.agree();
+}
+
 // Proposed by the officer of Asia-Pacific: the port of Yokohama for a group and a nation of its own. Its name.
 export async function proposeRelease(network: Network, group: string, purpose: string): Promise<string> {
   await network.fairlead("hq", "partner-group", "create", group, "--display-name", "The drill's nations", "--nation", "countries/JP", "--nation", "countries/AU");

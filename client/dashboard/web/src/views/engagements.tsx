@@ -1,17 +1,22 @@
 // Engagements by state and region, and those of one state.
 
 import { call } from "../api";
-import { calendarDate, count, idOf, label, regionName } from "../format";
+import { engagementStates as states } from "../figures";
+import { count, label, regionName } from "../format";
 import { useLoaded } from "../load";
 import type { Engagement, Overview } from "../messages";
 import { Empty, Panel, Scroll, Shown } from "../parts/parts";
+import { Table } from "../parts/table";
+import { useCountryNames } from "./countries";
+import { engagementColumns } from "./listings";
+import { useOverview } from "./overview";
+import { regions } from "./regions";
 import type { ViewProps } from "./registry";
 
-const states = ["DRAFT", "PROPOSED", "SCHEDULED", "IN_PROGRESS", "COMPLETED", "REPORTED", "CLOSED", "CANCELLED", "REFUSED"].map((state) => `ENGAGEMENT_STATE_${state}`);
 const shown = 200;
 
 export function Engagements({ path }: ViewProps) {
-  const overview = useLoaded(() => call<Overview>("OverviewService/GetOverview"), "overview", ["engagements"]);
+  const overview = useOverview(["ENGAGEMENTS"], ["engagements"]);
   const state = states.find((each) => each === `ENGAGEMENT_STATE_${path}`);
   return (
     <>
@@ -24,7 +29,6 @@ export function Engagements({ path }: ViewProps) {
 }
 
 function ByState({ overview }: { overview: Overview }) {
-  const regions = overview.regions.map((each) => each.region);
   const of = (region: string, state: string) =>
     overview.engagements.filter((each) => (!region || each.region === region) && each.state === state).reduce((sum, each) => sum + Number(each.count), 0);
   return (
@@ -62,6 +66,7 @@ function ByState({ overview }: { overview: Overview }) {
 }
 
 function OfState({ state }: { state: string }) {
+  const names = useCountryNames();
   const list = useLoaded(
     () => call<{ engagements: Engagement[]; nextPageToken: string }>("EngagementService/ListEngagements", { state, pageSize: shown }),
     `engagements ${state}`,
@@ -74,38 +79,14 @@ function OfState({ state }: { state: string }) {
           data.engagements.length === 0 ? (
             <Empty>None.</Empty>
           ) : (
-            <Scroll label="Engagements" tall>
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">Title</th>
-                    <th scope="col">Date</th>
-                    <th scope="col">Kind</th>
-                    <th scope="col">Region</th>
-                    <th scope="col">Countries</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {data.engagements.map((each) => (
-                    <tr key={each.name}>
-                      <th scope="row" class="text">{each.title}</th>
-                      <td class="time">{calendarDate(each.startDate)}</td>
-                      <td>{label(each.kind, "ENGAGEMENT_KIND")}</td>
-                      <td>{regionName(each.region)}</td>
-                      <td>
-                        {each.countries.map((country, i) => (
-                          <span key={country}>
-                            {i > 0 && ", "}
-                            <a href={`#/world/${idOf(country)}`}>{idOf(country)}</a>
-                          </span>
-                        ))}
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-              {data.nextPageToken && <p class="note">The first {count(shown)}.</p>}
-            </Scroll>
+            <Table
+              label="Engagements"
+              columns={engagementColumns(names)}
+              rows={data.engagements}
+              keyOf={(each) => each.name}
+              note={data.nextPageToken && `The first ${count(shown)}.`}
+              tall
+            />
           )
         }
       </Shown>

@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import type { Session } from "../api";
 import { Activity } from "./activity";
+import { Figures } from "./figures";
 import { Network } from "./network";
 import { Priority } from "./priority";
 import { Work } from "./work";
@@ -22,6 +23,7 @@ export interface View {
 
 export const views: View[] = [
   { id: "world", title: "World", component: World },
+  { id: "figures", title: "Figures", component: Figures },
   { id: "priority", title: "Priority", component: Priority },
   { id: "network", title: "Network", component: Network },
   { id: "work", title: "Work", component: Work },

@@ -2,26 +2,33 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { listAll } from "../api";
-import { calendarDate, clock, count, idOf, regionName, seconds, span } from "../format";
-import { useNow } from "../live";
+import { sumOf } from "../figures";
+import { calendarDate, count, idOf, regionName } from "../format";
 import { useLoaded, useSettled } from "../load";
 import type { Overview, Port } from "../messages";
-import { Empty, Panel, Scroll, Shown } from "../parts/parts";
-import { type Standing, standings, standingText } from "../standing";
+import { Choice, Empty, Panel, Shown } from "../parts/parts";
+import { Table } from "../parts/table";
+import { type Measure, type Standing, standings, standingTexts } from "../standing";
 import { AsOfSlider } from "./asof";
 import { CountryStory } from "./country";
+import { Coverage, coverageRule } from "./coverage";
 import { type Place, readAtlas, WorldMap } from "./map";
+import { AsOf, Sums } from "./overview";
 import { type RegionChoice, RegionFilter } from "./regions";
 import type { ViewProps } from "./registry";
 import { type Row, useWorld, type World as WorldRead } from "./standings";
 
+type Texts = Record<Standing, string>;
+
 export function World({ path }: ViewProps) {
   const today = new Date().toISOString().slice(0, 10);
   const [region, setRegion] = useState<RegionChoice>("all");
+  const [measure, setMeasure] = useState<Measure>("engagement");
   const [past, setPast] = useState<string>();
   const [showPorts, setShowPorts] = useState(false);
   const day = useSettled(past) ?? today;
-  const world = useWorld(day, today);
+  const world = useWorld(day, today, measure);
+  const texts = standingTexts[measure];
   const { rows, overview } = world;
   const atlas = useLoaded(readAtlas, "atlas", "never");
   const ports = useLoaded(
@@ -38,10 +45,10 @@ export function World({ path }: ViewProps) {
       new Map<string, Place>(
         rows.map((row) => [
           row.numeric,
-          { code: row.code, name: `${row.name}: ${standingText[row.standing]}`, region: row.region, standing: row.standing, dimmed: region !== "all" && row.region !== region },
+          { code: row.code, name: `${row.name}: ${texts[row.standing]}`, region: row.region, standing: row.standing, dimmed: region !== "all" && row.region !== region },
         ]),
       ),
-    [rows, region],
+    [rows, region, texts],
   );
   const points = useMemo(
     () =>
@@ -58,6 +65,16 @@ export function World({ path }: ViewProps) {
     <>
       <div class="bar">
         <RegionFilter name="region" value={region} onChange={setRegion} />
+        <Choice<Measure>
+          legend="Measured by"
+          name="measure"
+          value={measure}
+          options={[
+            { value: "engagement", text: "Engagements" },
+            { value: "assessment", text: "Assessments" },
+          ]}
+          onChange={setMeasure}
+        />
         <label class="check">
           <input type="checkbox" checked={showPorts} onChange={(event) => setShowPorts(event.currentTarget.checked)} />
           <span>Ports{showPorts && ports.data ? ` (${count(points.length)})` : ""}</span>
@@ -66,8 +83,8 @@ export function World({ path }: ViewProps) {
       </div>
       <div class={selected ? "split told" : "split"}>
         <Panel title={shownDay && shownDay !== today ? `Standing on ${shownDay}` : "Standing"} note={<AsOf overview={overview.data?.data} />}>
-          <Legend rows={within} />
-          {shownDay !== undefined && shownDay !== today && <Past world={world} />}
+          <Legend rows={within} texts={texts} />
+          {shownDay !== undefined && shownDay !== today && <p class="note">By what is recorded now of that day: it may not have been known then. The numbers of engagements and ports are today’s.</p>}
           <Shown loaded={world.onDay}>
             {() => <Shown loaded={atlas}>{(read) => <WorldMap atlas={read} places={places} selected={selected} ports={points} onSelect={select} />}</Shown>}
           </Shown>
@@ -76,24 +93,24 @@ export function World({ path }: ViewProps) {
         {selected ? (
           <CountryStory code={selected} day={day} name={chosen?.name ?? selected} region={chosen?.region ?? ""} ports={chosen?.ports} onClose={() => select("")} />
         ) : (
-          <Panel title="Regions" note="Of today. Engaged: at least one engagement that was neither cancelled nor refused.">
+          <Panel title="Regions today" note={coverageRule}>
             <Shown loaded={overview}>{(answer) => <Regions overview={answer.data} />}</Shown>
           </Panel>
         )}
       </div>
-      <Countries world={world} rows={within} selected={selected} />
+      <Countries world={world} rows={within} texts={texts} selected={selected} />
     </>
   );
 }
 
-function Legend({ rows }: { rows: Row[] }) {
+function Legend({ rows, texts }: { rows: Row[]; texts: Texts }) {
   const counts = new Map<Standing, number>();
   for (const row of rows) counts.set(row.standing, (counts.get(row.standing) ?? 0) + 1);
   return (
     <ul class="legend" aria-label="Legend">
       {standings.map((standing) => (
         <li key={standing} class={standing}>
-          {standingText[standing]} <span class="number">{count(counts.get(standing))}</span>
+          {texts[standing]} <span class="number">{count(counts.get(standing))}</span>
         </li>
       ))}
       <li class="boundary">region boundary</li>
@@ -101,20 +118,7 @@ function Legend({ rows }: { rows: Row[] }) {
   );
 }
 
-// What a day in the past can honestly show.
-function Past({ world }: { world: WorldRead }) {
-  return (
-    <>
-      <p class="note">
-        By what is recorded now of assessments, conditions of entry and engagements up to that day: it may not have been known then.
-        {world.engagements.data?.more && <strong class="bad"> There are too many engagements to count them by day here: “engaged” stands for a current assessment only.</strong>}
-      </p>
-      <Shown loaded={world.engagements}>{() => <></>}</Shown>
-    </>
-  );
-}
-
-function Countries({ world, rows, selected }: { world: WorldRead; rows: Row[]; selected: string }) {
+function Countries({ world, rows, texts, selected }: { world: WorldRead; rows: Row[]; texts: Texts; selected: string }) {
   const [filter, setFilter] = useState("");
   const [standing, setStanding] = useState<Standing | "all">("all");
   const wanted = filter.trim().toLowerCase();
@@ -132,7 +136,7 @@ function Countries({ world, rows, selected }: { world: WorldRead; rows: Row[]; s
             <option value="all">all</option>
             {standings.map((each) => (
               <option key={each} value={each}>
-                {standingText[each]}
+                {texts[each]}
               </option>
             ))}
           </select>
@@ -143,39 +147,31 @@ function Countries({ world, rows, selected }: { world: WorldRead; rows: Row[]; s
           listed.length === 0 ? (
             <Empty>{records.length === 0 ? "No country has been recorded." : world.rows.length === 0 ? "Their standing is not known yet." : "No country matches."}</Empty>
           ) : (
-            <Scroll label="Countries" tall>
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">Country</th>
-                    <th scope="col">Code</th>
-                    <th scope="col">Region</th>
-                    <th scope="col">Standing</th>
-                    <th scope="col">Assessment due</th>
-                    <th scope="col" class="number">Engagements</th>
-                    <th scope="col" class="number">Ports</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {listed.map((row) => (
-                    <tr key={row.code} class={row.code === selected ? "selected" : ""}>
-                      <th scope="row">
-                        <a href={`#/world/${row.code}`}>{row.name}</a>
-                      </th>
-                      <td>{row.code}</td>
-                      <td>{regionName(row.region)}</td>
-                      <td>
-                        <span class={`standing ${row.standing}`}>{standingText[row.standing]}</span>
-                        {row.conditionsUnknown && row.standing !== "conditions" && <span class="tag">conditions of entry: not known whether</span>}
-                      </td>
-                      <td class="time">{calendarDate(row.dueDate)}</td>
-                      <td class="number">{row.engagements === undefined ? "not counted" : count(row.engagements)}</td>
-                      <td class="number">{count(row.ports)}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </Scroll>
+            <Table
+              label="Countries"
+              rows={listed}
+              keyOf={(row) => row.code}
+              selected={selected}
+              tall
+              columns={[
+                { title: "Country", head: true, cell: (row) => <a href={`#/world/${row.code}`}>{row.name}</a> },
+                { title: "Code", cell: (row) => row.code },
+                { title: "Region", cell: (row) => regionName(row.region) },
+                {
+                  title: "Standing",
+                  cell: (row) => (
+                    <>
+                      <span class={`standing ${row.standing}`}>{texts[row.standing]}</span>
+                      {row.conditionsUnknown && <span class="tag">conditions of entry: not known whether</span>}
+                    </>
+                  ),
+                },
+                { title: "Last engaged", kind: "time", cell: (row) => calendarDate(row.lastEngaged) },
+                { title: "Assessment due", kind: "time", cell: (row) => calendarDate(row.assessmentDue) },
+                { title: "Engagements", kind: "number", cell: (row) => count(row.engagements) },
+                { title: "Ports", kind: "number", cell: (row) => count(row.ports) },
+              ]}
+            />
           )
         }
       </Shown>
@@ -183,54 +179,22 @@ function Countries({ world, rows, selected }: { world: WorldRead; rows: Row[]; s
   );
 }
 
-// True as of when, and who has not been heard: a silent site is named, never left out.
-function AsOf({ overview }: { overview: Overview | undefined }) {
-  const now = useNow(1000);
-  if (!overview) return <>–</>;
-  const lag = Math.max(0, ...overview.sites.map((site) => seconds(site.lag) ?? 0));
+function Regions({ overview }: { overview: Overview }) {
+  const site = overview.answeringSite;
   return (
     <>
-      as {overview.answeringSite} knows it at {clock(overview.asOfTime, now)}; the oldest site’s figures were {span(lag)} old
-      {overview.unreachable.length > 0 && <strong class="bad"> · out of date: {overview.unreachable.join(", ")}</strong>}
+      <Coverage label="Regions" of="Region" rows={overview.coverageByRegion} site={site} />
+      <Sums
+        site={site}
+        sums={[
+          ["Observations", sumOf((overview.findings?.observations ?? []).map((each) => each.observations), ["severity"]), "observations"],
+          ["Follow-ups outstanding", overview.findings?.followUpsOpen, "follow-ups outstanding"],
+          ["Follow-ups overdue", overview.findings?.followUpsOverdue, "follow-ups overdue"],
+        ]}
+      />
+      <p>
+        <a href="#/figures">All figures</a>
+      </p>
     </>
-  );
-}
-
-function Regions({ overview }: { overview: Overview }) {
-  return (
-    <Scroll label="Regions">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Region</th>
-            <th scope="col" class="number">Countries</th>
-            <th scope="col" class="number">Engaged</th>
-            <th scope="col" class="number">%</th>
-            <th scope="col" class="number">Ports</th>
-            <th scope="col" class="number">Officers</th>
-          </tr>
-        </thead>
-        <tbody>
-          {overview.regions.map((each) => (
-            <tr key={each.region}>
-              <th scope="row">{regionName(each.region)}</th>
-              <td class="number">{count(each.countries)}</td>
-              <td class="number">{count(each.countriesEngaged)}</td>
-              <td class="number">{Number(each.countries) > 0 ? Math.round((100 * Number(each.countriesEngaged)) / Number(each.countries)) : "–"}</td>
-              <td class="number">{count(each.ports)}</td>
-              <td class="number">{count(each.liaisonOfficers)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      <dl class="figures">
-        <dt>Observations</dt>
-        <dd>{count(overview.observations)}</dd>
-        <dt>Follow-ups open</dt>
-        <dd>{count(overview.followUpsOpen)}</dd>
-        <dt>of those overdue</dt>
-        <dd>{count(overview.followUpsOverdue)}</dd>
-      </dl>
-    </Scroll>
   );
 }
