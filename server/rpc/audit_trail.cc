@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <set>
 #include <utility>
 
 #include "api/crypto.h"
@@ -37,17 +36,10 @@ std::string CodeName(int code) { return absl::StatusCodeToString(static_cast<abs
 
 }  // namespace
 
-std::vector<std::string> OwnAndHeadquarters(const node::Node& node) {
-  std::set<std::string> sites = {node.options().site};
-  if (const std::string& headquarters = node.roster().headquarters(); !headquarters.empty()) sites.insert(headquarters);
-  return {sites.begin(), sites.end()};
-}
-
 AuditTrail::AuditTrail(node::Node* node, AuditOptions options)
     : node_(node),
       options_(options),
       enabled_(node->own_logs().contains(kAuditStream)),
-      audience_(OwnAndHeadquarters(*node)),
       actor_("node/" + node->options().site),
       batch_(options.limits) {}
 
@@ -109,7 +101,6 @@ void AuditTrail::Add(v1::AuditEvent event) {
   if (!enabled_) return;
   event.set_site(node_->options().site);
   event.set_marking(v1::MARKING_SENSITIVE);
-  event.mutable_audience()->Assign(audience_.begin(), audience_.end());
   const absl::Time now = node_->options().clock->Now();
   absl::MutexLock lock(&mu_);
   if (stopping_) return;

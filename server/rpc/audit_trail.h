@@ -28,9 +28,6 @@
 
 namespace fairlead::rpc {
 
-// The sites that hold what this one says of its callers: itself, and headquarters.
-std::vector<std::string> OwnAndHeadquarters(const node::Node& node);
-
 struct AuditOptions {
   AuditBatchLimits limits;
   absl::Duration interval = absl::Seconds(5);  // how long events are gathered
@@ -70,7 +67,6 @@ class AuditTrail {
   node::Node* const node_;
   const AuditOptions options_;
   const bool enabled_;
-  const std::vector<std::string> audience_;
   const std::string actor_;
   std::string failing_;  // why the last entry was not written; used by the thread only
 

@@ -242,7 +242,7 @@ class ExchangeWatches::Watch : public JournalFeed {
 };
 
 ExchangeWatches::ExchangeWatches(node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms, absl::Duration heartbeat)
-    : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), receipts_(node), feeds_(node, heartbeat) {}
+    : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), receipts_(node, pseudonyms), feeds_(node, heartbeat) {}
 
 void ExchangeWatches::Register(Dispatcher* dispatcher) {
   dispatcher->HandleStream("fairlead.v1.ExchangeService/WatchReleasedRecords",

@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -14,7 +16,6 @@
 #include "api/ids.h"
 #include "server/exchange/disclosure.h"
 #include "server/node/materialise.h"
-#include "server/rpc/audit_trail.h"
 #include "server/rpc/record_access.h"
 #include "server/rpc/wire_forms.h"
 
@@ -54,8 +55,6 @@ v1::PartnerReceipt ReceiptBook::Begin(const std::string& nation, v1::PartnerRece
   receipt.set_nation(exchange::NationOf(nation));
   receipt.set_kind(kind);
   receipt.set_method(method);
-  const std::vector<std::string> audience = OwnAndHeadquarters(*node_);
-  receipt.mutable_audience()->Assign(audience.begin(), audience.end());
   SetTimestamp(node_->options().clock->Now(), receipt.mutable_time());
   return receipt;
 }
@@ -102,20 +101,37 @@ class ReceiptBook::Delivery : public std::enable_shared_from_this<ReceiptBook::D
   // Writes what has none yet; from the caller's thread, or from that of the last answer.
   void Go() {
     std::vector<node::WriteRequest> writes;
+    // The write that takes more of an audience: an entry has one.
+    struct Open {
+      size_t at = 0;
+      size_t bytes = 0;
+    };
+    std::map<std::vector<std::string>, Open> open;
     std::set<std::string> planned;
-    size_t bytes = 0;
+    std::optional<exchange::Disclosure> disclosure;
     for (const Delivered& each : sent_) {
       const std::string name = NameOf(each);
       const absl::StatusOr<std::optional<node::RecordState>> there = node_.GetState(node_.store(), name);
       if (!there.ok()) return done_(there.status());
       if (there->has_value() || !planned.insert(name).second) continue;
-      if (writes.empty() || writes.back().mutations.size() == kReceiptsPerEntryMax || bytes > kReceiptBytesPerEntryMax) {
-        writes.push_back(EmptyWrite());
-        bytes = 0;
+      if (!disclosure) {
+        auto opened = exchange::Disclosure::Open(node_, node_.store(), *book_.pseudonyms_, exchange::NationOf(to_.nation));
+        if (!opened.ok()) return done_(opened.status());
+        disclosure.emplace(*std::move(opened));
       }
-      bytes += each.content.size();
-      writes.back().mutations.push_back(book_.MutationOf(ReceiptOf(each), name));
-      writes.back().expectations.push_back({name, ""});
+      v1::PartnerReceipt receipt = ReceiptOf(each);
+      const absl::StatusOr<std::vector<std::string>> audience = AudienceOf(each, *disclosure);
+      if (!audience.ok()) return done_(audience.status());
+      receipt.mutable_audience()->Assign(audience->begin(), audience->end());
+      const auto [into, fresh] = open.try_emplace(*audience);
+      Open& write = into->second;
+      if (fresh || writes[write.at].mutations.size() == kReceiptsPerEntryMax || write.bytes > kReceiptBytesPerEntryMax) {
+        write = {writes.size(), 0};
+        writes.push_back(EmptyWrite());
+      }
+      write.bytes += each.content.size();
+      writes[write.at].mutations.push_back(book_.MutationOf(receipt, name));
+      writes[write.at].expectations.push_back({name, ""});
     }
     if (writes.empty()) return done_(absl::OkStatus());
     if (--tries_ < 0) return done_(Error(Reason::kOverloaded, "the same is being sent by other calls: try again"));
@@ -133,6 +149,14 @@ class ReceiptBook::Delivery : public std::enable_shared_from_this<ReceiptBook::D
   std::string NameOf(const Delivered& each) const {
     return "partnerReceipts/" + CreatedRecordId(node_.roster().network(), fmt::format("{} to {}", node_.options().site, to_.nation),
                                                 "delivery of " + each.message_type, each.record + ' ' + each.revision);
+  }
+
+  // Of what is not shown any more: this site alone, where it was.
+  absl::StatusOr<std::vector<std::string>> AudienceOf(const Delivered& each, const exchange::Disclosure& disclosure) const {
+    const std::string record = each.record.substr(0, each.record.find("/attachments/"));
+    absl::StatusOr<std::optional<std::vector<std::string>>> sites = disclosure.AudienceOf(disclosure.SubjectOf(record));
+    if (!sites.ok()) return sites.status();
+    return sites->has_value() ? **std::move(sites) : std::vector<std::string>{node_.options().site};
   }
 
   v1::PartnerReceipt ReceiptOf(const Delivered& each) const {

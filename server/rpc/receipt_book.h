@@ -2,11 +2,12 @@
 // api/PROTOCOL.md).
 //
 // A submission's receipt is written with what it makes, all or nothing. A revision's receipt is written when it is first sent, before it is
-// sent: what a nation holds, it can prove. A revision that was sent before costs one look and no entry.
+// sent: what a nation holds, it can prove. A revision that was sent before costs one look and no entry. Its receipt is for the sites that
+// hold the record; a submission's, for all.
 //
 // A nation whose log the roster does not name is served without receipts.
 //
-// Thread safety: any thread. Ownership: borrows the node, which answers every write before it is destroyed.
+// Thread safety: any thread. Ownership: borrows pseudonyms and the node, which answers every write before it is destroyed.
 
 #ifndef FAIRLEAD_SERVER_RPC_RECEIPT_BOOK_H_
 #define FAIRLEAD_SERVER_RPC_RECEIPT_BOOK_H_
@@ -19,6 +20,7 @@
 
 #include "fairlead/v1/exchange_service.pb.h"
 #include "fairlead/v1/partner_receipt.pb.h"
+#include "server/exchange/pseudonyms.h"
 #include "server/node/node.h"
 #include "server/rpc/dispatcher.h"
 
@@ -51,7 +53,7 @@ absl::Status WithoutReceipt(const absl::Status& status);
 
 class ReceiptBook {
  public:
-  explicit ReceiptBook(node::Node* node) : node_(node) {}
+  ReceiptBook(node::Node* node, const exchange::Pseudonyms* pseudonyms) : node_(node), pseudonyms_(pseudonyms) {}
 
   // Whether this site has a log of the nation's own.
   bool Keeps(const std::string& nation) const;
@@ -68,6 +70,7 @@ class ReceiptBook {
   v1::PartnerReceipt Begin(const std::string& nation, v1::PartnerReceiptKind kind, const std::string& method) const;
 
   node::Node* const node_;
+  const exchange::Pseudonyms* const pseudonyms_;
 };
 
 }  // namespace fairlead::rpc

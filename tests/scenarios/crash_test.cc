@@ -118,7 +118,15 @@ TEST_F(Crash, ASecondStartGoesOnAndAnotherSitesDataIsRefused) {
   ASSERT_TRUE(Ok(cluster().StartNode("csa")));
   const auto after = cluster().Digest("csa");
   ASSERT_TRUE(Ok(after));
-  EXPECT_EQ(after->SerializeAsString(), before->SerializeAsString());
+  // Its audit has the stop and the start besides.
+  const auto records = [](const v1::StateDigest& digest) {
+    std::map<std::string, int64_t> entries;
+    for (const v1::LogPosition& position : digest.vector()) {
+      if (position.origin().ends_with("/main")) entries[position.origin()] = position.size();
+    }
+    return entries;
+  };
+  EXPECT_EQ(records(*after), records(*before));
   const auto read = GetEngagement(cluster().Officer("csa"), created->name());
   ASSERT_TRUE(Ok(read));
   EXPECT_EQ(read->SerializeAsString(), created->SerializeAsString());
