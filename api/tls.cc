@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
+#include <openssl/crypto.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -73,7 +74,11 @@ class NodeVerifier : public Verifier {
 
 void RequireTls13() {
   static absl::once_flag once;
-  absl::call_once(once, [] { setenv("GRPC_SSL_CIPHER_SUITES", "ECDHE-RSA-AES256-GCM-SHA384", 1); });
+  absl::call_once(once, [] {
+    setenv("GRPC_SSL_CIPHER_SUITES", "ECDHE-RSA-AES256-GCM-SHA384", 1);
+    // Threads of gRPC live on while the process exits, and use what OpenSSL would free then (gRPC issue 38539). The system frees it all.
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
+  });
 }
 
 std::shared_ptr<grpc::experimental::CertificateVerifier> ClientVerifier(TrustSource trust, OnJudged on_judged) {
