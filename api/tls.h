@@ -23,8 +23,8 @@
 namespace fairlead {
 
 // Leaves TLS 1.3 as the only version that can connect: gRPC 1.51 has no public setting for the lowest version, so the only TLS 1.2 suite
-// offered is one that needs an RSA certificate; servers' certificates must be ECDSA. REQUIRES: called before anything else of gRPC in
-// this process.
+// offered is one that needs an RSA certificate; servers' certificates must be ECDSA. Keeps OpenSSL from freeing, when the process exits,
+// what threads of gRPC still use. REQUIRES: called before anything else of gRPC and OpenSSL in this process.
 void RequireTls13();
 
 using TrustSource = std::function<std::shared_ptr<const Trust>()>;
