@@ -1,19 +1,25 @@
 #include "tests/framework/ports.h"
 
 #include <absl/base/thread_annotations.h>
+#include <absl/strings/str_cat.h>
 #include <absl/synchronization/mutex.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <cstddef>
+#include <cstring>
 #include <random>
+#include <string>
 
 namespace fairlead::framework {
 namespace {
 
 constexpr int kFirst = 12000;
 constexpr int kEnd = 32000;  // the kernel's own range starts at 32768 (ip_local_port_range)
+constexpr int kBlock = 50;   // ports are claimed by so many
 
 bool IsFree(int port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -27,17 +33,39 @@ bool IsFree(int port) {
   return free;
 }
 
+// Claims a block of ports for this process, against every other that asks here: a name in the abstract namespace of Unix sockets (unix(7)),
+// which belongs to the same network namespace as the ports and is gone with the process, however that ends.
+bool Claim(int first_port) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const std::string name = absl::StrCat("fairlead-test-ports-", first_port);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path + 1, name.data(), name.size());  // the NUL before it makes it abstract
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())) ==
+      0) {
+    return true;  // fd stays open as long as the process runs
+  }
+  close(fd);
+  return false;
+}
+
 }  // namespace
 
 absl::StatusOr<int> FreePort() {
   static absl::Mutex mutex(absl::kConstInit);
-  // From a random place, so that test programs that run side by side seldom meet.
-  static int next = std::uniform_int_distribution<int>(kFirst, kEnd - 1)(*new std::random_device);
+  // From a random place, so that a port is seldom given again soon after its server ended.
+  static int block = kFirst + kBlock * std::uniform_int_distribution<int>(0, (kEnd - kFirst) / kBlock - 1)(*new std::random_device);
+  static int next = 0;  // 0: the block is not claimed yet
   absl::MutexLock lock(&mutex);
-  for (int tried = 0; tried < kEnd - kFirst; ++tried) {
-    const int port = next;
-    next = port + 1 == kEnd ? kFirst : port + 1;
-    if (IsFree(port)) return port;
+  for (int blocks = 0; blocks < (kEnd - kFirst) / kBlock; ++blocks) {
+    if (next == 0 && Claim(block)) next = block;
+    while (next != 0 && next < block + kBlock) {
+      const int port = next++;
+      if (IsFree(port)) return port;
+    }
+    next = 0;
+    block = block + kBlock == kEnd ? kFirst : block + kBlock;
   }
   return absl::UnavailableError("no TCP port is free");
 }

@@ -10,7 +10,7 @@
 namespace fairlead::framework {
 
 // A port that nobody listens on, below the range the kernel takes for outgoing connections, so that it stays free while its server is down.
-// No port is given twice in a process. UNAVAILABLE when none is left.
+// No port is given twice in a process, nor by two processes that run at the same time. UNAVAILABLE when none is left.
 absl::StatusOr<int> FreePort();
 
 }  // namespace fairlead::framework
