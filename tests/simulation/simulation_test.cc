@@ -35,7 +35,7 @@ TEST_F(SimulationTest, ASeedGivesOneTrace) {
 
 TEST_F(SimulationTest, RunsDoSomething) {
   int64_t faults = 0, acknowledged = 0, refused = 0, conflicts = 0, erased = 0, companions = 0;
-  for (uint64_t seed = 1; seed <= 10; ++seed) {
+  for (uint64_t seed = 1; seed <= 15; ++seed) {
     const Result result = Simulate({.seed = seed});
     EXPECT_TRUE(result.failures.empty()) << "seed " << seed << ": " << result.failures.front();
     faults += result.faults;
