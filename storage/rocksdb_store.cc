@@ -2,8 +2,11 @@
 
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
+#include <absl/synchronization/notification.h>
+#include <absl/time/time.h>
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
@@ -18,6 +21,8 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <memory>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -160,6 +165,7 @@ class RocksDbStore : public Store {
                std::vector<rocksdb::ColumnFamilyHandle*> handles, std::shared_ptr<void> lock = nullptr)
       : path_(options.path),
         memtables_bytes_max_(options.memtables_bytes_max),
+        recovery_max_(options.recovery_max),
         lock_(std::move(lock)),
         listener_(std::move(listener)),
         db_(std::move(db)),
@@ -168,6 +174,10 @@ class RocksDbStore : public Store {
   }
   ~RocksDbStore() override {
     listener_->SetDb(nullptr);
+    if (recovery_.joinable()) {
+      rocksdb::CancelAllBackgroundWork(db_.get(), /*wait=*/false);  // ends its waiting
+      recovery_.join();
+    }
     for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
   }
 
@@ -190,9 +200,10 @@ class RocksDbStore : public Store {
     // have dropped the pages and report the next sync a success, so only a fresh read of the log tells what is on the disk.
     if (IsNoSpace(status) && !listener_->log_sync_failed() && Recover()) status = WriteOnce(writes, sync);
     if (status.ok()) return absl::OkStatus();
-    if (IsNoSpace(status) && !listener_->log_sync_failed())
-      return Error(Reason::kStorageFull, fmt::format("{}: no space for the write: {}", path_, status.ToString()));
     absl::MutexLock lock(&mu_);
+    if (failure_.ok() && IsNoSpace(status) && !listener_->log_sync_failed()) {
+      return Error(Reason::kStorageFull, fmt::format("{}: no space for the write: {}", path_, status.ToString()));
+    }
     if (failure_.ok()) failure_ = Error(Reason::kStorageFailed, fmt::format("{}: {}", path_, status.ToString()));
     return failure_;
   }
@@ -281,19 +292,42 @@ class RocksDbStore : public Store {
     uint64_t free_bytes = 0;
     if (db_->GetEnv()->GetFreeSpace(path_, &free_bytes).ok() && free_bytes < memtables_bytes_max_) return false;
     absl::MutexLock lock(&recovery_mu_);
+    if (recovery_.joinable()) return false;
     // Not before the jobs that failed are over: RocksDB 7.8 asks for no flush of what a job still has in hand, and would then wait for that
     // flush for ever.
     if (!db_->PauseBackgroundWork().ok() || !db_->ContinueBackgroundWork().ok()) return false;
-    return db_->Resume().ok();
+    // A flush that was scheduled, and not begun, when a compaction failed stays in RocksDB's queue: it counts as asked for, no job comes
+    // for it, and recovery waits for it for ever. Only a store that is opened again goes on from there.
+    struct Attempt {
+      absl::Notification over;
+      bool resumed = false;
+    };
+    auto attempt = std::make_shared<Attempt>();
+    std::thread thread([db = db_.get(), attempt] {
+      attempt->resumed = db->Resume().ok();
+      attempt->over.Notify();
+    });
+    if (attempt->over.WaitForNotificationWithTimeout(recovery_max_)) {
+      thread.join();
+      return attempt->resumed;
+    }
+    recovery_ = std::move(thread);
+    absl::MutexLock failed(&mu_);
+    failure_ =
+        Error(Reason::kStorageFailed, fmt::format("{}: RocksDB has not recovered from the full disk within {}; opened again, it will",
+                                                  path_, absl::FormatDuration(recovery_max_)));
+    return false;
   }
 
   const std::string path_;
   const size_t memtables_bytes_max_;
+  const absl::Duration recovery_max_;
   const std::shared_ptr<void> lock_;
   const std::shared_ptr<Listener> listener_;
   const std::unique_ptr<rocksdb::DB> db_;
   const std::vector<rocksdb::ColumnFamilyHandle*> handles_;
-  absl::Mutex recovery_mu_;  // one recovery at a time
+  absl::Mutex recovery_mu_;                             // one recovery at a time
+  std::thread recovery_ ABSL_GUARDED_BY(recovery_mu_);  // one that waits for ever
   absl::Mutex purge_mu_;
   // Keys of purges that were not carried out, and what had been written when they were first asked for.
   std::map<std::pair<Cf, std::string>, rocksdb::SequenceNumber> purges_ ABSL_GUARDED_BY(purge_mu_);

@@ -7,6 +7,7 @@
 #define FAIRLEAD_STORAGE_ROCKSDB_STORE_H_
 
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 
 #include <cstddef>
 #include <memory>
@@ -25,7 +26,10 @@ struct RocksDbOptions {
   size_t block_cache_bytes = 64 << 20;
   size_t memtables_bytes_max = 64 << 20;  // over all column families
   size_t wal_bytes_max = 256 << 20;       // then the oldest memtables are flushed
-  rocksdb::Env* env = nullptr;            // a test's; null: the system's
+  // How long a write that finds the disk full waits for RocksDB to go on once there is room; then the store has failed until it is opened
+  // again.
+  absl::Duration recovery_max = absl::Seconds(60);
+  rocksdb::Env* env = nullptr;  // a test's; null: the system's
 };
 
 // Opens the store in `path`, creating it when the directory is empty or absent. Errors name the path:

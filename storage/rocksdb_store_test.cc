@@ -2,6 +2,8 @@
 
 #include "storage/rocksdb_store.h"
 
+#include <absl/synchronization/notification.h>
+#include <absl/time/time.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -31,6 +33,7 @@ namespace fairlead::storage {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using Operation = FaultEnv::Operation;
@@ -745,6 +748,35 @@ TEST_F(RocksDbStoreTest, ADiskFoundFullBySyncing) {
   EXPECT_EQ(Written(), 5);
   for (int n = 5; n < 10; ++n) ASSERT_TRUE(Write(n, Sync::kYes).ok());
   EXPECT_EQ(Written(), 10);
+}
+
+// RocksDB can wait for ever in its recovery; here for a table that cannot be written while the test holds it. Writes are told, what was
+// acknowledged can be read, and the store that is opened again goes on.
+TEST_F(RocksDbStoreTest, ARecoveryThatDoesNotEnd) {
+  options_.recovery_max = absl::Milliseconds(100);
+  ASSERT_TRUE(Open().ok());
+  for (int n = 0; n < 5; ++n) ASSERT_TRUE(Write(n, Sync::kYes).ok());
+  disk_.SetFree(0);
+  EXPECT_EQ(ReasonOf(Write(5, Sync::kYes)), "STORAGE_FULL");
+  disk_.SetFree(std::nullopt);
+  absl::Notification held;
+  disk_.SetFault([&held](Operation operation, const std::string& path) {
+    if (operation == Operation::kCreate && path.ends_with(".sst")) held.WaitForNotification();
+    return rocksdb::IOStatus::OK();
+  });
+  for (int i = 0; i < 2; ++i) {
+    const absl::Status status = Write(5, Sync::kYes);
+    EXPECT_EQ(ReasonOf(status), "STORAGE_FAILED") << status;
+    EXPECT_THAT(Message(status), AllOf(HasSubstr(options_.path), HasSubstr("has not recovered")));
+  }
+  EXPECT_EQ(Written(), 5);
+  held.Notify();
+  store_.reset();
+  disk_.SetFault(nullptr);
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(Written(), 5);
+  ASSERT_TRUE(Write(5, Sync::kYes).ok());
+  EXPECT_EQ(Written(), 6);
 }
 
 // The disk fills while tables are written in the background.
