@@ -1,14 +1,20 @@
 // The audit: what is kept, that a flood makes it no longer, and who may read it.
 
+#include <absl/synchronization/notification.h>
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "fairlead/v1/audit_service.pb.h"
+#include "fairlead/v1/entry_void.pb.h"
 #include "fairlead/v1/log_service.pb.h"
+#include "fairlead/v1/node_service.pb.h"
+#include "server/node/node_testing.h"
 #include "server/rpc/audit_batch.h"
 #include "server/rpc/audit_trail.h"
 #include "server/rpc/exchange_fixture.h"
@@ -62,6 +68,18 @@ TEST(AuditKindTest, OfEveryCallThatIsKept) {
   EXPECT_EQ(kind(limited), v1::AUDIT_KIND_DENIAL);
   EXPECT_EQ(kind(Summary("fairlead.v1.ReleaseService/ApproveRelease", IdentityKind::kHq)), v1::AUDIT_KIND_RELEASE);
   EXPECT_EQ(kind(Summary("fairlead.v1.ReleaseService/RecallRelease", IdentityKind::kOfficer)), v1::AUDIT_KIND_RECALL);
+  // What of these is PUBLIC, nations are shown without a release.
+  for (const char* method :
+       {"TrainingService/CreateTrainingOffering", "TrainingService/UpdateTrainingOffering", "TrainingService/ImportTrainingOfferings",
+        "ReferenceService/CreateContact", "ReferenceService/UpdateContact", "ReferenceService/WithdrawContact",
+        "PracticeService/UpdateBestPractice", "PracticeService/RetireBestPractice"}) {
+    EXPECT_EQ(kind(Summary("fairlead.v1." + std::string(method), IdentityKind::kOfficer)), v1::AUDIT_KIND_RELEASE) << method;
+  }
+  CallSummary settled = Summary("fairlead.v1.RecordService/ResolveConflict", IdentityKind::kOfficer);
+  settled.subject = "contacts/US-watch/conflicts/email";
+  EXPECT_EQ(kind(settled), v1::AUDIT_KIND_RELEASE);
+  settled.subject = "ports/JPYOK/conflicts/display_name";
+  EXPECT_EQ(kind(settled), std::nullopt);
   EXPECT_EQ(kind(Summary("fairlead.v1.NodeService/DeleteBackup", IdentityKind::kHq)), v1::AUDIT_KIND_ADMINISTRATION);
   EXPECT_EQ(kind(Summary("fairlead.v1.AuditService/QueryAuditEvents", IdentityKind::kHq)), v1::AUDIT_KIND_ADMINISTRATION);
   EXPECT_EQ(kind(Summary("fairlead.v1.ReferenceService/GetPort", IdentityKind::kOfficer)), std::nullopt);
@@ -94,10 +112,10 @@ TEST(AuditBatchTest, TheSameIsCounted) {
 }
 
 TEST(AuditBatchTest, WhatFindsNoRoomIsCountedAndHidesNoOther) {
-  AuditBatch batch({.acts_max = 2, .calls_max = 4, .actor_events_max = 3});
+  AuditBatch batch({.actors_max = 2, .actor_events_max = 3});
   for (int i = 0; i < 100; ++i) batch.Add(Event(v1::AUDIT_KIND_DENIAL, "partner/JP/flood", std::to_string(i)), kThen);
   batch.Add(Event(v1::AUDIT_KIND_PARTNER_READ, "partner/AU/registry", "quiet"), kThen);
-  batch.Add(Event(v1::AUDIT_KIND_PARTNER_READ, "partner/SG/registry", "late"), kThen);  // the room is full
+  batch.Add(Event(v1::AUDIT_KIND_PARTNER_READ, "partner/SG/registry", "late"), kThen);  // there are as many as may be
   batch.Add(Event(v1::AUDIT_KIND_RECALL, "officer/apac/watch", "recall"), kThen);
   batch.Add(Event(v1::AUDIT_KIND_DENIAL, "partner/JP/flood", "0"), kThen);  // is there already
   std::vector<std::string> told;
@@ -105,6 +123,87 @@ TEST(AuditBatchTest, WhatFindsNoRoomIsCountedAndHidesNoOther) {
   EXPECT_THAT(told, ElementsAre("DENIAL partner/JP/flood 0   2", "DENIAL partner/JP/flood 1   1", "DENIAL partner/JP/flood 2   1",
                                 "PARTNER_READ partner/AU/registry quiet   1", "RECALL officer/apac/watch recall   1", "OVERFLOW     98"));
   EXPECT_THAT(batch.Take(), IsEmpty());
+}
+
+TEST(AuditBatchTest, AThousandActorsHaveRoom) {
+  AuditBatch batch({});
+  // Four that flood, then 30 systems that do a little, and an officer who is denied something.
+  for (int system = 0; system < 4; ++system) {
+    for (int i = 0; i < 100; ++i) batch.Add(Event(v1::AUDIT_KIND_DENIAL, fmt::format("partner/JP/{}", system), std::to_string(i)), kThen);
+  }
+  for (int system = 0; system < 30; ++system) {
+    for (const char* method : {"A", "B", "C"}) {
+      batch.Add(Event(v1::AUDIT_KIND_PARTNER_READ, fmt::format("partner/AU/{}", system), method), kThen);
+    }
+  }
+  batch.Add(Event(v1::AUDIT_KIND_DENIAL, "officer/apac/watch", "recall"), kThen);
+  std::vector<v1::AuditEvent> events = batch.Take();
+  ASSERT_THAT(events, SizeIs(4 * 16 + 30 * 3 + 1 + 1));
+  EXPECT_EQ(Told(events[events.size() - 2]), "DENIAL officer/apac/watch recall   1");
+  EXPECT_EQ(Told(events.back()), fmt::format("OVERFLOW     {}", 4 * (100 - 16)));
+  for (int actor = 0; actor <= 1024; ++actor) batch.Add(Event(v1::AUDIT_KIND_DENIAL, fmt::format("partner/JP/{}", actor), "A"), kThen);
+  events = batch.Take();
+  ASSERT_THAT(events, SizeIs(1024 + 1));
+  EXPECT_EQ(Told(events.back()), "OVERFLOW     1");
+}
+
+// A trail whose store refuses until it is let.
+class TrailTest : public ::testing::Test {
+ protected:
+  TrailTest() : trail_(site_.node.get(), {.interval = absl::Milliseconds(1), .entry_events_max = 2}) { trail_.Start(); }
+  ~TrailTest() override {
+    trail_.Stop();
+    site_.node->Stop();
+    committer_.join();
+    site_.node->StopCompletions();
+    completer_.join();
+  }
+  // An act whose entry has been made, and is refused until the fault is taken away.
+  void RefuseOne() {
+    auto refused = std::make_shared<absl::Notification>();
+    site_.store->set_write_fault([refused](storage::Sync) {
+      if (!refused->HasBeenNotified()) refused->Notify();  // by the one thread that writes
+      return absl::ResourceExhaustedError("no space");
+    });
+    trail_.Act("start", "");
+    ASSERT_TRUE(refused->WaitForNotificationWithTimeout(kPatience));
+  }
+  uint64_t Entries() { return site_.node->Applied().Get(site_.node->own_logs().at(std::string(kAuditStream))).value(); }
+
+  node::TestNetwork network_{{"apac", "hq"}, {std::string(kAuditStream)}};
+  node::TestNetwork::Site site_ = network_.Open("apac");
+  AuditTrail trail_;
+  // Without a runner's ticks, which write too.
+  std::thread committer_{[node = site_.node.get()] {
+    while (node->WaitForWork()) node->CommitOnce();
+  }};
+  std::thread completer_{[node = site_.node.get()] {
+    while (node->WaitForCompletions()) node->RunCompletions();
+  }};
+};
+
+TEST_F(TrailTest, ARequestIdOfAWrongTimeIsReplaced) {
+  ASSERT_NO_FATAL_FAILURE(RefuseOne());
+  network_.clock().Advance(-absl::Hours(24));  // it had been ahead
+  site_.store->set_write_fault(nullptr);
+  EXPECT_TRUE(trail_.Flush(absl::Now() + kPatience));
+  EXPECT_EQ(Entries(), 1u);
+}
+
+TEST_F(TrailTest, ARequestIdThatIsTooOldIsReplaced) {
+  ASSERT_NO_FATAL_FAILURE(RefuseOne());
+  network_.clock().Advance(absl::Hours(24 * 31));
+  site_.store->set_write_fault(nullptr);
+  EXPECT_TRUE(trail_.Flush(absl::Now() + kPatience));
+  EXPECT_EQ(Entries(), 1u);
+}
+
+TEST_F(TrailTest, ManyEventsAreAFewEntries) {
+  ASSERT_NO_FATAL_FAILURE(RefuseOne());
+  for (const char* act : {"a", "b", "c", "d", "e"}) trail_.Act(act, "");
+  site_.store->set_write_fault(nullptr);
+  EXPECT_TRUE(trail_.Flush(absl::Now() + kPatience));
+  EXPECT_EQ(Entries(), 1u + 3u);
 }
 
 class AuditTest : public ::testing::Test, protected Office {
@@ -154,7 +253,7 @@ TEST_F(AuditTest, PartnersReadsSubmissionsAndRefusalsAreKept) {
   ask.mutable_question()->set_text("How often?");
   Must<v1::Question>(jp_, "ExchangeService/AskQuestion", ask);
   EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_PARTNER_SUBMISSION), 1),
-              ElementsAre("PARTNER_SUBMISSION partner/JP/registry ExchangeService/AskQuestion OK  1"));
+              ElementsAre("PARTNER_SUBMISSION partner/JP/registry ExchangeService/AskQuestion OK questions 1"));
   // What is another's, what is not there, and a method that is not for partners.
   EXPECT_THAT(Get(au_, NameFor("AU", "ports/JPYOK")), FailsWith("RECORD_NOT_FOUND"));
   EXPECT_THAT(au_.Call<v1::Port>("ReferenceService/GetPort", v1::GetPortRequest()), FailsWith("PERMISSION_DENIED"));
@@ -167,7 +266,7 @@ TEST_F(AuditTest, ReleasesRecallsAndActsAreKeptByName) {
   const v1::Release release = Release(Draft("ports/JPYOK", {"JP"}));
   EXPECT_THAT(Approve(officer_, release), FailsWith("PERMISSION_DENIED"));
   EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_RELEASE), 2),
-              UnorderedElementsAre("RELEASE officer/apac/watch ReleaseService/CreateRelease OK  1",
+              UnorderedElementsAre("RELEASE officer/apac/watch ReleaseService/CreateRelease OK " + release.name() + " 1",
                                    "RELEASE hq/release/desk ReleaseService/ApproveRelease OK " + release.name() + " 1"));
   EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_DENIAL), 1),
               ElementsAre("DENIAL officer/apac/watch ReleaseService/ApproveRelease PERMISSION_DENIED  1"));
@@ -188,6 +287,44 @@ TEST_F(AuditTest, ReleasesRecallsAndActsAreKeptByName) {
   v1::GetAuditEventRequest get;
   get.set_name(event.name());
   EXPECT_EQ(Must<v1::AuditEvent>(hq_, "AuditService/GetAuditEvent", get).detail(), event.detail());
+}
+
+TEST_F(AuditTest, WhatACallGivesWholeIsKeptByName) {
+  const v1::Release first = Propose(Draft("ports/JPYOK", {"JP"}));
+  const v1::Release second = Propose(Draft("ports/JPYOK", {"AU"}));
+  v1::UpdatePartnerGroupRequest update;
+  *update.mutable_partner_group() = Group("quad", {"JP"});
+  update.mutable_partner_group()->set_display_name("Quad");
+  Must<v1::PartnerGroup>(officer_, "ReleaseService/UpdatePartnerGroup", update);
+  v1::CreateReleaseRequest refused;
+  refused.mutable_release()->set_record("ports/JPYOK");  // without a purpose
+  EXPECT_THAT(officer_.Call<v1::Release>("ReleaseService/CreateRelease", refused), FailsWith("FIELD_REQUIRED"));
+  EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_RELEASE), 5),
+              UnorderedElementsAre("RELEASE officer/apac/watch ReleaseService/CreateRelease OK " + first.name() + " 1",
+                                   "RELEASE officer/apac/watch ReleaseService/CreateRelease OK " + second.name() + " 1",
+                                   "RELEASE officer/apac/watch ReleaseService/CreatePartnerGroup OK partnerGroups/quad 1",
+                                   "RELEASE officer/apac/watch ReleaseService/UpdatePartnerGroup OK partnerGroups/quad 1",
+                                   "RELEASE officer/apac/watch ReleaseService/CreateRelease INVALID_ARGUMENT ports/JPYOK 1"));
+  v1::ReissueEntriesRequest reissue;
+  reissue.add_entries("apac/1/0");
+  reissue.add_entries("apac/1/1");
+  EXPECT_THAT(hq_.Call<v1::ReissueEntriesResponse>("NodeService/ReissueEntries", reissue), FailsWith("STATE_FORBIDS"));
+  v1::QueryAuditEventsRequest of_reissue = OfKind(v1::AUDIT_KIND_ADMINISTRATION);
+  of_reissue.set_method("NodeService/ReissueEntries");
+  EXPECT_THAT(Await(of_reissue, 1),
+              ElementsAre("ADMINISTRATION hq/release/desk NodeService/ReissueEntries FAILED_PRECONDITION apac/1/0 apac/1/1 1"));
+}
+
+TEST_F(AuditTest, WhatIsMadePublicIsKeptByName) {
+  v1::UpdateTrainingOfferingRequest update;
+  *update.mutable_training_offering() = Offering("guards", v1::MARKING_OFFICIAL);
+  update.mutable_training_offering()->set_marking(v1::MARKING_PUBLIC);
+  Must<v1::TrainingOffering>(hq_, "TrainingService/UpdateTrainingOffering", update);
+  ASSERT_THAT(List(jp_).records(), SizeIs(1)) << "without a release";
+  v1::QueryAuditEventsRequest of_update = OfKind(v1::AUDIT_KIND_RELEASE);
+  of_update.set_method("TrainingService/UpdateTrainingOffering");
+  EXPECT_THAT(Await(of_update, 1),
+              ElementsAre("RELEASE hq/release/desk TrainingService/UpdateTrainingOffering OK trainingOfferings/guards 1"));
 }
 
 TEST_F(AuditTest, QueriesFilter) {
@@ -297,6 +434,12 @@ TEST_F(AuditTest, NobodyErasesIt) {
   erase.set_reason("unwelcome");
   erase.set_authority("nobody");
   EXPECT_THAT(hq_.Call<v1::Erasure>("RecordService/EraseRevision", erase), FailsWith("STATE_FORBIDS"));
+  v1::VoidEntryRequest discard;
+  discard.set_entry(proven->entry());
+  discard.set_reason("unwelcome");
+  const auto discarded = site_.As("hq/analyst/desk").Call<v1::EntryVoid>("NodeService/VoidEntry", discard);
+  EXPECT_THAT(discarded, FailsWith("STATE_FORBIDS"));
+  EXPECT_THAT(std::string(discarded.status().message()), ::testing::HasSubstr("of the audit"));
   EXPECT_EQ(Query(OfKind(v1::AUDIT_KIND_DENIAL)).size(), 1u);
 }
 
