@@ -30,7 +30,7 @@ inline constexpr std::string_view kRecordsFigure = "records/";      // + site na
 inline constexpr std::string_view kConflictsFigure = "conflicts/";  // + site name
 
 // Counts up with every change of what records of stored types contribute.
-inline constexpr uint32_t kDerivedVersion = 5;
+inline constexpr uint32_t kDerivedVersion = 6;
 
 // Indexes of every type. The record of their keys is the name of a conflict, so that each field in conflict has a key of its own. The
 // registry gives types numbers below kSharedIndexes.
