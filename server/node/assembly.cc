@@ -314,27 +314,6 @@ absl::StatusOr<Audience> Committer::Assembly::AudienceOf(const std::map<std::str
   return common.value_or(Audience{});
 }
 
-std::string Committer::Assembly::ClassOf(const RecordState& state) const {
-  if (!state.fields.contains(kAudienceField)) return "*";
-  std::map<uint32_t, FieldView> view = ViewOf(state);
-  auto field = view.find(kAudienceField);
-  if (field == view.end() || field->second.live.empty()) return "*";
-  std::optional<std::set<std::string>> sites;
-  for (const auto& [id, value] : field->second.live) {
-    std::set<std::string> next;
-    Reader in(value->bytes);
-    while (in.ok() && in.left() > 0) next.emplace(in.Bytes());
-    if (!sites) {
-      sites = next;
-    } else {
-      std::erase_if(*sites, [&next](const std::string& site) { return !next.contains(site); });
-    }
-  }
-  std::string joined;
-  for (const std::string& site : *sites) joined += (joined.empty() ? "" : ",") + site;
-  return joined;
-}
-
 absl::Status Committer::Assembly::FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, const Header& header) {
   const Dot dot{header.log, header.seq};
   if (IsErasure(payload)) {
@@ -481,6 +460,12 @@ absl::Status Committer::Assembly::Finish() {
       if (const records::RecordType* type = options_.registry->FindByNumber(record.state->type)) {
         after = DeriveFrom(*type, options_.roster, name, *record.state);
       }
+      const auto audience_of = [this](Dot dot) -> absl::StatusOr<Audience> {
+        auto header = HeaderOf(dot);
+        if (!header.ok()) return header.status();
+        return header->has_value() ? std::move((*header)->audience) : Audience{};
+      };
+      if (absl::Status status = AddPartly(options_.roster, *record.state, audience_of, &after); !status.ok()) return status;
     } else {
       batch_->Delete(Cf::kRecords, name);  // all that it was has been undone
     }

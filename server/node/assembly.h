@@ -180,7 +180,6 @@ class Committer::Assembly {
   absl::StatusOr<bool> MakeClear(Dot dot);
   void AppendToJournal(const std::string& dot_key);
   absl::StatusOr<Audience> AudienceOf(const std::map<std::string, RecordState>& states) const;
-  std::string ClassOf(const RecordState& state) const;
   // Whether what the entry follows is here. A log that is quarantined here brings no more: the others do not wait for it.
   bool Follows(const Header& header) const;
 

@@ -11,6 +11,7 @@
 #include "api/erasure.h"
 #include "api/errors.h"
 #include "server/node/assembly.h"
+#include "server/node/derived.h"
 #include "server/node/erasures.h"
 #include "server/node/log_book.h"
 
@@ -594,9 +595,13 @@ VersionVector Committer::Applied() const {
   return committed_.applied;
 }
 
-std::pair<VersionVector, std::map<std::string, ClassState>> Committer::Classes() const {
+Committer::ClassStates Committer::Classes() const {
   absl::MutexLock lock(&committed_mu_);
-  return {committed_.applied, committed_.classes};
+  ClassStates states{committed_.applied, committed_.classes, {}};
+  for (auto it = figures_.lower_bound(kPartlyFigure); it != figures_.end() && it->first.starts_with(kPartlyFigure); ++it) {
+    if (it->second > 0) states.partly.push_back(it->first.substr(kPartlyFigure.size()));
+  }
+  return states;
 }
 
 int64_t Committer::Figure(std::string_view key) const {

@@ -1,6 +1,7 @@
 #include "server/node/node.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -321,12 +322,24 @@ std::vector<LogInfo> Node::Logs() const {
 }
 
 std::pair<VersionVector, std::vector<ClassDigestInfo>> Node::StateDigests() const {
-  auto [applied, classes] = committer_->Classes();
+  const Committer::ClassStates states = committer_->Classes();
   std::vector<ClassDigestInfo> digests;
-  for (const auto& [audience, state] : classes) {
-    if (state.records > 0) digests.push_back({audience, state.hash.Sum(), state.records});
+  for (const auto& [audience, state] : states.classes) {
+    if (state.records == 0) continue;
+    std::set<std::string> partly;
+    for (const std::string& figure : states.partly) {
+      const std::string sites = figure.substr(0, figure.find('/'));
+      const std::string narrowest = figure.substr(sites.size() + 1);
+      if ((audience == "*") != (narrowest == "*") || !ClassHolds(audience, narrowest)) continue;
+      for (const RosterSite& site : options_.roster.sites()) {
+        const bool meant = sites.front() == '!' ? !ClassHolds(sites.substr(1), site.name) : sites == site.name;
+        if (meant) partly.insert(site.name);
+      }
+    }
+    digests.push_back(
+        {partly.empty() ? audience : fmt::format("{} but {}", audience, fmt::join(partly, ",")), state.hash.Sum(), state.records});
   }
-  return {applied, digests};
+  return {states.applied, digests};
 }
 
 std::vector<OpaqueInfo> Node::OpaqueEntries(std::optional<Dot> after, size_t max) const {
