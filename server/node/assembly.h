@@ -120,6 +120,9 @@ class Committer::Assembly {
   // What comes of a local entry, without its audience; as AddLocal.
   absl::StatusOr<Planned> Plan(const LocalEntry& entry, Seq seq, Hlc time);
   absl::Status Append(Planned planned);
+  // The time that the entry must be later than: of all that is applied in `main`, where what is written may replace what was read; in other
+  // streams, which their nations see, of what the entry follows and no other, or the count in it would tell how busy the site is (rule 18).
+  absl::StatusOr<Hlc> LatestBefore(const LocalEntry& entry, Seq seq) const;
   // What an entry of the log follows (api/PROTOCOL.md, rule 4).
   VersionVector DepsOf(const RosterLog& log, Seq seq) const;
   absl::StatusOr<Record*> Load(const std::string& name);
