@@ -63,6 +63,22 @@ absl::Status Empty(storage::Cf cf, storage::Store* store) {
   return store->Write(batch.get(), storage::Sync::kNo);
 }
 
+// Lists the opaque entries that are due here.
+absl::Status RebuildListed(storage::Store* store) {
+  using storage::Cf;
+  const std::string prefix(kMetaListedPrefix);
+  auto batch = store->NewBatch();
+  auto listed = store->Iterate(Cf::kMeta, prefix, storage::PrefixEnd(prefix));
+  for (listed->SeekToFirst(); listed->Valid(); listed->Next()) batch->Delete(Cf::kMeta, listed->key());
+  if (!listed->status().ok()) return listed->status();
+  auto it = store->Iterate(Cf::kOpaque, {}, {});
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    if (Reader(it->value()).Bytes() != kCauseWithheld) batch->Put(Cf::kMeta, prefix + std::string(it->key()), {});
+  }
+  if (!it->status().ok()) return it->status();
+  return store->Write(batch.get(), storage::Sync::kNo);
+}
+
 }  // namespace
 
 std::string ClassOf(const RecordState& state) {
@@ -285,6 +301,7 @@ absl::Status RebuildDerived(const records::Registry& registry, const Roster& ros
     batch->Clear();
   }
   if (!it->status().ok()) return it->status();
+  if (absl::Status status = RebuildListed(store); !status.ok()) return status;
   if (records > 0) spdlog::info("indexes and figures of {} records are derived anew, as version {}", records, kDerivedVersion);
   for (const auto& [key, value] : figures) {
     if (value == 0) continue;

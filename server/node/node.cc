@@ -344,16 +344,19 @@ std::pair<VersionVector, std::vector<ClassDigestInfo>> Node::StateDigests() cons
 
 std::vector<OpaqueInfo> Node::OpaqueEntries(std::optional<Dot> after, size_t max) const {
   std::vector<OpaqueInfo> out;
-  std::string from = after ? storage::DotKey({after->log, after->seq + 1}) : std::string();
-  auto it = store_->Iterate(Cf::kOpaque, from, {});
+  const std::string prefix(kMetaListedPrefix);
+  const std::string from = after ? prefix + storage::DotKey({after->log, after->seq + 1}) : prefix;
+  auto it = store_->Iterate(Cf::kMeta, from, storage::PrefixEnd(prefix));
   for (it->SeekToFirst(); it->Valid() && out.size() < max; it->Next()) {
-    Reader key(it->key());
+    Reader key(it->key().substr(prefix.size()));
     OpaqueInfo info;
     info.dot = storage::ReadDot(&key);
-    Reader value(it->value());
+    auto stored = store_->Get(Cf::kOpaque, storage::DotKey(info.dot));
+    if (!stored.ok() || !stored->has_value()) continue;  // it is not opaque any more
+    Reader value(**stored);
     info.cause = std::string(value.Bytes());
     info.detail = std::string(value.Bytes());
-    if (info.cause != kCauseWithheld) out.push_back(std::move(info));
+    out.push_back(std::move(info));
   }
   return out;
 }

@@ -237,6 +237,16 @@ TEST_F(NodeTest, AnEntryThatCannotBeFoldedIsOpaqueAndTheRestFlows) {
   EXPECT_EQ(opaque[1].cause, "UNKNOWN_KIND");
   EXPECT_THAT(hq.node->OpaqueEntries(opaque[0].dot, 10), SizeIs(1));
   EXPECT_EQ(hq.node->OpaqueCount(), 2);
+  // A store of before, which has no list.
+  auto older = hq.store->Crash(99);
+  auto changes = older->NewBatch();
+  changes->Delete(storage::Cf::kMeta, storage::kMetaDerived);
+  for (const OpaqueInfo& info : opaque) changes->Delete(storage::Cf::kMeta, std::string(kMetaListedPrefix) + storage::DotKey(info.dot));
+  ASSERT_TRUE(older->Write(changes.get(), storage::Sync::kYes).ok());
+  auto reopened = Open("hq", std::move(older));
+  ASSERT_TRUE(reopened.ok());
+  EXPECT_THAT(reopened->node->OpaqueEntries(std::nullopt, 10), SizeIs(2));
+  EXPECT_EQ(reopened->node->OpaqueCount(), 2);
   EXPECT_EQ(Country(*hq.node, "PH").display_name(), "Philippines");
 }
 
@@ -472,6 +482,10 @@ TEST_F(NodeTest, AudienceKeepsPayloadsFromOtherSitesAndHasItsOwnDigest) {
   EXPECT_EQ(Digests(*eame.node)[0], Digests(*hq.node)[0]);
   EXPECT_FALSE((*eame.node->GetState(eame.node->store(), "countries/KR")).has_value());
   EXPECT_EQ(eame.node->OpaqueCount(), 0) << "it is not due there";
+  const std::string listed(kMetaListedPrefix);
+  auto rows = eame.node->store().Iterate(storage::Cf::kMeta, listed, storage::PrefixEnd(listed));
+  rows->SeekToFirst();
+  EXPECT_FALSE(rows->Valid()) << "a list walks past none of those that are not due";
 
   WriteRequest unknown = Naming(*apac.node, "PH", "Philippines", RequestId());
   audience.value.clear();
