@@ -111,6 +111,16 @@ bool ClassHolds(std::string_view wide, std::string_view narrow) {
   return true;
 }
 
+AudienceClass ParseClass(const std::string& audience) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(audience, absl::MaxSplits(" but ", 1));
+  return {parts.first, absl::StrSplit(parts.second, ',', absl::SkipEmpty())};
+}
+
+bool Comparable(const std::string& one, const AudienceClass& ones, const std::string& other, const AudienceClass& others) {
+  return ones.sites == others.sites && ClassHolds(ones.sites, one) && ClassHolds(ones.sites, other) && !ones.partly.contains(other) &&
+         !others.partly.contains(one);
+}
+
 EntryAudience AudiencesIn(const storage::View& view) {
   return [&view](Dot dot) -> absl::StatusOr<Audience> {
     auto bytes = view.Get(storage::Cf::kHeaders, storage::DotKey(dot));
@@ -128,16 +138,6 @@ absl::Status AddPartly(const Roster& roster, const RecordState& state, const Ent
   const auto audiences = state.fields.find(kAudienceField);
   if (audiences == state.fields.end()) return absl::OkStatus();  // all that there is of it is for all
   std::map<Dot, Audience> entries;
-AudienceClass ParseClass(const std::string& audience) {
-  const std::pair<std::string, std::string> parts = absl::StrSplit(audience, absl::MaxSplits(" but ", 1));
-  return {parts.first, absl::StrSplit(parts.second, ',', absl::SkipEmpty())};
-}
-
-bool Comparable(const std::string& one, const AudienceClass& ones, const std::string& other, const AudienceClass& others) {
-  return ones.sites == others.sites && ClassHolds(ones.sites, one) && ClassHolds(ones.sites, other) && !ones.partly.contains(other) &&
-         !others.partly.contains(one);
-}
-
   for (const auto& [number, field] : state.fields) {
     for (const auto& [id, value] : field.values) {
       if (entries.contains(value.dot)) continue;
@@ -145,6 +145,12 @@ bool Comparable(const std::string& one, const AudienceClass& ones, const std::st
       if (!audience.ok()) return audience.status();
       entries.emplace(value.dot, *std::move(audience));
     }
+  }
+  std::set<SiteId> named;
+  for (const auto& [dot, audience] : entries) named.insert(audience.sites.begin(), audience.sites.end());
+  std::set<std::string> names;
+  for (const RosterSite& site : roster.sites()) {
+    if (named.contains(site.id)) names.insert(site.name);
   }
   const std::string whole = ClassOf(state);
   const Dot first = SpanOf(state).first;
@@ -162,12 +168,6 @@ bool Comparable(const std::string& one, const AudienceClass& ones, const std::st
         if (audience.Includes(site.id) && (!common || common->contains(site.name))) rest.insert(site.name);
       }
       common = std::move(rest);
-  std::set<SiteId> named;
-  for (const auto& [dot, audience] : entries) named.insert(audience.sites.begin(), audience.sites.end());
-  std::set<std::string> names;
-  for (const RosterSite& site : roster.sites()) {
-    if (named.contains(site.id)) names.insert(site.name);
-  }
     }
     if (count == entries.size()) return;
     std::set<std::string> classes;
@@ -191,6 +191,8 @@ bool Comparable(const std::string& one, const AudienceClass& ones, const std::st
   for (const RosterSite& site : roster.sites()) {
     if (named.contains(site.id)) add(site.name, [&site](const Audience& audience) { return audience.Includes(site.id); });
   }
+  // All others, and those that a later roster adds, have what is for all.
+  add(fmt::format("!{}", fmt::join(names, ",")), [](const Audience& audience) { return audience.all; });
   return absl::OkStatus();
 }
 
@@ -207,8 +209,6 @@ std::string IndexPrefix(uint16_t index, std::string_view value) {
 std::string IndexKey(uint16_t index, std::string_view value, std::string_view sort, std::string_view record) {
   std::string key = IndexPrefix(index, value);
   key.append(sort);
-  // All others, and those that a later roster adds, have what is for all.
-  add(fmt::format("!{}", fmt::join(names, ",")), [](const Audience& audience) { return audience.all; });
   PutU8(&key, 0);
   key.append(record);
   return key;
