@@ -1,11 +1,13 @@
 #include "client/cli/network_commands.h"
 
+#include <absl/strings/str_split.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "api/roster.h"
 #include "fairlead/v1/record_service.pb.h"
@@ -100,6 +102,21 @@ void PrintDigests(const std::vector<StateDigest>& digests, std::ostream& out, in
   table.Print(out, width);
 }
 
+// What ClassDigest.audience says.
+struct AudienceClass {
+  std::set<std::string> sites;   // "*" alone: all
+  std::set<std::string> partly;  // with which it is not compared
+  bool Holds(const std::string& site) const { return sites.contains("*") || sites.contains(site); }
+};
+
+AudienceClass ParseClass(const std::string& audience) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(audience, absl::MaxSplits(" but ", 1));
+  AudienceClass out;
+  out.sites = absl::StrSplit(parts.first, ',');
+  out.partly = absl::StrSplit(parts.second, ',', absl::SkipEmpty());
+  return out;
+}
+
 // What a person wants to see of a record that changed.
 std::string Headline(const google::protobuf::Message& record) {
   for (const char* name : {"display_name", "title", "task", "text"}) {
@@ -169,21 +186,31 @@ DigestVerdict CompareDigests(const std::vector<StateDigest>& digests) {
     for (const auto& position : digest.vector()) vector[position.origin()] = position.size();
     return vector;
   };
-  std::map<std::string, std::pair<std::string, int64_t>> classes;
   bool equal = true;
-  for (const StateDigest& digest : digests) {
-    if (digest.opaque_entries() != 0 || digest.fold_version() != digests.front().fold_version() ||
-        vector_of(digest) != vector_of(digests.front())) {
+  bool whole = true;
+  for (auto one = digests.begin(); one != digests.end(); ++one) {
+    if (one->opaque_entries() != 0 || one->fold_version() != digests.front().fold_version() ||
+        vector_of(*one) != vector_of(digests.front())) {
       return DigestVerdict::kNotComparable;
     }
-    for (const auto& of_class : digest.classes()) {
-      const std::pair<std::string, int64_t> value(of_class.digest(), of_class.records());
-      // A class is held by the sites of its audience only.
-      const auto [it, fresh] = classes.emplace(of_class.audience(), value);
-      if (!fresh && it->second != value) equal = false;
+    for (auto other = digests.begin(); other != one; ++other) {
+      for (const auto& here : one->classes()) {
+        const AudienceClass a = ParseClass(here.audience());
+        for (const auto& there : other->classes()) {
+          const AudienceClass b = ParseClass(there.audience());
+          // A class is held whole by its own sites only.
+          if (a.sites != b.sites || !a.Holds(one->site()) || !a.Holds(other->site())) continue;
+          if (a.partly.contains(other->site()) || b.partly.contains(one->site())) {
+            whole = false;
+          } else if (here.digest() != there.digest() || here.records() != there.records()) {
+            equal = false;
+          }
+        }
+      }
     }
   }
-  return equal ? DigestVerdict::kEqual : DigestVerdict::kDifferent;
+  if (!equal) return DigestVerdict::kDifferent;
+  return whole ? DigestVerdict::kEqual : DigestVerdict::kNotComparable;
 }
 
 absl::Status RunDigest(Session& session, bool all_sites) {
@@ -217,7 +244,7 @@ absl::Status RunDigest(Session& session, bool all_sites) {
   if (verdict == DigestVerdict::kEqual) return absl::OkStatus();
   return absl::FailedPreconditionError(verdict == DigestVerdict::kDifferent
                                            ? "the digests differ"
-                                           : "the nodes have not applied the same entries, or could not fold some: ask again later");
+                                           : "the nodes have not applied the same entries, could not fold some, or hold records in part");
 }
 
 absl::Status RunOpaque(Session& session, int64_t limit) {

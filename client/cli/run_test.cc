@@ -350,6 +350,33 @@ TEST(CompareDigestsTest, OnlyLikeIsCompared) {
   EXPECT_EQ(CompareDigests({Digest("a", "aa", 7), more}), DigestVerdict::kEqual);
 }
 
+TEST(CompareDigestsTest, AClassIsComparedAmongItsSitesButThoseThatHoldItInPart) {
+  const auto with = [](const std::string& site, const std::string& all, const std::string& own_class, const std::string& own) {
+    fairlead::v1::StateDigest digest = Digest(site, all, 7);
+    auto* of_class = digest.add_classes();
+    of_class->set_audience(own_class);
+    of_class->set_digest(own);
+    return digest;
+  };
+  fairlead::v1::StateDigest a = Digest("a", "aa", 7);
+  a.mutable_classes(0)->set_audience("* but c,d");
+  fairlead::v1::StateDigest b = Digest("b", "aa", 7);
+  EXPECT_EQ(CompareDigests({a, b}), DigestVerdict::kEqual);
+  b.mutable_classes(0)->set_digest("bb");
+  EXPECT_EQ(CompareDigests({a, b}), DigestVerdict::kDifferent);
+  fairlead::v1::StateDigest c = Digest("c", "cc", 7);
+  EXPECT_EQ(CompareDigests({a, c}), DigestVerdict::kNotComparable);
+  EXPECT_EQ(CompareDigests({c, a}), DigestVerdict::kNotComparable);
+  EXPECT_EQ(CompareDigests({c, Digest("d", "dd", 7)}), DigestVerdict::kDifferent) << "neither holds more than the other";
+  // Another class of the two tells all the same.
+  EXPECT_EQ(CompareDigests({with("a", "aa", "a,c", "1"), with("c", "aa", "a,c", "2")}), DigestVerdict::kDifferent);
+  fairlead::v1::StateDigest a2 = with("a", "aa", "a,c", "1");
+  a2.mutable_classes(0)->set_audience("* but c");
+  EXPECT_EQ(CompareDigests({a2, with("c", "cc", "a,c", "2")}), DigestVerdict::kDifferent);
+  // Of records that are not for it a site may have some.
+  EXPECT_EQ(CompareDigests({with("a", "aa", "a,b", "1"), with("c", "aa", "a,b", "2")}), DigestVerdict::kEqual);
+}
+
 TEST_F(RunTest, ImportsCountriesThenPorts) {
   const std::string regions = File("regions.csv", "alpha2,region,landlocked\nJP,APAC,N\nUS,HQ,N\n");
   const std::string iso = File("iso.json", R"({"3166-1": [{"alpha_2": "JP", "alpha_3": "JPN", "numeric": "392", "name": "Japan"},

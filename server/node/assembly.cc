@@ -240,6 +240,7 @@ void Committer::Assembly::MakeOpaque(Dot dot, std::string_view cause, std::strin
   if (cause == kCauseWithheld) {
     withheld_.insert(dot);
   } else {
+    batch_->Put(Cf::kMeta, std::string(kMetaListedPrefix) + storage::DotKey(dot), {});
     ++committed_.opaque;
   }
 }
@@ -271,7 +272,10 @@ absl::StatusOr<bool> Committer::Assembly::MakeClear(Dot dot) {
   }
   opaque_[dot] = false;
   batch_->Delete(Cf::kOpaque, key);
-  if (!withheld) --committed_.opaque;
+  if (!withheld) {
+    batch_->Delete(Cf::kMeta, std::string(kMetaListedPrefix) + key);
+    --committed_.opaque;
+  }
   const std::string wanted_key = std::string(storage::kMetaWantedPrefix) + key;
   auto here = wanted_.find(dot);
   bool wanted = here != wanted_.end() && here->second;
@@ -312,27 +316,6 @@ absl::StatusOr<Audience> Committer::Assembly::AudienceOf(const std::map<std::str
     common = audience;
   }
   return common.value_or(Audience{});
-}
-
-std::string Committer::Assembly::ClassOf(const RecordState& state) const {
-  if (!state.fields.contains(kAudienceField)) return "*";
-  std::map<uint32_t, FieldView> view = ViewOf(state);
-  auto field = view.find(kAudienceField);
-  if (field == view.end() || field->second.live.empty()) return "*";
-  std::optional<std::set<std::string>> sites;
-  for (const auto& [id, value] : field->second.live) {
-    std::set<std::string> next;
-    Reader in(value->bytes);
-    while (in.ok() && in.left() > 0) next.emplace(in.Bytes());
-    if (!sites) {
-      sites = next;
-    } else {
-      std::erase_if(*sites, [&next](const std::string& site) { return !next.contains(site); });
-    }
-  }
-  std::string joined;
-  for (const std::string& site : *sites) joined += (joined.empty() ? "" : ",") + site;
-  return joined;
 }
 
 absl::Status Committer::Assembly::FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, const Header& header) {
@@ -481,6 +464,12 @@ absl::Status Committer::Assembly::Finish() {
       if (const records::RecordType* type = options_.registry->FindByNumber(record.state->type)) {
         after = DeriveFrom(*type, options_.roster, name, *record.state);
       }
+      const auto audience_of = [this](Dot dot) -> absl::StatusOr<Audience> {
+        auto header = HeaderOf(dot);
+        if (!header.ok()) return header.status();
+        return header->has_value() ? std::move((*header)->audience) : Audience{};
+      };
+      if (absl::Status status = AddPartly(options_.roster, *record.state, audience_of, &after); !status.ok()) return status;
     } else {
       batch_->Delete(Cf::kRecords, name);  // all that it was has been undone
     }

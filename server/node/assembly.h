@@ -120,6 +120,9 @@ class Committer::Assembly {
   // What comes of a local entry, without its audience; as AddLocal.
   absl::StatusOr<Planned> Plan(const LocalEntry& entry, Seq seq, Hlc time);
   absl::Status Append(Planned planned);
+  // The time that the entry must be later than: of all that is applied in `main`, where what is written may replace what was read; in other
+  // streams, which their nations see, of what the entry follows and no other, or the count in it would tell how busy the site is (rule 18).
+  absl::StatusOr<Hlc> LatestBefore(const LocalEntry& entry, Seq seq) const;
   // What an entry of the log follows (api/PROTOCOL.md, rule 4).
   VersionVector DepsOf(const RosterLog& log, Seq seq) const;
   absl::StatusOr<Record*> Load(const std::string& name);
@@ -180,7 +183,6 @@ class Committer::Assembly {
   absl::StatusOr<bool> MakeClear(Dot dot);
   void AppendToJournal(const std::string& dot_key);
   absl::StatusOr<Audience> AudienceOf(const std::map<std::string, RecordState>& states) const;
-  std::string ClassOf(const RecordState& state) const;
   // Whether what the entry follows is here. A log that is quarantined here brings no more: the others do not wait for it.
   bool Follows(const Header& header) const;
 

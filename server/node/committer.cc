@@ -11,6 +11,7 @@
 #include "api/erasure.h"
 #include "api/errors.h"
 #include "server/node/assembly.h"
+#include "server/node/derived.h"
 #include "server/node/erasures.h"
 #include "server/node/log_book.h"
 
@@ -121,10 +122,8 @@ absl::Status Committer::Load() {
   for (it->SeekToFirst(); it->Valid(); it->Next()) figures.emplace(it->key(), static_cast<int64_t>(Reader(it->value()).U64()));
   if (!it->status().ok()) return it->status();
 
-  auto opaque = store_->Iterate(Cf::kOpaque, {}, {});
-  for (opaque->SeekToFirst(); opaque->Valid(); opaque->Next()) {
-    if (Reader(opaque->value()).Bytes() != kCauseWithheld) ++committed.opaque;
-  }
+  auto opaque = store_->Iterate(Cf::kMeta, kMetaListedPrefix, storage::PrefixEnd(kMetaListedPrefix));
+  for (opaque->SeekToFirst(); opaque->Valid(); opaque->Next()) ++committed.opaque;
   if (!opaque->status().ok()) return opaque->status();
 
   auto wanted = store_->Iterate(Cf::kMeta, storage::kMetaWantedPrefix, storage::PrefixEnd(storage::kMetaWantedPrefix));
@@ -258,11 +257,14 @@ absl::Status Committer::TakePayload(Dot dot, std::string payload) {
 }
 
 absl::Status Committer::RetryUnknown() {
-  auto it = store_->Iterate(Cf::kOpaque, {}, {});
+  const std::string_view prefix = kMetaListedPrefix;
+  auto it = store_->Iterate(Cf::kMeta, prefix, storage::PrefixEnd(prefix));
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    if (Reader(it->value()).Bytes() != kCauseUnknownKind) continue;
-    Reader key(it->key());
+    Reader key(it->key().substr(prefix.size()));
     const Dot dot = storage::ReadDot(&key);
+    auto opaque = store_->Get(Cf::kOpaque, storage::DotKey(dot));
+    if (!opaque.ok()) return opaque.status();
+    if (!opaque->has_value() || Reader(**opaque).Bytes() != kCauseUnknownKind) continue;
     auto payload = LogBook(*store_).Payload(dot);
     if (!payload.ok()) return payload.status();
     if (!payload->has_value()) continue;
@@ -595,9 +597,13 @@ VersionVector Committer::Applied() const {
   return committed_.applied;
 }
 
-std::pair<VersionVector, std::map<std::string, ClassState>> Committer::Classes() const {
+Committer::ClassStates Committer::Classes() const {
   absl::MutexLock lock(&committed_mu_);
-  return {committed_.applied, committed_.classes};
+  ClassStates states{committed_.applied, committed_.classes, {}};
+  for (auto it = figures_.lower_bound(kPartlyFigure); it != figures_.end() && it->first.starts_with(kPartlyFigure); ++it) {
+    if (it->second > 0) states.partly.push_back(it->first.substr(kPartlyFigure.size()));
+  }
+  return states;
 }
 
 int64_t Committer::Figure(std::string_view key) const {

@@ -37,6 +37,7 @@ namespace fairlead::node {
 
 // Field numbers that mean the same in every record type.
 inline constexpr uint32_t kAudienceField = 6;
+inline constexpr std::string_view kMetaListedPrefix = "listed/";
 inline constexpr uint32_t kWithdrawnField = 7;
 
 // The folded state of one audience class: its digest and how many records it has.
@@ -87,7 +88,13 @@ class Committer {
   Position JournalEnd() const;
   std::string JournalInstance() const { return journal_instance_; }
   VersionVector Applied() const;
-  std::pair<VersionVector, std::map<std::string, ClassState>> Classes() const;
+  // All of one moment. `partly` names the figures of kPartlyFigure.
+  struct ClassStates {
+    VersionVector applied;
+    std::map<std::string, ClassState> classes;
+    std::vector<std::string> partly;
+  };
+  ClassStates Classes() const;
   int64_t Figure(std::string_view key) const;
   std::vector<std::pair<std::string, int64_t>> Figures(std::string_view prefix) const;
   int64_t OpaqueCount() const;

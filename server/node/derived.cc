@@ -1,10 +1,17 @@
 #include "server/node/derived.h"
 
+#include <absl/strings/str_split.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "api/bytes.h"
+#include "api/entry.h"
 #include "api/errors.h"
+#include "server/node/assembly.h"
 #include "server/node/conflicts.h"
 #include "server/node/materialise.h"
 #include "storage/schema.h"
@@ -56,7 +63,138 @@ absl::Status Empty(storage::Cf cf, storage::Store* store) {
   return store->Write(batch.get(), storage::Sync::kNo);
 }
 
+// Lists the opaque entries that are due here.
+absl::Status RebuildListed(storage::Store* store) {
+  using storage::Cf;
+  const std::string prefix(kMetaListedPrefix);
+  auto batch = store->NewBatch();
+  auto listed = store->Iterate(Cf::kMeta, prefix, storage::PrefixEnd(prefix));
+  for (listed->SeekToFirst(); listed->Valid(); listed->Next()) batch->Delete(Cf::kMeta, listed->key());
+  if (!listed->status().ok()) return listed->status();
+  auto it = store->Iterate(Cf::kOpaque, {}, {});
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    if (Reader(it->value()).Bytes() != kCauseWithheld) batch->Put(Cf::kMeta, prefix + std::string(it->key()), {});
+  }
+  if (!it->status().ok()) return it->status();
+  return store->Write(batch.get(), storage::Sync::kNo);
+}
+
 }  // namespace
+
+std::string ClassOf(const RecordState& state) {
+  if (!state.fields.contains(kAudienceField)) return "*";
+  std::map<uint32_t, FieldView> view = ViewOf(state);
+  auto field = view.find(kAudienceField);
+  if (field == view.end() || field->second.live.empty()) return "*";
+  std::optional<std::set<std::string>> sites;
+  for (const auto& [id, value] : field->second.live) {
+    std::set<std::string> next;
+    Reader in(value->bytes);
+    while (in.ok() && in.left() > 0) next.emplace(in.Bytes());
+    if (!sites) {
+      sites = next;
+    } else {
+      std::erase_if(*sites, [&next](const std::string& site) { return !next.contains(site); });
+    }
+  }
+  return fmt::format("{}", fmt::join(*sites, ","));
+}
+
+bool ClassHolds(std::string_view wide, std::string_view narrow) {
+  if (wide == "*" || narrow == "*") return wide == "*";
+  const std::string sites = fmt::format(",{},", wide);
+  while (!narrow.empty()) {
+    const std::string_view site = narrow.substr(0, narrow.find(','));
+    if (sites.find(fmt::format(",{},", site)) == std::string::npos) return false;
+    narrow.remove_prefix(std::min(narrow.size(), site.size() + 1));
+  }
+  return true;
+}
+
+AudienceClass ParseClass(const std::string& audience) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(audience, absl::MaxSplits(" but ", 1));
+  return {parts.first, absl::StrSplit(parts.second, ',', absl::SkipEmpty())};
+}
+
+bool Comparable(const std::string& one, const AudienceClass& ones, const std::string& other, const AudienceClass& others) {
+  return ones.sites == others.sites && ClassHolds(ones.sites, one) && ClassHolds(ones.sites, other) && !ones.partly.contains(other) &&
+         !others.partly.contains(one);
+}
+
+EntryAudience AudiencesIn(const storage::View& view) {
+  return [&view](Dot dot) -> absl::StatusOr<Audience> {
+    auto bytes = view.Get(storage::Cf::kHeaders, storage::DotKey(dot));
+    if (!bytes.ok()) return bytes.status();
+    if (!bytes->has_value()) return Audience{};
+    auto header = DecodeHeader(**bytes);
+    if (!header.ok()) {
+      return Error(Reason::kStoreDamaged, fmt::format("the header of entry {} of log {} is damaged", dot.seq.value(), dot.log.value()));
+    }
+    return std::move(header->audience);
+  };
+}
+
+absl::Status AddPartly(const Roster& roster, const RecordState& state, const EntryAudience& audience_of, Derived* derived) {
+  const auto audiences = state.fields.find(kAudienceField);
+  if (audiences == state.fields.end()) return absl::OkStatus();  // all that there is of it is for all
+  std::map<Dot, Audience> entries;
+  for (const auto& [number, field] : state.fields) {
+    for (const auto& [id, value] : field.values) {
+      if (entries.contains(value.dot)) continue;
+      auto audience = audience_of(value.dot);
+      if (!audience.ok()) return audience.status();
+      entries.emplace(value.dot, *std::move(audience));
+    }
+  }
+  std::set<SiteId> named;
+  for (const auto& [dot, audience] : entries) named.insert(audience.sites.begin(), audience.sites.end());
+  std::set<std::string> names;
+  for (const RosterSite& site : roster.sites()) {
+    if (named.contains(site.id)) names.insert(site.name);
+  }
+  const std::string whole = ClassOf(state);
+  const Dot first = SpanOf(state).first;
+  const FieldState& field = audiences->second;
+  const auto add = [&](const std::string& sites, const std::function<bool(const Audience&)>& includes) {
+    const auto held = [&](Dot dot) { return includes(entries.at(dot)); };
+    std::optional<std::set<std::string>> common;  // nullopt: all sites
+    size_t count = 0;
+    for (const auto& [dot, audience] : entries) {
+      if (!includes(audience)) continue;
+      ++count;
+      if (audience.all) continue;
+      std::set<std::string> rest;
+      for (const RosterSite& site : roster.sites()) {
+        if (audience.Includes(site.id) && (!common || common->contains(site.name))) rest.insert(site.name);
+      }
+      common = std::move(rest);
+    }
+    if (count == entries.size()) return;
+    std::set<std::string> classes;
+    if (whole == "*" || ClassHolds(whole, sites)) classes.insert(whole);
+    if (count > 0) {
+      // What the site has of the record is of no narrower class than its entries.
+      classes.insert(common ? fmt::format("{}", fmt::join(*common, ",")) : "*");
+      // It has it for all when no audience counts there: none that it holds, or none that it knows the record's maker to have had the right
+      // to.
+      const auto counts = [&](const auto& value) {
+        const auto replaces = [&](const auto& edge) {
+          const auto by = field.values.find(edge.second);
+          return edge.first == value.first && by != field.values.end() && held(by->second.dot);
+        };
+        return value.second.adds && held(value.second.dot) && std::none_of(field.edges.begin(), field.edges.end(), replaces);
+      };
+      if (!held(first) || std::none_of(field.values.begin(), field.values.end(), counts)) classes.insert("*");
+    }
+    for (const std::string& of : classes) derived->figures[fmt::format("{}{}/{}", kPartlyFigure, sites, of)] += 1;
+  };
+  for (const RosterSite& site : roster.sites()) {
+    if (named.contains(site.id)) add(site.name, [&site](const Audience& audience) { return audience.Includes(site.id); });
+  }
+  // All others, and those that a later roster adds, have what is for all.
+  add(fmt::format("!{}", fmt::join(names, ",")), [](const Audience& audience) { return audience.all; });
+  return absl::OkStatus();
+}
 
 std::string ConflictName(std::string_view record, std::string_view field) { return fmt::format("{}/conflicts/{}", record, field); }
 
@@ -154,6 +292,7 @@ absl::Status RebuildDerived(const records::Registry& registry, const Roster& ros
     if (!state.ok()) return Error(Reason::kStoreDamaged, fmt::format("the state of {} is damaged", name));
     Derived derived;
     if (const records::RecordType* type = registry.FindByNumber(state->type)) derived = DeriveFrom(*type, roster, name, *state);
+    if (absl::Status status = AddPartly(roster, *state, AudiencesIn(*store), &derived); !status.ok()) return status;
     for (const std::string& key : derived.index_keys) batch->Put(Cf::kIndexes, key, {});
     for (const auto& [key, amount] : derived.figures) figures[key] += amount;
     batch->Put(Cf::kDerived, name, EncodeDerived(derived));
@@ -162,6 +301,7 @@ absl::Status RebuildDerived(const records::Registry& registry, const Roster& ros
     batch->Clear();
   }
   if (!it->status().ok()) return it->status();
+  if (absl::Status status = RebuildListed(store); !status.ok()) return status;
   if (records > 0) spdlog::info("indexes and figures of {} records are derived anew, as version {}", records, kDerivedVersion);
   for (const auto& [key, value] : figures) {
     if (value == 0) continue;

@@ -13,6 +13,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -29,8 +30,13 @@ namespace fairlead::node {
 inline constexpr std::string_view kRecordsFigure = "records/";      // + site name
 inline constexpr std::string_view kConflictsFigure = "conflicts/";  // + site name
 
+// Records that a site holds in part, since entries of theirs are not for it: an audience was narrowed or widened, or a natural key was made
+// for different sites at once. The site cannot know, and those who hold all of such a record can. The figure's class is "*", or the
+// narrowest one of which the site may have the record: it and any wider one, but "*". Nothing hangs on what sites the roster has.
+inline constexpr std::string_view kPartlyFigure = "partly/";  // + site name, or ! and those of all others, + '/' + class
+
 // Counts up with every change of what records of stored types contribute.
-inline constexpr uint32_t kDerivedVersion = 5;
+inline constexpr uint32_t kDerivedVersion = 6;
 
 // Indexes of every type. The record of their keys is the name of a conflict, so that each field in conflict has a key of its own. The
 // registry gives types numbers below kSharedIndexes.
@@ -50,12 +56,33 @@ std::string IndexKey(uint16_t index, std::string_view value, std::string_view so
 // Prefix of all keys of one value.
 std::string IndexPrefix(uint16_t index, std::string_view value);
 
+// The audience class of a record: "*", or site names, sorted and joined by commas.
+std::string ClassOf(const RecordState& state);
+// Whether all sites of `narrow` are of `wide`.
+bool ClassHolds(std::string_view wide, std::string_view narrow);
+
 Derived DeriveFrom(const records::RecordType& type, const Roster& roster, const std::string& name, const RecordState& state);
+
+// What a digest's audience says (ClassDigest.audience).
+struct AudienceClass {
+  std::string sites;             // as of ClassOf
+  std::set<std::string> partly;  // those that may hold records of it in part: it is not compared with theirs
+};
+AudienceClass ParseClass(const std::string& audience);
+// Whether digests of the two are comparable when `one` and `other` say them: both are of the class, and hold the same of it.
+bool Comparable(const std::string& one, const AudienceClass& ones, const std::string& other, const AudienceClass& others);
+
+// Whom an entry that is held here is for.
+using EntryAudience = std::function<absl::StatusOr<Audience>(Dot)>;
+EntryAudience AudiencesIn(const storage::View& view);
+// Adds what the record, of whatever type, contributes to kPartlyFigure. Of all who hold the same entries of it the same.
+absl::Status AddPartly(const Roster& roster, const RecordState& state, const EntryAudience& audience_of, Derived* derived);
+
 std::string EncodeDerived(const Derived& derived);
 absl::StatusOr<Derived> DecodeDerived(std::string_view bytes);
 
-// Derives indexes, figures and contributions of every record anew, and notes the version. What an interrupted run has left is done again
-// by the next. REQUIRES: nothing else uses the store. DATA_LOSS when a record is damaged.
+// Derives indexes, figures and contributions of every record anew, lists the opaque entries that are due here, and notes the version. What
+// an interrupted run has left is done again by the next. REQUIRES: nothing else uses the store. DATA_LOSS when a record is damaged.
 absl::Status RebuildDerived(const records::Registry& registry, const Roster& roster, storage::Store* store);
 // The version in the store; 0 when a rebuild was interrupted or never done.
 absl::StatusOr<uint32_t> StoredDerivedVersion(const storage::Store& store);

@@ -25,6 +25,21 @@ VersionVector Committer::Assembly::DepsOf(const RosterLog& log, Seq seq) const {
   return deps;
 }
 
+absl::StatusOr<Hlc> Committer::Assembly::LatestBefore(const LocalEntry& entry, Seq seq) const {
+  const RosterLog& log = *options_.roster.FindLog(entry.log);
+  if (log.stream == kMainStream || IsErasure(entry.payload)) return committed_.last_time;
+  Hlc latest;
+  VersionVector follows = DepsOf(log, seq);
+  follows.Set(log.id, seq);
+  for (const auto& [id, size] : follows.entries()) {
+    if (size == Seq(0)) continue;
+    auto header = HeaderOf({id, Seq(size.value() - 1)});
+    if (!header.ok()) return header.status();
+    if (header->has_value()) latest = std::max(latest, (*header)->time);
+  }
+  return latest;
+}
+
 absl::StatusOr<Committer::Assembly::Planned> Committer::Assembly::Plan(const LocalEntry& entry, Seq seq, Hlc time) {
   const auto own = [](const absl::Status& status) {
     return status.code() == absl::StatusCode::kDataLoss ? status : Error(Reason::kInternal, std::string(status.message()));
@@ -133,17 +148,23 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
   }
 
   uint64_t now_ms = static_cast<uint64_t>(absl::ToUnixMillis(options_.clock->Now()));
-  const Hlc first = std::max(Hlc::FromMillis(now_ms), Hlc(committed_.last_time.raw() + 1));
-  if (first.millis() > now_ms + static_cast<uint64_t>(absl::ToInt64Milliseconds(options_.future_bound))) {
-    return Error(Reason::kClockDrift, fmt::format("this node's clock is {} ms behind what it has seen", first.millis() - now_ms));
-  }
+  const uint64_t bound_ms = now_ms + static_cast<uint64_t>(absl::ToInt64Milliseconds(options_.future_bound));
   // All that can be refused is, before any of it is appended.
   std::vector<Planned> plan;
   std::map<LogId, Seq> ends;
   std::set<std::string> written;
   for (const LocalEntry& entry : write.entries) {
     Seq& end = ends.try_emplace(entry.log, committed_.applied.Get(entry.log)).first->second;
-    auto planned = Plan(entry, end, Hlc(first.raw() + plan.size()));
+    auto after = LatestBefore(entry, end);
+    if (!after.ok()) return after.status();
+    for (const Planned& other : plan) {
+      if (entry.log == other.header.log) after = std::max(*after, other.header.time);
+    }
+    const Hlc time = std::max(Hlc::FromMillis(now_ms), Hlc(after->raw() + 1));
+    if (time.millis() > bound_ms) {
+      return Error(Reason::kClockDrift, fmt::format("this node's clock is {} ms behind what it has seen", time.millis() - now_ms));
+    }
+    auto planned = Plan(entry, end, time);
     if (!planned.ok()) return planned.status();
     ++end;
     if (plan.empty()) {
@@ -171,7 +192,7 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
   }
 
   result.dot = {plan.front().header.log, plan.front().header.seq};
-  result.time = first;
+  result.time = plan.front().header.time;
   result.states = plan.front().states();
   for (size_t i = 0; i < plan.size(); ++i) {
     if (i > 0) result.companions.push_back({plan[i].header.log, plan[i].header.seq});

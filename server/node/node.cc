@@ -1,6 +1,7 @@
 #include "server/node/node.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -321,26 +322,41 @@ std::vector<LogInfo> Node::Logs() const {
 }
 
 std::pair<VersionVector, std::vector<ClassDigestInfo>> Node::StateDigests() const {
-  auto [applied, classes] = committer_->Classes();
+  const Committer::ClassStates states = committer_->Classes();
   std::vector<ClassDigestInfo> digests;
-  for (const auto& [audience, state] : classes) {
-    if (state.records > 0) digests.push_back({audience, state.hash.Sum(), state.records});
+  for (const auto& [audience, state] : states.classes) {
+    if (state.records == 0) continue;
+    std::set<std::string> partly;
+    for (const std::string& figure : states.partly) {
+      const std::string sites = figure.substr(0, figure.find('/'));
+      const std::string narrowest = figure.substr(sites.size() + 1);
+      if ((audience == "*") != (narrowest == "*") || !ClassHolds(audience, narrowest)) continue;
+      for (const RosterSite& site : options_.roster.sites()) {
+        const bool meant = sites.front() == '!' ? !ClassHolds(sites.substr(1), site.name) : sites == site.name;
+        if (meant) partly.insert(site.name);
+      }
+    }
+    digests.push_back(
+        {partly.empty() ? audience : fmt::format("{} but {}", audience, fmt::join(partly, ",")), state.hash.Sum(), state.records});
   }
-  return {applied, digests};
+  return {states.applied, digests};
 }
 
 std::vector<OpaqueInfo> Node::OpaqueEntries(std::optional<Dot> after, size_t max) const {
   std::vector<OpaqueInfo> out;
-  std::string from = after ? storage::DotKey({after->log, after->seq + 1}) : std::string();
-  auto it = store_->Iterate(Cf::kOpaque, from, {});
+  const std::string prefix(kMetaListedPrefix);
+  const std::string from = after ? prefix + storage::DotKey({after->log, after->seq + 1}) : prefix;
+  auto it = store_->Iterate(Cf::kMeta, from, storage::PrefixEnd(prefix));
   for (it->SeekToFirst(); it->Valid() && out.size() < max; it->Next()) {
-    Reader key(it->key());
+    Reader key(it->key().substr(prefix.size()));
     OpaqueInfo info;
     info.dot = storage::ReadDot(&key);
-    Reader value(it->value());
+    auto stored = store_->Get(Cf::kOpaque, storage::DotKey(info.dot));
+    if (!stored.ok() || !stored->has_value()) continue;  // it is not opaque any more
+    Reader value(**stored);
     info.cause = std::string(value.Bytes());
     info.detail = std::string(value.Bytes());
-    if (info.cause != kCauseWithheld) out.push_back(std::move(info));
+    out.push_back(std::move(info));
   }
   return out;
 }

@@ -119,7 +119,7 @@ struct LogInfo {
 };
 
 struct ClassDigestInfo {
-  std::string audience;  // "*" or sorted site names joined by commas
+  std::string audience;  // as ClassDigest.audience: "*", "apac,hq", "* but eame" (derived.h, AudienceClass)
   Digest digest{};
   int64_t records = 0;
 };

@@ -237,6 +237,16 @@ TEST_F(NodeTest, AnEntryThatCannotBeFoldedIsOpaqueAndTheRestFlows) {
   EXPECT_EQ(opaque[1].cause, "UNKNOWN_KIND");
   EXPECT_THAT(hq.node->OpaqueEntries(opaque[0].dot, 10), SizeIs(1));
   EXPECT_EQ(hq.node->OpaqueCount(), 2);
+  // A store of before, which has no list.
+  auto older = hq.store->Crash(99);
+  auto changes = older->NewBatch();
+  changes->Delete(storage::Cf::kMeta, storage::kMetaDerived);
+  for (const OpaqueInfo& info : opaque) changes->Delete(storage::Cf::kMeta, std::string(kMetaListedPrefix) + storage::DotKey(info.dot));
+  ASSERT_TRUE(older->Write(changes.get(), storage::Sync::kYes).ok());
+  auto reopened = Open("hq", std::move(older));
+  ASSERT_TRUE(reopened.ok());
+  EXPECT_THAT(reopened->node->OpaqueEntries(std::nullopt, 10), SizeIs(2));
+  EXPECT_EQ(reopened->node->OpaqueCount(), 2);
   EXPECT_EQ(Country(*hq.node, "PH").display_name(), "Philippines");
 }
 
@@ -472,12 +482,120 @@ TEST_F(NodeTest, AudienceKeepsPayloadsFromOtherSitesAndHasItsOwnDigest) {
   EXPECT_EQ(Digests(*eame.node)[0], Digests(*hq.node)[0]);
   EXPECT_FALSE((*eame.node->GetState(eame.node->store(), "countries/KR")).has_value());
   EXPECT_EQ(eame.node->OpaqueCount(), 0) << "it is not due there";
+  const std::string listed(kMetaListedPrefix);
+  auto rows = eame.node->store().Iterate(storage::Cf::kMeta, listed, storage::PrefixEnd(listed));
+  rows->SeekToFirst();
+  EXPECT_FALSE(rows->Valid()) << "a list walks past none of those that are not due";
 
   WriteRequest unknown = Naming(*apac.node, "PH", "Philippines", RequestId());
   audience.value.clear();
   PutBytes(&audience.value, "nowhere");
   unknown.mutations[0].ops.push_back(audience);
   EXPECT_EQ(FieldOf(Write(*apac.node, unknown).status()), "audience");
+}
+
+// The classes of two sites' records of which one site says that both hold them whole, and whether the digests are the same.
+std::map<std::string, bool> Compared(const TestNetwork::Site& a, const TestNetwork::Site& b) {
+  EXPECT_EQ(a.node->Applied(), b.node->Applied());
+  EXPECT_EQ(a.node->OpaqueCount() + b.node->OpaqueCount(), 0);
+  std::map<std::string, bool> compared;
+  const std::string& one = a.node->options().site;
+  const std::string& other = b.node->options().site;
+  for (const ClassDigestInfo& here : a.node->StateDigests().second) {
+    for (const ClassDigestInfo& there : b.node->StateDigests().second) {
+      const AudienceClass ones = ParseClass(here.audience);
+      if (Comparable(one, ones, other, ParseClass(there.audience))) compared[ones.sites] = here.digest == there.digest;
+    }
+  }
+  return compared;
+}
+
+Mutation For(const Node& node, const std::string& code, const std::vector<std::string>& sites) {
+  const auto state = *node.GetState(node.store(), "countries/" + code);
+  v1::Country country;
+  for (const std::string& site : sites) country.add_audience(site);
+  const records::RecordType& type = *records::TheRegistry().FindByMessage("Country");
+  return MutationFor(type, "countries/" + code, state ? &*state : nullptr, country, {country.GetDescriptor()->FindFieldByName("audience")});
+}
+
+TEST_F(NodeTest, ARecordThatASiteHoldsInPartIsNotComparedWithIt) {
+  Site apac = Open("apac");
+  Site eame = Open("eame");
+  Site hq = Open("hq");
+  const auto sync = [&] {
+    for (const Site* from : {&apac, &eame, &hq}) {
+      for (const Site* to : {&apac, &eame, &hq}) {
+        if (from != to) Sync(*from->node, *to->node);
+      }
+    }
+  };
+  const auto write = [&](const Site& site, const std::string& code, const std::vector<std::string>& sites) {
+    WriteRequest request = Naming(*site.node, code, code + site.node->options().site, RequestId());
+    const Mutation audience = For(*site.node, code, sites);
+    request.mutations[0].ops.insert(request.mutations[0].ops.end(), audience.ops.begin(), audience.ops.end());
+    ASSERT_TRUE(Write(*site.node, request).ok());
+  };
+  const std::vector<std::string> two = {"apac", "hq"};
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  write(hq, "GB", {"eame", "hq"});
+  sync();
+  EXPECT_EQ(Compared(eame, hq), (std::map<std::string, bool>{{"*", true}, {"eame,hq", true}}));
+
+  // An officer narrows a record's audience. eame has it for all, as it was.
+  ASSERT_TRUE(Name(*apac.node, "KR", "Korea").ok());
+  sync();
+  write(apac, "KR", two);
+  sync();
+  EXPECT_EQ(Compared(eame, hq), (std::map<std::string, bool>{{"eame,hq", true}}));
+  EXPECT_EQ(Compared(eame, apac), (std::map<std::string, bool>{}));
+  EXPECT_EQ(Compared(apac, hq), (std::map<std::string, bool>{{"*", true}, {"apac,hq", true}}));
+  EXPECT_EQ(hq.node->Aggregate("partly/!apac,hq/*"), 1);
+  EXPECT_EQ(eame.node->Aggregate("partly/!apac,hq/*"), 0) << "it cannot know";
+  // Widened again, to one that lacks what was said meanwhile.
+  write(apac, "KR", {});
+  sync();
+  EXPECT_EQ(Compared(eame, hq), (std::map<std::string, bool>{{"eame,hq", true}}));
+  EXPECT_EQ(Compared(apac, hq), (std::map<std::string, bool>{{"*", true}}));
+
+  // Between two restricted classes: those for all are compared.
+  apac = Open("apac");
+  eame = Open("eame");
+  hq = Open("hq");
+  ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
+  write(apac, "KR", {"apac", "eame", "hq"});
+  write(hq, "GB", {"eame", "hq"});
+  sync();
+  write(apac, "KR", two);
+  sync();
+  EXPECT_EQ(Compared(eame, hq), (std::map<std::string, bool>{{"*", true}, {"eame,hq", true}}));
+  EXPECT_EQ(Compared(apac, hq), (std::map<std::string, bool>{{"*", true}, {"apac,hq", true}}));
+}
+
+TEST_F(NodeTest, ANaturalKeyThatTwoSitesMakeForDifferentSitesIsNotComparedWithThoseThatHaveOne) {
+  Site apac = Open("apac");
+  Site eame = Open("eame");
+  Site hq = Open("hq");
+  WriteRequest request = Naming(*apac.node, "KR", "Korea", RequestId());
+  const Mutation audience = For(*apac.node, "KR", {"apac", "hq"});
+  request.mutations[0].ops.insert(request.mutations[0].ops.end(), audience.ops.begin(), audience.ops.end());
+  ASSERT_TRUE(Write(*apac.node, request).ok());
+  ASSERT_TRUE(Name(*eame.node, "KR", "Republic of Korea").ok());
+  ASSERT_TRUE(Name(*eame.node, "JP", "Japan").ok());
+  Sync(*apac.node, *hq.node);
+  Sync(*eame.node, *hq.node);
+  Sync(*hq.node, *apac.node);
+  Sync(*hq.node, *eame.node);
+  EXPECT_EQ(Compared(eame, hq), (std::map<std::string, bool>{}));
+  EXPECT_EQ(Compared(apac, hq), (std::map<std::string, bool>{{"*", true}, {"apac,hq", true}}));
+  // What is derived anew says the same.
+  auto store = hq.store->Crash(99);
+  auto batch = store->NewBatch();
+  batch->Delete(storage::Cf::kMeta, storage::kMetaDerived);
+  ASSERT_TRUE(store->Write(batch.get(), storage::Sync::kYes).ok());
+  auto again = Open("hq", std::move(store));
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(Compared(eame, *again), (std::map<std::string, bool>{}));
+  EXPECT_EQ(again->node->Aggregates(""), hq.node->Aggregates(""));
 }
 
 // hq was relayed an entry by a site outside its audience, then hears the origin.

@@ -32,8 +32,8 @@
 namespace fairlead::node {
 
 // How much more rarely a log of another stream than main is cosigned while it does not grow: nobody's figures are as of it, and there are
-// many.
-inline constexpr int kQuietStreams = 60;
+// many: each site's note on each of them goes over each link.
+inline constexpr int kQuietStreams = 3600;
 
 class Witness {
  public:

@@ -142,7 +142,11 @@ TEST_F(PeerWatchTest, AnIdlePeerAndOneThatBringsItsEntriesAreNot) {
 TEST_F(PeerWatchTest, ALogThatHasBecomeShorterIsRefusedByName) {
   world_.Advance(absl::Seconds(2));
   stream_->tamper_down = [](v1::ReplicateResponse* response) {
-    if (response->has_heartbeat()) response->mutable_heartbeat()->mutable_logs(0)->set_size(2);
+    if (response->has_heartbeat()) {
+      v1::LogState* state = response->mutable_heartbeat()->add_logs();
+      state->set_log(kLogA.value());
+      state->set_size(2);
+    }
     return true;
   };
   world_.Advance(absl::Seconds(2));

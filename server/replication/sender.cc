@@ -194,10 +194,12 @@ absl::Status Sender::OnTick(absl::Time now) {
   return absl::OkStatus();
 }
 
-absl::Status Sender::PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out) const {
+absl::Status Sender::PutStates(bool all, google::protobuf::RepeatedPtrField<v1::LogState>* out) {
   const VersionVector erasures = source_->Erasures();  // first: of no more than what is applied
   const VersionVector applied = source_->Applied();
   for (const auto& [id, size] : applied.entries()) {
+    // Each message's erasures are taken as all that there are.
+    if (!all && size == told_sizes_.Get(id) && erasures.Get(id) == Seq(0)) continue;
     auto root = source_->RootAt(id, size);
     if (!root.ok()) return root.status();
     v1::LogState* state = out->Add();
@@ -206,6 +208,7 @@ absl::Status Sender::PutStates(google::protobuf::RepeatedPtrField<v1::LogState>*
     state->set_root(std::string(AsView(*root)));
     state->set_erasures_end(erasures.Get(id).value());
   }
+  told_sizes_ = applied;
   return absl::OkStatus();
 }
 
@@ -227,7 +230,8 @@ absl::Status Sender::PutHeartbeat(absl::Time now, v1::ReplicateResponse* out) {
   heartbeat->set_journal_position(ResumePosition().value());
   last_heartbeat_ = now;
   PutAwaited(heartbeat);
-  return PutStates(heartbeat->mutable_logs());
+  heartbeats_ = (heartbeats_ + 1) % kWholeHeartbeats;
+  return PutStates(/*all=*/heartbeats_ == 0, heartbeat->mutable_logs());
 }
 
 absl::StatusOr<bool> Sender::Pump(absl::Time now, v1::ReplicateResponse* out) {
@@ -238,7 +242,7 @@ absl::StatusOr<bool> Sender::Pump(absl::Time now, v1::ReplicateResponse* out) {
     welcome->set_journal_instance(source_->JournalInstance());
     welcome->set_journal_position(start_.value());
     PutAwaited(welcome);
-    absl::Status status = PutStates(welcome->mutable_logs());
+    absl::Status status = PutStates(/*all=*/true, welcome->mutable_logs());
     if (!status.ok()) return status;
     welcome_due_ = false;
     last_heartbeat_ = now;

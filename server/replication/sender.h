@@ -45,6 +45,7 @@ namespace fairlead::replication {
 
 inline constexpr uint32_t kProtocolVersion = 1;
 inline constexpr size_t kWantedEntriesMax = 1024;  // of one Want
+inline constexpr int kWholeHeartbeats = 60;        // one in so many has the states of all logs, whatever has changed
 
 struct SenderOptions {
   size_t frame_bytes_max = 1 << 20;  // a larger single package or payload makes a frame of its own
@@ -110,7 +111,8 @@ class Sender {
   // Says, in a message with own_checkpoint, what the receiver has signed of its own logs and this node waits for the entries of.
   template <class Message>
   void PutAwaited(Message* out) const;
-  absl::Status PutStates(google::protobuf::RepeatedPtrField<v1::LogState>* out) const;
+  // Where this node stands in each log; unless `all`, in those that have changed since it was last said, or have erasures.
+  absl::Status PutStates(bool all, google::protobuf::RepeatedPtrField<v1::LogState>* out);
 
   absl::StatusOr<bool> PutEntries(absl::Time now, v1::ReplicateResponse* out);
   // The journal item at position_; nullopt at the end.
@@ -141,6 +143,8 @@ class Sender {
   std::optional<uint64_t> pong_due_;
   absl::Time last_heard_;
   absl::Time last_heartbeat_ = absl::InfinitePast();
+  int heartbeats_ = 0;        // since the last that had the states of all logs
+  VersionVector told_sizes_;  // what the receiver has been told
 
   int64_t credit_ = 0;       // bytes; below zero after a frame larger than what was left
   Position position_;        // of the walk

@@ -14,8 +14,10 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Key;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 constexpr LogId kLogA(1);
 constexpr LogId kLogB(2);
@@ -1066,7 +1068,34 @@ TEST_F(StreamTest, ThePongHasThePingsNumberAndTheHeartbeatTheSendersState) {
   ASSERT_TRUE(*sender.Pump(now + absl::Seconds(1), &response));
   ASSERT_TRUE(response.has_heartbeat());
   EXPECT_EQ(response.heartbeat().journal_position(), 0u);
+  EXPECT_THAT(response.heartbeat().logs(), IsEmpty()) << "nothing is new";
+  Write(&a_, 1);
+  ASSERT_TRUE(*sender.Pump(now + absl::Seconds(2), &response));
+  ASSERT_THAT(response.heartbeat().logs(), SizeIs(1));
+  EXPECT_EQ(response.heartbeat().logs(0).size(), 4u);
   EXPECT_EQ(response.heartbeat().logs(0).root(), AsView(RootOf(a_, kLogA)));
+}
+
+// What a peer has been told it keeps: an idle stream costs the same, however many logs there are.
+TEST_F(StreamTest, AHeartbeatNamesTheLogsThatHaveChanged) {
+  FakeStream* stream = world_.Add(&a_, &b_);
+  Write(&a_, 3);
+  world_.Settle();
+  std::map<int, int> heartbeats;  // by the number of logs named
+  bool hold = false;
+  stream->tamper_down = [&](v1::ReplicateResponse* response) {
+    if (response->has_heartbeat()) ++heartbeats[response->heartbeat().logs_size()];
+    return !(hold && response->has_entries());
+  };
+  hold = true;
+  Write(&a_, 42);
+  world_.Advance(absl::Seconds(10));
+  EXPECT_EQ(stream->receiver().info().entries_behind, 42u);
+  EXPECT_EQ(heartbeats[1], 1);
+  EXPECT_GE(heartbeats[0], 8);
+  world_.Advance(absl::Seconds(kWholeHeartbeats));
+  EXPECT_GE(heartbeats[1], 2) << "all of them now and then";
+  EXPECT_LE(heartbeats[1], 3);
 }
 
 TEST_F(StreamTest, WhatOnlyThePeerCanHaveDoneWrongEndsTheStream) {

@@ -1,5 +1,6 @@
 #include "tests/framework/cluster.h"
 
+#include <absl/strings/str_split.h>
 #include <absl/time/clock.h>
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -73,12 +74,20 @@ bool Equal(const v1::StateDigest& a, const v1::StateDigest& b) {
   };
   if (a.opaque_entries() != 0 || b.opaque_entries() != 0 || a.fold_version() != b.fold_version() || vector_of(a) != vector_of(b))
     return false;
-  std::map<std::string, std::string> classes;
-  for (const v1::ClassDigest& one : a.classes()) classes[one.audience()] = one.SerializeAsString();
-  return std::all_of(b.classes().begin(), b.classes().end(), [&](const v1::ClassDigest& one) {
-    const auto here = classes.find(one.audience());
-    return here == classes.end() || here->second == one.SerializeAsString();
-  });
+  for (const v1::ClassDigest& here : a.classes()) {
+    for (const v1::ClassDigest& there : b.classes()) {
+      const std::pair<std::string, std::string> one = absl::StrSplit(here.audience(), absl::MaxSplits(" but ", 1));
+      const std::pair<std::string, std::string> other = absl::StrSplit(there.audience(), absl::MaxSplits(" but ", 1));
+      const auto names = [](const std::string& sites, const std::string& site) {
+        const std::vector<std::string> all = absl::StrSplit(sites, ',');
+        return std::find(all.begin(), all.end(), site) != all.end();
+      };
+      if (one.first != other.first || names(one.second, b.site()) || names(other.second, a.site())) continue;
+      if (one.first != "*" && (!names(one.first, a.site()) || !names(one.first, b.site()))) continue;
+      if (here.digest() != there.digest() || here.records() != there.records()) return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace

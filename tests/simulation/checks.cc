@@ -338,7 +338,10 @@ void Checks::CheckDerived(Site& site, const std::map<std::string, std::string>& 
     if (!state.ok()) return Fail(site, fmt::format("the state of {} is malformed", name));
     if (node::EncodeState(*state) != bytes) return Fail(site, fmt::format("the state of {} is not canonical", name));
     const records::RecordType* type = records::TheRegistry().FindByNumber(state->type);
-    const node::Derived derived = node::DeriveFrom(*type, world_.roster(), name, *state);
+    node::Derived derived = node::DeriveFrom(*type, world_.roster(), name, *state);
+    if (!node::AddPartly(world_.roster(), *state, node::AudiencesIn(site.node->store()), &derived).ok()) {
+      return Fail(site, fmt::format("an entry of {} has no header", name));
+    }
     indexes.insert(derived.index_keys.begin(), derived.index_keys.end());
     for (const auto& [key, amount] : derived.figures) figures[key] += amount;
     const auto record = node::Materialise(*type, name, *state);
@@ -363,7 +366,7 @@ void Checks::CheckDerived(Site& site, const std::map<std::string, std::string>& 
   for (it->SeekToFirst(); it->Valid(); it->Next()) held_indexes.emplace(it->key());
   if (held_indexes != indexes) return Fail(site, "the indexes are not those of the records");
   for (const node::ClassDigestInfo& info : site.node->StateDigests().second) {
-    auto found = classes.find(info.audience);
+    auto found = classes.find(node::ParseClass(info.audience).sites);
     if (found == classes.end() || found->second.first.Sum() != info.digest || found->second.second != info.records) {
       return Fail(site, fmt::format("the state digest of class {} is not that of its records", info.audience));
     }
@@ -491,7 +494,7 @@ void Checks::CheckErased(Site& site, const Clients& clients) {
 }
 
 void Checks::Final(const Clients& clients) {
-  std::map<std::string, std::pair<std::string, Digest>> digests;  // by class: of which site, and what
+  std::map<std::string, std::vector<std::pair<std::string, node::ClassDigestInfo>>> digests;  // by class: of which site, and what
   for (const auto& site : world_.sites()) {
     CheckStore(*site);
     CheckErased(*site, clients);
@@ -521,10 +524,12 @@ void Checks::Final(const Clients& clients) {
       Fail(*site, reason.empty() ? "writes on where it has signed what is lost" : "takes no writes: " + reason);
     }
     for (const node::ClassDigestInfo& info : site->node->StateDigests().second) {
-      auto [first, fresh] = digests.try_emplace(info.audience, site->name, info.digest);
-      if (first->second.second != info.digest) {
-        Fail(*site, fmt::format("the state of class {} differs from that of {}", info.audience, first->second.first));
+      const node::AudienceClass audience = node::ParseClass(info.audience);
+      for (const auto& [name, other] : digests[audience.sites]) {
+        if (!node::Comparable(site->name, audience, name, node::ParseClass(other.audience)) || info.digest == other.digest) continue;
+        Fail(*site, fmt::format("the state of class {} differs from that of {}", info.audience, name));
       }
+      digests[audience.sites].emplace_back(site->name, info);
     }
   }
 

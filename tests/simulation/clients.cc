@@ -223,6 +223,20 @@ void Clients::CreateMany() {
   }
 }
 
+// Leaves a site out that was not. Only a leaf: what its peer is due never has to pass through it.
+bool Clients::Narrow(const Site* site, v1::Engagement* engagement) {
+  std::set<std::string> audience(engagement->audience().begin(), engagement->audience().end());
+  if (audience.empty()) {
+    for (const auto& each : world_.sites()) audience.insert(each->name);
+  }
+  std::vector<Site*> leaves = world_.Leaves();
+  std::erase(leaves, site);
+  if (leaves.empty() || world_.sites().size() < 3 || !audience.contains(site->name)) return false;
+  if (audience.erase(random_.Of(leaves)->name) == 0) return false;
+  *engagement->mutable_audience() = {audience.begin(), audience.end()};
+  return true;
+}
+
 void Clients::Update(const Draft& draft, bool settle) {
   Request request = NewRequest(draft.site, Request::Kind::kUpdate,
                                (draft.type->singular() == "Country" ? kReference : kEngagements) + ("Update" + draft.type->singular()));
@@ -246,6 +260,9 @@ void Clients::Update(const Draft& draft, bool settle) {
   if (!settles) {
     for (uint64_t n = 1 + random_.Below(3); n > 0; --n) fields.insert(random_.Of(TextFields(*draft.type)));
     if (draft.type->singular() == "Engagement" && random_.OneIn(3)) fields.insert("participants");
+    if (draft.type->singular() == "Engagement" && random_.OneIn(8) && Narrow(draft.site, static_cast<v1::Engagement*>(next))) {
+      mask->add_paths("audience");
+    }
   }
   for (const std::string& field : fields) {
     mask->add_paths(field);

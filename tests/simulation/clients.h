@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "fairlead/v1/engagement.pb.h"
 #include "server/records/record_type.h"
 #include "server/rpc/record_access.h"
 #include "tests/simulation/random.h"
@@ -80,6 +81,7 @@ class Clients {
   void CreateCountry();
   void CreateEngagement();
   void CreateMany();
+  bool Narrow(const Site* site, v1::Engagement* engagement);
   void Update(const Draft& draft, bool settle);
   void Move(const Draft& draft);
   void Withdraw(const Draft& draft);

@@ -87,11 +87,25 @@ const vectorOf = (digest: StateDigest) =>
     .sort()
     .join(" ");
 
-// Two nodes are compared where both have applied the same and fold alike; the same audience classes must then have the same digests.
+// "apac,hq but eame": the sites of the class, and those that hold records of it in part.
+function classOf(audience: string): { sites: string; holds: (site: string) => boolean; partly: string[] } {
+  const [sites = "", partly] = audience.split(" but ");
+  return { sites, holds: (site) => sites === "*" || sites.split(",").includes(site), partly: partly?.split(",") ?? [] };
+}
+
+// Two nodes are compared where both have applied the same and fold alike; the audience classes that both hold whole must then have the same
+// digests.
 function differs(a: StateDigest, b: StateDigest): boolean | undefined {
   if (a.foldVersion !== b.foldVersion || vectorOf(a) !== vectorOf(b) || Number(a.opaqueEntries) + Number(b.opaqueEntries) > 0) return undefined;
-  const theirs = new Map(b.classes.map((each) => [each.audience, each.digest]));
-  return a.classes.some((each) => theirs.has(each.audience) && theirs.get(each.audience) !== each.digest);
+  let whole = true;
+  for (const here of a.classes.map((each) => ({ ...each, ...classOf(each.audience) }))) {
+    for (const there of b.classes.map((each) => ({ ...each, ...classOf(each.audience) }))) {
+      if (here.sites !== there.sites || !here.holds(a.site) || !here.holds(b.site)) continue;
+      if (here.partly.includes(b.site) || there.partly.includes(a.site)) whole = false;
+      else if (here.digest !== there.digest) return true;
+    }
+  }
+  return whole ? false : undefined;
 }
 
 export function digestVerdicts(sites: string[], nodes: Map<string, NodeReport>): Map<string, Verdict> {
@@ -116,7 +130,7 @@ export function digestVerdicts(sites: string[], nodes: Map<string, NodeReport>):
     if (unequal.length > 0) verdicts.set(site, { grade: "bad", text: `differs from ${unequal.join(", ")}` });
     else if (equal.length === others && others > 0) verdicts.set(site, { grade: "good", text: others === sites.length - 1 ? "equal to all" : `equal to ${equal.join(", ")}` });
     else if (equal.length > 0) verdicts.set(site, { grade: "good", text: `equal to ${equal.join(", ")}` });
-    else verdicts.set(site, { grade: "warn", text: "not comparable yet" });
+    else verdicts.set(site, { grade: "warn", text: "not comparable" });
   }
   return verdicts;
 }

@@ -57,6 +57,12 @@ test("digests are compared only where both sides have applied the same", () => {
   expect(judge(digest("apac", { "*": "a" }), digest("hq", { "*": "b" }, "5", { opaqueEntries: "1" })).get("hq")?.grade).toBe("warn");
   // A class that only one of them holds says nothing.
   expect(judge(digest("apac", { "*": "a" }), digest("hq", { "*": "a", hq: "c" })).get("apac")?.text).toBe("equal to all");
+  // eame holds records in part, and cannot know; the others' own classes tell.
+  const partly = judge(digest("apac", { "* but eame": "a", "apac,hq": "c" }), digest("eame", { "*": "b" }), digest("hq", { "* but eame": "a", "apac,hq": "c" }));
+  expect([...partly.values()].map((each) => `${each.grade} ${each.text}`)).toEqual(["good equal to hq", "warn not comparable", "good equal to apac"]);
+  const lost = judge(digest("apac", { "* but eame": "a", "apac,hq": "c" }), digest("eame", { "*": "b" }), digest("hq", { "* but eame": "a", "apac,hq": "d" }));
+  expect([...lost.values()].map((each) => each.text)).toEqual(["differs from hq", "not comparable", "differs from apac"]);
+  expect(judge(digest("apac", { "apac,hq": "c" }), digest("eame", { "apac,hq": "d" })).get("eame")?.text).toBe("equal to all");
 });
 
 test("what is wrong is named", () => {
