@@ -293,6 +293,7 @@ int Serve(const NodeConfig& config) {
                               .limits = &limits,
                               .unary_in_flight_max = config.limits.in_flight_max,
                               .streams_max = config.limits.streams_max,
+                              .on_stream = [&audit](const rpc::CallSummary& summary) { audit.StreamBegan(summary); },
                               .on_finish =
                                   [&metrics, &audit](const rpc::CallSummary& summary) {
                                     metrics.CallFinished(summary);

@@ -72,6 +72,7 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
                         .identify = [this](const grpc::AuthContext& context) { return credentials_->Identify(context); },
                         .authorize = Authorize,
                         .consistency = consistency_.get(),
+                        .on_stream = [this](const CallSummary& summary) { audit_->StreamBegan(summary); },
                         .on_finish = [this](const CallSummary& summary) { audit_->CallFinished(summary); }});
   durability_ = std::make_unique<Durability>(node_.get());
   standard_methods_ = std::make_unique<StandardMethods>(node_.get(), &sealer_, durability_.get());

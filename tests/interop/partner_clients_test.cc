@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "api/ids.h"
+#include "fairlead/v1/audit_service.pb.h"
 #include "fairlead/v1/release_service.pb.h"
 #include "storage/scratch_directory.h"
 #include "tests/framework/process.h"
@@ -325,6 +326,29 @@ TEST_P(PartnerClient, AWatchAndCallsGoOnAtHeadquarters) {
   const auto known = framework::RunToEnd(Command(GetParam(), apac, {"suggestion", submitted[0]["name"]}), kPatience);
   ASSERT_TRUE(Ok(known));
   EXPECT_THAT(Lines(known->output), ElementsAre(submitted[0])) << known->output;
+}
+
+TEST_F(PartnerClients, AWatchIsOnRecordAlthoughItsNodeIsKilled) {
+  ASSERT_NO_FATAL_FAILURE(StartNetwork());
+  const auto watch = Process::Start(Command(Languages().back(), Configuration("JP", {"apac"}), {"watch"}), Path("watch.out"));
+  ASSERT_TRUE(Ok(watch));
+  const auto desk = cluster().Connect("hq/audit/desk", "hq");
+  ASSERT_TRUE(Ok(desk));
+  v1::QueryAuditEventsRequest request;
+  request.set_kind(v1::AUDIT_KIND_PARTNER_READ);
+  request.set_actor("partner/JP/portnet");
+  const auto query = [&] { return (*desk)->Call<v1::QueryAuditEventsResponse>("fairlead.v1.AuditService.QueryAuditEvents", request); };
+  ASSERT_TRUE(Eventually([&] {
+    const auto found = query();
+    return found.ok() && found->events_size() > 0;
+  }));
+  cluster().Kill("apac");
+  const auto kept = query();
+  ASSERT_TRUE(Ok(kept));
+  ASSERT_EQ(kept->events_size(), 1);
+  EXPECT_EQ(kept->events(0).method(), "ExchangeService/WatchReleasedRecords");
+  EXPECT_EQ(kept->events(0).outcome(), "");
+  EXPECT_EQ(kept->events(0).site(), "apac");
 }
 
 TEST_F(PartnerClients, AllSayTheSameOfWhatIsWrong) {
