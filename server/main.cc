@@ -325,7 +325,7 @@ int Serve(const NodeConfig& config) {
   rpc::RegisterProgramMethods(&node, weights, &dispatcher);
   auto record_service = std::make_unique<rpc::RecordService>(&node, &sealer);
   record_service->Register(&dispatcher);
-  rpc::ReleaseMethods release_methods(&node, &sealer);
+  rpc::ReleaseMethods release_methods(&node, &sealer, &pseudonyms);
   release_methods.Register(&dispatcher);
   rpc::ExchangeMethods exchange_methods(&node, &sealer, &pseudonyms, &standard_methods.writes());
   exchange_methods.Register(&dispatcher);
