@@ -294,6 +294,7 @@ int Serve(const NodeConfig& config) {
                               .limits = &limits,
                               .unary_in_flight_max = config.limits.in_flight_max,
                               .streams_max = config.limits.streams_max,
+                              .on_stream = [&audit](const rpc::CallSummary& summary) { audit.StreamBegan(summary); },
                               .on_finish =
                                   [&metrics, &audit](const rpc::CallSummary& summary) {
                                     metrics.CallFinished(summary);
@@ -325,7 +326,7 @@ int Serve(const NodeConfig& config) {
   rpc::RegisterProgramMethods(&node, weights, &dispatcher);
   auto record_service = std::make_unique<rpc::RecordService>(&node, &sealer);
   record_service->Register(&dispatcher);
-  rpc::ReleaseMethods release_methods(&node, &sealer);
+  rpc::ReleaseMethods release_methods(&node, &sealer, &pseudonyms);
   release_methods.Register(&dispatcher);
   rpc::ExchangeMethods exchange_methods(&node, &sealer, &pseudonyms, &standard_methods.writes());
   exchange_methods.Register(&dispatcher);

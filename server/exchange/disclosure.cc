@@ -10,11 +10,13 @@
 #include <utility>
 
 #include "api/crypto.h"
+#include "fairlead/v1/partner_receipt.pb.h"
 #include "fairlead/v1/release.pb.h"
 #include "server/exchange/attachments.h"
 #include "server/exchange/projection.h"
 #include "server/node/derived.h"
 #include "server/node/materialise.h"
+#include "server/records/partner_receipt.h"
 #include "server/records/release.h"
 #include "storage/schema.h"
 
@@ -26,6 +28,27 @@ constexpr std::string_view kPartnerGroups = "partnerGroups/";
 constexpr size_t kEtagBytes = 8;
 
 std::string LastPart(std::string_view key) { return std::string(key.substr(key.rfind('\0') + 1)); }
+
+// Whether one of the nation's own receipts says that it was sent what it knows by this name, as PUBLIC.
+absl::StatusOr<bool> WasSentPublic(const node::Node& node, const storage::View& view, const std::string& nation, const std::string& name) {
+  const records::RecordType* type = node.registry().FindByMessage("PartnerReceipt");
+  const std::string stream = PartnerStream(std::string_view(nation).substr(nation.find('/') + 1));
+  const std::string prefix = node::IndexPrefix(records::kReceiptsByRecord, records::ReceiptSubject(nation, name));
+  const auto it = view.Iterate(storage::Cf::kIndexes, prefix, storage::PrefixEnd(prefix));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    const std::string receipt_name = LastPart(it->key());
+    const absl::StatusOr<std::optional<node::RecordState>> state = node.GetState(view, receipt_name);
+    if (!state.ok()) return state.status();
+    if (!state->has_value()) continue;
+    const RosterLog* log = node.roster().FindLog(node::SpanOf(**state).first.log);
+    if (log == nullptr || log->stream != stream) continue;
+    const auto message = node::Materialise(*type, receipt_name, **state);
+    const auto& receipt = static_cast<const v1::PartnerReceipt&>(*message);
+    if (receipt.kind() == v1::PARTNER_RECEIPT_KIND_DELIVERY && receipt.marking() == v1::MARKING_PUBLIC) return true;
+  }
+  if (!it->status().ok()) return it->status();
+  return false;
+}
 
 }  // namespace
 
@@ -98,6 +121,18 @@ absl::StatusOr<std::optional<SubjectRecord>> ReadSubject(const node::Node& node,
 bool IsPublicTo(const google::protobuf::Message& record, const std::string& nation) {
   const std::vector<std::string> readers = records::PublicTo(record);
   return std::any_of(readers.begin(), readers.end(), [&](const std::string& reader) { return reader.empty() || reader == nation; });
+}
+
+absl::StatusOr<bool> HasLostPublic(const node::Node& node, const storage::View& view, const Pseudonyms& pseudonyms,
+                                   const std::string& nation, const std::string& record) {
+  const std::string subject = records::SubjectOf(record);
+  const absl::StatusOr<bool> sent = WasSentPublic(node, view, nation, std::string(kReleasedRecords) + pseudonyms.Of(nation, subject));
+  if (!sent.ok() || !*sent) return sent;
+  const absl::StatusOr<Disclosure> disclosure = Disclosure::Open(node, view, pseudonyms, nation);
+  if (!disclosure.ok()) return disclosure.status();
+  const absl::StatusOr<std::string> shown = disclosure->RecordOf(subject);
+  if (!shown.ok()) return shown.status();
+  return shown->empty();
 }
 
 absl::StatusOr<Disclosure> Disclosure::Open(const node::Node& node, const storage::View& view, const Pseudonyms& pseudonyms,

@@ -50,6 +50,11 @@ absl::StatusOr<std::optional<SubjectRecord>> ReadSubject(const node::Node& node,
 // Whether the nation is shown this record, as it is now, without a release of it.
 bool IsPublicTo(const google::protobuf::Message& record, const std::string& nation);
 
+// Whether the nation was sent the record as PUBLIC, by the receipts that are here, and is shown nothing of it any more. Errors as for
+// Disclosure::Open.
+absl::StatusOr<bool> HasLostPublic(const node::Node& node, const storage::View& view, const Pseudonyms& pseudonyms,
+                                   const std::string& nation, const std::string& record);
+
 class Disclosure {
  public:
   // `nation` is "countries/JP". DATA_LOSS when the store is damaged.

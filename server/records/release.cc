@@ -85,10 +85,11 @@ void ValidateRelease(const v1::Release& release, const v1::Release* previous, Ch
   }
   checks->References("nations", release.nations(), kCountries);
   checks->References("groups", release.groups(), kPartnerGroups);
-  if (release.nations().empty() && release.groups().empty()) {
+  const bool to_nobody = IsEndOfPublication(release);
+  if (!to_nobody && release.nations().empty() && release.groups().empty()) {
     checks->Fail(Reason::kFieldRequired, "nations", "a nation or a group is required");
   }
-  if (release.fields().empty()) checks->Fail(Reason::kFieldRequired, "fields", "is required: preview the release first");
+  if (!to_nobody && release.fields().empty()) checks->Fail(Reason::kFieldRequired, "fields", "is required: preview the release first");
   std::set<std::string> fields;
   for (int i = 0; i < release.fields_size(); ++i) {
     const v1::ReleasedField& field = release.fields(i);
@@ -210,6 +211,19 @@ constexpr std::string_view kUnitedStates = "countries/US";
 bool IsApproved(const v1::Release& release) { return release.state() == v1::RELEASE_STATE_APPROVED; }
 bool IsRecalled(const v1::Release& release) { return release.state() == v1::RELEASE_STATE_RECALLED; }
 
+// Those of `nations` that are shown the record because it is PUBLIC.
+std::set<std::string> ShownTo(const Message& record, const std::vector<std::string>& nations) {
+  const Values readers = PublicTo(record);
+  const auto* withdrawn = record.GetDescriptor()->FindFieldByName("withdrawn");
+  std::set<std::string> shown;
+  if (readers.empty() || record.GetReflection()->GetBool(record, withdrawn)) return shown;
+  for (const std::string& nation : nations) {
+    const auto reads = [&nation](const std::string& reader) { return reader.empty() || reader == nation; };
+    if (std::any_of(readers.begin(), readers.end(), reads)) shown.insert(nation);
+  }
+  return shown;
+}
+
 }  // namespace
 
 std::string SubjectOf(std::string_view record) {
@@ -253,6 +267,32 @@ Index PublicIndex(uint16_t number) {
   return {.number = number, .filter = std::string(kPublicFilter), .values = PublicTo, .sort = [](const Message& record) {
             return SubjectOf(record.GetReflection()->GetString(record, record.GetDescriptor()->FindFieldByName("name")));
           }};
+}
+
+std::optional<v1::Release> EndOfPublication(const Message& previous, const Message& next, const std::vector<std::string>& nations) {
+  std::set<std::string> lost = ShownTo(previous, nations);
+  for (const std::string& nation : ShownTo(next, nations)) lost.erase(nation);
+  if (lost.empty()) return std::nullopt;
+  const auto* reflection = next.GetReflection();
+  const auto* descriptor = next.GetDescriptor();
+  v1::Release end;
+  end.set_marking(static_cast<v1::Marking>(reflection->GetEnumValue(next, descriptor->FindFieldByName("marking"))));
+  *end.mutable_audience() = AudienceOf(next);
+  end.set_record(reflection->GetString(next, descriptor->FindFieldByName("name")));
+  end.set_purpose("It was PUBLIC.");
+  end.set_record_marking(v1::MARKING_PUBLIC);
+  end.set_state(v1::RELEASE_STATE_RECALLED);
+  const auto* reason = descriptor->FindFieldByName("reason");
+  if (reason != nullptr) end.set_reason(reflection->GetString(next, reason));
+  if (end.reason().empty()) end.set_reason("It is not shown as PUBLIC any more.");
+  end.mutable_recipients()->Assign(lost.begin(), lost.end());
+  return end;
+}
+
+bool IsEndOfPublication(const v1::Release& release) { return IsRecalled(release) && release.nations().empty() && release.groups().empty(); }
+
+bool TellsRecipients(const v1::Release& release) {
+  return IsEndOfPublication(release) || (IsRecalled(release) && release.has_approve_time());
 }
 
 bool IsServiceSet(const google::protobuf::FieldDescriptor& field) {
@@ -309,7 +349,7 @@ RecordType ReleaseType() {
                                                                                                          : Values{};
                                                           })},
       {.number = kRecallsByRecipient, .filter = "recipient", .values = On<Release>([](const Release& r) {
-                                                               return IsRecalled(r) && r.has_approve_time()
+                                                               return TellsRecipients(r)
                                                                           ? Values(r.recipients().begin(), r.recipients().end())
                                                                           : Values{};
                                                              })},

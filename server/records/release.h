@@ -9,17 +9,19 @@
 #include <google/protobuf/message.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "fairlead/v1/release.pb.h"
 #include "server/records/record_type.h"
 
 namespace fairlead::records {
 
 inline constexpr uint16_t kReleasesByReader = 502;    // approved ones, under each nation and group that they name; sorted by SubjectOf
 inline constexpr uint16_t kReleasesBySubject = 503;   // those ever approved or recalled, under SubjectOf their record
-inline constexpr uint16_t kRecallsByRecipient = 504;  // those approved, then recalled, under each nation that has to acknowledge
+inline constexpr uint16_t kRecallsByRecipient = 504;  // those that tell their recipients, under each
 inline constexpr uint16_t kProposalsByNation = 511;
 
 // What a nation's own systems made, under the nation, and once more under Undecided(nation) until it is decided.
@@ -45,6 +47,14 @@ std::vector<std::string> PublicTo(const google::protobuf::Message& record);
 Index PublicIndex(uint16_t number);
 // The number of that index; 0 when nothing of the type is shown without a release.
 uint16_t PublicIndexOf(const RecordType& type);
+
+// What stands for the end of a record's being PUBLIC, when the change to `next` ends it for some of `nations`: a release of the record to
+// nobody, recalled from the first. It takes nothing away; it is there to be acknowledged. Its recipients are the nations for which it ends.
+std::optional<v1::Release> EndOfPublication(const google::protobuf::Message& previous, const google::protobuf::Message& next,
+                                            const std::vector<std::string>& nations);
+bool IsEndOfPublication(const v1::Release& release);
+// Whether the recipients of the release are told that it is recalled, and have to acknowledge.
+bool TellsRecipients(const v1::Release& release);
 
 // Whether the service alone sets the field: who asked, and when. No create, update or import writes it.
 bool IsServiceSet(const google::protobuf::FieldDescriptor& field);

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "fairlead/v1/practice.pb.h"
 #include "fairlead/v1/release.pb.h"
 #include "server/records/record_testing.h"
 #include "server/records/types.h"
@@ -149,6 +150,48 @@ TEST(ReleaseTest, IsFoundByThoseWhoMayReadIt) {
   EXPECT_THAT(ValuesOf(type, "recipient", release), ElementsAre("countries/JP"));
   release.clear_approve_time();  // recalled before it was approved: nobody was shown anything
   EXPECT_THAT(ValuesOf(type, "recipient", release), IsEmpty());
+}
+
+TEST(ReleaseTest, TheEndOfAPublicationIsARecallToNobodyThatItsRecipientsAreTold) {
+  const std::vector<std::string> nations = {"countries/FR", "countries/JP", "countries/KR"};
+  v1::TrainingOffering open;
+  open.set_name("trainingOfferings/drills");
+  open.set_marking(v1::MARKING_PUBLIC);
+  open.add_audience("apac");
+  v1::TrainingOffering next = open;
+  next.set_display_name("Drills");
+  EXPECT_EQ(EndOfPublication(open, next, nations), std::nullopt);
+  next.add_open_to("countries/JP");
+  const auto narrowed = EndOfPublication(open, next, nations);
+  ASSERT_TRUE(narrowed.has_value());
+  EXPECT_THAT(narrowed->recipients(), ElementsAre("countries/FR", "countries/KR"));
+  EXPECT_EQ(EndOfPublication(next, open, nations), std::nullopt);
+  v1::TrainingOffering over = next;
+  over.set_withdrawn(true);
+  EXPECT_THAT(EndOfPublication(next, over, nations)->recipients(), ElementsAre("countries/JP"));
+  over = next;
+  over.set_marking(v1::MARKING_SENSITIVE);
+  const auto ended = EndOfPublication(next, over, nations);
+  ASSERT_TRUE(ended.has_value());
+  EXPECT_THAT(ended->recipients(), ElementsAre("countries/JP"));
+  EXPECT_EQ(ended->marking(), v1::MARKING_SENSITIVE);
+  EXPECT_THAT(ended->audience(), ElementsAre("apac"));
+  EXPECT_EQ(ended->record(), "trainingOfferings/drills");
+  EXPECT_EQ(EndOfPublication(over, open, nations), std::nullopt);
+  EXPECT_EQ(EndOfPublication(open, over, {}), std::nullopt);
+
+  const RecordType type = ReleaseType();
+  EXPECT_EQ(type.validate(*ended, nullptr, PartnerWorld()), absl::OkStatus());
+  EXPECT_THAT(ValuesOf(type, "recipient", *ended), ElementsAre("countries/JP"));
+  EXPECT_THAT(ValuesOf(type, "reader", *ended), IsEmpty());
+
+  v1::BestPractice published;
+  published.set_marking(v1::MARKING_PUBLIC);
+  published.set_state(v1::PRACTICE_STATE_PUBLISHED);
+  v1::BestPractice retired = published;
+  retired.set_state(v1::PRACTICE_STATE_RETIRED);
+  retired.set_reason("There is a better one.");
+  EXPECT_EQ(EndOfPublication(published, retired, nations)->reason(), "There is a better one.");
 }
 
 TEST(ProposalTest, GoesToTheNationsRegionAndEndsWithAReason) {

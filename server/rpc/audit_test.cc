@@ -262,6 +262,29 @@ TEST_F(AuditTest, PartnersReadsSubmissionsAndRefusalsAreKept) {
                                    "DENIAL partner/AU/registry ReferenceService/GetPort PERMISSION_DENIED  1"));
 }
 
+// A node may be killed while it lasts.
+TEST_F(AuditTest, AWatchIsKeptWhenItBeginsAndWhenItEnds) {
+  Release(Draft("ports/JPYOK", {"JP"}));
+  const std::string began = "PARTNER_READ partner/JP/registry ExchangeService/WatchReleasedRecords   1";
+  {
+    Feed feed(jp_);
+    EXPECT_THAT(feed.ToEnd(), ElementsAre("reset", "JPYOK Yokohama", "end"));
+    EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_PARTNER_READ), 1), ElementsAre(began));
+  }
+  EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_PARTNER_READ), 2),
+              ElementsAre(began, "PARTNER_READ partner/JP/registry ExchangeService/WatchReleasedRecords CANCELLED  1"));
+  // One that is refused never began.
+  v1::WatchReleasedRecordsRequest request;
+  request.set_resume_token("nonsense");
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+  const auto stub = v1::ExchangeService::NewStub(jp_.channel());
+  EXPECT_EQ(stub->WatchReleasedRecords(&context, request)->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_DENIAL), 1),
+              ElementsAre("DENIAL partner/JP/registry ExchangeService/WatchReleasedRecords INVALID_ARGUMENT  1"));
+  EXPECT_THAT(Query(OfKind(v1::AUDIT_KIND_PARTNER_READ)), SizeIs(2));
+}
+
 TEST_F(AuditTest, ReleasesRecallsAndActsAreKeptByName) {
   const v1::Release release = Release(Draft("ports/JPYOK", {"JP"}));
   EXPECT_THAT(Approve(officer_, release), FailsWith("PERMISSION_DENIED"));

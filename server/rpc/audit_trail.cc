@@ -61,7 +61,9 @@ void AuditTrail::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void AuditTrail::CallFinished(const CallSummary& summary) {
+void AuditTrail::CallFinished(const CallSummary& summary) { AddCall(summary, CodeName(summary.code)); }
+
+void AuditTrail::AddCall(const CallSummary& summary, const std::string& outcome) {
   const std::optional<v1::AuditKind> kind = AuditKindOf(summary);
   if (!kind) return;
   v1::AuditEvent event;
@@ -69,7 +71,7 @@ void AuditTrail::CallFinished(const CallSummary& summary) {
   event.set_actor(Line(summary.caller));
   event.set_gateway(Line(summary.gateway));
   event.set_method(WithoutPackage(summary.method));
-  event.set_outcome(CodeName(summary.code));
+  event.set_outcome(outcome);
   const bool by_class =
       *kind == v1::AUDIT_KIND_PARTNER_READ || *kind == v1::AUDIT_KIND_PARTNER_SUBMISSION || *kind == v1::AUDIT_KIND_DENIAL;
   event.set_resource(by_class ? ResourceClass(summary.subject) : Line(summary.subject));

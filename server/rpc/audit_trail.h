@@ -45,7 +45,8 @@ class AuditTrail {
   // Writes what is gathered, if the store takes it, and ends the thread. What comes afterwards is not kept.
   void Stop();
 
-  // For DispatcherOptions::on_finish.
+  // For DispatcherOptions::on_stream and on_finish: a stream may last for days, and the node not as long. What has begun has no outcome.
+  void StreamBegan(const CallSummary& summary) { AddCall(summary, ""); }
   void CallFinished(const CallSummary& summary);
   // A call that was refused outside the dispatcher; `actor` may be empty.
   void Denied(std::string_view actor, std::string_view method, const absl::Status& why);
@@ -58,6 +59,7 @@ class AuditTrail {
   bool enabled() const { return enabled_; }
 
  private:
+  void AddCall(const CallSummary& summary, const std::string& outcome);
   void Add(v1::AuditEvent event) ABSL_LOCKS_EXCLUDED(mu_);
   void Run();
   // The entry of these events.

@@ -257,10 +257,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     if (held_) --owner_->held_;
     // AwaitIdle looks again when the lock is let go.
     if (owner_->draining_.load()) absl::MutexLock lock(&owner_->mu_);
-    if (owner_->options_.on_finish) {
-      owner_->options_.on_finish({entry_ ? std::string_view(call_->method) : "unknown", call_->identity.kind, code_, absl::Now() - start_,
-                                  limit_, call_->identity.path, call_->gateway, subject_});
-    }
+    if (owner_->options_.on_finish) owner_->options_.on_finish(Summary(code_));
     // A reply that is still held keeps this object, and shall not keep the source.
     std::shared_ptr<Source> source;
     {
@@ -378,7 +375,19 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
       if (!gone) source_ = *source;
     }
     if (gone) return (*source)->Cancel();
+    if (owner_->options_.on_stream) owner_->options_.on_stream(Summary(grpc::StatusCode::OK));
     Pull();
+  }
+
+  CallSummary Summary(grpc::StatusCode code) const {
+    return {entry_ ? std::string_view(call_->method) : "unknown",
+            call_->identity.kind,
+            code,
+            absl::Now() - start_,
+            limit_,
+            call_->identity.path,
+            call_->gateway,
+            subject_};
   }
 
   void Answer(absl::StatusOr<MessagePtr> reply) {

@@ -88,14 +88,14 @@ using StreamHandler =
 
 inline constexpr size_t kSubjectCharsMax = 200;
 
-// How a call ended, for metrics, logs and the audit.
+// How a call ended, for metrics, logs and the audit. Of a stream that begins, what is known of it by then.
 struct CallSummary {
   std::string_view method;  // "unknown" when the table has none such
   IdentityKind kind = IdentityKind::kPartner;
   grpc::StatusCode code = grpc::StatusCode::OK;
   absl::Duration elapsed;
   std::string limit;         // the setting by which it was refused, such as "limits.partner.calls_per_second"; else empty
-  std::string_view caller;   // as Call::identity.path; valid during on_finish
+  std::string_view caller;   // as Call::identity.path; valid during the call of on_stream or on_finish
   std::string_view gateway;  // as Call::gateway; likewise
   std::string_view subject;  // what the request named, as the caller wrote it, of up to kSubjectCharsMax characters; likewise
 };
@@ -112,6 +112,7 @@ struct DispatcherOptions {
   Limits* limits = nullptr;  // of each identity; null: none
   int unary_in_flight_max = 4096;
   int streams_max = 256;
+  std::function<void(const CallSummary&)> on_stream;  // before a stream's first message is asked for; may be null
   std::function<void(const CallSummary&)> on_finish;  // may be null
 };
 

@@ -191,21 +191,17 @@ absl::StatusOr<v1::ListWithdrawalsResponse> ExchangeMethods::ListWithdrawals(con
   if (!last.ok()) return last.status();
   const std::unique_ptr<storage::Snapshot> view = node_->store().NewSnapshot();
   const std::string nation = NationOfCaller(call);
-  const std::string prefix = node::IndexPrefix(records::kRecallsByRecipient, nation);
-  const auto it = view->Iterate(storage::Cf::kIndexes, prefix, storage::PrefixEnd(prefix));
+  const absl::StatusOr<std::vector<std::string>> recalls = RecallsFor(*view, nation);
+  if (!recalls.ok()) return recalls.status();
   v1::ListWithdrawalsResponse page;
-  bool after = last->empty();
-  for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    const std::string release = LastPart(it->key());
-    if (!after) {
-      after = kWithdrawals.size() < last->size() &&
-              *last == std::string(kWithdrawals) + door_.pseudonyms().Of(nation, records::SubjectOf(release));
-      continue;
-    }
+  std::string given;  // the last of the page
+  for (const std::string& release : *recalls) {
+    if (release <= *last) continue;
     if (page.withdrawals_size() == *page_size) {
-      page.set_next_page_token(door_.SealToken(call, page.withdrawals(page.withdrawals_size() - 1).name()));
+      page.set_next_page_token(door_.SealToken(call, given));
       break;
     }
+    given = release;
     const absl::StatusOr<std::optional<node::RecordState>> state = node_->GetState(*view, release);
     if (!state.ok()) return state.status();
     if (!state->has_value()) continue;
@@ -213,19 +209,37 @@ absl::StatusOr<v1::ListWithdrawalsResponse> ExchangeMethods::ListWithdrawals(con
     if (!withdrawal.ok()) return withdrawal.status();
     *page.add_withdrawals() = *std::move(withdrawal);
   }
-  if (!it->status().ok()) return it->status();
   return page;
+}
+
+absl::StatusOr<std::vector<std::string>> ExchangeMethods::RecallsFor(const storage::View& view, const std::string& nation) const {
+  const records::RecordType& type = door_.TypeOf("Release");
+  const std::string prefix = node::IndexPrefix(records::kRecallsByRecipient, nation);
+  const auto it = view.Iterate(storage::Cf::kIndexes, prefix, storage::PrefixEnd(prefix));
+  std::vector<std::string> recalls;
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    const absl::StatusOr<std::optional<Loaded>> loaded = Load(*node_, view, type, LastPart(it->key()));
+    if (!loaded.ok()) return loaded.status();
+    if (!loaded->has_value()) continue;
+    const auto& release = static_cast<const v1::Release&>(*(*loaded)->message);
+    if (records::IsEndOfPublication(release)) {
+      const absl::StatusOr<bool> lost = exchange::HasLostPublic(*node_, view, door_.pseudonyms(), nation, release.record());
+      if (!lost.ok()) return lost.status();
+      if (!*lost) continue;
+    }
+    recalls.push_back(release.name());
+  }
+  if (!it->status().ok()) return it->status();
+  return recalls;
 }
 
 absl::StatusOr<std::string> ExchangeMethods::ReleaseOf(const storage::View& view, const std::string& nation,
                                                        const std::string& withdrawal) const {
-  const std::string prefix = node::IndexPrefix(records::kRecallsByRecipient, nation);
-  const auto it = view.Iterate(storage::Cf::kIndexes, prefix, storage::PrefixEnd(prefix));
-  for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    std::string release = LastPart(it->key());
+  const absl::StatusOr<std::vector<std::string>> recalls = RecallsFor(view, nation);
+  if (!recalls.ok()) return recalls.status();
+  for (const std::string& release : *recalls) {
     if (withdrawal == std::string(kWithdrawals) + door_.pseudonyms().Of(nation, records::SubjectOf(release))) return release;
   }
-  if (!it->status().ok()) return it->status();
   return "";
 }
 

@@ -47,6 +47,8 @@ class ExchangeMethods {
   v1::Suggestion SuggestionOf(const std::string& nation, const google::protobuf::Message& record) const;
   absl::StatusOr<v1::Withdrawal> WithdrawalOf(const storage::View& view, const std::string& nation, const std::string& release,
                                               const node::RecordState& state) const;
+  // The recalled releases of which the nation is told, sorted.
+  absl::StatusOr<std::vector<std::string>> RecallsFor(const storage::View& view, const std::string& nation) const;
   // The release that the nation knows as this withdrawal; empty when it knows none.
   absl::StatusOr<std::string> ReleaseOf(const storage::View& view, const std::string& nation, const std::string& withdrawal) const;
 

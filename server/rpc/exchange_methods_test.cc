@@ -282,6 +282,115 @@ TEST_F(ExchangeTest, TwoSystemsThatAcknowledgeAtOnceAreToldNoNames) {
   }
 }
 
+TEST_F(ExchangeTest, TheEndOfWhatWasPublicIsAcknowledgedByThoseItWasSentTo) {
+  const v1::BestPractice practice = Practice("Two persons at the gate", v1::MARKING_PUBLIC);
+  ASSERT_THAT(List(jp_).records(), SizeIs(1));  // Australia never asks
+  const std::string name = List(jp_).records(0).name();
+  v1::ListRecallsRequest outstanding;
+  outstanding.set_outstanding(true);
+  const auto recalls = [&](const Client& caller) {
+    const auto listed = Must<v1::ListRecallsResponse>(caller, "ReleaseService/ListRecalls", outstanding);
+    std::vector<std::string> told;
+    for (const v1::Recall& recall : listed.recalls()) {
+      for (const std::string& nation : recall.unacknowledged()) told.push_back(recall.record() + ' ' + nation + ' ' + recall.reason());
+    }
+    return told;
+  };
+  v1::RetireBestPracticeRequest retire;
+  retire.set_reason("A guard was bribed.");
+  ASSERT_TRUE(Move(hq_, "PracticeService/RetireBestPractice", practice, retire).ok());
+  EXPECT_THAT(List(jp_).records(), IsEmpty());
+  EXPECT_THAT(recalls(officer_), ElementsAre(practice.name() + " countries/JP A guard was bribed."));
+  EXPECT_THAT(Withdrawals(au_).withdrawals(), IsEmpty());
+  ASSERT_THAT(Withdrawals(jp_).withdrawals(), SizeIs(1));
+  const v1::Withdrawal withdrawal = Withdrawals(jp_).withdrawals(0);
+  EXPECT_EQ(withdrawal.record(), name);
+  EXPECT_EQ(withdrawal.recall_time().seconds(), absl::ToUnixSeconds(clock_.Now()));
+  EXPECT_FALSE(withdrawal.acknowledged());
+  v1::AcknowledgeWithdrawalRequest acknowledge;
+  acknowledge.set_name(withdrawal.name());
+  EXPECT_THAT(au_.Call<v1::Withdrawal>("ExchangeService/AcknowledgeWithdrawal", acknowledge), FailsWith("RECORD_NOT_FOUND"));
+
+  // At another site, which has it by replication.
+  TestSite hq("hq", &clock_);
+  hq.Receive(site_);
+  EXPECT_THAT(recalls(hq.As("hq/release/desk")), ElementsAre(practice.name() + " countries/JP A guard was bribed."));
+  EXPECT_TRUE(Must<v1::Withdrawal>(hq.As("partner/JP/registry"), "ExchangeService/AcknowledgeWithdrawal", acknowledge).acknowledged());
+  EXPECT_THAT(recalls(hq.As("hq/release/desk")), IsEmpty());
+  EXPECT_TRUE(Must<v1::Withdrawal>(jp_, "ExchangeService/AcknowledgeWithdrawal", acknowledge).acknowledged());
+  EXPECT_THAT(recalls(officer_), IsEmpty());
+  const auto all = Must<v1::ListRecallsResponse>(officer_, "ReleaseService/ListRecalls", v1::ListRecallsRequest());
+  ASSERT_THAT(all.recalls(), SizeIs(1));
+  EXPECT_THAT(all.recalls(0).acknowledged(), ElementsAre("countries/JP"));
+}
+
+TEST_F(ExchangeTest, EachNationLosesWhatWasPublicWhenItIsNotShownAnyMore) {
+  v1::TrainingOffering course = Offering("drills", v1::MARKING_PUBLIC);
+  for (const Client* nation : {&jp_, &au_}) ASSERT_THAT(List(*nation).records(), SizeIs(1));
+  const auto update = [&](const std::string& field) {
+    v1::UpdateTrainingOfferingRequest request;
+    *request.mutable_training_offering() = course;
+    request.mutable_update_mask()->add_paths(field);
+    request.set_request_id(NextId());
+    course = Must<v1::TrainingOffering>(officer_, "TrainingService/UpdateTrainingOffering", request);
+  };
+  course.set_description("Of three days.");
+  update("description");
+  for (const Client* nation : {&jp_, &au_}) EXPECT_THAT(Withdrawals(*nation).withdrawals(), IsEmpty());
+  course.add_open_to("countries/AU");
+  update("open_to");
+  EXPECT_THAT(Withdrawals(jp_).withdrawals(), SizeIs(1));
+  EXPECT_THAT(Withdrawals(au_).withdrawals(), IsEmpty());
+  course.set_marking(v1::MARKING_OFFICIAL);
+  update("marking");
+  EXPECT_THAT(Withdrawals(jp_).withdrawals(), SizeIs(1));  // it lost it once
+  EXPECT_THAT(Withdrawals(au_).withdrawals(), SizeIs(1));
+
+  // Withdrawn altogether; and what was sent to nobody is nobody's to acknowledge.
+  const v1::TrainingOffering sent = Offering("audits", v1::MARKING_PUBLIC);
+  ASSERT_THAT(List(au_).records(), SizeIs(1));
+  const v1::TrainingOffering unsent = Offering("plans", v1::MARKING_PUBLIC);
+  for (const v1::TrainingOffering& each : {sent, unsent}) {
+    ASSERT_TRUE(Move(officer_, "TrainingService/WithdrawTrainingOffering", each, v1::WithdrawTrainingOfferingRequest()).ok());
+  }
+  EXPECT_THAT(Withdrawals(au_).withdrawals(), SizeIs(2));
+  EXPECT_THAT(Withdrawals(jp_).withdrawals(), SizeIs(1));
+  const auto recalls = Must<v1::ListRecallsResponse>(officer_, "ReleaseService/ListRecalls", v1::ListRecallsRequest());
+  std::vector<std::string> told;
+  for (const v1::Recall& recall : recalls.recalls()) {
+    for (const std::string& nation : recall.unacknowledged()) told.push_back(recall.record() + ' ' + nation);
+  }
+  EXPECT_THAT(told, ::testing::UnorderedElementsAre("trainingOfferings/drills countries/JP", "trainingOfferings/drills countries/AU",
+                                                    "trainingOfferings/audits countries/AU"));
+  EXPECT_THAT(recalls.recalls(), SizeIs(3));
+
+  // Withdrawals come in pages, too.
+  v1::ListWithdrawalsRequest request;
+  request.set_page_size(1);
+  std::set<std::string> names;
+  do {
+    const auto page = Must<v1::ListWithdrawalsResponse>(au_, "ExchangeService/ListWithdrawals", request);
+    ASSERT_THAT(page.withdrawals(), SizeIs(1));
+    names.insert(page.withdrawals(0).name());
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_THAT(names, SizeIs(2));
+}
+
+TEST_F(ExchangeTest, WhatIsStillReleasedIsNotToBeWithdrawn) {
+  const v1::BestPractice practice = Practice("Two persons at the gate", v1::MARKING_PUBLIC);
+  ASSERT_THAT(List(jp_).records(), SizeIs(1));
+  const v1::Release release = Release(Draft(practice.name(), {"JP"}));
+  v1::RetireBestPracticeRequest retire;
+  retire.set_reason("There is a better one.");
+  ASSERT_TRUE(Move(hq_, "PracticeService/RetireBestPractice", practice, retire).ok());
+  EXPECT_THAT(List(jp_).records(), SizeIs(1));
+  EXPECT_THAT(Withdrawals(jp_).withdrawals(), IsEmpty());
+  Recall(release);
+  EXPECT_THAT(List(jp_).records(), IsEmpty());
+  EXPECT_THAT(Withdrawals(jp_).withdrawals(), SizeIs(2));  // of what was released, and of what was PUBLIC
+}
+
 // --- What a partner sends --------------------------------------------------------------------------------------------------------------
 
 TEST_F(ExchangeTest, ASuggestionComesBackWithItsOutcome) {

@@ -141,6 +141,10 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
         chunk->second.bytes += bytes;
         chunk->second.write.mutations.push_back(std::move(change->mutation));
         chunk->second.write.expectations.push_back(std::move(change->expectation));
+        if (!change->end_of_publication) continue;
+        AddEndOfPublication(*node_, std::move(change->end_of_publication), &chunk->second.write);
+        full.push_back(std::move(chunk->second));
+        open.erase(chunk);
       }
     }
     pending_.clear();

@@ -3,11 +3,15 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "api/errors.h"
+#include "api/ids.h"
 #include "fairlead/v1/common.pb.h"
+#include "server/exchange/disclosure.h"
 #include "server/node/materialise.h"
+#include "server/records/release.h"
 
 namespace fairlead::rpc {
 
@@ -116,7 +120,26 @@ absl::StatusOr<Change> PlanChange(const node::Node& node, const storage::View& v
     change.mutation = node::MutationFor(type, name, &read.state, *change.next, fields);
   }
   if (absl::Status valid = CheckRecord(node, type, *change.next, read.message.get(), reader); !valid.ok()) return valid;
+  change.end_of_publication = EndOfPublication(node, type, *read.message, *change.next);
   return change;
+}
+
+std::optional<v1::Release> EndOfPublication(const node::Node& node, const records::RecordType& type, const Message& previous,
+                                            const Message& next) {
+  if (records::PublicIndexOf(type) == 0) return std::nullopt;
+  std::set<std::string> nations;
+  const std::string prefix = PartnerStream("");
+  for (const RosterLog& log : node.roster().logs()) {
+    if (log.stream.starts_with(prefix)) nations.insert(exchange::NationOf(log.stream.substr(prefix.size())));
+  }
+  return records::EndOfPublication(previous, next, {nations.begin(), nations.end()});
+}
+
+void AddEndOfPublication(const node::Node& node, std::optional<v1::Release> end, node::WriteRequest* write) {
+  if (!end) return;
+  const records::RecordType& type = *node.registry().FindByMessage("Release");
+  const std::string name = "releases/" + CreatedRecordId(node.roster().network(), write->actor, write->method, write->request_id);
+  write->mutations.push_back(node::MutationFor(type, name, nullptr, *end, SetFields(type, *end)));
 }
 
 absl::Status CheckRecord(const node::Node& node, const records::RecordType& type, const Message& next, const Message* previous,

@@ -11,9 +11,11 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "fairlead/v1/release.pb.h"
 #include "server/node/node.h"
 #include "server/records/record_type.h"
 #include "server/rpc/dispatcher.h"
@@ -29,6 +31,7 @@ struct Change {
   Mutation mutation;  // no ops: it equals what is stored
   node::Expectation expectation;
   bool creates = false;
+  std::optional<v1::Release> end_of_publication;  // records/release.h; to be written with it
 };
 
 // A new record `name` from what may be set of `given`, in its type's first state. FieldErrors with paths relative to the record.
@@ -37,6 +40,12 @@ absl::StatusOr<Change> PlanNew(const node::Node& node, const storage::View& view
 // The record that was read as `next` has it, of which `fields` were meant to change. Errors as for PlanNew.
 absl::StatusOr<Change> PlanChange(const node::Node& node, const storage::View& view, const records::RecordType& type,
                                   const std::string& name, const Loaded& read, MessagePtr next, Fields fields);
+
+// EndOfPublication for the partner nations of the roster.
+std::optional<v1::Release> EndOfPublication(const node::Node& node, const records::RecordType& type,
+                                            const google::protobuf::Message& previous, const google::protobuf::Message& next);
+// Adds the creation of that release, if it is one, to the write, by whose request it is named: no more than one to a write.
+void AddEndOfPublication(const node::Node& node, std::optional<v1::Release> end, node::WriteRequest* write);
 
 // The rules of every type, then the type's own. FieldErrors with paths relative to the record.
 absl::Status CheckRecord(const node::Node& node, const records::RecordType& type, const google::protobuf::Message& next,

@@ -228,15 +228,22 @@ absl::StatusOr<v1::ListRecallsResponse> ReleaseMethods::ListRecalls(const Call& 
     if (!loaded.ok()) return loaded.status();
     if (!loaded->has_value()) continue;
     const auto& release = static_cast<const v1::Release&>(*(*loaded)->message);
-    if (!release.has_approve_time()) continue;  // nobody was shown anything
+    if (!records::TellsRecipients(release)) continue;  // nobody was shown anything
+    const bool was_public = records::IsEndOfPublication(release);
     v1::Recall recall;
     for (const std::string& nation : release.recipients()) {
+      if (was_public) {
+        const absl::StatusOr<bool> lost = exchange::HasLostPublic(*node_, *view, *pseudonyms_, nation, release.record());
+        if (!lost.ok()) return lost.status();
+        if (!*lost) continue;
+      }
       const absl::StatusOr<std::optional<node::RecordState>> acknowledged =
           node_->GetState(*view, fmt::format("{}/acknowledgements/{}", name, LastSegment(nation)));
       if (!acknowledged.ok()) return acknowledged.status();
       acknowledged->has_value() ? recall.add_acknowledged(nation) : recall.add_unacknowledged(nation);
     }
     if (request.outstanding() && recall.unacknowledged().empty()) continue;
+    if (was_public && recall.unacknowledged().empty() && recall.acknowledged().empty()) continue;
     recall.set_release(name);
     recall.set_record(release.record());
     recall.set_reason(release.reason());

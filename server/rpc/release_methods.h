@@ -1,6 +1,6 @@
 // What is special about releases: PreviewRelease and ListRecalls. The rest are standard methods (standard_methods.h).
 //
-// Thread safety: any thread. Ownership: borrows node and sealer.
+// Thread safety: any thread. Ownership: borrows all it is given.
 
 #ifndef FAIRLEAD_SERVER_RPC_RELEASE_METHODS_H_
 #define FAIRLEAD_SERVER_RPC_RELEASE_METHODS_H_
@@ -8,6 +8,7 @@
 #include <absl/status/statusor.h>
 
 #include "fairlead/v1/release_service.pb.h"
+#include "server/exchange/pseudonyms.h"
 #include "server/node/node.h"
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/tokens.h"
@@ -16,7 +17,8 @@ namespace fairlead::rpc {
 
 class ReleaseMethods {
  public:
-  ReleaseMethods(const node::Node* node, const Sealer* sealer) : node_(node), sealer_(sealer) {}
+  ReleaseMethods(const node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms)
+      : node_(node), sealer_(sealer), pseudonyms_(pseudonyms) {}
 
   void Register(Dispatcher* dispatcher) const;
 
@@ -28,6 +30,7 @@ class ReleaseMethods {
 
   const node::Node* const node_;
   const Sealer* const sealer_;
+  const exchange::Pseudonyms* const pseudonyms_;
 };
 
 }  // namespace fairlead::rpc

@@ -72,6 +72,7 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
                         .identify = [this](const grpc::AuthContext& context) { return credentials_->Identify(context); },
                         .authorize = Authorize,
                         .consistency = consistency_.get(),
+                        .on_stream = [this](const CallSummary& summary) { audit_->StreamBegan(summary); },
                         .on_finish = [this](const CallSummary& summary) { audit_->CallFinished(summary); }});
   durability_ = std::make_unique<Durability>(node_.get());
   standard_methods_ = std::make_unique<StandardMethods>(node_.get(), &sealer_, durability_.get());
@@ -90,7 +91,7 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   weights.set_history(25);
   weights.set_other(15);
   RegisterProgramMethods(node_.get(), weights, dispatcher_.get());
-  release_methods_ = std::make_unique<ReleaseMethods>(node_.get(), &sealer_);
+  release_methods_ = std::make_unique<ReleaseMethods>(node_.get(), &sealer_, &pseudonyms_);
   release_methods_->Register(dispatcher_.get());
   exchange_methods_ = std::make_unique<ExchangeMethods>(node_.get(), &sealer_, &pseudonyms_, &standard_methods_->writes());
   exchange_methods_->Register(dispatcher_.get());

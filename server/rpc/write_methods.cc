@@ -199,6 +199,7 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanUpdate(const records::Recor
     return plan;
   }
   plan->write.mutations.push_back(std::move(change->mutation));
+  AddEndOfPublication(*node_, std::move(change->end_of_publication), &plan->write);
   if (!read.ok() || read->expected) plan->write.expectations.push_back(std::move(change->expectation));
   return plan;
 }
@@ -215,9 +216,11 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanWithdraw(const records::Rec
   absl::StatusOr<Loaded> read = LoadForChange(type, *view, name, GetString(request, "etag"), "etag", call);
   if (!read.ok()) return read.status();
   // Not validated: a record that its type's rules have outgrown can still be withdrawn.
+  const MessagePtr previous = Clone(*read->message);
   const FieldDescriptor* withdrawn = Field(*read->message, "withdrawn");
   read->message->GetReflection()->SetBool(read->message.get(), withdrawn, true);
   plan->write.mutations.push_back(node::MutationFor(type, name, &read->state, *read->message, {withdrawn}));
+  AddEndOfPublication(*node_, EndOfPublication(*node_, type, *previous, *read->message), &plan->write);
   if (read->expected) plan->write.expectations.push_back({name, node::EtagOf(read->state)});
   return plan;
 }
@@ -274,6 +277,7 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanMove(const records::RecordT
   absl::StatusOr<Change> change = PlanChange(*node_, *view, type, name, *read, std::move(next), fields);
   if (!change.ok()) return change.status();
   plan->write.mutations.push_back(std::move(change->mutation));
+  AddEndOfPublication(*node_, std::move(change->end_of_publication), &plan->write);
   if (read->expected) plan->write.expectations.push_back(std::move(change->expectation));
   return plan;
 }

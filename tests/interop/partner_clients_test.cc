@@ -1,5 +1,6 @@
 // The partner clients of client/partners, each as its own process before real nodes: what they show is what was released, in the same words
-// in every language; a watch goes on over the loss of a node and at headquarters; a proposal comes back with its outcome.
+// in every language; a watch goes on over the loss of a node and at headquarters; a proposal comes back with its outcome; receipts hold
+// without a node.
 
 #include <absl/time/clock.h>
 #include <fmt/format.h>
@@ -7,12 +8,14 @@
 #include <google/protobuf/util/json_util.h>
 #include <signal.h>
 
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "api/ids.h"
+#include "fairlead/v1/audit_service.pb.h"
 #include "fairlead/v1/release_service.pb.h"
 #include "storage/scratch_directory.h"
 #include "tests/framework/process.h"
@@ -26,6 +29,7 @@ using framework::Process;
 using framework::TestNetwork;
 using nlohmann::json;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::StartsWith;
 
 struct Language {
@@ -189,6 +193,63 @@ TEST_P(PartnerClient, SeesWhatIsReleasedProposesAndAcknowledges) {
   EXPECT_THAT(recalls->recalls(0).acknowledged(), ElementsAre("countries/JP"));
 }
 
+TEST_P(PartnerClient, ProvesWhatItSubmittedAndWasSent) {
+  ASSERT_NO_FATAL_FAILURE(StartNetwork());
+  const Language& language = GetParam();
+  CreatePort("JPYOK", "Yokohama");
+  Release("apac", "ports/JPYOK", "JP");
+  const std::vector<json> sent = Answer(language, "JP", {"list"});
+  ASSERT_EQ(sent.size(), 1u);
+  const std::vector<json> asked = Answer(language, "JP", {"ask", "--subject", "Drills", "--text", "How often are drills held?"});
+  ASSERT_EQ(asked.size(), 1u);
+
+  // What is listed is the region's, as it says itself.
+  const auto listed =
+      Exchange<v1::ListExchangeReceiptsResponse>("partner/JP/portnet", "apac", "ListExchangeReceipts", v1::ListExchangeReceiptsRequest());
+  ASSERT_TRUE(Ok(listed));
+  ASSERT_EQ(listed->receipts_size(), 2);
+  EXPECT_THAT(Answer(language, "JP", {"receipts"}), ElementsAre(Canonical(listed->receipts(0)), Canonical(listed->receipts(1))));
+  EXPECT_THAT(Answer(language, "DE", {"receipts"}), testing::IsEmpty());
+  const std::vector<json> delivered = Answer(language, "JP", {"receipts", "--record", sent[0]["name"]});
+  const std::vector<json> submitted = Answer(language, "JP", {"receipts", "--record", asked[0]["name"]});
+  ASSERT_EQ(delivered.size(), 1u);
+  ASSERT_EQ(submitted.size(), 1u);
+  EXPECT_EQ(delivered[0]["revision"], sent[0]["etag"]);
+
+  // A receipt that is not proven yet is asked of the same node again; the other may not know of it.
+  Answer(language, "JP", {"receipt", delivered[0]["name"], Path("sent.tlog-proof")});
+  Answer(language, "JP", {"receipt", submitted[0]["name"], Path("asked.tlog-proof")});
+  const std::vector<json> later = Answer(language, "JP", {"ask", "--subject", "More", "--text", "And exercises?"});
+  ASSERT_EQ(later.size(), 1u);
+  const std::vector<json> last = Answer(language, "JP", {"receipts", "--record", later[0]["name"]});
+  ASSERT_EQ(last.size(), 1u);
+  Answer(language, "JP", {"receipt", last[0]["name"], Path("last.tlog-proof")});
+  Answer(language, "JP", {"consistency", Path("asked.tlog-proof"), Path("grown.consistency")});
+  cluster().Kill("apac");
+  cluster().Kill("hq");
+
+  const auto verify = [](std::vector<std::string> arguments) {
+    const std::filesystem::path folder = TestNetwork::Get().folder();
+    arguments.insert(arguments.begin(), {FAIRLEAD_BINARY, "verify"});
+    arguments.insert(arguments.end(), {"--roster", folder / "roster.note", "--root-key", folder / "root.vkey"});
+    const auto ended = framework::RunToEnd(arguments, kPatience);
+    EXPECT_TRUE(Ok(ended));
+    return ended.value_or(Ended{{-1, 0}, ""});
+  };
+  const Ended of_sent = verify({"receipt", Path("sent.tlog-proof")});
+  EXPECT_EQ(of_sent.exit.code, 0) << of_sent.output;
+  EXPECT_THAT(of_sent.output, testing::AllOf(HasSubstr("countries/JP was sent fairlead.v1.ReleasedRecord"), HasSubstr("Yokohama")));
+  const Ended of_asked = verify({"receipt", Path("asked.tlog-proof")});
+  EXPECT_EQ(of_asked.exit.code, 0) << of_asked.output;
+  EXPECT_THAT(of_asked.output,
+              testing::AllOf(HasSubstr("countries/JP submitted fairlead.v1.AskQuestionRequest"), HasSubstr("How often are drills held?")));
+  const Ended grown = verify({"consistency", Path("asked.tlog-proof"), Path("grown.consistency")});
+  EXPECT_EQ(grown.exit.code, 0) << grown.output;
+  EXPECT_THAT(grown.output, testing::AllOf(HasSubstr("size         3\n"), HasSubstr("continues    size 2\n")));
+  // A proof says nothing of another checkpoint.
+  EXPECT_NE(verify({"consistency", Path("last.tlog-proof"), Path("grown.consistency")}).exit.code, 0);
+}
+
 TEST_P(PartnerClient, AWatchGoesOnWhenItsNodeIsKilledAndStartedAgain) {
   ASSERT_NO_FATAL_FAILURE(StartNetwork());
   CreatePort("JPYOK", "Yokohama");
@@ -267,6 +328,29 @@ TEST_P(PartnerClient, AWatchAndCallsGoOnAtHeadquarters) {
   EXPECT_THAT(Lines(known->output), ElementsAre(submitted[0])) << known->output;
 }
 
+TEST_F(PartnerClients, AWatchIsOnRecordAlthoughItsNodeIsKilled) {
+  ASSERT_NO_FATAL_FAILURE(StartNetwork());
+  const auto watch = Process::Start(Command(Languages().back(), Configuration("JP", {"apac"}), {"watch"}), Path("watch.out"));
+  ASSERT_TRUE(Ok(watch));
+  const auto desk = cluster().Connect("hq/audit/desk", "hq");
+  ASSERT_TRUE(Ok(desk));
+  v1::QueryAuditEventsRequest request;
+  request.set_kind(v1::AUDIT_KIND_PARTNER_READ);
+  request.set_actor("partner/JP/portnet");
+  const auto query = [&] { return (*desk)->Call<v1::QueryAuditEventsResponse>("fairlead.v1.AuditService.QueryAuditEvents", request); };
+  ASSERT_TRUE(Eventually([&] {
+    const auto found = query();
+    return found.ok() && found->events_size() > 0;
+  }));
+  cluster().Kill("apac");
+  const auto kept = query();
+  ASSERT_TRUE(Ok(kept));
+  ASSERT_EQ(kept->events_size(), 1);
+  EXPECT_EQ(kept->events(0).method(), "ExchangeService/WatchReleasedRecords");
+  EXPECT_EQ(kept->events(0).outcome(), "");
+  EXPECT_EQ(kept->events(0).site(), "apac");
+}
+
 TEST_F(PartnerClients, AllSayTheSameOfWhatIsWrong) {
   ASSERT_NO_FATAL_FAILURE(StartNetwork());
   const std::pair<std::vector<std::string>, const char*> wrong[] = {
@@ -284,6 +368,15 @@ TEST_F(PartnerClients, AllSayTheSameOfWhatIsWrong) {
       said[ended.output].push_back(language.name);
     }
     EXPECT_EQ(said.size(), 1u) << testing::PrintToString(said);
+  }
+  // A proof is asked for by a receipt.
+  std::ofstream(Path("none")) << "c2sp.org/tlog-proof@v1\nindex 0\n";
+  for (const Language& language : Languages()) {
+    const Ended ended = Run(language, "JP", {"consistency", Path("none"), Path("proof")});
+    EXPECT_EQ(ended.exit.code, 1) << language.name;
+    EXPECT_EQ(ended.output, "receipt: must be a C2SP tlog-proof, with the checkpoint of its log\n") << language.name;
+    EXPECT_EQ(Run(language, "JP", {"receipt", "exchangeReceipts/0"}).exit.code, 2) << language.name;
+    EXPECT_EQ(Run(language, "JP", {"get", "releasedRecords/0", Path("proof")}).exit.code, 2) << language.name;
   }
   for (const Language& language : Languages()) {
     EXPECT_EQ(Run(language, "JP", {"submit", "rumour", "--text", "x"}).exit.code, 2) << language.name;

@@ -14,6 +14,7 @@
 #include <random>
 #include <sstream>
 #include <stdexcept>
+#include <string_view>
 #include <thread>
 
 #include "google/rpc/error_details.pb.h"
@@ -60,6 +61,58 @@ const char* CodeName(grpc::StatusCode code) {
                                            "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
                                            "DATA_LOSS", "UNAUTHENTICATED"};
   return code >= 0 && code < static_cast<int>(std::size(kNames)) ? kNames[code] : "UNKNOWN";
+}
+
+// --- Receipts ------------------------------------------------------------------------------------------------------------------------
+
+constexpr std::string_view kReceiptLine = "c2sp.org/tlog-proof@v1\n";
+
+std::string Base64(const std::string& bytes) {
+  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    uint32_t group = 0;
+    for (size_t j = i; j < i + 3; ++j) group = group << 8 | (j < bytes.size() ? static_cast<unsigned char>(bytes[j]) : 0);
+    for (size_t j = 0; j < 4; ++j) text += i + j <= bytes.size() ? kDigits[group >> (18 - 6 * j) & 63] : '=';
+  }
+  return text;
+}
+
+std::string HashLines(const google::protobuf::RepeatedPtrField<std::string>& hashes) {
+  std::string lines;
+  for (const std::string& hash : hashes) lines += Base64(hash) + "\n";
+  return lines;
+}
+
+// The bytes behind their length, a varint.
+std::string Sized(const std::string& bytes) {
+  std::string length;
+  size_t size = bytes.size();
+  for (; size >= 0x80; size >>= 7) length += static_cast<char>((size & 0x7f) | 0x80);
+  return length + static_cast<char>(size) + bytes;
+}
+
+std::string ReceiptText(const v1::Receipt& receipt) {
+  const v1::LogEntry& entry = receipt.log_entry();
+  const std::string extra = '\1' + Sized(entry.header()) + (entry.has_payload() ? '\1' + Sized(entry.payload()) : std::string(1, '\0'));
+  return std::string(kReceiptLine) + "extra " + Base64(extra) + "\nindex " + std::to_string(receipt.sequence()) + "\n" +
+         HashLines(receipt.audit_path()) + "\n" + receipt.checkpoint().note();
+}
+
+// The log and the size of the checkpoint in a receipt as ReceiptText writes it.
+std::pair<std::string, int64_t> CheckpointIn(const std::string& receipt) {
+  std::string origin;
+  int64_t size = -1;
+  if (const size_t blank = receipt.find("\n\n"); receipt.starts_with(kReceiptLine) && blank != std::string::npos) {
+    std::istringstream checkpoint(receipt.substr(blank + 2));
+    std::getline(checkpoint, origin);
+    if (!(checkpoint >> size)) size = -1;
+  }
+  const size_t slash = origin.find('/');  // behind the network's name
+  if (slash == std::string::npos || size < 0) {
+    throw std::runtime_error("receipt: must be a C2SP tlog-proof, with the checkpoint of its log");
+  }
+  return {origin.substr(slash + 1), size};
 }
 
 using WatchResponse = v1::WatchReleasedRecordsResponse;
@@ -162,9 +215,10 @@ Explanation Explain(const grpc::Status& status) {
     for (const auto& violation : bad.field_violations()) explanation.violations.emplace_back(violation.field(), violation.description());
   }
   const grpc::StatusCode code = status.error_code();
-  explanation.away = code == grpc::StatusCode::UNAVAILABLE || code == grpc::StatusCode::DEADLINE_EXCEEDED;
-  explanation.may_be_retried =
-      explanation.away || (code == grpc::StatusCode::RESOURCE_EXHAUSTED && explanation.retry_after > milliseconds::zero());
+  const bool not_yet_proven = explanation.reason == "NOT_YET_PROVEN";  // the proof is this node's to give, in a moment
+  explanation.away = (code == grpc::StatusCode::UNAVAILABLE || code == grpc::StatusCode::DEADLINE_EXCEEDED) && !not_yet_proven;
+  explanation.may_be_retried = explanation.away || not_yet_proven ||
+                               (code == grpc::StatusCode::RESOURCE_EXHAUSTED && explanation.retry_after > milliseconds::zero());
   return explanation;
 }
 
@@ -226,11 +280,9 @@ grpc::Status Exchange::Call(Method<Request, Response> method, const Request& req
 }
 
 template <class Request, class Response, class Message>
-grpc::Status Exchange::List(Method<Request, Response> method, int page_size,
+grpc::Status Exchange::List(Method<Request, Response> method, Request request,
                             const google::protobuf::RepeatedPtrField<Message>& (Response::*of)() const,
                             const std::function<void(const Message&)>& visit) {
-  Request request;
-  request.set_page_size(page_size);
   do {
     Response page;
     if (grpc::Status status = Call(method, request, &page); !status.ok()) return status;
@@ -241,18 +293,29 @@ grpc::Status Exchange::List(Method<Request, Response> method, int page_size,
 }
 
 grpc::Status Exchange::ListRecords(const std::function<void(const v1::ReleasedRecord&)>& visit, int page_size) {
-  return List<v1::ListReleasedRecordsRequest, v1::ListReleasedRecordsResponse, v1::ReleasedRecord>(
-      &Stub::ListReleasedRecords, page_size, &v1::ListReleasedRecordsResponse::records, visit);
+  v1::ListReleasedRecordsRequest request;
+  request.set_page_size(page_size);
+  return List(&Stub::ListReleasedRecords, request, &v1::ListReleasedRecordsResponse::records, visit);
 }
 
 grpc::Status Exchange::ListWithdrawals(const std::function<void(const v1::Withdrawal&)>& visit, int page_size) {
-  return List<v1::ListWithdrawalsRequest, v1::ListWithdrawalsResponse, v1::Withdrawal>(&Stub::ListWithdrawals, page_size,
-                                                                                       &v1::ListWithdrawalsResponse::withdrawals, visit);
+  v1::ListWithdrawalsRequest request;
+  request.set_page_size(page_size);
+  return List(&Stub::ListWithdrawals, request, &v1::ListWithdrawalsResponse::withdrawals, visit);
 }
 
 grpc::Status Exchange::ListSuggestions(const std::function<void(const v1::Suggestion&)>& visit, int page_size) {
-  return List<v1::ListSuggestionsRequest, v1::ListSuggestionsResponse, v1::Suggestion>(&Stub::ListSuggestions, page_size,
-                                                                                       &v1::ListSuggestionsResponse::suggestions, visit);
+  v1::ListSuggestionsRequest request;
+  request.set_page_size(page_size);
+  return List(&Stub::ListSuggestions, request, &v1::ListSuggestionsResponse::suggestions, visit);
+}
+
+grpc::Status Exchange::ListReceipts(const std::function<void(const v1::ExchangeReceipt&)>& visit, const std::string& record,
+                                    int page_size) {
+  v1::ListExchangeReceiptsRequest request;
+  request.set_record(record);
+  request.set_page_size(page_size);
+  return List(&Stub::ListExchangeReceipts, request, &v1::ListExchangeReceiptsResponse::receipts, visit);
 }
 
 grpc::Status Exchange::GetRecord(const std::string& name, v1::ReleasedRecord* record) {
@@ -271,6 +334,26 @@ grpc::Status Exchange::GetQuestion(const std::string& name, v1::Question* questi
   v1::GetQuestionRequest request;
   request.set_name(name);
   return Call(&Stub::GetQuestion, request, question);
+}
+
+grpc::Status Exchange::GetReceipt(const std::string& name, std::string* text) {
+  v1::GetExchangeReceiptRequest request;
+  request.set_name(name);
+  v1::Receipt receipt;
+  const grpc::Status status = Call(&Stub::GetExchangeReceipt, request, &receipt);
+  if (status.ok()) *text = ReceiptText(receipt);
+  return status;
+}
+
+grpc::Status Exchange::GetConsistencyProof(const std::string& receipt, std::string* text) {
+  const auto [log, size] = CheckpointIn(receipt);
+  v1::GetExchangeConsistencyProofRequest request;
+  request.set_log(log);
+  request.set_old_size(size);
+  v1::ConsistencyProof proof;
+  const grpc::Status status = Call(&Stub::GetExchangeConsistencyProof, request, &proof);
+  if (status.ok()) *text = "old " + std::to_string(size) + "\n" + HashLines(proof.hashes()) + "\n" + proof.checkpoint().note();
+  return status;
 }
 
 grpc::Status Exchange::Acknowledge(const std::string& name, const std::string& remark, const std::string& request_id,

@@ -60,10 +60,18 @@ class Exchange {
   grpc::Status ListRecords(const std::function<void(const v1::ReleasedRecord&)>& visit, int page_size = kPageSize);
   grpc::Status ListWithdrawals(const std::function<void(const v1::Withdrawal&)>& visit, int page_size = kPageSize);
   grpc::Status ListSuggestions(const std::function<void(const v1::Suggestion&)>& visit, int page_size = kPageSize);
+  // What the site received of the nation and sent it, all of it or what is about `record`.
+  grpc::Status ListReceipts(const std::function<void(const v1::ExchangeReceipt&)>& visit, const std::string& record = "",
+                            int page_size = kPageSize);
 
   grpc::Status GetRecord(const std::string& name, v1::ReleasedRecord* record);
   grpc::Status GetSuggestion(const std::string& name, v1::Suggestion* suggestion);
   grpc::Status GetQuestion(const std::string& name, v1::Question* question);
+  // A receipt as a file for `fairlead verify receipt`: C2SP's tlog-proof, with the bytes that were submitted or sent.
+  grpc::Status GetReceipt(const std::string& name, std::string* text);
+  // The proof that the log of a receipt, which is given as its file's text, has only grown since: for `fairlead verify consistency`. Throws
+  // std::runtime_error when it is no receipt.
+  grpc::Status GetConsistencyProof(const std::string& receipt, std::string* text);
   // The writes. To try again after a crash, present the same request id.
   grpc::Status Acknowledge(const std::string& name, const std::string& remark, const std::string& request_id, v1::Withdrawal* withdrawal);
   grpc::Status Submit(const v1::Suggestion& suggestion, const std::string& request_id, v1::Suggestion* submitted);
@@ -91,7 +99,7 @@ class Exchange {
   template <class Request, class Response>
   grpc::Status Call(Method<Request, Response> method, const Request& request, Response* response);
   template <class Request, class Response, class Message>
-  grpc::Status List(Method<Request, Response> method, int page_size,
+  grpc::Status List(Method<Request, Response> method, Request request,
                     const google::protobuf::RepeatedPtrField<Message>& (Response::*of)() const,
                     const std::function<void(const Message&)>& visit);
 

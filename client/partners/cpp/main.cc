@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <sstream>
 #include <stdexcept>
 
 #include "exchange.h"
@@ -36,6 +37,9 @@ constexpr char kUsage[] = R"(usage: fairlead-partner --config FILE COMMAND
   suggestions                    all of them
   ask --subject TEXT --text TEXT
   question NAME                  a question and its answer
+  receipts [--record NAME]       what was submitted and sent, with a receipt for each
+  receipt NAME FILE              save a receipt, for `fairlead verify receipt`
+  consistency RECEIPT FILE       save the proof that the log of a saved receipt has only grown since
 )";
 
 struct UsageError : std::runtime_error {
@@ -45,6 +49,7 @@ struct UsageError : std::runtime_error {
 struct Arguments {
   std::string command;
   std::string name;
+  std::string file;
   std::map<std::string, std::string> options;
   bool until_complete = false;
 
@@ -53,7 +58,7 @@ struct Arguments {
     return found == options.end() ? otherwise : found->second;
   }
   std::string Required(const std::string& option) const {
-    std::string value = option == "NAME" || option == "KIND" ? name : Option(option);
+    std::string value = option == "FILE" ? file : option.starts_with("--") ? Option(option) : name;
     if (value.empty()) throw UsageError(option + " is missing");
     return value;
   }
@@ -77,9 +82,12 @@ Arguments Parse(int argc, char** argv) {
       words.push_back(word);
     }
   }
-  if (words.empty() || words.size() > 2) throw UsageError("which COMMAND?");
+  const bool saves = !words.empty() && (words[0] == "receipt" || words[0] == "consistency");
+  if (words.empty() || words.size() > (saves ? 3 : 2)) throw UsageError("which COMMAND?");
+  words.resize(3);
   arguments.command = words[0];
-  if (words.size() == 2) arguments.name = words[1];
+  arguments.name = words[1];
+  arguments.file = words[2];
   return arguments;
 }
 
@@ -118,6 +126,26 @@ grpc::Status RunWatch(Exchange& exchange, const Arguments& arguments) {
     if (!file.empty()) ReplaceFile(file, response.resume_token() + "\n");
     return !arguments.until_complete;
   });
+}
+
+grpc::Status RunReceipt(Exchange& exchange, const Arguments& arguments) {
+  const std::string file = arguments.Required("FILE");
+  std::string text;
+  grpc::Status status = exchange.GetReceipt(arguments.Required("NAME"), &text);
+  if (status.ok()) ReplaceFile(file, text);
+  return status;
+}
+
+grpc::Status RunConsistency(Exchange& exchange, const Arguments& arguments) {
+  const std::string file = arguments.Required("FILE");
+  std::ifstream in(arguments.Required("RECEIPT"), std::ios::binary);
+  std::ostringstream receipt;
+  receipt << in.rdbuf();
+  if (!in) throw std::runtime_error("cannot read " + arguments.name);
+  std::string text;
+  grpc::Status status = exchange.GetConsistencyProof(receipt.str(), &text);
+  if (status.ok()) ReplaceFile(file, text);
+  return status;
 }
 
 grpc::Status RunSubmit(Exchange& exchange, const Arguments& arguments) {
@@ -162,6 +190,9 @@ grpc::Status Run(Exchange& exchange, const Arguments& arguments) {
   if (command == "question") {
     return PrintOne<v1::Question>([&](auto* question) { return exchange.GetQuestion(arguments.Required("NAME"), question); });
   }
+  if (command == "receipts") return exchange.ListReceipts(Print, arguments.Option("--record"));
+  if (command == "receipt") return RunReceipt(exchange, arguments);
+  if (command == "consistency") return RunConsistency(exchange, arguments);
   throw UsageError("no command " + command);
 }
 

@@ -92,10 +92,14 @@ export class ExchangeError extends Error {
 
   /** The node may answer later, and another now. */
   get away() {
-    return this.code === 'UNAVAILABLE' || this.code === 'DEADLINE_EXCEEDED';
+    return (this.code === 'UNAVAILABLE' || this.code === 'DEADLINE_EXCEEDED') && !this.#notYetProven;
   }
   get mayBeRetried() {
-    return this.away || (this.code === 'RESOURCE_EXHAUSTED' && this.retryAfterMs > 0);
+    return this.away || this.#notYetProven || (this.code === 'RESOURCE_EXHAUSTED' && this.retryAfterMs > 0);
+  }
+  // The proof is this node's to give, in a moment.
+  get #notYetProven() {
+    return this.reason === 'NOT_YET_PROVEN';
   }
   /** For people: the code, the reason, what is wrong and with which field. */
   toString() {
@@ -108,6 +112,31 @@ export class ExchangeError extends Error {
 function pauseMs(failures) {
   const bound = Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** failures);
   return (bound * (1 + Math.random())) / 2;
+}
+
+// The bytes behind their length, a varint.
+function sized(bytes) {
+  const length = [];
+  let size = bytes.length;
+  for (; size >= 0x80; size >>>= 7) length.push((size & 0x7f) | 0x80);
+  return Buffer.concat([Buffer.from([...length, size]), bytes]);
+}
+
+function hashLines(hashes = []) {
+  return hashes.map((hash) => `${hash.toString('base64')}\n`).join('');
+}
+
+function receiptText({ logEntry: { header, payload, hasPayload }, sequence = '0', auditPath, checkpoint }) {
+  const extra = Buffer.concat([Buffer.of(1), sized(header), ...(hasPayload ? [Buffer.of(1), sized(payload)] : [Buffer.of(0)])]);
+  const head = `c2sp.org/tlog-proof@v1\nextra ${extra.toString('base64')}\nindex ${sequence}\n`;
+  return `${head}${hashLines(auditPath)}\n${checkpoint.note}`;
+}
+
+// The log and the size of the checkpoint in a receipt as `receiptText` writes it.
+function checkpointIn(receipt) {
+  const [, log, size] = /^c2sp\.org\/tlog-proof@v1\n(?:.+\n)*\n[^/\n]+\/(.+)\n([0-9]+)\n/.exec(receipt) ?? [];
+  if (!log) throw new Error('receipt: must be a C2SP tlog-proof, with the checkpoint of its log');
+  return { log, size };
 }
 
 export class Exchange {
@@ -150,15 +179,19 @@ export class Exchange {
 
   /** All that is released to the nation, fetched page by page. */
   records(pageSize = PAGE_SIZE) {
-    return this.#pages('ListReleasedRecords', 'records', pageSize);
+    return this.#pages('ListReleasedRecords', 'records', { pageSize });
   }
   /** What was recalled. */
   withdrawals(pageSize = PAGE_SIZE) {
-    return this.#pages('ListWithdrawals', 'withdrawals', pageSize);
+    return this.#pages('ListWithdrawals', 'withdrawals', { pageSize });
   }
   /** What the nation has proposed, each with its outcome. */
   suggestions(pageSize = PAGE_SIZE) {
-    return this.#pages('ListSuggestions', 'suggestions', pageSize);
+    return this.#pages('ListSuggestions', 'suggestions', { pageSize });
+  }
+  /** What the site received of the nation and sent it, all of it or what is about `record`. */
+  receipts(record = '', pageSize = PAGE_SIZE) {
+    return this.#pages('ListExchangeReceipts', 'receipts', { record, pageSize });
   }
   /** @param {string} name releasedRecords/ID */
   record(name) {
@@ -171,6 +204,19 @@ export class Exchange {
   /** @param {string} name questions/ID */
   question(name) {
     return this.#call('GetQuestion', { name });
+  }
+  /**
+   * A receipt as a file for `fairlead verify receipt`: C2SP's tlog-proof, with the bytes that were submitted or sent.
+   * @param {string} name exchangeReceipts/ID
+   */
+  async receipt(name) {
+    return receiptText(await this.#call('GetExchangeReceipt', { name }));
+  }
+  /** Proof that the log of a saved receipt has only grown since, for `fairlead verify consistency`. @param {string} receipt its text */
+  async consistency(receipt) {
+    const { log, size } = checkpointIn(receipt);
+    const { hashes, checkpoint } = await this.#call('GetExchangeConsistencyProof', { log, oldSize: size });
+    return `old ${size}\n${hashLines(hashes)}\n${checkpoint.note}`;
   }
   /** Says that the nation holds what was recalled no more. @param {string} name withdrawals/ID */
   acknowledge(name, remark = '', requestId = newRequestId()) {
@@ -251,9 +297,9 @@ export class Exchange {
     }
   }
 
-  async *#pages(method, field, pageSize) {
+  async *#pages(method, field, request) {
     for (let pageToken = ''; ; ) {
-      const page = await this.#call(method, { pageSize, pageToken });
+      const page = await this.#call(method, { ...request, pageToken });
       yield* page[field] ?? [];
       pageToken = page.nextPageToken;
       if (!pageToken) return;

@@ -20,6 +20,9 @@ const USAGE = `usage: main.js --config FILE COMMAND
   suggestions                    all of them
   ask --subject TEXT --text TEXT
   question NAME                  a question and its answer
+  receipts [--record NAME]       what was submitted and sent, with a receipt for each
+  receipt NAME FILE              save a receipt, for \`fairlead verify receipt\`
+  consistency RECEIPT FILE       save the proof that the log of a saved receipt has only grown since
 `;
 
 const KINDS = ['facility', 'port', 'observation-response', 'correction'];
@@ -83,6 +86,14 @@ const commands = {
     print(await exchange.ask({ subject: required(options.subject, '--subject'), text: required(options.text, '--text') }));
   },
   question: async (exchange, { name }) => print(await exchange.question(required(name, 'NAME'))),
+  receipts: (exchange, { options }) => printAll(exchange.receipts(options.record)),
+  receipt: async (exchange, { name, file }) => {
+    replaceFile(required(file, 'FILE'), await exchange.receipt(required(name, 'NAME')));
+  },
+  consistency: async (exchange, { name, file }) => {
+    const receipt = fs.readFileSync(required(name, 'RECEIPT'), 'utf8');
+    replaceFile(required(file, 'FILE'), await exchange.consistency(receipt));
+  },
 };
 
 async function main() {
@@ -96,10 +107,12 @@ async function main() {
   });
   if (values.help) return process.stdout.write(USAGE);
   const command = commands[positionals[0]];
-  if (!command || positionals.length > 2) throw new UsageError('which COMMAND?');
+  const [, name, file] = positionals;
+  const words = ['receipt', 'consistency'].includes(positionals[0]) ? 3 : 2;
+  if (!command || positionals.length > words) throw new UsageError('which COMMAND?');
   const exchange = new Exchange(readConfig(required(values.config, '--config')));
   try {
-    await command(exchange, { name: positionals[1], options: values });
+    await command(exchange, { name, file, options: values });
   } finally {
     exchange.close();
   }

@@ -12,10 +12,11 @@ import base64
 import dataclasses
 import json
 import random
+import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import grpc
@@ -76,11 +77,23 @@ def _sized(data: bytes) -> bytes:
     return length + bytes([size]) + data
 
 
-def receipt_text(receipt: logs.Receipt) -> str:
-    extra = b"\x01" + _sized(receipt.log_entry.header) + b"\x01" + _sized(receipt.log_entry.payload)
-    path = "".join(base64.b64encode(digest).decode() + "\n" for digest in receipt.audit_path)
+def _hash_lines(hashes: Iterable[bytes]) -> str:
+    return "".join(base64.b64encode(digest).decode() + "\n" for digest in hashes)
+
+
+def _receipt_text(receipt: logs.Receipt) -> str:
+    entry = receipt.log_entry
+    extra = b"\x01" + _sized(entry.header) + (b"\x01" + _sized(entry.payload) if entry.has_payload else b"\x00")
     head = f"c2sp.org/tlog-proof@v1\nextra {base64.b64encode(extra).decode()}\nindex {receipt.sequence}\n"
-    return f"{head}{path}\n{receipt.checkpoint.note}"
+    return f"{head}{_hash_lines(receipt.audit_path)}\n{receipt.checkpoint.note}"
+
+
+def _checkpoint_in(receipt: str) -> tuple[str, int]:
+    """The log and the size of the checkpoint in a receipt as `_receipt_text` writes it."""
+    found = re.match(r"c2sp\.org/tlog-proof@v1\n(?:.+\n)*\n[^/\n]+/(.+)\n([0-9]+)\n", receipt)
+    if not found:
+        raise ValueError("receipt: must be a C2SP tlog-proof, with the checkpoint of its log")
+    return found[1], int(found[2])
 
 
 class ExchangeError(Exception):
@@ -112,11 +125,16 @@ class ExchangeError(Exception):
     @property
     def away(self) -> bool:
         """The node may answer later, and another now."""
-        return self.code in AWAY
+        return self.code in AWAY and not self._not_yet_proven
+
+    @property
+    def _not_yet_proven(self) -> bool:
+        """The proof is this node's to give, in a moment."""
+        return self.reason == "NOT_YET_PROVEN"
 
     @property
     def may_be_retried(self) -> bool:
-        return self.away or (self.code is grpc.StatusCode.RESOURCE_EXHAUSTED and self.retry_after > 0)
+        return self.away or self._not_yet_proven or (self.code is grpc.StatusCode.RESOURCE_EXHAUSTED and self.retry_after > 0)
 
     def __str__(self) -> str:
         """For people: the code, the reason, what is wrong and with which field."""
@@ -233,7 +251,13 @@ class Exchange:
 
     def receipt(self, name: str) -> str:
         """A receipt as a file for `fairlead verify receipt`: C2SP's tlog-proof, with the bytes that were submitted or sent."""
-        return receipt_text(self._call("GetExchangeReceipt", v1.GetExchangeReceiptRequest(name=name)))
+        return _receipt_text(self._call("GetExchangeReceipt", v1.GetExchangeReceiptRequest(name=name)))
+
+    def consistency(self, receipt: str) -> str:
+        """Proof that the log of a saved receipt has only grown since, for `fairlead verify consistency`. ValueError: it is no receipt."""
+        log, size = _checkpoint_in(receipt)
+        proof = self._call("GetExchangeConsistencyProof", v1.GetExchangeConsistencyProofRequest(log=log, old_size=size))
+        return f"old {size}\n{_hash_lines(proof.hashes)}\n{proof.checkpoint.note}"
 
     def watch(self, resume_token: str = "") -> Iterator[v1.WatchReleasedRecordsResponse]:
         """Each change of what is released, without end, over the loss of connections and nodes.

@@ -77,6 +77,10 @@ def run_receipt(exchange, arguments):
     replace_file(arguments.file, exchange.receipt(arguments.name))
 
 
+def run_consistency(exchange, arguments):
+    replace_file(arguments.file, exchange.consistency(arguments.receipt.read_text(encoding="utf-8")))
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description="A partner nation's client of a Fairlead network.")
     parser.add_argument("--config", required=True, type=Path)
@@ -113,7 +117,10 @@ def parse_arguments():
     receipt = add("receipt", "save a receipt, for `fairlead verify receipt`", run_receipt)
     for command in (get, acknowledge, suggestion, question, receipt):
         command.add_argument("name")
-    receipt.add_argument("file", type=Path)
+    consistency = add("consistency", "save the proof that the log of a saved receipt has only grown since", run_consistency)
+    consistency.add_argument("receipt", type=Path)
+    for command in (receipt, consistency):
+        command.add_argument("file", type=Path)
     return parser.parse_args()
 
 
