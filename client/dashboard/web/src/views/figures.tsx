@@ -55,7 +55,7 @@ function All() {
             </div>
             <Mix {...part} region={region} />
             <Panel title="Engagements by month" note="Neither cancelled nor refused; one that lasts counts in each of its months.">
-              <Trend rows={data.months.filter((row) => region === "all" || row.region === region)} back={Number(months)} today={data.asOfTime.slice(0, 10)} site={data.answeringSite} />
+              <Trend rows={data.months} region={region} back={Number(months)} today={data.asOfTime.slice(0, 10)} site={data.answeringSite} />
             </Panel>
             <HelpDesk {...part} region={region} />
             <Stages {...part} />
