@@ -1,7 +1,7 @@
 // Every view of the page, before a real network.
 
 import { expect, sites, test } from "./network";
-import { expectAccessible, open } from "./page";
+import { ask, expectAccessible, open } from "./page";
 
 const everyView = [
   "world",
@@ -101,6 +101,11 @@ test("World shows standings, filters by region and tells a country's story", asy
   const story = page.getByRole("region", { name: "Bangladesh", exact: true });
   await expect(story.getByRole("group", { name: "Engagements of Bangladesh" }).getByRole("row")).not.toHaveCount(1);
   await expect(story.locator(".revisions")).toContainText("hq/analyst/desk");
+  const ports = table.getByRole("link", { name: /^\d+ ports, BD$/ });
+  const counted = (await ports.textContent()) ?? "";
+  const { ports: listed } = await ask<{ ports: unknown[] }>(page, "ReferenceService/ListPorts", { country: "countries/BD", pageSize: 1000 });
+  expect(Number(counted)).toBe(listed.length);
+  await expect(table.getByRole("link", { name: /^\d+ engagements neither cancelled nor refused, BD$/ })).toBeVisible();
   await page.getByRole("checkbox", { name: "Ports" }).check();
   await expect(page.locator("svg.map path.ports")).toBeAttached();
   await story.getByRole("button", { name: "Close" }).click();
@@ -111,8 +116,13 @@ test("Work lists engagements by state and opaque entries of each site", async ({
   await open(page, "Work");
   const kinds = page.getByRole("navigation", { name: "Kinds of work" });
   await kinds.getByRole("link", { name: "Engagements" }).click();
-  await page.getByRole("link", { name: "closed" }).click();
+  await page.getByRole("link", { name: "closed", exact: true }).click();
   await expect(page.getByRole("heading", { name: "Engagements: closed" })).toBeVisible();
+  const counted = page.getByRole("link", { name: /engagements, closed$/ });
+  const closed = await counted.textContent();
+  await counted.click();
+  await expect(page.getByRole("region", { name: "engagements, closed" }).getByRole("status")).toHaveText(`${closed}, as hq holds them now.`);
+  await open(page, "Work");
   await kinds.getByRole("link", { name: "Opaque entries" }).click();
   await page.locator("label", { hasText: "eame" }).click();
   await expect(page.getByText("eame has folded every entry")).toBeVisible();

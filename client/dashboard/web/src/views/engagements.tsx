@@ -1,7 +1,7 @@
 // Engagements by state and region, and those of one state.
 
 import { call } from "../api";
-import { engagementStates as states } from "../figures";
+import { engagementStates as states, sumOf } from "../figures";
 import { count, label, regionName } from "../format";
 import { useLoaded } from "../load";
 import type { Engagement, Overview } from "../messages";
@@ -9,7 +9,7 @@ import { Empty, Panel, Scroll, Shown } from "../parts/parts";
 import { Table } from "../parts/table";
 import { useCountryNames } from "./countries";
 import { engagementColumns } from "./listings";
-import { useOverview } from "./overview";
+import { Count, useOverview } from "./overview";
 import { regions } from "./regions";
 import type { ViewProps } from "./registry";
 
@@ -29,8 +29,11 @@ export function Engagements({ path }: ViewProps) {
 }
 
 function ByState({ overview }: { overview: Overview }) {
-  const of = (region: string, state: string) =>
-    overview.engagements.filter((each) => (!region || each.region === region) && each.state === state).reduce((sum, each) => sum + Number(each.count), 0);
+  const of = (region: string, state: string) => {
+    const counted = overview.engagements.filter((each) => (!region || each.region === region) && each.state === state);
+    const what = `engagements, ${label(state, "ENGAGEMENT_STATE")}${region && `, ${regionName(region)}`}`;
+    return <Count figure={sumOf(counted, region ? ["kind"] : ["kind", "region"])} what={what} site={overview.answeringSite} />;
+  };
   return (
     <Scroll label="Engagements by state">
       <table>
@@ -53,10 +56,10 @@ function ByState({ overview }: { overview: Overview }) {
               </th>
               {regions.map((region) => (
                 <td class="number" key={region}>
-                  {count(of(region, state))}
+                  {of(region, state)}
                 </td>
               ))}
-              <td class="number">{count(of("", state))}</td>
+              <td class="number">{of("", state)}</td>
             </tr>
           ))}
         </tbody>
