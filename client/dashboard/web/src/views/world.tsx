@@ -32,7 +32,7 @@ export function World({ path }: ViewProps) {
   const { rows, overview } = world;
   const atlas = useLoaded(readAtlas, "atlas", "never");
   const ports = useLoaded(
-    () => (showPorts ? listAll<Port>("ReferenceService/ListPorts", "ports") : Promise.resolve({ records: [], more: false })),
+    () => (showPorts ? listAll<Port>("ReferenceService/ListPorts", "ports") : Promise.resolve({ records: [], more: false, site: "" })),
     showPorts ? "ports" : "none",
     "never",
   );
