@@ -62,6 +62,18 @@ export async function openSession(): Promise<Session> {
   return session;
 }
 
+export const eventsPath = "/api/events";
+
+// Why the gateway would not tell of changes now; nothing when it would.
+export async function eventsRefusal(): Promise<CallError | undefined> {
+  try {
+    await (await send(eventsPath, {})).body?.cancel();
+    return undefined;
+  } catch (error) {
+    return error instanceof CallError ? error : new CallError("INTERNAL", "", String(error));
+  }
+}
+
 export async function closeSession(): Promise<void> {
   await send("/api/close", { method: "POST", headers: { "x-fairlead-csrf": session?.csrf ?? "" } });
 }

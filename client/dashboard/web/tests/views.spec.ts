@@ -219,6 +219,25 @@ test("a gateway that has gone is said to be gone", async ({ page, network }) => 
   await expect(page.locator("tr[data-site=hq]")).toContainText("no news");
 });
 
+test("a gateway that takes no more pages says so, and is asked again", async ({ page, network }) => {
+  let full = true;
+  const error = { code: "RESOURCE_EXHAUSTED", reason: "OVERLOADED", message: "too many open pages", field: "" };
+  await page.route("**/api/events", (route) => (full ? route.fulfill({ status: 429, json: { error } }) : route.continue()));
+  await page.goto(await network.gateway());
+  await expect(page.locator(".alarms")).toContainText("the gateway tells of no changes: too many open pages");
+  await expect(page.getByRole("heading", { level: 1, name: "World" })).toBeAttached();
+  full = false;
+  await expect(page.locator(".alarms")).toContainText("all links are up");
+});
+
+test("a session that has ended says so on the open page", async ({ page, network }) => {
+  await page.goto(await network.gateway("hq/analyst/desk", "dashboard.toml", "--session-lifetime", "30s"));
+  await expect(page.locator(".clock")).toContainText("session ends in");
+  await expect(page.getByRole("alert")).toContainText("Your session has ended.", { timeout: 90_000 });
+  await page.reload();
+  await expect(page.getByRole("alert")).toContainText("there is no session");
+});
+
 for (const colorScheme of ["light", "dark"] as const) {
   test(`no view has an accessibility fault: ${colorScheme}`, async ({ signedIn: page }) => {
     await page.emulateMedia({ colorScheme });
