@@ -197,6 +197,17 @@ test("what changes before it is confirmed has to be looked at again", async ({ s
   expect(await network.fairlead("hq", "--json", "release", "get", name)).toContain("The group is not agreed.");
 });
 
+test("the preview follows the record that is to be released", async ({ signedIn: page, network }) => {
+  const propose = ["release", "propose", "ports/JPUKB", "--nation", "KR", "--field", "display_name", "--purpose", "A record that changes."];
+  const { name } = JSON.parse(await network.fairlead("apac", "--json", ...propose)) as { name: string };
+  await network.agree();
+  await show(page, `work/releases/${encodeURIComponent(name)}`);
+  const panel = page.getByRole("region", { name, exact: true });
+  await expect(panel.locator("dl[aria-label='Fields and values']")).toContainText("Kobe");
+  await network.fairlead("apac", "port", "update", "JPUKB", "--display-name", "Kobe, renamed");
+  await expect(panel).toContainText("Has another value now, which is not released: display_name.");
+});
+
 test("a refusal is shown in the node's words: one's own release, and an officer's approval", async ({ signedIn: page, network, browser }) => {
   const own = JSON.parse(
     await network.fairlead("hq", "--json", "release", "propose", "ports/JPYOK", "--nation", "KR", "--field", "display_name", "--purpose", "Proposed by headquarters."),

@@ -15,9 +15,6 @@ const states = ["PROPOSED", "APPROVED", "DECLINED", "RECALLED"] as const;
 const stateTexts = { PROPOSED: "Waiting", APPROVED: "Approved", DECLINED: "Declined", RECALLED: "Recalled" };
 const listed = 1_000;
 
-// A change of a group's members, of the record or of another release changes what a nation would see.
-const previewedOf = ["releases", "partnerGroups"];
-
 const nationsOf = (names: string[]) => names.map(idOf).join(", ");
 
 export function Releases({ path }: ViewProps) {
@@ -92,7 +89,8 @@ export function Releases({ path }: ViewProps) {
 
 function OneRelease({ name, onDone }: { name: string; onDone: (effect: string) => void }) {
   const heading = useRef<HTMLDivElement>(null);
-  const loaded = useLoaded(() => call<ReleasePreview>("ReleaseService/PreviewRelease", { name }), `preview ${name}`, previewedOf);
+  // A change of a group's members, of the record, whatever it is, or of another release changes what a nation would see.
+  const loaded = useLoaded(() => call<ReleasePreview>("ReleaseService/PreviewRelease", { name }), `preview ${name}`);
   useEffect(() => heading.current?.focus(), [name]);
   return (
     <div ref={heading} tabIndex={-1} class="focusable">
