@@ -2,6 +2,7 @@
 
 import type { Page } from "@playwright/test";
 import { askedBy, type Asked, listedBy } from "../src/figures";
+import { readers } from "../src/readers";
 import { expect, sites, test } from "./network";
 import { ask, expectAccessible, open } from "./page";
 
@@ -167,5 +168,17 @@ test("what a region records reaches the open page: the figures, the feed, the se
     await page.getByRole("combobox", { name: "In" }).selectOption(collection);
     await page.getByRole("button", { name: "Search" }).click();
     await expect(found.getByRole("listitem").first()).toContainText(new RegExp(query.split(" ")[0]!, "i"));
+  }
+});
+
+test("every collection that the search offers can be searched, and its records be opened", async ({ signedIn: page }) => {
+  await open(page, "Activity");
+  const options = await page.getByRole("combobox", { name: "In" }).locator("option").evaluateAll((all) => all.map((option) => (option as HTMLOptionElement).value));
+  const collections = options.filter(Boolean);
+  expect(collections).toContain("contacts");
+  for (const collection of collections) {
+    const answer = await ask<{ results?: unknown[] }>(page, "SearchService/Search", { query: "port", collections: [collection] });
+    expect(answer, collection).toHaveProperty("results");
+    expect(Object.keys(readers), collection).toContain(collection);
   }
 });
