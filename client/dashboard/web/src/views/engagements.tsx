@@ -9,7 +9,7 @@ import { Empty, Panel, Scroll, Shown } from "../parts/parts";
 import { Table } from "../parts/table";
 import { useCountryNames } from "./countries";
 import { engagementColumns } from "./listings";
-import { Count, useOverview } from "./overview";
+import { AsOf, Count, useOverview } from "./overview";
 import { regions } from "./regions";
 import type { ViewProps } from "./registry";
 
@@ -20,8 +20,9 @@ export function Engagements({ path }: ViewProps) {
   const state = states.find((each) => each === `ENGAGEMENT_STATE_${path}`);
   return (
     <>
-      <Panel title="Engagements by state" note="Withdrawn ones are not counted.">
+      <Panel title="Engagements by state" note={<AsOf overview={overview.data?.data} />}>
         <Shown loaded={overview}>{({ data }) => <ByState overview={data} />}</Shown>
+        <p class="note">Withdrawn ones are not counted.</p>
       </Panel>
       {state && <OfState key={state} state={state} />}
     </>
