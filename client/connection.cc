@@ -20,6 +20,7 @@
 #include "api/ids.h"
 #include "fairlead/v1/attachment_service.grpc.pb.h"
 #include "fairlead/v1/exchange_service.grpc.pb.h"
+#include "fairlead/v1/overview_service.grpc.pb.h"
 #include "fairlead/v1/record_service.grpc.pb.h"
 
 namespace fairlead::client {
@@ -302,6 +303,35 @@ absl::Status Client::Watch(fairlead::v1::WatchRecordsRequest request,
     if (!wanted || call.stop.stop_requested()) return absl::OkStatus();
     if (status.ok()) status = absl::UnavailableError("the node ended the stream");
     if (!absl::IsUnavailable(status) && !absl::IsCancelled(status)) return status;  // retry.cc says what CANCELLED means here
+    on_retry(status);
+    if (!SleepUnlessStopped(Backoff(options_.retry, attempt, Jitter()), call.stop)) return absl::OkStatus();
+  }
+}
+
+absl::Status Client::WatchOverview(const fairlead::v1::WatchOverviewRequest& request,
+                                   const std::function<bool(const fairlead::v1::Overview&)>& on_overview,
+                                   const std::function<void(const absl::Status&)>& on_retry, const CallOptions& call, Answer* answer) {
+  const absl::StatusOr<std::vector<size_t>> route = Route(call);
+  if (!route.ok()) return route.status();
+  const size_t node = route->front();
+  if (answer != nullptr) *answer = {options_.nodes[node].site, options_.nodes[node].address, 1, "", ""};
+  const auto stub = fairlead::v1::OverviewService::NewStub(channels_[node]);
+  for (int attempt = 1;; ++attempt) {
+    grpc::ClientContext context;
+    Prepare(call, /*writes=*/false, &context);
+    std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
+    const auto reader = stub->WatchOverview(&context, request);
+    fairlead::v1::Overview overview;
+    bool wanted = true;
+    while (wanted && reader->Read(&overview)) {
+      attempt = 1;
+      wanted = on_overview(overview);
+    }
+    if (!wanted) context.TryCancel();
+    absl::Status status = FromGrpc(reader->Finish());
+    if (!wanted || call.stop.stop_requested()) return absl::OkStatus();
+    if (status.ok()) status = absl::UnavailableError("the node ended the stream");
+    if (!absl::IsUnavailable(status) && !absl::IsCancelled(status)) return status;
     on_retry(status);
     if (!SleepUnlessStopped(Backoff(options_.retry, attempt, Jitter()), call.stop)) return absl::OkStatus();
   }

@@ -32,6 +32,7 @@
 #include "client/retry.h"
 #include "fairlead/v1/attachment_service.pb.h"
 #include "fairlead/v1/exchange_service.pb.h"
+#include "fairlead/v1/overview_service.pb.h"
 #include "fairlead/v1/record_service.pb.h"
 
 namespace fairlead::client {
@@ -108,6 +109,11 @@ class Client {
   absl::Status Watch(fairlead::v1::WatchRecordsRequest request,
                      const std::function<bool(const fairlead::v1::WatchRecordsResponse&)>& on_event,
                      const std::function<void(const absl::Status&)>& on_retry, const CallOptions& call, Answer* answer = nullptr);
+
+  // Follows the overview of one node, likewise: it is whole in each message, so that a broken stream begins anew.
+  absl::Status WatchOverview(const fairlead::v1::WatchOverviewRequest& request,
+                             const std::function<bool(const fairlead::v1::Overview&)>& on_overview,
+                             const std::function<void(const absl::Status&)>& on_retry, const CallOptions& call, Answer* answer = nullptr);
 
   // Streams the bytes of an attachment from the request's offset on, in order. A broken stream is taken up again after the last piece, as
   // long as each brings something; UNAVAILABLE and DEADLINE_EXCEEDED otherwise. Ends with an error of `on_piece`.

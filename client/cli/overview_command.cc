@@ -141,6 +141,50 @@ absl::Status SetTyped(google::protobuf::Message* message, const char* field, con
   return set.ok() ? set : UsageError(fmt::format("{}: {}", option, std::string(set.message())));
 }
 
+void PrintText(const v1::Overview& overview, Session& session) {
+  std::ostream& out = session.out();
+  out << fmt::format("as {} knows it at {}\n\n", overview.answering_site(), TimeText(overview.as_of_time()));
+  PrintSites(overview, session);
+  for (const Table& table : TablesOf(overview)) {
+    if (table.rows.empty()) continue;
+    out << "\n";
+    table.Print(out, session.environment().columns);
+  }
+  if (overview.has_findings()) {
+    out << fmt::format("\nfollow-ups open {}, overdue {}; observations {}\n", overview.follow_ups_open(), overview.follow_ups_overdue(),
+                       overview.observations());
+  }
+  if (overview.has_conflicts()) {
+    out << fmt::format("conflicts {}; opaque entries {}\n", overview.conflicts().count(), overview.opaque_entries().count());
+  }
+}
+
+// Prints each overview that the node pushes, `count` of them unless that is 0.
+absl::Status Watch(Session& session, const v1::GetOverviewRequest& wanted, int64_t count) {
+  v1::WatchOverviewRequest request;
+  *request.mutable_sections() = wanted.sections();
+  request.set_months(wanted.months());
+  client::CallOptions call;
+  call.stop = session.environment().stop;
+  int64_t seen = 0;
+  return session.client().WatchOverview(
+      request,
+      [&](const v1::Overview& overview) {
+        if (session.flags().json) {
+          session.out() << ToJson(overview).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
+        } else {
+          session.out() << (seen == 0 ? "" : "\n");
+          PrintText(overview, session);
+        }
+        session.out().flush();
+        return ++seen != count;
+      },
+      [&](const absl::Status& broken) {
+        if (!session.flags().quiet) session.err() << fmt::format("asking again: {}\n", std::string(broken.message()));
+      },
+      call);
+}
+
 }  // namespace
 
 std::vector<std::string> OverviewSections() {
@@ -155,26 +199,12 @@ absl::Status RunOverview(Session& session, const OverviewArguments& arguments) {
   v1::GetOverviewRequest request;
   request.set_months(arguments.months);
   if (absl::Status set = SetTyped(&request, "sections", "--section", arguments.sections); !set.ok()) return set;
+  if (!arguments.watch && arguments.count != 0) return UsageError("--count needs --watch");
   if (absl::Status status = session.Open(); !status.ok()) return status;
+  if (arguments.watch) return Watch(session, request, arguments.count);
   const absl::StatusOr<v1::Overview> overview = session.Call<v1::Overview>("fairlead.v1.OverviewService.GetOverview", request);
   if (!overview.ok()) return overview.status();
-  session.Print(ToJson(*overview), [&] {
-    std::ostream& out = session.out();
-    out << fmt::format("as {} knows it at {}\n\n", overview->answering_site(), TimeText(overview->as_of_time()));
-    PrintSites(*overview, session);
-    for (const Table& table : TablesOf(*overview)) {
-      if (table.rows.empty()) continue;
-      out << "\n";
-      table.Print(out, session.environment().columns);
-    }
-    if (overview->has_findings()) {
-      out << fmt::format("\nfollow-ups open {}, overdue {}; observations {}\n", overview->follow_ups_open(), overview->follow_ups_overdue(),
-                         overview->observations());
-    }
-    if (overview->has_conflicts()) {
-      out << fmt::format("conflicts {}; opaque entries {}\n", overview->conflicts().count(), overview->opaque_entries().count());
-    }
-  });
+  session.Print(ToJson(*overview), [&] { PrintText(*overview, session); });
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 
 #include <absl/status/status.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ std::vector<std::string> OverviewSections();
 struct OverviewArguments {
   std::vector<std::string> sections;  // empty: all
   int months = 0;                     // 0: the service's default
+  bool watch = false;
+  int64_t count = 0;  // of overviews, when they are watched; 0: without end
 };
 absl::Status RunOverview(Session& session, const OverviewArguments& arguments);
 

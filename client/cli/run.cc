@@ -675,6 +675,8 @@ class CommandLine {
     overview->add_option("--months", overview_.months, "How many months back, the current one included; 12 by default.")
         ->type_name("NUMBER")
         ->check(CLI::Range(1, 120));
+    overview->add_flag("--watch", overview_.watch, "Again whenever it has changed, at most once a second.");
+    overview->add_option("--count", overview_.count, "With --watch: end after so many.")->type_name("NUMBER")->check(CLI::PositiveNumber);
     CLI::App* countries = AddCommand(overview, "countries", "Lists countries with where each stands, today or on a day.",
                                      [this](Session& s) { return RunOverviewCountries(s, overview_countries_); });
     choices_[countries->add_option("--region", overview_countries_.region, "Only of this region.")->type_name("REGION")] = {"apac", "eame",

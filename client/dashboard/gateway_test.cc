@@ -311,6 +311,20 @@ TEST_F(GatewayTest, AnOpenPageIsToldOfNodesAndRecords) {
   EXPECT_THAT(ReadEvents(Browser(), SignIn(), "\"journalSize\":\"7\""), HasSubstr("event: node\n"));
 }
 
+TEST_F(GatewayTest, AChangeOfATypeOfALaterVersionIsToldWithoutTheRecord) {
+  v1::WatchRecordsResponse event;
+  event.set_collection("inventions");
+  event.mutable_record()->set_type_url("type.googleapis.com/fairlead.v1.Invention");
+  event.mutable_record()->set_value("\x0a\x01x");
+  event.set_resume_token("t1");
+  event.set_site("apac");
+  node_.feed = {{event}, {}};
+  Start();
+  const std::string text = ReadEvents(Browser(), SignIn(), "\"state\":\"lost\"");
+  EXPECT_THAT(text, HasSubstr("id: hq t1\nevent: record\ndata: {\"collection\":\"inventions\""));
+  EXPECT_THAT(text, Not(HasSubstr("Invention\"")));
+}
+
 TEST_F(GatewayTest, AStreamResumesAfterTheLastEventItSaw) {
   node_.feed = {{}};
   Start();

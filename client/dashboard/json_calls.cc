@@ -17,6 +17,7 @@
 #include "fairlead/v1/record_service.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
 #include "fairlead/v1/release_service.pb.h"
+#include "fairlead/v1/report_service.pb.h"
 #include "fairlead/v1/search_service.pb.h"
 #include "fairlead/v1/training_service.pb.h"
 #include "fairlead/v1/visit_service.pb.h"
@@ -38,7 +39,8 @@ void KeepDefinitions() {
                                      v1::GetAssignmentRequest::descriptor()->file(), v1::GetArrivalRequest::descriptor()->file(),
                                      v1::GetReleaseRequest::descriptor()->file(), v1::GetInquiryRequest::descriptor()->file(),
                                      v1::GetBestPracticeRequest::descriptor()->file(), v1::ListConflictsRequest::descriptor()->file(),
-                                     v1::GetNodeStatusRequest::descriptor()->file(), v1::SearchRequest::descriptor()->file()}) {
+                                     v1::GetNodeStatusRequest::descriptor()->file(), v1::SearchRequest::descriptor()->file(),
+                                     v1::GetReportRequest::descriptor()->file()}) {
     if (file == nullptr) std::abort();
   }
 }
@@ -53,6 +55,7 @@ const std::vector<std::string_view>& PageMethods() {
       "ReferenceService/GetCountry",
       "ReferenceService/GetPort",
       "ReferenceService/GetPortFacility",
+      "ReferenceService/GetContact",
       "ReferenceService/GetLiaisonOfficer",
       "ReferenceService/ListCountries",
       "ReferenceService/ListPorts",
@@ -103,6 +106,10 @@ const std::vector<std::string_view>& PageMethods() {
 
       "HelpDeskService/GetInquiry",
       "PracticeService/GetBestPractice",
+      "PracticeService/GetEndorsement",
+
+      "ReportService/GetReport",
+      "ReportService/GetDelivery",
 
       "RecordService/ListRevisions",
       "RecordService/ListConflicts",

@@ -57,6 +57,22 @@ TEST(ToJsonTest, ShowsZeroesAndTheRecordInAnEvent) {
   EXPECT_EQ(parsed["snapshot"], false);
 }
 
+// What the page may get may come in an event, too.
+TEST(ToJsonTest, TellsOfEveryRecordThatThePageGets) {
+  int told = 0;
+  for (const std::string_view name : PageMethods()) {
+    if (name.find("/Get") == std::string_view::npos) continue;
+    const auto* type = FindPageMethod(name)->output_type();
+    v1::WatchRecordsResponse event;
+    event.mutable_record()->PackFrom(*google::protobuf::MessageFactory::generated_factory()->GetPrototype(type));
+    const auto text = ToJson(event);
+    ASSERT_TRUE(text.ok()) << name << ": " << text.status();
+    EXPECT_EQ(json::parse(*text)["record"]["@type"], "type.googleapis.com/" + type->full_name());
+    ++told;
+  }
+  EXPECT_GT(told, 25);
+}
+
 class CallJsonTest : public testing::Test {
  protected:
   CallJsonTest() {

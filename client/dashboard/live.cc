@@ -170,8 +170,13 @@ void LivePage::FollowRecords(std::string resume, const std::stop_token& stop) {
         [this, &site, &heard](const v1::WatchRecordsResponse& event) {
           heard();
           if (event.collection().empty()) return true;  // a heartbeat
-          const absl::StatusOr<std::string> text = ToJson(event);
-          if (!text.ok()) return true;  // a type of a later version
+          absl::StatusOr<std::string> text = ToJson(event);
+          if (!text.ok()) {  // a type of a later version: where something has changed is told all the same
+            v1::WatchRecordsResponse bare = event;
+            bare.clear_record();
+            text = ToJson(bare);
+            if (!text.ok()) return true;
+          }
           return queue_.PushChange({"record", *text, site + " " + event.resume_token()});
         },
         [&end, &give_up](const absl::Status& broken) {

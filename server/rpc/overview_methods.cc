@@ -4,21 +4,60 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "server/node/derived.h"
+#include "server/rpc/read_rights.h"
 #include "server/rpc/record_access.h"
+#include "server/rpc/wire_forms.h"
+#include "storage/schema.h"
 
 namespace fairlead::rpc {
 namespace {
 
 constexpr size_t kMadeMax = 16;  // requests whose answers are shared
 
+using Types = std::vector<const records::RecordType*>;
+
+Types UnreadableTypes(const Call& call, const records::Registry& registry) {
+  Types types;
+  for (const records::RecordType& type : registry.types()) {
+    if (!MayRead(call, type)) types.push_back(&type);
+  }
+  return types;
+}
+
+// Takes the conflicts in records of these types out of the figures. There are few: it reads each.
+absl::Status LeaveOutConflicts(const node::Node& node, const Types& types, v1::Overview* overview) {
+  const std::unique_ptr<storage::Snapshot> view = node.store().NewSnapshot();
+  for (const records::RecordType* type : types) {
+    const std::string lower = node::IndexPrefix(node::kConflictsByCollection, type->collection());
+    const std::unique_ptr<storage::Iterator> it = view->Iterate(storage::Cf::kIndexes, lower, storage::PrefixEnd(lower));
+    for (it->SeekToFirst(); it->Valid(); it->Next()) {
+      const std::string conflict(it->key().substr(it->key().rfind('\0') + 1));
+      const std::string record = conflict.substr(0, conflict.rfind("/conflicts/"));
+      const absl::StatusOr<std::optional<Loaded>> loaded = Load(node, *view, *type, record);
+      if (!loaded.ok()) return loaded.status();
+      if (!loaded->has_value() || IsWithdrawn(*(*loaded)->message)) continue;
+      const std::string site = SiteName(node.roster(), node::SpanOf((*loaded)->state).first.log);
+      for (v1::SiteOverview& each : *overview->mutable_sites()) {
+        if (each.site() == site) each.set_conflicts(each.conflicts() - 1);
+      }
+      if (overview->has_conflicts()) overview->mutable_conflicts()->set_count(overview->conflicts().count() - 1);
+    }
+    if (!it->status().ok()) return it->status();
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 class OverviewMethods::Watch : public JournalFeed {
  public:
-  Watch(OverviewMethods* methods, v1::GetOverviewRequest request)
-      : JournalFeed(&methods->feeds_), methods_(methods), request_(std::move(request)) {}
+  Watch(OverviewMethods* methods, v1::GetOverviewRequest request, Types unreadable)
+      : JournalFeed(&methods->feeds_), methods_(methods), request_(std::move(request)), unreadable_(std::move(unreadable)) {}
 
  private:
   absl::StatusOr<MessagePtr> Find() override {
@@ -40,11 +79,13 @@ class OverviewMethods::Watch : public JournalFeed {
   absl::StatusOr<MessagePtr> Make() const {
     absl::StatusOr<v1::Overview> overview = methods_->Shared(request_);
     if (!overview.ok()) return overview.status();
+    if (absl::Status left = LeaveOutConflicts(*methods_->node_, unreadable_, &*overview); !left.ok()) return left;
     return std::make_unique<v1::Overview>(*std::move(overview));
   }
 
   OverviewMethods* const methods_;
   const v1::GetOverviewRequest request_;
+  const Types unreadable_;
   std::optional<Position> seen_;  // the journal before it has been told
 };
 
@@ -68,19 +109,24 @@ absl::StatusOr<v1::Overview> OverviewMethods::Shared(const v1::GetOverviewReques
 void OverviewMethods::Register(Dispatcher* dispatcher) {
   dispatcher->Unary<v1::GetOverviewRequest, v1::Overview>(
       "fairlead.v1.OverviewService/GetOverview",
-      [this](const Call&, const v1::GetOverviewRequest& request) { return view::OverviewOf(*node_, options_, request); });
+      [this](const Call& call, const v1::GetOverviewRequest& request) -> absl::StatusOr<v1::Overview> {
+        absl::StatusOr<v1::Overview> overview = view::OverviewOf(*node_, options_, request);
+        if (!overview.ok()) return overview;
+        if (absl::Status left = LeaveOutConflicts(*node_, UnreadableTypes(call, node_->registry()), &*overview); !left.ok()) return left;
+        return overview;
+      });
   dispatcher->Unary<v1::ListCountryOverviewsRequest, v1::ListCountryOverviewsResponse>(
       "fairlead.v1.OverviewService/ListCountryOverviews", [this](const Call&, const v1::ListCountryOverviewsRequest& request) {
         return view::ListCountryOverviews(*node_, options_, request);
       });
   dispatcher->HandleStream(
       "fairlead.v1.OverviewService/WatchOverview",
-      [this](const std::shared_ptr<Call>&, const google::protobuf::Message& message) -> absl::StatusOr<std::shared_ptr<Source>> {
+      [this](const std::shared_ptr<Call>& call, const google::protobuf::Message& message) -> absl::StatusOr<std::shared_ptr<Source>> {
         const auto& watch = static_cast<const v1::WatchOverviewRequest&>(message);
         v1::GetOverviewRequest request;
         *request.mutable_sections() = watch.sections();
         request.set_months(watch.months());
-        return std::make_shared<Watch>(this, std::move(request));
+        return std::make_shared<Watch>(this, std::move(request), UnreadableTypes(*call, node_->registry()));
       });
 }
 

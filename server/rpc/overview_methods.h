@@ -4,6 +4,8 @@
 // as-of times move. It keeps nothing for a reader who is slow: the next message is made once there is room for it. Streams that ask for the
 // same share what is made.
 //
+// What a caller may not read (read_rights.h) is in no figure that leads to records: conflicts are those that the caller may list.
+//
 // Thread safety: any thread. Ownership: borrows the node; waits, when destroyed, for its streams to end.
 
 #ifndef FAIRLEAD_SERVER_RPC_OVERVIEW_METHODS_H_

@@ -6,18 +6,21 @@
 #include <memory>
 #include <random>
 #include <set>
+#include <tuple>
 
 #include "fairlead/v1/assessment.pb.h"
 #include "fairlead/v1/engagement.pb.h"
 #include "fairlead/v1/help_desk.pb.h"
 #include "fairlead/v1/overview_service.grpc.pb.h"
 #include "fairlead/v1/portfolio.pb.h"
+#include "fairlead/v1/practice.pb.h"
 #include "fairlead/v1/reference.pb.h"
 #include "fairlead/v1/training.pb.h"
 #include "fairlead/v1/visit.pb.h"
 #include "server/records/days.h"
 #include "server/rpc/policy.h"
 #include "server/rpc/rpc_fixture.h"
+#include "server/rpc/viewer.h"
 
 namespace fairlead::rpc {
 namespace {
@@ -60,11 +63,12 @@ class OverviewMethodsTest : public SiteTest {
   OverviewMethodsTest() : SiteTest(/*heartbeat=*/absl::Seconds(2)) {}
 
   // Makes the fields of a record what they are in `next`, past the validation of callers.
-  void Put(const std::string& record, const Message& next, const std::vector<std::string>& fields) {
+  void Put(const std::string& record, const Message& next, const std::vector<std::string>& fields) { PutAt(&apac_, record, next, fields); }
+  void PutAt(TestSite* site, const std::string& record, const Message& next, const std::vector<std::string>& fields) {
     clock_.Advance(absl::Milliseconds(10));
     absl::Notification done;
     absl::Status status;
-    apac_.node().Write(node::RequestFor(apac_.node(), record, next, fields, clock_.RequestId()),
+    site->node().Write(node::RequestFor(site->node(), record, next, fields, clock_.RequestId()),
                        [&](const absl::StatusOr<node::WriteResult>& result) {
                          status = result.status();
                          done.Notify();
@@ -231,6 +235,43 @@ TEST_F(OverviewMethodsTest, WhoeverMaySeeANumberMayListWhatItCounts) {
     EXPECT_EQ(Authorize(caller, "fairlead.v1.OverviewService/WatchOverview").ok(), sees) << path;
     if (!sees) continue;
     for (const Drill& drill : drills) EXPECT_TRUE(Authorize(caller, drill.records.method()).ok()) << path << " " << drill.records.method();
+  }
+}
+
+// Nobody lists the conflicts of a practice's contribution through a gateway: nor are they in the numbers that its viewers get.
+TEST_F(OverviewMethodsTest, ConflictsThatTheCallerMayNotListAreNotCounted) {
+  TestSite eame("eame", &clock_);
+  const auto dispute = [&](const std::string& name, auto record) {
+    record.set_title("base");
+    Put(name, record, {"title"});
+    eame.Receive(apac_);
+    record.set_title("of apac");
+    Put(name, record, {"title"});
+    record.set_title("of eame");
+    PutAt(&eame, name, record, {"title"});
+  };
+  dispute("practiceContributions/1", v1::PracticeContribution());
+  dispute("bestPractices/1", v1::BestPractice());
+  apac_.Receive(eame);
+
+  const Client officer = apac_.As("officer/apac/watch");
+  const Client gateway = apac_.As("gateway/dashboard");
+  for (const auto& [caller, viewer, conflicts] : {std::tuple(&officer, "", 2), std::tuple(&gateway, "officer/apac/watch", 1)}) {
+    const auto ask = [&, caller = caller, viewer = viewer](const std::string& method, const auto& request, auto response) {
+      grpc::ClientContext context;
+      context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+      if (*viewer != '\0') context.AddMetadata(kViewerMetadata, viewer);
+      const auto answer = caller->Call<decltype(response)>(method, request, &context);
+      EXPECT_TRUE(answer.ok()) << method << ": " << answer.status();
+      return answer.value_or(response);
+    };
+    const auto overview = ask("OverviewService/GetOverview", v1::GetOverviewRequest(), v1::Overview());
+    EXPECT_EQ(overview.conflicts().count(), conflicts) << viewer;
+    const auto listed = ask("RecordService/ListConflicts", v1::ListConflictsRequest(), v1::ListConflictsResponse());
+    EXPECT_EQ(listed.conflicts_size(), conflicts) << viewer;
+    int64_t of_sites = 0;
+    for (const v1::SiteOverview& site : overview.sites()) of_sites += site.conflicts();
+    EXPECT_EQ(of_sites, conflicts) << viewer;
   }
 }
 

@@ -219,6 +219,22 @@ TEST_F(Reports, TheOverviewIsPrintedInParts) {
   EXPECT_THAT(part, AllOf(HasSubstr("observations, major"), HasSubstr("SITE"), Not(HasSubstr("COVERAGE")), Not(HasSubstr("MONTH"))));
   ExpectRefused("hq", {"overview", "--section", "weather"}, kUsage, "weather");
   ExpectRefused("hq", {"overview", "--months", "121"}, kUsage, "--months");
+  ExpectRefused("hq", {"overview", "--count", "2"}, kUsage, "--count needs --watch");
+
+  // Pushed: as it is, and in a few seconds again, one document a line.
+  const framework::Ended pushed = Cli("hq", {"--json", "overview", "--section", "engagements", "--watch", "--count", "2"});
+  EXPECT_EQ(pushed.exit.code, 0) << pushed.output;
+  std::istringstream lines(pushed.output);
+  std::string line;
+  int overviews = 0;
+  while (std::getline(lines, line)) {
+    const json overview = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    ASSERT_TRUE(overview.is_object()) << line;
+    EXPECT_EQ(overview["answeringSite"], "hq");
+    EXPECT_EQ(overview["engagements"].size(), 3u) << line;
+    ++overviews;
+  }
+  EXPECT_EQ(overviews, 2);
 
   // Before the visit, the country had never been engaged, and its officer already covered it.
   const auto on = [&](const std::string& day) {

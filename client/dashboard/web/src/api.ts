@@ -27,7 +27,16 @@ export interface Answer<T> {
   time: number;
 }
 
+export interface Listed<T> {
+  records: T[];
+  // Whether there are others, too.
+  more: boolean;
+  site: string;
+}
+
 const callLimitMs = 10_000;
+// No page of a listing is asked for later than this after its first.
+const listingLimitMs = 60_000;
 
 let session: Session | undefined;
 
@@ -53,6 +62,18 @@ export async function openSession(): Promise<Session> {
   return session;
 }
 
+export const eventsPath = "/api/events";
+
+// Why the gateway would not tell of changes now; nothing when it would.
+export async function eventsRefusal(): Promise<CallError | undefined> {
+  try {
+    await (await send(eventsPath, {})).body?.cancel();
+    return undefined;
+  } catch (error) {
+    return error instanceof CallError ? error : new CallError("INTERNAL", "", String(error));
+  }
+}
+
 export async function closeSession(): Promise<void> {
   await send("/api/close", { method: "POST", headers: { "x-fairlead-csrf": session?.csrf ?? "" } });
 }
@@ -67,7 +88,7 @@ export async function call<T>(method: string, request: object = {}, site = ""): 
   return { data: (await response.json()) as T, site: response.headers.get("x-fairlead-site") ?? "", time: Date.now() };
 }
 
-// Every page of a listing, up to `max` records; with a site, of that node.
+// Every page of a listing, up to `max` records, and the node that gave the last; with a site, of that node.
 export async function listAll<T>(
   method: string,
   collection: string,
@@ -75,13 +96,15 @@ export async function listAll<T>(
   max = 50_000,
   site = "",
   pageSize = 1000,
-): Promise<{ records: T[]; more: boolean }> {
+): Promise<Listed<T>> {
   const records: T[] = [];
+  const end = Date.now() + listingLimitMs;
   for (let pageToken = ""; ; ) {
-    const { data } = await call<Record<string, unknown>>(method, { ...request, pageSize, pageToken }, site);
+    const { data, site: asked } = await call<Record<string, unknown>>(method, { ...request, pageSize, pageToken }, site);
     records.push(...((data[collection] as T[] | undefined) ?? []));
     pageToken = (data.nextPageToken as string | undefined) ?? "";
-    if (!pageToken) return { records, more: false };
-    if (records.length >= max) return { records, more: true };
+    if (!pageToken) return { records, more: false, site: asked };
+    if (records.length >= max) return { records, more: true, site: asked };
+    if (Date.now() > end) throw new CallError("DEADLINE_EXCEEDED", "", `the list was not complete within ${listingLimitMs / 1000} s`);
   }
 }

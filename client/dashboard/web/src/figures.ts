@@ -26,6 +26,9 @@ export const inquiryStates = named("INQUIRY_STATE", ["OPEN", "ROUTED", "REOPENED
 // names any other method leads nowhere: it may have been made by somebody else.
 export const listedBy = new Map([
   ["OverviewService/ListCountryOverviews", { field: "countries", paged: false }],
+  ["ReferenceService/ListCountries", { field: "countries", paged: true }],
+  ["ReferenceService/ListPorts", { field: "ports", paged: true }],
+  ["ReferenceService/ListLiaisonOfficers", { field: "liaisonOfficers", paged: true }],
   ["EngagementService/ListEngagements", { field: "engagements", paged: true }],
   ["EngagementService/ListObservations", { field: "observations", paged: true }],
   ["EngagementService/ListFollowUps", { field: "followUps", paged: true }],
@@ -47,6 +50,11 @@ export interface Asked {
   site: string;
   method: string;
   request: Record<string, unknown>;
+}
+
+// A number of which the overview does not say how to list what it counts.
+export function figureOf(count: string | number, method: string, request: Record<string, unknown>): Figure {
+  return { count: String(count), records: { method: `fairlead.v1.${method}`, request } };
 }
 
 // What figures count together that differ in nothing but the fields `over` of their requests: all of them, without those fields.

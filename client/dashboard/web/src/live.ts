@@ -1,7 +1,7 @@
 // What the gateway tells while the page is open: the state of every node about twice a second, and each record that changes.
 
 import { useEffect, useState } from "preact/hooks";
-import type { CallError } from "./api";
+import { type CallError, eventsPath, eventsRefusal } from "./api";
 import type { NodeStatus, StateDigest, WatchEvent } from "./messages";
 
 export interface NodeReport {
@@ -43,6 +43,7 @@ export const everything = "*";
 const changesMax = 500;
 const lagSpanMs = 300_000;
 const settleMs = 400;
+const refusedRetryMs = 5_000;
 
 class Live {
   nodes = new Map<string, NodeReport>();
@@ -52,6 +53,8 @@ class Live {
   // Whether the gateway is heard; since when it is so.
   heard: "connecting" | "open" | "lost" = "connecting";
   heardSince = Date.now();
+  // What the gateway said when it would not tell of changes.
+  refusal = "";
   expired = false;
   // By collection: counts up a moment after records of it have changed, so that what was read before may be old.
   generations = new Map<string, number>();
@@ -64,12 +67,12 @@ class Live {
   private number = 0;
 
   start(): void {
-    this.source = new EventSource("/api/events");
+    this.source = new EventSource(eventsPath);
     this.source.onopen = () => this.hear("open");
     this.source.onerror = () => {
       this.hear("lost");
-      // The browser tries again by itself unless it was refused: then the session has ended.
-      if (this.source?.readyState === EventSource.CLOSED) this.end();
+      // The browser tries again by itself unless it was refused.
+      if (this.source?.readyState === EventSource.CLOSED) void this.comeBack();
     };
     this.source.addEventListener("node", (message) => {
       const report = { ...JSON.parse(message.data), heard: Date.now() } as NodeReport;
@@ -123,8 +126,19 @@ class Live {
 
   private hear(state: Live["heard"]): void {
     if (this.heard !== state) this.heardSince = Date.now();
+    if (state === "open") this.refusal = "";
     this.heard = state;
     this.tell();
+  }
+
+  // An event source does not tell why it was refused: without a session that is the end of it, otherwise (too many open pages) it is
+  // tried again.
+  private async comeBack(): Promise<void> {
+    const refusal = await eventsRefusal();
+    if (refusal?.code === "UNAUTHENTICATED") return this.end();
+    this.refusal = refusal?.message ?? "";
+    this.tell();
+    setTimeout(() => this.start(), refusedRetryMs);
   }
 
   private end(): void {

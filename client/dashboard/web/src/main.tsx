@@ -52,10 +52,10 @@ function Theme() {
 
 // What is wrong, named. Said to screen readers when it changes, not with every second.
 function Alarms({ session }: { session: Session }) {
-  const { nodes, heard, heardSince, feed } = useLive();
+  const { nodes, heard, heardSince, refusal, feed } = useLive();
   const now = useNow(200);
   const found = alarms(session.sites, nodes, now);
-  if (heard === "lost") found.unshift(`the gateway has not been heard since ${clock(heardSince)}`);
+  if (heard === "lost") found.unshift(refusal ? `the gateway tells of no changes: ${refusal}` : `the gateway has not been heard since ${clock(heardSince)}`);
   if (feed?.state === "lost") found.unshift(`the change feed of ${feed.site} has ended; another node is asked`);
   if (feed?.state === "denied") found.unshift("you may not follow changes");
   return (

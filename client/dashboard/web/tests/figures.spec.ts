@@ -1,6 +1,7 @@
 // How the page judges and writes what it is told; no browser, no network.
 
 import { expect, test } from "@playwright/test";
+import { listAll } from "../src/api";
 import { calendarDate, clock, collectionOf, dateOf, firstDayOf, idOf, label, lastDayOf, percent, plainValue, span } from "../src/format";
 import type { NodeReport } from "../src/live";
 import type { LinkStatus, NodeStatus, StateDigest } from "../src/messages";
@@ -126,6 +127,36 @@ test("a number's address leads back to what was asked, and a made-up one to noth
   expect(wordsOf(asked)).toBe("ListInquiries, month 2026-05, unrouted true");
   for (const wrong of ["", "of/", "of/{", "of/null", "of/[]", 'of/{"what":"a","site":"hq","method":"RecordService/ListConflicts"}', 'of/{"what":"a","site":"hq","method":"ReleaseService/ApproveRelease","request":{}}', 'of/{"what":"a","site":"hq","method":"RecordService/ListConflicts","request":null}']) {
     expect(askedBy(wrong), wrong).toBeUndefined();
+  }
+});
+
+test("a list goes on after a page that ended early, as far as it is wanted, and not for ever", async () => {
+  const { fetch } = globalThis;
+  const pages = (all: string[][]) => {
+    const asked: string[] = [];
+    globalThis.fetch = (async (_path: string, init: RequestInit) => {
+      const { pageToken } = JSON.parse(init.body as string) as { pageToken: string };
+      asked.push(pageToken);
+      const n = Number(pageToken || "0");
+      const body = { conflicts: all[n], nextPageToken: n + 1 < all.length ? String(n + 1) : "" };
+      return new Response(JSON.stringify(body), { headers: { "x-fairlead-site": "hq" } });
+    }) as typeof globalThis.fetch;
+    return asked;
+  };
+  const { now } = Date;
+  try {
+    pages([[], [], ["a"]]);
+    expect(await listAll("RecordService/ListConflicts", "conflicts")).toEqual({ records: ["a"], more: false, site: "hq" });
+    const asked = pages([["a"], ["b"], ["c"]]);
+    expect(await listAll("RecordService/ListConflicts", "conflicts", {}, 2)).toEqual({ records: ["a", "b"], more: true, site: "hq" });
+    expect(asked).toEqual(["", "1"]);
+    let time = noon;
+    Date.now = () => (time += 20_000);
+    pages([[], [], [], [], [], [], [], []]);
+    await expect(listAll("RecordService/ListConflicts", "conflicts")).rejects.toThrow("the list was not complete within 60 s");
+  } finally {
+    globalThis.fetch = fetch;
+    Date.now = now;
   }
 });
 

@@ -155,8 +155,8 @@ export class Network {
   }
 
   // Starts a gateway and gives a link that opens one session as `identity`. With another caller's configuration it is one that no node trusts.
-  async gateway(identity = viewer, config = "dashboard.toml"): Promise<string> {
-    const gateway = spawn(gatewayProgram, ["--config", join(this.folder, config), "--listen", "127.0.0.1:0", "--demonstration", identity], {
+  async gateway(identity = viewer, config = "dashboard.toml", ...options: string[]): Promise<string> {
+    const gateway = spawn(gatewayProgram, ["--config", join(this.folder, config), "--listen", "127.0.0.1:0", "--demonstration", identity, ...options], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     this.gateways.push(gateway);

@@ -1,7 +1,7 @@
 // Every view of the page, before a real network.
 
 import { expect, sites, test } from "./network";
-import { expectAccessible, open } from "./page";
+import { ask, expectAccessible, open } from "./page";
 
 const everyView = [
   "world",
@@ -101,18 +101,30 @@ test("World shows standings, filters by region and tells a country's story", asy
   const story = page.getByRole("region", { name: "Bangladesh", exact: true });
   await expect(story.getByRole("group", { name: "Engagements of Bangladesh" }).getByRole("row")).not.toHaveCount(1);
   await expect(story.locator(".revisions")).toContainText("hq/analyst/desk");
+  const ports = table.getByRole("link", { name: /^\d+ ports, BD$/ });
+  const counted = (await ports.textContent()) ?? "";
+  const { ports: listed } = await ask<{ ports: unknown[] }>(page, "ReferenceService/ListPorts", { country: "countries/BD", pageSize: 1000 });
+  expect(Number(counted)).toBe(listed.length);
+  await expect(table.getByRole("link", { name: /^\d+ engagements neither cancelled nor refused, BD$/ })).toBeVisible();
   await page.getByRole("checkbox", { name: "Ports" }).check();
   await expect(page.locator("svg.map path.ports")).toBeAttached();
   await story.getByRole("button", { name: "Close" }).click();
   await expect(page.getByRole("row", { name: /^APAC/ })).toBeVisible();
+  await page.locator("svg.map g[data-code=BR] path").click();
+  await expect(page.getByRole("region", { name: "Brazil", exact: true }).getByRole("heading", { name: "Liaison officers" })).toBeVisible();
 });
 
 test("Work lists engagements by state and opaque entries of each site", async ({ signedIn: page }) => {
   await open(page, "Work");
   const kinds = page.getByRole("navigation", { name: "Kinds of work" });
   await kinds.getByRole("link", { name: "Engagements" }).click();
-  await page.getByRole("link", { name: "closed" }).click();
+  await page.getByRole("link", { name: "closed", exact: true }).click();
   await expect(page.getByRole("heading", { name: "Engagements: closed" })).toBeVisible();
+  const counted = page.getByRole("link", { name: /engagements, closed$/ });
+  const closed = await counted.textContent();
+  await counted.click();
+  await expect(page.getByRole("region", { name: "engagements, closed" }).getByRole("status")).toHaveText(`${closed}, as hq holds them now.`);
+  await open(page, "Work");
   await kinds.getByRole("link", { name: "Opaque entries" }).click();
   await page.locator("label", { hasText: "eame" }).click();
   await expect(page.getByText("eame has folded every entry")).toBeVisible();
@@ -209,18 +221,40 @@ test("a gateway that has gone is said to be gone", async ({ page, network }) => 
   await expect(page.locator("tr[data-site=hq]")).toContainText("no news");
 });
 
+test("a gateway that takes no more pages says so, and is asked again", async ({ page, network }) => {
+  let full = true;
+  const error = { code: "RESOURCE_EXHAUSTED", reason: "OVERLOADED", message: "too many open pages", field: "" };
+  await page.route("**/api/events", (route) => (full ? route.fulfill({ status: 429, json: { error } }) : route.continue()));
+  await page.goto(await network.gateway());
+  await expect(page.locator(".alarms")).toContainText("the gateway tells of no changes: too many open pages");
+  await expect(page.getByRole("heading", { level: 1, name: "World" })).toBeAttached();
+  full = false;
+  await expect(page.locator(".alarms")).toContainText("all links are up");
+});
+
+test("a session that has ended says so on the open page", async ({ page, network }) => {
+  await page.goto(await network.gateway("hq/analyst/desk", "dashboard.toml", "--session-lifetime", "30s"));
+  await expect(page.locator(".clock")).toContainText("session ends in");
+  await expect(page.getByRole("alert")).toContainText("Your session has ended.", { timeout: 90_000 });
+  await page.reload();
+  await expect(page.getByRole("alert")).toContainText("there is no session");
+});
+
 for (const colorScheme of ["light", "dark"] as const) {
-  test(`no view has an accessibility fault: ${colorScheme}`, async ({ signedIn: page }) => {
-    await page.emulateMedia({ colorScheme });
-    for (const path of everyView) {
-      await page.evaluate((hash) => (location.hash = hash), `#/${path}`);
-      await expect(page.getByText("Reading…")).toHaveCount(0);
-      await expectAccessible(page);
-    }
-  });
+  for (const width of [1280, 390]) {
+    test(`no view has an accessibility fault: ${colorScheme}, ${width} pixels wide`, async ({ signedIn: page }) => {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 844 });
+      for (const path of everyView) {
+        await page.evaluate((hash) => (location.hash = hash), `#/${path}`);
+        await expect(page.getByText("Reading…")).toHaveCount(0);
+        await expectAccessible(page);
+      }
+    });
+  }
 }
 
-test("no view is wider than the screen, nor has an accessibility fault on a narrow one", async ({ signedIn: page }) => {
+test("no view is wider than the screen", async ({ signedIn: page }) => {
   for (const width of [1280, 390]) {
     await page.setViewportSize({ width, height: 844 });
     for (const path of everyView) {
@@ -229,8 +263,6 @@ test("no view is wider than the screen, nor has an accessibility fault on a narr
       expect(await page.evaluate(() => document.documentElement.scrollWidth), `${path} at ${width}`).toBeLessThanOrEqual(width);
     }
   }
-  await open(page, "Network");
-  await expectAccessible(page);
 });
 
 test("the keyboard reaches everything: views, filters, a country", async ({ signedIn: page }) => {

@@ -133,7 +133,7 @@ test("World shows how countries stood on a day, and a country's whole story", as
   await page.getByRole("combobox", { name: "Standing" }).selectOption("overdue");
   const countries = page.getByRole("group", { name: "Countries" });
   await expect(countries.getByRole("row")).toHaveCount(2);
-  await countries.getByRole("link").click();
+  await countries.getByRole("link", { name: /Japan|Nippon/ }).click();
   const story = page.locator("section.panel", { has: page.getByRole("heading", { name: "Liaison officers" }) });
   for (const told of ["Liaison Officer, Far East", "primary, since 2024-02-01", "in country since 2026-04-02", "The east gate is not manned at night.", "overdue; due 2023-03-01", "Rank"]) {
     await expect(story).toContainText(told);
@@ -195,6 +195,17 @@ test("what changes before it is confirmed has to be looked at again", async ({ s
   await decline.getByRole("button", { name: "Confirm: decline" }).click();
   await expect(page.locator("p.done")).toContainText("Declined");
   expect(await network.fairlead("hq", "--json", "release", "get", name)).toContain("The group is not agreed.");
+});
+
+test("the preview follows the record that is to be released", async ({ signedIn: page, network }) => {
+  const propose = ["release", "propose", "ports/JPUKB", "--nation", "KR", "--field", "display_name", "--purpose", "A record that changes."];
+  const { name } = JSON.parse(await network.fairlead("apac", "--json", ...propose)) as { name: string };
+  await network.agree();
+  await show(page, `work/releases/${encodeURIComponent(name)}`);
+  const panel = page.getByRole("region", { name, exact: true });
+  await expect(panel.locator("dl[aria-label='Fields and values']")).toContainText("Kobe");
+  await network.fairlead("apac", "port", "update", "JPUKB", "--display-name", "Kobe, renamed");
+  await expect(panel).toContainText("Has another value now, which is not released: display_name.");
 });
 
 test("a refusal is shown in the node's words: one's own release, and an officer's approval", async ({ signedIn: page, network, browser }) => {

@@ -5,36 +5,11 @@ import { call } from "../api";
 import { calendarDate, clock, collectionOf } from "../format";
 import { useLoaded } from "../load";
 import type { AnyRecord, CalendarDate } from "../messages";
+import { readers } from "../readers";
 import { Empty, Shown } from "./parts";
 
-// The method that reads a record, by its collection.
-const readers: Record<string, string> = {
-  countries: "ReferenceService/GetCountry",
-  ports: "ReferenceService/GetPort",
-  portFacilities: "ReferenceService/GetPortFacility",
-  liaisonOfficers: "ReferenceService/GetLiaisonOfficer",
-  engagements: "EngagementService/GetEngagement",
-  observations: "EngagementService/GetObservation",
-  followUps: "EngagementService/GetFollowUp",
-  assessments: "AssessmentService/GetAssessment",
-  conditionsOfEntry: "AssessmentService/GetConditionOfEntry",
-  visitCycles: "VisitService/GetVisitCycle",
-  reciprocalVisits: "VisitService/GetReciprocalVisit",
-  trainingOfferings: "TrainingService/GetTrainingOffering",
-  trainingRequests: "TrainingService/GetTrainingRequest",
-  trainingSessions: "TrainingService/GetTrainingSession",
-  assignments: "PortfolioService/GetAssignment",
-  arrivals: "PriorityService/GetArrival",
-  scheduleKPorts: "PriorityService/GetScheduleKPort",
-  trafficFigures: "PriorityService/GetTrafficFigure",
-  partnerGroups: "ReleaseService/GetPartnerGroup",
-  releases: "ReleaseService/GetRelease",
-  proposals: "ReleaseService/GetProposal",
-  inquiries: "HelpDeskService/GetInquiry",
-  bestPractices: "PracticeService/GetBestPractice",
-};
-
-const unshown = new Set(["name", "etag", "conflicts", "withdrawn"]);
+// A report's forms are files of their own.
+const unshown = new Set(["name", "etag", "conflicts", "withdrawn", "html", "csv"]);
 
 const words = (field: string) => field.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 

@@ -1,7 +1,7 @@
 // What changes, as it happens: the change feed of one node, from when the page was opened; and the search over all that is there.
 
 import { useState } from "preact/hooks";
-import { clock, collectionOf, count } from "../format";
+import { clock, count } from "../format";
 import { type Change, useLive, useNow } from "../live";
 import { Choice, Empty, Panel, Scroll } from "../parts/parts";
 import type { ViewProps } from "./registry";
@@ -74,11 +74,15 @@ export function Activity({ session, path }: ViewProps) {
                     <tr key={key}>
                       <td class="time">{clock(change.time, now)}</td>
                       <td>{change.event.site || "–"}</td>
-                      <td>{collectionOf(name)}</td>
+                      <td>{change.event.collection}</td>
                       <th scope="row">
-                        <button type="button" class="link" aria-expanded={open === key} onClick={() => setOpen(open === key ? "" : key)}>
-                          {name}
-                        </button>
+                        {name ? (
+                          <button type="button" class="link" aria-expanded={open === key} onClick={() => setOpen(open === key ? "" : key)}>
+                            {name}
+                          </button>
+                        ) : (
+                          "of a later version than the gateway"
+                        )}
                       </th>
                       <td class="text">
                         {titleOf(change)}

@@ -1,16 +1,18 @@
 // Fields that two sites wrote without having seen each other: side by side, and settled here.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { call, CallError } from "../api";
+import { call, CallError, listAll } from "../api";
 import { clock, count, methodName, plainValue } from "../format";
 import { reread, useLoaded } from "../load";
 import type { Conflict, ConflictValue } from "../messages";
 import { Empty, Failure, Panel, Scroll, Shown } from "../parts/parts";
 import type { ViewProps } from "./registry";
 
+const listed = 1_000;
+
 export function Conflicts({ path }: ViewProps) {
   const [settled, setSettled] = useState("");
-  const list = useLoaded(() => call<{ conflicts: Conflict[]; nextPageToken: string }>("RecordService/ListConflicts", { pageSize: 200 }), "conflicts");
+  const list = useLoaded(() => listAll<Conflict>("RecordService/ListConflicts", "conflicts", {}, listed), "conflicts");
   return (
     <>
       {path && (
@@ -29,9 +31,9 @@ export function Conflicts({ path }: ViewProps) {
       </p>
       <Panel title="Conflicts" note="The same field was written at two sites without the one having seen the other. All sites show the same value until a person decides.">
         <Shown loaded={list}>
-          {({ data, site }) =>
-            data.conflicts.length === 0 ? (
-              <Empty>{data.nextPageToken ? "None on the first page; there are more to look through." : `Nothing is in conflict, as ${site} knows it.`}</Empty>
+          {({ records, more, site }) =>
+            records.length === 0 ? (
+              <Empty>Nothing is in conflict, as {site} knows it.</Empty>
             ) : (
               <Scroll label="Conflicts">
                 <table>
@@ -46,7 +48,7 @@ export function Conflicts({ path }: ViewProps) {
                     </tr>
                   </thead>
                   <tbody>
-                    {data.conflicts.map((conflict) => (
+                    {records.map((conflict) => (
                       <tr key={conflict.name} class={conflict.name === path ? "selected" : ""}>
                         <th scope="row">
                           <a href={`#/work/conflicts/${encodeURIComponent(conflict.name)}`}>{conflict.record}</a>
@@ -62,7 +64,7 @@ export function Conflicts({ path }: ViewProps) {
                     ))}
                   </tbody>
                 </table>
-                {data.nextPageToken && <p class="note">The first {count(data.conflicts.length)}.</p>}
+                {more && <p class="note">The first {count(records.length)}.</p>}
               </Scroll>
             )
           }

@@ -1,7 +1,7 @@
 // Engagements by state and region, and those of one state.
 
 import { call } from "../api";
-import { engagementStates as states } from "../figures";
+import { engagementStates as states, sumOf } from "../figures";
 import { count, label, regionName } from "../format";
 import { useLoaded } from "../load";
 import type { Engagement, Overview } from "../messages";
@@ -9,7 +9,7 @@ import { Empty, Panel, Scroll, Shown } from "../parts/parts";
 import { Table } from "../parts/table";
 import { useCountryNames } from "./countries";
 import { engagementColumns } from "./listings";
-import { useOverview } from "./overview";
+import { AsOf, Count, useOverview } from "./overview";
 import { regions } from "./regions";
 import type { ViewProps } from "./registry";
 
@@ -20,8 +20,9 @@ export function Engagements({ path }: ViewProps) {
   const state = states.find((each) => each === `ENGAGEMENT_STATE_${path}`);
   return (
     <>
-      <Panel title="Engagements by state" note="Withdrawn ones are not counted.">
+      <Panel title="Engagements by state" note={<AsOf overview={overview.data?.data} />}>
         <Shown loaded={overview}>{({ data }) => <ByState overview={data} />}</Shown>
+        <p class="note">Withdrawn ones are not counted.</p>
       </Panel>
       {state && <OfState key={state} state={state} />}
     </>
@@ -29,8 +30,11 @@ export function Engagements({ path }: ViewProps) {
 }
 
 function ByState({ overview }: { overview: Overview }) {
-  const of = (region: string, state: string) =>
-    overview.engagements.filter((each) => (!region || each.region === region) && each.state === state).reduce((sum, each) => sum + Number(each.count), 0);
+  const of = (region: string, state: string) => {
+    const counted = overview.engagements.filter((each) => (!region || each.region === region) && each.state === state);
+    const what = `engagements, ${label(state, "ENGAGEMENT_STATE")}${region && `, ${regionName(region)}`}`;
+    return <Count figure={sumOf(counted, region ? ["kind"] : ["kind", "region"])} what={what} site={overview.answeringSite} />;
+  };
   return (
     <Scroll label="Engagements by state">
       <table>
@@ -53,10 +57,10 @@ function ByState({ overview }: { overview: Overview }) {
               </th>
               {regions.map((region) => (
                 <td class="number" key={region}>
-                  {count(of(region, state))}
+                  {of(region, state)}
                 </td>
               ))}
-              <td class="number">{count(of("", state))}</td>
+              <td class="number">{of("", state)}</td>
             </tr>
           ))}
         </tbody>

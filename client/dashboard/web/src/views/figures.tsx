@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { askedBy, cycleStatuses, engagementKinds, engagementStates, inquiryStates, meanSeconds, severities, sumOf, visitPhases } from "../figures";
+import { askedBy, cycleStatuses, engagementKinds, engagementStates, figureOf, inquiryStates, meanSeconds, severities, sumOf, visitPhases } from "../figures";
 import { calendarDate, clock, count, idOf, label, percent, regionName, seconds, span } from "../format";
 import { useNow } from "../live";
 import { useKept } from "../load";
@@ -55,7 +55,7 @@ function All() {
             </div>
             <Mix {...part} region={region} />
             <Panel title="Engagements by month" note="Neither cancelled nor refused; one that lasts counts in each of its months.">
-              <Trend rows={data.months.filter((row) => region === "all" || row.region === region)} back={Number(months)} today={data.asOfTime.slice(0, 10)} site={data.answeringSite} />
+              <Trend rows={data.months} region={region} back={Number(months)} today={data.asOfTime.slice(0, 10)} site={data.answeringSite} />
             </Panel>
             <HelpDesk {...part} region={region} />
             <Stages {...part} />
@@ -305,18 +305,21 @@ function Training({ overview }: PartProps) {
 }
 
 function State({ overview }: PartProps) {
+  const site = overview.answeringSite;
   const down = overview.links.filter((link) => !link.connected).map((link) => link.peer);
+  // No filter asks for what is in no region.
+  const ofRegion = (n: string, method: string, region: string) => (region === "REGION_UNSPECIFIED" ? { count: n } : figureOf(n, `ReferenceService/${method}`, { region }));
   return (
     <Panel title="State of the data" note={<a href="#/network">The network</a>}>
       <Sums
-        site={overview.answeringSite}
+        site={site}
         sums={[
           ["Fields in conflict", overview.conflicts, "fields in conflict"],
-          [`Entries that ${overview.answeringSite} cannot fold`, overview.opaqueEntries, `entries that ${overview.answeringSite} cannot fold`],
+          [`Entries that ${site} cannot fold`, overview.opaqueEntries, `entries that ${site} cannot fold`],
         ]}
       />
       <p>
-        {overview.answeringSite} hears {count(overview.links.length - down.length)} of {count(overview.links.length)} peers
+        {site} hears {count(overview.links.length - down.length)} of {count(overview.links.length)} peers
         {down.length > 0 && <strong class="bad">; not {down.join(", ")}</strong>}.
       </p>
       <Table
@@ -325,10 +328,10 @@ function State({ overview }: PartProps) {
         keyOf={(each) => each.region}
         columns={[
           { title: "Region", head: true, cell: (each) => regionName(each.region) },
-          { title: "Countries", kind: "number", cell: (each) => count(each.countries) },
+          { title: "Countries", kind: "number", cell: (each) => <Count figure={ofRegion(each.countries, "ListCountries", each.region)} what={`countries, ${regionName(each.region)}`} site={site} /> },
           { title: "Ports", kind: "number", cell: (each) => count(each.ports) },
           { title: "Facilities", kind: "number", cell: (each) => count(each.portFacilities) },
-          { title: "Officers", kind: "number", cell: (each) => count(each.liaisonOfficers) },
+          { title: "Officers", kind: "number", cell: (each) => <Count figure={ofRegion(each.liaisonOfficers, "ListLiaisonOfficers", each.region)} what={`liaison officers, ${regionName(each.region)}`} site={site} /> },
         ]}
       />
     </Panel>

@@ -7,11 +7,14 @@ import type {
   CalendarDate,
   Conflict,
   ConditionStanding,
+  Country,
   CountryOverview,
   Engagement,
+  LiaisonOfficer,
   Observation,
   OpaqueEntry,
   OverdueFollowUp,
+  Port,
   VisitStage,
 } from "../messages";
 import { RecordName } from "../parts/record";
@@ -113,6 +116,20 @@ const byMethod: Record<string, Listing> = {
     { title: "Last engaged", kind: "time", cell: (row) => (row.lastEngagement ? <RecordName name={row.lastEngagement} text={calendarDate(row.lastEngagementDate)} /> : "–") },
     { title: "Due", kind: "time", cell: (row) => calendarDate(row.dueDate) },
     { title: "Officers", kind: "text", cell: (row) => row.officers.map(idOf).join(", ") || "–" },
+  ]),
+  "ReferenceService/ListCountries": listing<Country>(nameOf, (names) => [
+    { title: "Country", head: true, cell: (row) => <CountryLink country={row.name} names={names} /> },
+    { title: "Region", cell: (row) => regionName(row.region) },
+    { title: "Record", cell: (row) => <RecordName name={row.name} /> },
+  ]),
+  "ReferenceService/ListPorts": listing<Port>(nameOf, (names) => [
+    { title: "Port", kind: "text", head: true, cell: (row) => <RecordName name={row.name} text={row.displayName} /> },
+    { title: "Code", cell: (row) => idOf(row.name) },
+    { title: "Country", cell: (row) => <CountryLink country={row.country} names={names} /> },
+  ]),
+  "ReferenceService/ListLiaisonOfficers": listing<LiaisonOfficer>(nameOf, () => [
+    { title: "Officer", kind: "text", head: true, cell: (row) => <RecordName name={row.name} text={row.displayName} /> },
+    { title: "Region", cell: (row) => regionName(row.region) },
   ]),
   "EngagementService/ListEngagements": listing<Engagement>(nameOf, engagementColumns),
   "EngagementService/ListObservations": listing<Observation>(nameOf, () => [

@@ -1,12 +1,14 @@
 // Entries that a node holds and could not fold, with the cause. Their records wait; the rest flows.
 
 import { useState } from "preact/hooks";
-import { call } from "../api";
+import { listAll } from "../api";
 import { count } from "../format";
 import { useLoaded } from "../load";
 import type { OpaqueEntry } from "../messages";
 import { Choice, Empty, Panel, Scroll, Shown } from "../parts/parts";
 import type { ViewProps } from "./registry";
+
+const listed = 1_000;
 
 const causes: Record<string, string> = {
   WITHHELD: "the site is not in its audience",
@@ -17,7 +19,7 @@ const causes: Record<string, string> = {
 
 export function OpaqueEntries({ session }: ViewProps) {
   const [site, setSite] = useState(session.sites.at(-1) ?? "");
-  const list = useLoaded(() => call<{ opaqueEntries: OpaqueEntry[]; nextPageToken: string }>("NodeService/ListOpaqueEntries", { pageSize: 200 }, site), `opaque ${site}`);
+  const list = useLoaded(() => listAll<OpaqueEntry>("NodeService/ListOpaqueEntries", "opaqueEntries", {}, listed, site), `opaque ${site}`);
   return (
     <>
       <div class="bar">
@@ -25,8 +27,8 @@ export function OpaqueEntries({ session }: ViewProps) {
       </div>
       <Panel title={`Opaque entries at ${site}`} note="Entries of the logs that this node holds and could not fold.">
         <Shown loaded={list}>
-          {({ data }) =>
-            data.opaqueEntries.length === 0 ? (
+          {({ records, more }) =>
+            records.length === 0 ? (
               <Empty>None: {site} has folded every entry that it holds.</Empty>
             ) : (
               <Scroll label="Opaque entries" tall>
@@ -39,7 +41,7 @@ export function OpaqueEntries({ session }: ViewProps) {
                     </tr>
                   </thead>
                   <tbody>
-                    {data.opaqueEntries.map((each) => (
+                    {records.map((each) => (
                       <tr key={each.entry}>
                         <th scope="row">{each.entry}</th>
                         <td>
@@ -50,7 +52,7 @@ export function OpaqueEntries({ session }: ViewProps) {
                     ))}
                   </tbody>
                 </table>
-                {data.nextPageToken && <p class="note">The first {count(data.opaqueEntries.length)}.</p>}
+                {more && <p class="note">The first {count(records.length)}.</p>}
               </Scroll>
             )
           }

@@ -1,7 +1,7 @@
 // What partner nations propose, and what the region answers.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { call } from "../api";
+import { call, listAll } from "../api";
 import { clock, count, idOf, label, regionName } from "../format";
 import { reread, useLoaded } from "../load";
 import type { Proposal } from "../messages";
@@ -14,14 +14,14 @@ import type { ViewProps } from "./registry";
 const prefix = "PROPOSAL_STATE";
 const states = ["SUBMITTED", "ACCEPTED", "MERGED", "DECLINED"] as const;
 const stateTexts = { SUBMITTED: "Waiting", ACCEPTED: "Accepted", MERGED: "Merged", DECLINED: "Declined" };
-const listed = 200;
+const listed = 1_000;
 
 export function Proposals({ path }: ViewProps) {
   const [state, setState] = useState<(typeof states)[number]>("SUBMITTED");
   const [region, setRegion] = useState<RegionChoice>("all");
   const [done, setDone] = useState("");
   const list = useLoaded(
-    () => call<{ proposals: Proposal[]; nextPageToken: string }>("ReleaseService/ListProposals", { state: `${prefix}_${state}`, ...regionRequest(region), pageSize: listed }),
+    () => listAll<Proposal>("ReleaseService/ListProposals", "proposals", { state: `${prefix}_${state}`, ...regionRequest(region) }, listed),
     `proposals ${state} ${region}`,
     ["proposals"],
   );
@@ -47,8 +47,8 @@ export function Proposals({ path }: ViewProps) {
       </div>
       <Panel title={`Proposals of nations: ${stateTexts[state].toLowerCase()}`} note="The region decides; what it takes over, it writes into its own records.">
         <Shown loaded={list}>
-          {({ data, site }) =>
-            data.proposals.length === 0 ? (
+          {({ records, more, site }) =>
+            records.length === 0 ? (
               <Empty>
                 {state === "SUBMITTED" ? "No proposal waits for an answer" : `No proposal is ${stateTexts[state].toLowerCase()}`}, as {site} knows it.
               </Empty>
@@ -66,7 +66,7 @@ export function Proposals({ path }: ViewProps) {
                     </tr>
                   </thead>
                   <tbody>
-                    {data.proposals.map((proposal) => (
+                    {records.map((proposal) => (
                       <tr key={proposal.name} class={proposal.name === path ? "selected" : ""}>
                         <th scope="row">
                           <a href={`#/work/proposals/${encodeURIComponent(proposal.name)}`}>{proposal.record || proposal.subject || proposal.name}</a>
@@ -80,7 +80,7 @@ export function Proposals({ path }: ViewProps) {
                     ))}
                   </tbody>
                 </table>
-                {data.nextPageToken && <p class="note">The first {count(data.proposals.length)}.</p>}
+                {more && <p class="note">The first {count(records.length)}.</p>}
               </Scroll>
             )
           }

@@ -1,7 +1,7 @@
 // Releases to partner nations: those that wait for approval, with exactly who would see what, decided there.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { call } from "../api";
+import { call, listAll } from "../api";
 import { calendarDate, clock, count, idOf, label, plainValue } from "../format";
 import { reread, useLoaded } from "../load";
 import type { PreviewedNation, Release, ReleasePreview } from "../messages";
@@ -13,17 +13,14 @@ import type { ViewProps } from "./registry";
 const prefix = "RELEASE_STATE";
 const states = ["PROPOSED", "APPROVED", "DECLINED", "RECALLED"] as const;
 const stateTexts = { PROPOSED: "Waiting", APPROVED: "Approved", DECLINED: "Declined", RECALLED: "Recalled" };
-const listed = 200;
-
-// A change of a group's members, of the record or of another release changes what a nation would see.
-const previewedOf = ["releases", "partnerGroups"];
+const listed = 1_000;
 
 const nationsOf = (names: string[]) => names.map(idOf).join(", ");
 
 export function Releases({ path }: ViewProps) {
   const [state, setState] = useState<(typeof states)[number]>("PROPOSED");
   const [done, setDone] = useState("");
-  const list = useLoaded(() => call<{ releases: Release[]; nextPageToken: string }>("ReleaseService/ListReleases", { state: `${prefix}_${state}`, pageSize: listed }), `releases ${state}`, ["releases"]);
+  const list = useLoaded(() => listAll<Release>("ReleaseService/ListReleases", "releases", { state: `${prefix}_${state}` }, listed), `releases ${state}`, ["releases"]);
   return (
     <>
       {path && (
@@ -45,8 +42,8 @@ export function Releases({ path }: ViewProps) {
       </div>
       <Panel title={`Releases: ${stateTexts[state].toLowerCase()}`} note="Nobody outside sees anything of a release before headquarters has approved it, by another role than its author’s.">
         <Shown loaded={list}>
-          {({ data, site }) =>
-            data.releases.length === 0 ? (
+          {({ records, more, site }) =>
+            records.length === 0 ? (
               <Empty>
                 {state === "PROPOSED" ? "No release waits for approval" : `No release is ${stateTexts[state].toLowerCase()}`}, as {site} knows it.
               </Empty>
@@ -65,7 +62,7 @@ export function Releases({ path }: ViewProps) {
                     </tr>
                   </thead>
                   <tbody>
-                    {data.releases.map((release) => (
+                    {records.map((release) => (
                       <tr key={release.name} class={release.name === path ? "selected" : ""}>
                         <th scope="row">
                           <a href={`#/work/releases/${encodeURIComponent(release.name)}`}>{release.record}</a>
@@ -80,7 +77,7 @@ export function Releases({ path }: ViewProps) {
                     ))}
                   </tbody>
                 </table>
-                {data.nextPageToken && <p class="note">The first {count(data.releases.length)}.</p>}
+                {more && <p class="note">The first {count(records.length)}.</p>}
               </Scroll>
             )
           }
@@ -92,7 +89,8 @@ export function Releases({ path }: ViewProps) {
 
 function OneRelease({ name, onDone }: { name: string; onDone: (effect: string) => void }) {
   const heading = useRef<HTMLDivElement>(null);
-  const loaded = useLoaded(() => call<ReleasePreview>("ReleaseService/PreviewRelease", { name }), `preview ${name}`, previewedOf);
+  // A change of a group's members, of the record, whatever it is, or of another release changes what a nation would see.
+  const loaded = useLoaded(() => call<ReleasePreview>("ReleaseService/PreviewRelease", { name }), `preview ${name}`);
   useEffect(() => heading.current?.focus(), [name]);
   return (
     <div ref={heading} tabIndex={-1} class="focusable">

@@ -6,7 +6,7 @@ import { count, regionName } from "../format";
 import type { Overview } from "../messages";
 import { Pivot, keysOf } from "../parts/pivot";
 import { Count } from "./overview";
-import { regions } from "./regions";
+import { type RegionChoice, regions } from "./regions";
 
 type Months = Overview["months"];
 
@@ -50,7 +50,9 @@ function Columns({ rows, months, now }: { rows: Months; months: string[]; now: s
   );
 }
 
-export function Trend({ rows, back, today, site }: { rows: Months; back: number; today: string; site: string }) {
+// Of one region, or of all.
+export function Trend({ rows: all, region, back, today, site }: { rows: Months; region: RegionChoice; back: number; today: string; site: string }) {
+  const rows = all.filter((row) => region === "all" || row.region === region);
   const months = monthsOf(rows, back, today);
   const cells = rows.map((row) => ({ row: row.month, column: row.region, figure: row.engagements }));
   const shown = keysOf(cells.map((cell) => cell.column), regions, regionName);
@@ -70,9 +72,9 @@ export function Trend({ rows, back, today, site }: { rows: Months; back: number;
         corner="Month"
         cells={cells}
         rows={[...months].reverse().map((month) => ({ key: month, text: month }))}
-        columns={shown}
+        columns={region === "all" ? shown : keysOf([region], regions, regionName)}
         over={["kind"]}
-        across={["kind", "region"]}
+        across={region === "all" ? ["kind", "region"] : undefined}
         show={(figure, what) => <Count figure={figure} what={`engagements, ${what}`} site={site} />}
         tall
       />

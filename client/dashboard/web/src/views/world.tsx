@@ -2,7 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { listAll } from "../api";
-import { sumOf } from "../figures";
+import { figureOf, sumOf } from "../figures";
 import { calendarDate, count, idOf, regionName } from "../format";
 import { useLoaded, useSettled } from "../load";
 import type { Overview, Port } from "../messages";
@@ -13,7 +13,7 @@ import { AsOfSlider } from "./asof";
 import { CountryStory } from "./country";
 import { Coverage, coverageRule } from "./coverage";
 import { type Place, readAtlas, WorldMap } from "./map";
-import { AsOf, Sums } from "./overview";
+import { AsOf, Count, Sums } from "./overview";
 import { type RegionChoice, RegionFilter } from "./regions";
 import type { ViewProps } from "./registry";
 import { type Row, useWorld, type World as WorldRead } from "./standings";
@@ -32,7 +32,7 @@ export function World({ path }: ViewProps) {
   const { rows, overview } = world;
   const atlas = useLoaded(readAtlas, "atlas", "never");
   const ports = useLoaded(
-    () => (showPorts ? listAll<Port>("ReferenceService/ListPorts", "ports") : Promise.resolve({ records: [], more: false })),
+    () => (showPorts ? listAll<Port>("ReferenceService/ListPorts", "ports") : Promise.resolve({ records: [], more: false, site: "" })),
     showPorts ? "ports" : "none",
     "never",
   );
@@ -122,6 +122,7 @@ function Countries({ world, rows, texts, selected }: { world: WorldRead; rows: R
   const [filter, setFilter] = useState("");
   const [standing, setStanding] = useState<Standing | "all">("all");
   const wanted = filter.trim().toLowerCase();
+  const site = world.overview.data?.data.answeringSite ?? "";
   const listed = rows.filter((row) => (standing === "all" || row.standing === standing) && (!wanted || row.name.toLowerCase().includes(wanted) || row.code.toLowerCase() === wanted));
   return (
     <Panel title="Countries" note={`${count(listed.length)} of ${count(world.rows.length)}`}>
@@ -168,8 +169,8 @@ function Countries({ world, rows, texts, selected }: { world: WorldRead; rows: R
                 },
                 { title: "Last engaged", kind: "time", cell: (row) => calendarDate(row.lastEngaged) },
                 { title: "Assessment due", kind: "time", cell: (row) => calendarDate(row.assessmentDue) },
-                { title: "Engagements", kind: "number", cell: (row) => count(row.engagements) },
-                { title: "Ports", kind: "number", cell: (row) => count(row.ports) },
+                { title: "Engagements", kind: "number", cell: (row) => <Count figure={figureOf(row.engagements, "EngagementService/ListEngagements", { country: `countries/${row.code}`, active: true })} what={`engagements neither cancelled nor refused, ${row.code}`} site={site} /> },
+                { title: "Ports", kind: "number", cell: (row) => <Count figure={figureOf(row.ports, "ReferenceService/ListPorts", { country: `countries/${row.code}` })} what={`ports, ${row.code}`} site={site} /> },
               ]}
             />
           )
