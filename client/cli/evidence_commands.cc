@@ -139,8 +139,15 @@ std::optional<v1::PartnerReceipt> PartnerReceiptIn(const Mutation& mutation) {
   return receipt.MergeFromString(bytes) ? std::optional(receipt) : std::nullopt;
 }
 
-// The message whose bytes a receipt holds; null when this program does not know its type, or they are none.
+// Of the bytes of what was submitted or sent.
+std::string ContentSha256(const v1::PartnerReceipt& receipt) {
+  if (!receipt.content_sha256().empty()) return HexEncode(receipt.content_sha256());
+  return HexEncode(AsView(Sha256(receipt.content())));
+}
+
+// The message whose bytes a receipt holds; null when it holds none, or this program does not know their type.
 std::unique_ptr<google::protobuf::Message> ContentOf(const v1::PartnerReceipt& receipt) {
+  if (!receipt.content_sha256().empty()) return nullptr;
   const auto* type = google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(receipt.message_type());
   if (type == nullptr) return nullptr;
   std::unique_ptr<google::protobuf::Message> content(google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
@@ -149,7 +156,7 @@ std::unique_ptr<google::protobuf::Message> ContentOf(const v1::PartnerReceipt& r
 
 nlohmann::ordered_json PartnerReceiptJson(const v1::PartnerReceipt& receipt) {
   nlohmann::ordered_json json = ToJson(receipt);
-  json["contentSha256"] = HexEncode(AsView(Sha256(receipt.content())));
+  json["contentSha256"] = ContentSha256(receipt);
   if (const auto content = ContentOf(receipt)) json["message"] = ToJson(*content);
   return json;
 }
@@ -161,7 +168,8 @@ void PrintPartnerReceipt(const v1::PartnerReceipt& receipt, std::ostream& out) {
   if (!receipt.record().empty()) out << fmt::format("about        {}\n", receipt.record());
   if (!receipt.revision().empty()) out << fmt::format("revision     {}\n", receipt.revision());
   out << fmt::format("marking      {}\n", CellText(receipt, *receipt.GetDescriptor()->FindFieldByName("marking")));
-  out << fmt::format("content      {} bytes, SHA-256 {}\n", receipt.content().size(), HexEncode(AsView(Sha256(receipt.content()))));
+  out << fmt::format("content      SHA-256 {}{}\n", ContentSha256(receipt),
+                     sent ? " of what was sent, which the receipt does not hold" : "");
   if (const auto content = ContentOf(receipt)) PrintRecord(*content, out);
 }
 
@@ -346,6 +354,7 @@ absl::Status RunVerifyReceipt(Session& session, const VerifyArguments& arguments
   json["sequence"] = seq;
   json["time"] = HlcText(proven->header.time);
   json["payloadDigest"] = HexEncode(AsView(proven->header.payload_digest));
+  json["hasPayload"] = proven->payload.has_value();
   absl::StatusOr<Payload> payload = absl::NotFoundError("");
   if (proven->payload) {
     payload = DecodePayload(*proven->payload);
@@ -364,7 +373,11 @@ absl::Status RunVerifyReceipt(Session& session, const VerifyArguments& arguments
     PrintCheckpoint(proven->checkpoint, session.out());
     session.out() << fmt::format("entry        {}\ntime         {}\npayload      {}\n", seq, HlcText(proven->header.time),
                                  HexEncode(AsView(proven->header.payload_digest)));
-    if (payload.ok()) PrintPayload(*payload, session.out());
+    if (payload.ok()) {
+      PrintPayload(*payload, session.out());
+    } else {
+      session.out() << "the payload is not in this receipt: it proves that an entry of this digest is in the log, not what it says\n";
+    }
   });
   return absl::OkStatus();
 }

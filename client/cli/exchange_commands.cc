@@ -268,7 +268,7 @@ absl::Status RunExchangeReceipt(Session& session, const ExchangeArguments& argum
   request.set_name(Named("exchangeReceipts", arguments.name));
   const absl::StatusOr<v1::Receipt> fetched = session.Call<v1::Receipt>(std::string(kExchange) + "GetExchangeReceipt", request);
   if (!fetched.ok()) return fetched.status();
-  return SaveReceipt(session, *fetched, /*payload=*/true, arguments.file);
+  return SaveReceipt(session, *fetched, fetched->log_entry().has_payload(), arguments.file);
 }
 
 absl::Status RunExchangeConsistency(Session& session, const ExchangeArguments& arguments) {

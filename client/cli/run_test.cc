@@ -167,6 +167,8 @@ TEST_F(RunTest, EvidenceIsVerifiedWithoutConfigurationOrNode) {
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(nlohmann::json::parse(result.out)["sequence"], 1);
   EXPECT_EQ(nlohmann::json::parse(result.out)["time"], "2027-01-15T08:00:00.001Z");
+  EXPECT_EQ(nlohmann::json::parse(result.out)["hasPayload"], false);
+  EXPECT_THAT(verify({"receipt", File("receipt", evidence::FormatReceipt(receipt))}).out, HasSubstr("the payload is not in this receipt"));
   const std::string proof =
       File("proof", evidence::FormatConsistency({2, *merkle::ConsistencyProof(2, 3, log.Subtrees()), log.Checkpoint(3)}));
   result = verify({"consistency", File("old", log.Checkpoint(2)), proof});

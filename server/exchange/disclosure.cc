@@ -288,13 +288,4 @@ absl::StatusOr<std::string> Disclosure::RecordOf(const std::string& subject) con
   return seen->has_value() ? (*seen)->grants.front().record : "";
 }
 
-absl::StatusOr<std::optional<std::vector<std::string>>> Disclosure::AudienceOf(const std::string& subject) const {
-  absl::StatusOr<std::optional<Seen>> seen = Look(subject);
-  if (!seen.ok()) return seen.status();
-  if (!seen->has_value()) return std::nullopt;
-  const google::protobuf::Message& record = *(*seen)->record.message;
-  const auto sites = record.GetReflection()->GetRepeatedFieldRef<std::string>(record, record.GetDescriptor()->FindFieldByName("audience"));
-  return std::vector<std::string>(sites.begin(), sites.end());
-}
-
 }  // namespace fairlead::exchange

@@ -74,8 +74,6 @@ class Disclosure {
   std::string SubjectOf(const std::string& name) const;
   // The record of the subject, when the nation sees something of it; else empty.
   absl::StatusOr<std::string> RecordOf(const std::string& subject) const;
-  // The sites that hold it, empty for all; nullopt when the nation sees nothing of it.
-  absl::StatusOr<std::optional<std::vector<std::string>>> AudienceOf(const std::string& subject) const;
 
  private:
   Disclosure(const node::Node& node, const storage::View& view, const Pseudonyms& pseudonyms, std::string nation, Groups groups)

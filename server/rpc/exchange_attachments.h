@@ -21,7 +21,7 @@ namespace fairlead::rpc {
 class ExchangeAttachments {
  public:
   ExchangeAttachments(node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms)
-      : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), receipts_(node, pseudonyms) {}
+      : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), receipts_(node) {}
 
   void Register(Dispatcher* dispatcher) const;
 

@@ -51,7 +51,7 @@ class ExchangeDoor {
   using Narrate = std::function<absl::StatusOr<MessagePtr>(const google::protobuf::Message& record)>;
 
   ExchangeDoor(node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms, const WriteMethods* writes)
-      : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), writes_(writes), receipts_(node, pseudonyms) {}
+      : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), writes_(writes), receipts_(node) {}
 
   node::Node& node() const { return *node_; }
   const exchange::Pseudonyms& pseudonyms() const { return *pseudonyms_; }

@@ -94,9 +94,13 @@ void ExchangeMethods::Register(Dispatcher* dispatcher) const {
     for (const v1::ReleasedRecord& record : page->records()) sent.push_back(DeliveredOf(record));
     door_.Deliver(*call, std::move(sent), std::make_unique<v1::ListReleasedRecordsResponse>(*std::move(page)), std::move(reply));
   });
-  dispatcher->Unary<v1::ListWithdrawalsRequest, v1::ListWithdrawalsResponse>(
-      service + "ListWithdrawals",
-      [this](const Call& call, const v1::ListWithdrawalsRequest& request) { return ListWithdrawals(call, request); });
+  dispatcher->Handle(service + "ListWithdrawals", [this](const std::shared_ptr<Call>& call, const Message& request, Reply reply) {
+    absl::StatusOr<v1::ListWithdrawalsResponse> page = ListWithdrawals(*call, static_cast<const v1::ListWithdrawalsRequest&>(request));
+    if (!page.ok()) return reply(page.status());
+    std::vector<Delivered> sent;
+    for (const v1::Withdrawal& withdrawal : page->withdrawals()) sent.push_back(DeliveredOf(withdrawal));
+    door_.Deliver(*call, std::move(sent), std::make_unique<v1::ListWithdrawalsResponse>(*std::move(page)), std::move(reply));
+  });
   dispatcher->Unary<v1::GetSuggestionRequest, v1::Suggestion>(
       service + "GetSuggestion",
       [this](const Call& call, const v1::GetSuggestionRequest& request) { return GetSuggestion(call, request); });

@@ -1,7 +1,9 @@
 #include "server/rpc/exchange_receipts.h"
 
+#include <absl/strings/ascii.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -49,6 +51,8 @@ absl::StatusOr<v1::ListExchangeReceiptsResponse> ExchangeReceipts::List(const Ca
   const absl::StatusOr<int> page_size = PageSize(request);
   if (!page_size.ok()) return page_size.status();
   if (request.record().size() > kSubjectCharsMax) return FieldError(Reason::kFieldTooLarge, "record", "is longer than any name");
+  if (std::any_of(request.record().begin(), request.record().end(), [](char c) { return absl::ascii_iscntrl(c); }))
+    return FieldError(Reason::kFieldInvalid, "record", "must have no control characters");
   const std::string filter = request.record().empty() ? "" : " of " + request.record();
   const absl::StatusOr<std::string> last = door_.OpenToken(call, request.page_token(), filter);
   if (!last.ok()) return last.status();

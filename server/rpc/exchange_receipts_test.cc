@@ -2,12 +2,20 @@
 
 #include "server/rpc/exchange_receipts.h"
 
-#include <algorithm>
-#include <set>
+#include <absl/synchronization/notification.h>
+#include <google/protobuf/util/time_util.h>
 
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "api/crypto.h"
 #include "api/entry.h"
 #include "api/evidence.h"
 #include "server/rpc/exchange_fixture.h"
+#include "server/rpc/exchange_watch.h"
 #include "server/rpc/receipt_book.h"
 
 namespace fairlead::rpc {
@@ -40,6 +48,17 @@ class ReceiptsTest : public ::testing::Test, protected Office {
     request.set_record(record);
     return Must<v1::ListExchangeReceiptsResponse>(partner, "ExchangeService/ListExchangeReceipts", request);
   }
+  std::vector<v1::ExchangeReceipt> Submitted(const std::string& record) const {
+    std::vector<v1::ExchangeReceipt> out;
+    for (const v1::ExchangeReceipt& each : Receipts(jp_, record).receipts()) {
+      if (each.kind() == v1::EXCHANGE_RECEIPT_KIND_SUBMISSION) out.push_back(each);
+    }
+    return out;
+  }
+  static std::string Sha256Of(const google::protobuf::Message& message) {
+    const Digest digest = Sha256(message.SerializeAsString());
+    return std::string(AsView(digest));
+  }
   // Once a checkpoint covers it.
   static v1::Receipt Fetch(const Client& partner, const std::string& name) {
     v1::GetExchangeReceiptRequest request;
@@ -59,6 +78,7 @@ class ReceiptsTest : public ::testing::Test, protected Office {
     const auto proven = evidence::VerifyReceipt(evidence::FormatReceipt(FileOf(receipt)), TestCerts::Get().roster());
     EXPECT_TRUE(proven.ok()) << proven.status();
     if (!proven.ok()) return {};
+    EXPECT_TRUE(proven->header.audience.all);         // whatever the record's
     EXPECT_EQ(proven->header.deps, VersionVector());  // what others did is nobody's to read from a nation's log
     const auto payload = DecodePayload(*proven->payload);
     EXPECT_TRUE(payload.ok()) << payload.status();
@@ -125,15 +145,15 @@ TEST_F(ReceiptsTest, ARetryHasNoSecondReceiptAndWhatChangesNothingHasOne) {
     acknowledge.set_request_id(NextId());
     EXPECT_TRUE(Must<v1::Withdrawal>(jp_, "ExchangeService/AcknowledgeWithdrawal", acknowledge).acknowledged());
   }
-  const v1::ListExchangeReceiptsResponse both = Receipts(jp_, acknowledge.name());
-  ASSERT_THAT(both.receipts(), SizeIs(2));
-  EXPECT_NE(both.receipts(0).name(), both.receipts(1).name());
-  for (const v1::ExchangeReceipt& each : both.receipts()) {
+  const std::vector<v1::ExchangeReceipt> both = Submitted(acknowledge.name());
+  ASSERT_THAT(both, SizeIs(2));
+  EXPECT_NE(both[0].name(), both[1].name());
+  for (const v1::ExchangeReceipt& each : both) {
     EXPECT_EQ(Proven(Fetch(jp_, each.name()), Inside(each.name())).message_type(), "fairlead.v1.AcknowledgeWithdrawalRequest");
   }
   // A retry of the one that changed nothing is no third.
   EXPECT_TRUE(Must<v1::Withdrawal>(jp_, "ExchangeService/AcknowledgeWithdrawal", acknowledge).acknowledged());
-  EXPECT_THAT(Receipts(jp_, acknowledge.name()).receipts(), SizeIs(2));
+  EXPECT_THAT(Submitted(acknowledge.name()), SizeIs(2));
 }
 
 TEST_F(ReceiptsTest, ARevisionIsProvenOnceHoweverOftenItIsSent) {
@@ -157,7 +177,7 @@ TEST_F(ReceiptsTest, ARevisionIsProvenOnceHoweverOftenItIsSent) {
   EXPECT_EQ(listed.receipts(0).revision(), record->etag());
   const v1::PartnerReceipt content = Proven(Fetch(jp_, listed.receipts(0).name()), Inside(listed.receipts(0).name()));
   EXPECT_EQ(content.message_type(), "fairlead.v1.ReleasedRecord");
-  EXPECT_EQ(content.content(), record->SerializeAsString());
+  EXPECT_EQ(content.content_sha256(), Sha256Of(*record));
   EXPECT_EQ(content.method(), "fairlead.v1.ExchangeService/GetReleasedRecord");
 
   // Another revision has another one, before the watch sends it.
@@ -202,6 +222,126 @@ TEST_F(ReceiptsTest, AListingIsOneEntryAndPagesAreReceiptedAsTheyAreSent) {
   } while (!pages.page_token().empty());
   EXPECT_EQ(names.size(), 3u);
   EXPECT_EQ(calls, 2);
+}
+
+// A nation that is shown something no more, or a site that the record is not for, learns nothing of it from a receipt.
+TEST_F(ReceiptsTest, AReceiptOfWhatWasSentHoldsNothingOfIt) {
+  v1::CreatePortRequest request;
+  request.set_port_id("JPTYO");
+  request.mutable_port()->set_display_name("Tokyo");
+  request.mutable_port()->set_country("countries/JP");
+  request.mutable_port()->set_source("a private source");
+  request.mutable_port()->add_audience("apac");
+  request.mutable_port()->add_audience("hq");
+  Make<v1::Port>("ReferenceService/CreatePort", request);
+  const v1::Release local = Release(Draft("ports/JPTYO", {"JP"}));
+  Release(Draft("ports/JPYOK", {"JP"}));
+  EXPECT_THAT(List(jp_).records(), SizeIs(2));
+  EXPECT_EQ(Entries("JP"), 1u);  // two would tell that they are for other sites
+
+  const v1::ListExchangeReceiptsResponse listed = Receipts(jp_, NameFor("JP", "ports/JPTYO"));
+  ASSERT_THAT(listed.receipts(), SizeIs(1));
+  Recall(local);
+  const v1::Receipt receipt = Fetch(jp_, listed.receipts(0).name());
+  EXPECT_EQ(receipt.log_entry().payload().find("Tokyo"), std::string::npos);
+  const v1::PartnerReceipt content = Proven(receipt, Inside(listed.receipts(0).name()));
+  EXPECT_EQ(content.revision(), listed.receipts(0).revision());
+  EXPECT_EQ(content.content(), "");
+  EXPECT_EQ(content.content_sha256().size(), 32u);
+  EXPECT_THAT(content.audience(), IsEmpty());
+}
+
+TEST_F(ReceiptsTest, WithdrawalsHaveReceipts) {
+  const v1::Release release = Release(Draft("ports/JPYOK", {"JP"}));
+  const std::string name = NameFor("JP", "ports/JPYOK");
+  Feed feed(jp_);
+  EXPECT_THAT(feed.ToEnd(), ElementsAre("reset", "JPYOK Yokohama", "end"));
+  const std::string etag = Get(jp_, name)->etag();
+  Recall(release);
+  EXPECT_THAT(feed.ToEnd(), ElementsAre("-" + name, "end"));
+  const v1::ListExchangeReceiptsResponse watched = Receipts(jp_, name);
+  ASSERT_THAT(watched.receipts(), SizeIs(2));
+  std::set<std::string> proven;
+  for (const v1::ExchangeReceipt& each : watched.receipts()) {
+    EXPECT_EQ(each.revision(), etag);
+    proven.insert(Proven(Fetch(jp_, each.name()), Inside(each.name())).message_type());
+  }
+  EXPECT_EQ(proven, (std::set<std::string>{"fairlead.v1.ReleasedRecord", "fairlead.v1.WatchReleasedRecordsResponse"}));
+
+  const v1::Withdrawal withdrawal = Withdrawals(jp_).withdrawals(0);
+  EXPECT_THAT(Withdrawals(jp_).withdrawals(), SizeIs(1));
+  const v1::ListExchangeReceiptsResponse listed = Receipts(jp_, withdrawal.name());
+  ASSERT_THAT(listed.receipts(), SizeIs(1));
+  EXPECT_EQ(listed.receipts(0).revision(), google::protobuf::util::TimeUtil::ToString(withdrawal.recall_time()));
+  EXPECT_EQ(listed.receipts(0).method(), "fairlead.v1.ExchangeService/ListWithdrawals");
+  EXPECT_EQ(Proven(Fetch(jp_, listed.receipts(0).name()), Inside(listed.receipts(0).name())).content_sha256(), Sha256Of(withdrawal));
+}
+
+TEST_F(ReceiptsTest, WhatIsTakenBackBeforeItsTurnIsNeitherSentNorWithdrawn) {
+  Port("JPTYO", "Tokyo");
+  std::map<std::string, v1::Release> releases;
+  for (const char* port : {"JPYOK", "JPTYO"}) releases[port] = Release(Draft(std::string("ports/") + port, {"JP"}));
+  const exchange::Pseudonyms pseudonyms(TestCerts::Get().token_key());
+  ExchangeWatches watches(&site_.node(), &site_.sealer(), &pseudonyms, absl::Milliseconds(50));
+  Call call;
+  call.identity.scope = "JP";
+  call.identity.path = "partner/JP/registry";
+  call.method = "fairlead.v1.ExchangeService/WatchReleasedRecords";
+  const auto watch = watches.Open(call, v1::WatchReleasedRecordsRequest());
+  ASSERT_TRUE(watch.ok()) << watch.status();
+  const auto next = [&] {
+    auto done = std::make_shared<absl::Notification>();
+    auto sent = std::make_shared<v1::WatchReleasedRecordsResponse>();
+    (*watch)->Next([done, sent](absl::StatusOr<MessagePtr> message) {
+      EXPECT_TRUE(message.ok()) << message.status();
+      if (message.ok()) sent->CopyFrom(**message);
+      done->Notify();
+    });
+    EXPECT_TRUE(done->WaitForNotificationWithTimeout(kPatience));
+    return *sent;
+  };
+  EXPECT_TRUE(next().reset());
+  const std::string first = next().record().port().locode();
+  ASSERT_TRUE(releases.contains(first));
+  releases.erase(first);
+  const auto& [other, release] = *releases.begin();
+  Recall(release);
+  v1::WatchReleasedRecordsResponse end = next();
+  EXPECT_TRUE(end.complete()) << end.ShortDebugString();
+  EXPECT_EQ(next().SerializeAsString(), "") << "it was never sent";
+  Release(Draft("ports/" + other, {"JP"}));
+  v1::WatchReleasedRecordsResponse again = next();
+  while (again.SerializeAsString().empty()) again = next();
+  EXPECT_EQ(again.record().port().locode(), other);
+  (*watch)->Cancel();
+}
+
+TEST_F(ReceiptsTest, AFilterHasNoControlCharacters) {
+  v1::ListExchangeReceiptsRequest request;
+  request.set_record(std::string("releasedRecords/a\0b", 19));
+  EXPECT_THAT(jp_.Call<v1::ListExchangeReceiptsResponse>("ExchangeService/ListExchangeReceipts", request),
+              FailsWith("FIELD_INVALID", "record"));
+}
+
+// Sites cosign the checkpoint of a round, and a busy log is past it at once.
+TEST_F(ReceiptsTest, AReceiptHasTheNewestCheckpointThatAnotherSiteHasCosigned) {
+  const auto first = Must<v1::Question>(jp_, "ExchangeService/AskQuestion", Question("One"));
+  TestSite hq("hq", &clock_);
+  hq.Receive(site_);
+  site_.HearCosignatures(hq);
+  const auto second = Must<v1::Question>(jp_, "ExchangeService/AskQuestion", Question("Two"));
+  const auto proven = [&](const v1::Question& question) {
+    const v1::Receipt receipt = Fetch(jp_, Receipts(jp_, question.name()).receipts(0).name());
+    const auto checked = evidence::VerifyReceipt(evidence::FormatReceipt(FileOf(receipt)), TestCerts::Get().roster());
+    EXPECT_TRUE(checked.ok()) << checked.status();
+    std::pair<uint64_t, bool> size_and_by_hq;
+    if (!checked.ok()) return size_and_by_hq;
+    size_and_by_hq.first = checked->checkpoint.size;
+    for (const auto& cosignature : checked->checkpoint.cosignatures) size_and_by_hq.second |= cosignature.site == "hq";
+    return size_and_by_hq;
+  };
+  EXPECT_EQ(proven(second), (std::pair<uint64_t, bool>(2, false)));
+  EXPECT_EQ(proven(first), (std::pair<uint64_t, bool>(1, true)));
 }
 
 TEST_F(ReceiptsTest, TheLogOnlyGrows) {
@@ -272,7 +412,7 @@ TEST_F(ReceiptsTest, ContactsThatAreShownHaveReceipts) {
   ASSERT_THAT(listed.receipts(), SizeIs(1));
   EXPECT_EQ(listed.receipts(0).marking(), "PUBLIC");
   const v1::PartnerReceipt content = Proven(Fetch(jp_, listed.receipts(0).name()), Inside(listed.receipts(0).name()));
-  EXPECT_EQ(content.content(), sheet.united_states(0).SerializeAsString());
+  EXPECT_EQ(content.content_sha256(), Sha256Of(sheet.united_states(0)));
 }
 
 }  // namespace

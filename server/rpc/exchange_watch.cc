@@ -43,6 +43,10 @@ class ExchangeWatches::Watch : public JournalFeed {
 
  private:
   using Response = std::unique_ptr<v1::WatchReleasedRecordsResponse>;
+  struct Found {
+    Response response;
+    std::string held;  // the etag of what the caller holds meanwhile; empty: nothing
+  };
 
   Position Seen() const override { return journal_; }
   MessagePtr Heartbeat() override { return Today() == day_ ? std::make_unique<v1::WatchReleasedRecordsResponse>() : nullptr; }
@@ -85,9 +89,9 @@ class ExchangeWatches::Watch : public JournalFeed {
     Begin();
     if (held_) {
       while (true) {
-        absl::StatusOr<Response> next = Walk();
-        if (!next.ok()) return next;
-        if (*next == nullptr) break;
+        absl::StatusOr<Found> next = Walk();
+        if (!next.ok()) return next.status();
+        if (next->response == nullptr) break;
       }
       walking_ = changed_ = false;
       if (DigestOf(sent_) == *held_) return Complete();
@@ -113,33 +117,73 @@ class ExchangeWatches::Watch : public JournalFeed {
   // As Walk, some responses ahead: a receipt of its own for each record that is sent would be a commit for each.
   absl::StatusOr<Response> Ahead() {
     while (true) {
-      size_t bytes = 0;
-      while (ahead_.empty() || (bytes > 0 && ahead_.size() < kAheadMax && bytes < kAheadBytesMax)) {
-        absl::StatusOr<Response> next = Walk();
-        if (!next.ok()) return next;
-        if (*next == nullptr) break;
-        if ((*next)->has_record()) unkept_.push_back(DeliveredOf((*next)->record()));
-        bytes += (*next)->ByteSizeLong();
-        ahead_.push_back(*std::move(next));
+      if (ahead_.empty()) {
+        const absl::StatusOr<bool> filled = Fill();
+        if (!filled.ok()) return filled.status();
+        if (!*filled) return nullptr;
+        continue;
       }
-      if (ahead_.empty()) return nullptr;
-      Response first = std::move(ahead_.front());
+      Found first = std::move(ahead_.front());
       ahead_.pop_front();
-      if (!first->has_record()) return first;
-      const absl::StatusOr<bool> stands = Stands(first->record());
+      const absl::StatusOr<bool> stands = Stands(*first.response);
       if (!stands.ok()) return stands.status();
-      if (*stands) return first;
-      sent_[first->record().name()].clear();  // looked at again by the next walk: what changed it is in the journal
+      if (*stands) return std::move(first.response);
+      PutBack(first);
     }
   }
 
-  // Whether what was found is released still, as it is: the reader may have been slow.
-  absl::StatusOr<bool> Stands(const v1::ReleasedRecord& record) const {
+  // Looks for what comes next, and leaves out what does not stand any more; the rest is to have its receipts. False at the walk's end.
+  absl::StatusOr<bool> Fill() {
+    std::deque<Found> found;
+    for (size_t bytes = 0; found.size() < kAheadMax && bytes < kAheadBytesMax;) {
+      absl::StatusOr<Found> next = Walk();
+      if (!next.ok()) return next.status();
+      if (next->response == nullptr) break;
+      bytes += next->response->ByteSizeLong();
+      found.push_back(*std::move(next));
+    }
+    for (Found& each : found) {
+      const absl::StatusOr<bool> stands = Stands(*each.response);
+      if (!stands.ok()) return stands.status();
+      if (!*stands) {
+        PutBack(each);
+        continue;
+      }
+      unkept_.push_back(DeliveryOf(each));
+      ahead_.push_back(std::move(each));
+    }
+    return !found.empty();
+  }
+
+  // What was found is not sent: the caller holds what it held. The next walk looks again, as what changed it is in the journal, and
+  // this one does not.
+  void PutBack(const Found& found) {
+    const std::string& name = NameOf(*found.response);
+    seen_.insert(name);
+    if (found.held.empty()) {
+      sent_.erase(name);
+    } else {
+      sent_[name] = found.held;
+    }
+  }
+
+  static const std::string& NameOf(const v1::WatchReleasedRecordsResponse& response) {
+    return response.has_record() ? response.record().name() : response.withdrawn();
+  }
+
+  static Delivered DeliveryOf(const Found& found) {
+    if (found.response->has_record()) return DeliveredOf(found.response->record());
+    return {found.response->withdrawn(), found.held, "OFFICIAL", found.response->GetTypeName(), found.response->SerializeAsString()};
+  }
+
+  // Whether what was found is so still: the reader may have been slow.
+  absl::StatusOr<bool> Stands(const v1::WatchReleasedRecordsResponse& response) const {
     const absl::StatusOr<Disclosure> disclosure = Disclosure::Open(*node_, node_->store(), *pseudonyms_, nation_);
     if (!disclosure.ok()) return disclosure.status();
-    const absl::StatusOr<std::optional<v1::ReleasedRecord>> now = disclosure->Read(disclosure->SubjectOf(record.name()));
+    const absl::StatusOr<std::optional<v1::ReleasedRecord>> now = disclosure->Read(disclosure->SubjectOf(NameOf(response)));
     if (!now.ok()) return now.status();
-    return now->has_value() && (*now)->etag() == record.etag();
+    if (!response.has_record()) return !now->has_value();
+    return now->has_value() && (*now)->etag() == response.record().etag();
   }
 
   void Settle(std::function<void(absl::Status)> settled) override {
@@ -147,8 +191,8 @@ class ExchangeWatches::Watch : public JournalFeed {
                       [settled = std::move(settled)](const absl::Status& kept) { settled(kept.ok() ? kept : WithoutReceipt(kept)); });
   }
 
-  // The next difference of the walk; null at its end.
-  absl::StatusOr<Response> Walk() {
+  // The next difference of the walk; none at its end.
+  absl::StatusOr<Found> Walk() {
     // Reads the store as it is, not a snapshot that a slow reader would keep alive: what changes meanwhile is in the journal after
     // journal_.
     const absl::StatusOr<Disclosure> disclosure = Disclosure::Open(*node_, node_->store(), *pseudonyms_, nation_);
@@ -168,21 +212,20 @@ class ExchangeWatches::Watch : public JournalFeed {
       seen_.insert((*record)->name());
       std::string& etag = sent_[(*record)->name()];
       if (etag == (*record)->etag()) continue;
-      etag = (*record)->etag();
+      Found found{std::make_unique<v1::WatchReleasedRecordsResponse>(), std::exchange(etag, (*record)->etag())};
       changed_ = true;
-      auto response = std::make_unique<v1::WatchReleasedRecordsResponse>();
-      *response->mutable_record() = **std::move(record);
-      return response;
+      *found.response->mutable_record() = **std::move(record);
+      return found;
     }
     for (const auto& [name, etag] : sent_) {
       if (seen_.contains(name)) continue;
-      auto response = std::make_unique<v1::WatchReleasedRecordsResponse>();
-      response->set_withdrawn(name);
+      Found found{std::make_unique<v1::WatchReleasedRecordsResponse>(), etag};
+      found.response->set_withdrawn(name);
       sent_.erase(name);
       changed_ = true;
-      return response;
+      return found;
     }
-    return nullptr;
+    return Found();
   }
 
   // Whether what was committed since the walk began, or the end of a day, can have changed what the nation sees.
@@ -232,7 +275,7 @@ class ExchangeWatches::Watch : public JournalFeed {
   bool walking_ = false;
   bool changed_ = false;           // something was sent since the last complete response
   bool passed_ = false;            // the walk is past the last record
-  std::deque<Response> ahead_;     // found, and not sent yet
+  std::deque<Found> ahead_;        // found, and not sent yet
   std::vector<Delivered> unkept_;  // of what was found, and has no receipt yet
   std::string cursor_;
   std::set<std::string> seen_;   // names that are visible, by this walk
@@ -242,7 +285,7 @@ class ExchangeWatches::Watch : public JournalFeed {
 };
 
 ExchangeWatches::ExchangeWatches(node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms, absl::Duration heartbeat)
-    : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), receipts_(node, pseudonyms), feeds_(node, heartbeat) {}
+    : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), receipts_(node), feeds_(node, heartbeat) {}
 
 void ExchangeWatches::Register(Dispatcher* dispatcher) {
   dispatcher->HandleStream("fairlead.v1.ExchangeService/WatchReleasedRecords",

@@ -3,7 +3,8 @@
 // A watch keeps the names and etags that its caller holds, and walks over what is released when something that bears on it was committed,
 // or a day has ended: it sends what differs, then says that this is all. Records are read as they are when there is room to send them, a
 // few at a time, which get their receipts (receipt_book.h) before the first of them is sent; so a slow reader costs no memory beside those
-// few and those names. What is committed and does not concern the nation is looked at and sends nothing.
+// few and those names. One that is taken back before its turn comes is not sent, though it has a receipt by then. What is committed and
+// does not concern the nation is looked at and sends nothing.
 //
 // The resume token is a hash over names and etags: it says nothing that the caller does not hold, and is the same at every site.
 //
@@ -35,10 +36,11 @@ class ExchangeWatches {
 
   void Register(Dispatcher* dispatcher);
 
+  // What the caller is sent. FIELD_INVALID of `resume_token`.
+  absl::StatusOr<std::shared_ptr<Source>> Open(const Call& call, const v1::WatchReleasedRecordsRequest& request);
+
  private:
   class Watch;
-
-  absl::StatusOr<std::shared_ptr<Source>> Open(const Call& call, const v1::WatchReleasedRecordsRequest& request);
 
   node::Node* const node_;
   const Sealer* const sealer_;

@@ -42,6 +42,30 @@ void Put(const std::vector<Digest>& hashes, google::protobuf::RepeatedPtrField<s
   for (const Digest& hash : hashes) out->Add(std::string(AsView(hash)));
 }
 
+std::vector<replication::HeldCosignature> CosignaturesOf(const node::Node& node, LogId log) {
+  std::vector<replication::HeldCosignature> out = node.CosignaturesAfter(0);
+  std::erase_if(out, [log](const replication::HeldCosignature& each) { return each.log != log; });
+  return out;
+}
+
+// A checkpoint with all that sites said of this very one: they cosign one of each round, not every one.
+absl::StatusOr<v1::Checkpoint> Assembled(const std::string& held, const std::vector<replication::HeldCosignature>& cosigned) {
+  absl::StatusOr<note::Note> signed_note = note::Parse(held);
+  if (!signed_note.ok()) return signed_note.status();
+  const absl::StatusOr<note::Checkpoint> checkpoint = note::ParseCheckpoint(signed_note->text);
+  if (!checkpoint.ok()) return checkpoint.status();
+  for (const replication::HeldCosignature& each : cosigned) {
+    const absl::StatusOr<note::Note> other = note::Parse(each.note);
+    if (!other.ok() || other->text != signed_note->text) continue;
+    for (const note::Signature& signature : other->signatures) note::AddSignature(&*signed_note, signature);
+  }
+  v1::Checkpoint out;
+  out.set_origin(checkpoint->origin);
+  out.set_size(static_cast<int64_t>(checkpoint->size));
+  out.set_note(note::Format(*signed_note));
+  return out;
+}
+
 }  // namespace
 
 void LogService::Register(Dispatcher* dispatcher) {
@@ -78,22 +102,30 @@ absl::StatusOr<const RosterLog*> LogService::FindLog(const std::string& name) co
 absl::StatusOr<v1::Checkpoint> LogService::CheckpointOf(const RosterLog& log) const {
   const std::optional<std::string> held = node_->CheckpointNote(log.id);
   if (!held) return Error(Reason::kRecordNotFound, fmt::format("this node holds no checkpoint of {}", log.origin()));
-  absl::StatusOr<note::Note> signed_note = note::Parse(*held);
-  if (!signed_note.ok()) return signed_note.status();
-  const absl::StatusOr<note::Checkpoint> checkpoint = note::ParseCheckpoint(signed_note->text);
-  if (!checkpoint.ok()) return checkpoint.status();
-  // Sites cosign a checkpoint of each round, not every one: what they said of this very one is added.
-  for (const replication::HeldCosignature& cosigned : node_->CosignaturesAfter(0)) {
-    if (cosigned.log != log.id) continue;
-    const absl::StatusOr<note::Note> other = note::Parse(cosigned.note);
-    if (!other.ok() || other->text != signed_note->text) continue;
-    for (const note::Signature& signature : other->signatures) note::AddSignature(&*signed_note, signature);
+  return Assembled(*held, CosignaturesOf(*node_, log.id));
+}
+
+absl::StatusOr<v1::Checkpoint> LogService::CosignedCheckpointOf(const RosterLog& log, Seq entry) const {
+  absl::StatusOr<v1::Checkpoint> newest = CheckpointOf(log);
+  if (!newest.ok()) return newest;
+  const std::vector<replication::HeldCosignature> cosigned = CosignaturesOf(*node_, log.id);
+  std::string best;
+  uint64_t best_size = entry.value();  // what covers it is larger
+  for (const replication::HeldCosignature& each : cosigned) {
+    if (each.site == log.site) continue;
+    const absl::StatusOr<note::Note> parsed = note::Parse(each.note);
+    if (!parsed.ok()) return parsed.status();
+    const absl::StatusOr<note::Checkpoint> checkpoint = note::ParseCheckpoint(parsed->text);
+    if (!checkpoint.ok()) return checkpoint.status();
+    // A larger one covers entries that are not here yet.
+    if (checkpoint->size <= best_size || checkpoint->size > static_cast<uint64_t>(newest->size())) continue;
+    const absl::StatusOr<Digest> root = node_->RootAt(log.id, Seq(checkpoint->size));
+    if (!root.ok()) return root.status();
+    if (*root != checkpoint->root) continue;  // of a fork
+    best_size = checkpoint->size;
+    best = each.note;
   }
-  v1::Checkpoint out;
-  out.set_origin(checkpoint->origin);
-  out.set_size(static_cast<int64_t>(checkpoint->size));
-  out.set_note(note::Format(*signed_note));
-  return out;
+  return best.empty() ? newest : Assembled(best, cosigned);
 }
 
 absl::Status LogService::Fill(Dot dot, v1::LogEntry* out) const {
@@ -185,7 +217,7 @@ absl::StatusOr<v1::Receipt> LogService::ReceiptOf(Dot dot) const {
   const RosterLog* log = node_->roster().FindLog(dot.log);
   const std::string name = EntryName(node_->roster(), dot);
   if (log == nullptr) return NoSuchEntry(name);
-  absl::StatusOr<v1::Checkpoint> checkpoint = CheckpointOf(*log);
+  absl::StatusOr<v1::Checkpoint> checkpoint = CosignedCheckpointOf(*log, dot.seq);
   if (!checkpoint.ok()) return checkpoint.status();
   const auto size = static_cast<uint64_t>(checkpoint->size());
   if (dot.seq.value() >= size) {

@@ -23,7 +23,9 @@ class LogService {
 
   // What the log's newest checkpoint here says. RECORD_NOT_FOUND when there is none.
   absl::StatusOr<v1::Checkpoint> CheckpointOf(const RosterLog& log) const;
-  // The entry with the proof that the newest checkpoint covers it. RECORD_NOT_FOUND when it does not.
+  // The newest that covers the entry and that another site has cosigned; while there is none, the newest.
+  absl::StatusOr<v1::Checkpoint> CosignedCheckpointOf(const RosterLog& log, Seq entry) const;
+  // The entry with the proof that such a checkpoint covers it. RECORD_NOT_FOUND when none does.
   absl::StatusOr<v1::Receipt> ReceiptOf(Dot dot) const;
   // That the newest checkpoint continues an older one. FIELD_INVALID of `old_size`.
   absl::StatusOr<v1::ConsistencyProof> ConsistencyOf(const RosterLog& log, int64_t old_size) const;

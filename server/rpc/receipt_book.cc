@@ -3,9 +3,9 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 #include <fmt/format.h>
+#include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -41,6 +41,11 @@ Recipient RecipientOf(const Call& call) { return {call.identity.scope, call.iden
 
 Delivered DeliveredOf(const v1::ReleasedRecord& record) {
   return {record.name(), record.etag(), record.marking(), record.GetTypeName(), record.SerializeAsString()};
+}
+
+Delivered DeliveredOf(const v1::Withdrawal& withdrawal) {
+  return {withdrawal.name(), google::protobuf::util::TimeUtil::ToString(withdrawal.recall_time()), "OFFICIAL", withdrawal.GetTypeName(),
+          withdrawal.SerializeAsString()};
 }
 
 absl::Status WithoutReceipt(const absl::Status& status) {
@@ -101,37 +106,15 @@ class ReceiptBook::Delivery : public std::enable_shared_from_this<ReceiptBook::D
   // Writes what has none yet; from the caller's thread, or from that of the last answer.
   void Go() {
     std::vector<node::WriteRequest> writes;
-    // The write that takes more of an audience: an entry has one.
-    struct Open {
-      size_t at = 0;
-      size_t bytes = 0;
-    };
-    std::map<std::vector<std::string>, Open> open;
     std::set<std::string> planned;
-    std::optional<exchange::Disclosure> disclosure;
     for (const Delivered& each : sent_) {
       const std::string name = NameOf(each);
       const absl::StatusOr<std::optional<node::RecordState>> there = node_.GetState(node_.store(), name);
       if (!there.ok()) return done_(there.status());
       if (there->has_value() || !planned.insert(name).second) continue;
-      if (!disclosure) {
-        auto opened = exchange::Disclosure::Open(node_, node_.store(), *book_.pseudonyms_, exchange::NationOf(to_.nation));
-        if (!opened.ok()) return done_(opened.status());
-        disclosure.emplace(*std::move(opened));
-      }
-      v1::PartnerReceipt receipt = ReceiptOf(each);
-      const absl::StatusOr<std::vector<std::string>> audience = AudienceOf(each, *disclosure);
-      if (!audience.ok()) return done_(audience.status());
-      receipt.mutable_audience()->Assign(audience->begin(), audience->end());
-      const auto [into, fresh] = open.try_emplace(*audience);
-      Open& write = into->second;
-      if (fresh || writes[write.at].mutations.size() == kReceiptsPerEntryMax || write.bytes > kReceiptBytesPerEntryMax) {
-        write = {writes.size(), 0};
-        writes.push_back(EmptyWrite());
-      }
-      write.bytes += each.content.size();
-      writes[write.at].mutations.push_back(book_.MutationOf(receipt, name));
-      writes[write.at].expectations.push_back({name, ""});
+      if (writes.empty() || writes.back().mutations.size() == kReceiptsPerEntryMax) writes.push_back(EmptyWrite());
+      writes.back().mutations.push_back(book_.MutationOf(ReceiptOf(each), name));
+      writes.back().expectations.push_back({name, ""});
     }
     if (writes.empty()) return done_(absl::OkStatus());
     if (--tries_ < 0) return done_(Error(Reason::kOverloaded, "the same is being sent by other calls: try again"));
@@ -151,21 +134,14 @@ class ReceiptBook::Delivery : public std::enable_shared_from_this<ReceiptBook::D
                                                 "delivery of " + each.message_type, each.record + ' ' + each.revision);
   }
 
-  // Of what is not shown any more: this site alone, where it was.
-  absl::StatusOr<std::vector<std::string>> AudienceOf(const Delivered& each, const exchange::Disclosure& disclosure) const {
-    const std::string record = each.record.substr(0, each.record.find("/attachments/"));
-    absl::StatusOr<std::optional<std::vector<std::string>>> sites = disclosure.AudienceOf(disclosure.SubjectOf(record));
-    if (!sites.ok()) return sites.status();
-    return sites->has_value() ? **std::move(sites) : std::vector<std::string>{node_.options().site};
-  }
-
   v1::PartnerReceipt ReceiptOf(const Delivered& each) const {
     v1::PartnerReceipt receipt = book_.Begin(to_.nation, v1::PARTNER_RECEIPT_KIND_DELIVERY, to_.method);
     receipt.set_marking(MarkingOf(each.marking));
     receipt.set_record(each.record);
     receipt.set_revision(each.revision);
     receipt.set_message_type(each.message_type);
-    receipt.set_content(each.content);
+    const Digest digest = Sha256(each.content);
+    receipt.set_content_sha256(std::string(AsView(digest)));
     return receipt;
   }
 

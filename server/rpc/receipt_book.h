@@ -2,12 +2,12 @@
 // api/PROTOCOL.md).
 //
 // A submission's receipt is written with what it makes, all or nothing. A revision's receipt is written when it is first sent, before it is
-// sent: what a nation holds, it can prove. A revision that was sent before costs one look and no entry. Its receipt is for the sites that
-// hold the record; a submission's, for all.
+// sent: what a nation holds, it can prove. A revision that was sent before costs one look and no entry. A delivery's receipt has the
+// SHA-256 of what was sent, and not the content: all sites hold it, whatever the record's audience, and it outlives a recall or an erasure.
 //
 // A nation whose log the roster does not name is served without receipts.
 //
-// Thread safety: any thread. Ownership: borrows pseudonyms and the node, which answers every write before it is destroyed.
+// Thread safety: any thread. Ownership: borrows the node, which answers every write before it is destroyed.
 
 #ifndef FAIRLEAD_SERVER_RPC_RECEIPT_BOOK_H_
 #define FAIRLEAD_SERVER_RPC_RECEIPT_BOOK_H_
@@ -20,7 +20,6 @@
 
 #include "fairlead/v1/exchange_service.pb.h"
 #include "fairlead/v1/partner_receipt.pb.h"
-#include "server/exchange/pseudonyms.h"
 #include "server/node/node.h"
 #include "server/rpc/dispatcher.h"
 
@@ -28,7 +27,6 @@ namespace fairlead::rpc {
 
 inline constexpr size_t kSubmissionBytesMax = 256 << 10;  // a larger one is refused
 inline constexpr size_t kReceiptsPerEntryMax = 64;        // of deliveries
-inline constexpr size_t kReceiptBytesPerEntryMax = 256 << 10;
 
 // Who is sent something.
 struct Recipient {
@@ -41,19 +39,20 @@ Recipient RecipientOf(const Call& call);
 // One thing that is sent.
 struct Delivered {
   std::string record;    // as the nation knows it
-  std::string revision;  // its etag; of an attachment its SHA-256
+  std::string revision;  // its etag; of an attachment its SHA-256; of a withdrawal its recall time
   std::string marking;   // "OFFICIAL"
   std::string message_type;
   std::string content;  // the message's bytes
 };
 Delivered DeliveredOf(const v1::ReleasedRecord& record);
+Delivered DeliveredOf(const v1::Withdrawal& withdrawal);
 
 // What a nation is told when something cannot be sent because its receipt cannot be written: not why.
 absl::Status WithoutReceipt(const absl::Status& status);
 
 class ReceiptBook {
  public:
-  ReceiptBook(node::Node* node, const exchange::Pseudonyms* pseudonyms) : node_(node), pseudonyms_(pseudonyms) {}
+  explicit ReceiptBook(node::Node* node) : node_(node) {}
 
   // Whether this site has a log of the nation's own.
   bool Keeps(const std::string& nation) const;
@@ -70,7 +69,6 @@ class ReceiptBook {
   v1::PartnerReceipt Begin(const std::string& nation, v1::PartnerReceiptKind kind, const std::string& method) const;
 
   node::Node* const node_;
-  const exchange::Pseudonyms* const pseudonyms_;
 };
 
 }  // namespace fairlead::rpc

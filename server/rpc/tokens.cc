@@ -29,6 +29,13 @@ std::string Keyed(const std::string& key, const std::string& what) {
   return std::string(AsView(digest));
 }
 
+// Purpose and content as one, of which no other two make the same: a purpose may hold any byte.
+std::string Framed(std::string_view purpose, std::string_view content) {
+  std::string framed;
+  PutU32(&framed, static_cast<uint32_t>(purpose.size()));
+  return framed.append(purpose).append(content);
+}
+
 // A context with key, nonce and associated data in.
 Context Begin(const std::string& key, std::string_view nonce, std::string_view purpose, bool encrypt) {
   Context context(EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free);
@@ -45,11 +52,15 @@ Context Begin(const std::string& key, std::string_view nonce, std::string_view p
 Sealer::Sealer(std::string key)
     : key_(std::move(key)), hiding_key_(Keyed(key_, "fairlead partner tokens")), nonce_key_(Keyed(key_, "fairlead partner nonces")) {}
 
+std::string Sealer::Nonce(std::string_view purpose, std::string_view content) const {
+  return Keyed(nonce_key_, Framed(purpose, content)).substr(0, kNonceBytes);
+}
+
 std::string Sealer::Hide(std::string_view purpose, std::string_view content) const {
   if (content.size() > kHiddenBytesMax) std::abort();  // no name is that long
   std::string plain(1, static_cast<char>(content.size()));
   plain.append(content).resize(kPlainBytes);
-  const std::string nonce = Keyed(nonce_key_, std::string(purpose) + '\0' + std::string(content)).substr(0, kNonceBytes);
+  const std::string nonce = Nonce(purpose, content);
   const Context context = Begin(hiding_key_, nonce, purpose, /*encrypt=*/true);
   std::string sealed(kPlainBytes, '\0');
   std::string tag(kTagBytes, '\0');
@@ -77,14 +88,13 @@ std::optional<std::string> Sealer::Reveal(std::string_view purpose, std::string_
                        EVP_CipherFinal_ex(context.get(), Bytes(&plain) + written, &rest) == 1;
   const auto size = static_cast<unsigned char>(plain.front());
   if (!genuine || size > kHiddenBytesMax) return std::nullopt;
-  return plain.substr(1, size);
+  std::string content = plain.substr(1, size);
+  if (Nonce(purpose, content) != std::string_view(bytes).substr(0, kNonceBytes)) return std::nullopt;
+  return content;
 }
 
 std::string Sealer::Mac(std::string_view purpose, std::string_view content) const {
-  std::string data(purpose);
-  data.push_back('\0');
-  data.append(content);
-  const Digest digest = HmacSha256(key_, data);
+  const Digest digest = HmacSha256(key_, Framed(purpose, content));
   return std::string(AsView(digest).substr(0, kMacBytes));
 }
 

@@ -1,6 +1,7 @@
 // Opaque tokens that callers hand back: page, resume and consistency tokens.
 //
-//   token := base64(mac[16] content)      mac = HMAC-SHA-256(key, purpose 0x00 content)[:16]
+//   token := base64(mac[16] content)      mac = HMAC-SHA-256(key, framed)[:16]
+//   framed := n:u32 purpose[n] content           so that no two purposes and contents are one
 //
 // A token states nothing secret; the MAC keeps callers from making their own. `purpose` keeps one kind from passing for another.
 //
@@ -9,8 +10,8 @@
 //   hidden := base64(nonce[12] ciphertext[128] tag[16])      AES-256-GCM, the purpose as associated data
 //   plain  := n:u8 content[n] 0x00*                          128 bytes
 //
-// Its key, and that of nonces, follow from the key by HMAC-SHA-256; the nonce is one over purpose and content, so that equal contents give
-// equal tokens, at every site, and no others share a nonce.
+// Its key, and that of nonces, follow from the key by HMAC-SHA-256; the nonce is the first 12 bytes of one over `framed`, so that equal
+// contents give equal tokens, at every site, and no others share a nonce. A token whose nonce is not that of what it holds is none.
 //
 // Thread safety: immutable. Ownership: value.
 
@@ -38,6 +39,7 @@ class Sealer {
   std::optional<std::string> Reveal(std::string_view purpose, std::string_view token) const;
 
  private:
+  std::string Nonce(std::string_view purpose, std::string_view content) const;
   std::string Mac(std::string_view purpose, std::string_view content) const;
 
   const std::string key_;

@@ -1,10 +1,13 @@
 #include "server/rpc/tokens.h"
 
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
 
+#include <memory>
 #include <set>
 
 #include "api/bytes.h"
+#include "api/crypto.h"
 
 namespace fairlead::rpc {
 namespace {
@@ -39,6 +42,47 @@ TEST(TokensTest, EqualContentsGiveEqualTokensAndOthersDoNot) {
   EXPECT_EQ(TheSealer().Hide("exchange JP", "a"), Sealer("a key of the network").Hide("exchange JP", "a"));
   EXPECT_NE(TheSealer().Hide("exchange JP", "a"), TheSealer().Hide("exchange AU", "a"));
   EXPECT_NE(TheSealer().Hide("exchange JP", "a"), TheSealer().Hide("exchange JP", std::string("a\0", 2)));
+}
+
+TEST(TokensTest, APurposeMayHoldAnyByte) {
+  using namespace std::string_literals;
+  const auto nonce = [](const std::string& token) {
+    std::string bytes;
+    EXPECT_TRUE(Base64Decode(token, &bytes));
+    return bytes.substr(0, 12);
+  };
+  EXPECT_NE(nonce(TheSealer().Hide("list of a\0b"s, "c")), nonce(TheSealer().Hide("list of a", "b\0c"s)));
+  EXPECT_NE(nonce(TheSealer().Hide("list of ab", "c")), nonce(TheSealer().Hide("list of a", "bc")));
+  EXPECT_EQ(TheSealer().Open("list of a", TheSealer().Seal("list of a\0b"s, "c")), std::nullopt);
+  const std::string sealed = TheSealer().Seal("list of a", "b\0c"s);
+  std::string bytes;
+  ASSERT_TRUE(Base64Decode(sealed, &bytes));
+  EXPECT_EQ(TheSealer().Open("list of a\0b"s, Base64Encode(bytes.substr(0, 16) + "c")), std::nullopt);
+}
+
+TEST(TokensTest, ATokenOfAnotherNonceIsNone) {
+  const Digest key = HmacSha256("a key of the network", "fairlead partner tokens");
+  const std::string purpose = "exchange JP";
+  const auto hide = [&](const std::string& nonce) {
+    const auto bytes = [](const std::string& text) { return reinterpret_cast<const unsigned char*>(text.data()); };
+    const std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)> context(EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free);
+    std::string plain = std::string(1, '\1') + "a";
+    plain.resize(128);
+    std::string sealed(128, '\0');
+    std::string tag(16, '\0');
+    int n = 0;
+    EXPECT_EQ(EVP_EncryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, key.data(), bytes(nonce)), 1);
+    EXPECT_EQ(EVP_EncryptUpdate(context.get(), nullptr, &n, bytes(purpose), static_cast<int>(purpose.size())), 1);
+    EXPECT_EQ(EVP_EncryptUpdate(context.get(), reinterpret_cast<unsigned char*>(sealed.data()), &n, bytes(plain), 128), 1);
+    EXPECT_EQ(EVP_EncryptFinal_ex(context.get(), reinterpret_cast<unsigned char*>(sealed.data()) + n, &n), 1);
+    EXPECT_EQ(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_GET_TAG, 16, tag.data()), 1);
+    return Base64Encode(nonce + sealed + tag);
+  };
+  const std::string token = TheSealer().Hide(purpose, "a");
+  std::string own;
+  ASSERT_TRUE(Base64Decode(token, &own));
+  ASSERT_EQ(hide(own.substr(0, 12)), token);
+  EXPECT_EQ(TheSealer().Reveal(purpose, hide(std::string(12, 'n'))), std::nullopt);
 }
 
 TEST(TokensTest, AChangedTokenIsNone) {

@@ -172,7 +172,8 @@ TEST_F(Evidence, WhatANodeGaveOutIsVerifiedWithoutIt) {
                                   HasSubstr("method       fairlead.v1.EngagementService/CreateEngagement\n"), HasSubstr(name)));
   const Ended seventeenth = Verify({"receipt", File("17.tlog-proof")});
   EXPECT_TRUE(Succeeded(seventeenth));
-  EXPECT_THAT(seventeenth.output, AllOf(HasSubstr("entry        17\n"), Not(HasSubstr("actor"))));
+  EXPECT_THAT(seventeenth.output,
+              AllOf(HasSubstr("entry        17\n"), HasSubstr("the payload is not in this receipt"), Not(HasSubstr("actor"))));
   EXPECT_TRUE(Succeeded(Verify({"consistency", File("old.checkpoint"), File("apac.consistency")})));
 
   // One bit, at places all over the file.
