@@ -141,7 +141,8 @@ absl::Status Committer::Load() {
   auto voids = store_->Iterate(Cf::kMeta, storage::kMetaVoidPrefix, storage::PrefixEnd(storage::kMetaVoidPrefix));
   for (voids->SeekToFirst(); voids->Valid(); voids->Next()) {
     Reader key(voids->key().substr(storage::kMetaVoidPrefix.size()));
-    committed.discarded.insert(storage::ReadDot(&key));
+    // Perhaps of a log that an earlier roster did not name.
+    if (const Dot dot = storage::ReadDot(&key); MayDiscard(options_.roster, dot)) committed.discarded.insert(dot);
   }
   if (!voids->status().ok()) return voids->status();
   auto refused = store_->Iterate(Cf::kMeta, storage::kMetaUnauthorisedPrefix, storage::PrefixEnd(storage::kMetaUnauthorisedPrefix));

@@ -44,7 +44,12 @@ std::string_view ErasingSite(const Roster& roster) {
 bool MayErase(const Roster& roster, SiteId site, Dot entry) {
   const RosterLog* log = roster.FindLog(entry.log);
   const RosterSite* hq = roster.FindSite(ErasingSite(roster));
-  return log != nullptr && (log->site == site || (hq != nullptr && hq->id == site));
+  return log != nullptr && log->stream != kAuditStream && (log->site == site || (hq != nullptr && hq->id == site));
+}
+
+bool MayDiscard(const Roster& roster, Dot entry) {
+  const RosterLog* log = roster.FindLog(entry.log);
+  return log == nullptr || log->stream != kAuditStream;
 }
 
 Erasure ErasureOf(const Roster& roster, const Payload& payload, Dot entry, std::string reason, std::string authority) {

@@ -25,8 +25,12 @@ namespace fairlead::node {
 // The site that may erase what any site wrote: headquarters, or "hq" where the roster names none.
 std::string_view ErasingSite(const Roster& roster);
 
-// Whether `site` may erase the entry: the site that wrote it may, and the ErasingSite.
+// Whether `site` may erase the entry: the site that wrote it may, and the ErasingSite; nobody one of the audit, which stays as it was
+// written.
 bool MayErase(const Roster& roster, SiteId site, Dot entry);
+// Whether the entry counts no more once a record says that it is discarded (rule 13): any but one of the audit. So does one of a log that
+// the roster does not name yet.
+bool MayDiscard(const Roster& roster, Dot entry);
 
 // What erases `payload`, that of `entry`. REQUIRES: it is no erasure.
 Erasure ErasureOf(const Roster& roster, const Payload& payload, Dot entry, std::string reason, std::string authority);

@@ -12,6 +12,7 @@
 #include "api/bytes.h"
 #include "api/errors.h"
 #include "server/node/assembly.h"
+#include "server/node/erasures.h"
 #include "server/node/log_book.h"
 #include "server/records/entry_void.h"
 
@@ -329,7 +330,7 @@ bool Committer::Assembly::Counts(Dot dot, const std::vector<Part>& parts) const 
 absl::Status Committer::Assembly::FollowVoids(const std::set<std::string>& names) {
   for (const std::string& name : names) {
     const std::optional<Dot> dot = records::VoidedBy(name);
-    if (!dot) continue;
+    if (!dot || !MayDiscard(options_.roster, *dot)) continue;
     auto record = Load(name);
     if (!record.ok()) return record.status();
     const bool discards = (*record)->state.has_value();

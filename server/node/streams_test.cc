@@ -7,14 +7,18 @@
 #include <algorithm>
 #include <functional>
 
+#include "api/crypto.h"
 #include "api/erasure.h"
 #include "api/errors.h"
 #include "api/note.h"
+#include "fairlead/v1/entry_void.pb.h"
 #include "fairlead/v1/reference.pb.h"
+#include "server/node/assembly.h"
 #include "server/node/erasures.h"
 #include "server/node/fsck.h"
 #include "server/node/materialise.h"
 #include "server/node/node_testing.h"
+#include "server/records/entry_void.h"
 #include "storage/scratch_directory.h"
 
 namespace fairlead::node {
@@ -167,6 +171,72 @@ TEST_F(StreamsTest, CompanionsComeWithTheirRequest) {
   EXPECT_THAT(Findings(apac_.node->store()), IsEmpty());
 }
 
+// Whoever may write the log that an erasure lies in: a site its own, headquarters any.
+TEST_F(StreamsTest, NoErasureReachesTheAudit) {
+  Site eame = network_.Open("eame");
+  const auto written = Write(*apac_.node, WithCompanions(*apac_.node, "X"));
+  ASSERT_TRUE(written.ok()) << written.status();
+  const Dot event = written->companions.front();
+  ASSERT_EQ(event.log, audit_);
+  for (const char* site : {"apac", "hq"}) EXPECT_FALSE(MayErase(network_.roster(), network_.roster().FindSite(site)->id, event)) << site;
+  EXPECT_TRUE(MayErase(network_.roster(), network_.roster().FindSite("apac")->id, written->companions.back()));
+  Sync(*apac_.node, *eame.node);
+
+  const auto bytes = apac_.node->ReadPayload(event);
+  ASSERT_TRUE(bytes.ok() && bytes->has_value());
+  WriteRequest erase = Request(*apac_.node, "Y");
+  erase.mutations = MutationsOf(ErasureOf(network_.roster(), *DecodePayload(**bytes), event, "unwelcome", "nobody"));
+  EXPECT_EQ(ReasonOf(Write(*apac_.node, erase).status()), "INTERNAL");
+
+  // One that a compromised site has signed all the same, in place of an entry of its main log.
+  ASSERT_TRUE(Write(*apac_.node, Request(*apac_.node, "Y")).ok());
+  replication::RemoteBatch batch = Missing(*apac_.node, *eame.node);
+  ASSERT_THAT(batch.entries, SizeIs(1));
+  replication::VerifiedEntry& entry = batch.entries.front();
+  Payload payload = *DecodePayload(*entry.payload);
+  payload.mutations = erase.mutations;
+  entry.payload = EncodePayload(payload);
+  entry.header.payload_digest = Sha256(*entry.payload);
+  entry.header.deps.Set(audit_, Seq(1));
+  entry.header_bytes = EncodeHeader(entry.header);
+  batch.checkpoints.clear();
+  ASSERT_TRUE(Apply(*eame.node, batch).status.ok());
+  const std::vector<OpaqueInfo> opaque = eame.node->OpaqueEntries(std::nullopt, 10);
+  ASSERT_THAT(opaque, SizeIs(1));
+  EXPECT_EQ(opaque[0].dot, entry.dot);
+  EXPECT_EQ(opaque[0].cause, kCauseUnauthorised);
+  EXPECT_FALSE(*eame.node->Erased(event));
+  EXPECT_TRUE(Has(*eame.node, "AX"));
+}
+
+// One whose payload is under way is folded when it comes, whatever headquarters' log says of it.
+TEST_F(StreamsTest, NoDiscardReachesTheAudit) {
+  const auto written = Write(*apac_.node, WithCompanions(*apac_.node, "X"));
+  ASSERT_TRUE(written.ok()) << written.status();
+  const Dot event = written->companions.front();
+  replication::RemoteBatch batch = Missing(*apac_.node, *hq_.node);
+  for (replication::VerifiedEntry& entry : batch.entries) {
+    if (entry.dot == event) entry.payload.reset();
+  }
+  ASSERT_TRUE(Apply(*hq_.node, batch).status.ok());
+  ASSERT_THAT(hq_.node->WantedPayloads(std::nullopt, 10), ElementsAre(event));
+
+  v1::EntryVoid entry_void;
+  entry_void.set_entry("apac/1/audit/0");
+  entry_void.set_reason("unwelcome");
+  ASSERT_TRUE(
+      Write(*hq_.node, RequestFor(*hq_.node, records::VoidRecord(event), entry_void, {"entry", "reason"}, clock_.RequestId())).ok());
+  EXPECT_THAT(hq_.node->WantedPayloads(std::nullopt, 10), ElementsAre(event));
+  EXPECT_THAT(hq_.node->VoidEntries(std::nullopt, 10), IsEmpty());
+  Sync(*hq_.node, *apac_.node);
+  EXPECT_TRUE(Has(*apac_.node, "AX"));
+  const std::optional<std::string> payload = *apac_.node->ReadPayload(event);
+  ASSERT_TRUE(payload && hq_.node->TakePayload(event, *payload).ok());
+  RunNode(*hq_.node);
+  EXPECT_TRUE(Has(*hq_.node, "AX"));
+  EXPECT_EQ(Digests(*hq_.node), Digests(*apac_.node));
+}
+
 TEST_F(StreamsTest, TwoCompanionsOfOneStreamAreTwoEntries) {
   WriteRequest request = Request(*apac_.node, "X");
   request.companions = {Companion(*apac_.node, "audit", "AA"), Companion(*apac_.node, "audit", "BB")};
@@ -308,7 +378,7 @@ TEST_F(StreamsTest, AChangeOfWhatAnotherStreamMadeMayComeBeforeIt) {
 TEST_F(StreamsTest, AnErasureFollowsWhatItErasesInWhateverStream) {
   const auto written = Write(*apac_.node, WithCompanions(*apac_.node, "X"));
   ASSERT_TRUE(written.ok());
-  const Dot entry = written->companions.front();
+  const Dot entry = written->companions.back();
   WriteRequest erasure;
   erasure.actor = "hq/records/clerk";
   erasure.request_id = clock_.RequestId();
@@ -318,7 +388,7 @@ TEST_F(StreamsTest, AnErasureFollowsWhatItErasesInWhateverStream) {
   const auto erased = Write(*apac_.node, erasure);
   ASSERT_TRUE(erased.ok()) << erased.status();
   EXPECT_EQ(erased->dot, (Dot{main_, Seq(1)}));
-  EXPECT_EQ(HeaderAt(*apac_.node, erased->dot).deps.Get(audit_), Seq(1));
+  EXPECT_EQ(HeaderAt(*apac_.node, erased->dot).deps.Get(partner_), Seq(1));
   replication::RemoteBatch main = Missing(*apac_.node, *hq_.node);
   replication::RemoteBatch all = main;
   std::erase_if(main.entries, [this](const auto& each) { return each.dot.log != main_; });

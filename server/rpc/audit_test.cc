@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "fairlead/v1/audit_service.pb.h"
+#include "fairlead/v1/entry_void.pb.h"
 #include "fairlead/v1/log_service.pb.h"
+#include "fairlead/v1/node_service.pb.h"
 #include "server/rpc/audit_batch.h"
 #include "server/rpc/audit_trail.h"
 #include "server/rpc/exchange_fixture.h"
@@ -297,6 +299,12 @@ TEST_F(AuditTest, NobodyErasesIt) {
   erase.set_reason("unwelcome");
   erase.set_authority("nobody");
   EXPECT_THAT(hq_.Call<v1::Erasure>("RecordService/EraseRevision", erase), FailsWith("STATE_FORBIDS"));
+  v1::VoidEntryRequest discard;
+  discard.set_entry(proven->entry());
+  discard.set_reason("unwelcome");
+  const auto discarded = site_.As("hq/analyst/desk").Call<v1::EntryVoid>("NodeService/VoidEntry", discard);
+  EXPECT_THAT(discarded, FailsWith("STATE_FORBIDS"));
+  EXPECT_THAT(std::string(discarded.status().message()), ::testing::HasSubstr("of the audit"));
   EXPECT_EQ(Query(OfKind(v1::AUDIT_KIND_DENIAL)).size(), 1u);
 }
 

@@ -176,11 +176,11 @@ absl::StatusOr<ErasureMethods::Planned> ErasureMethods::Plan(const Call& call, c
   if (!payload->has_value()) return not_found;
   const std::vector<Mutation>& mutations = (*payload)->mutations;
   if (std::none_of(mutations.begin(), mutations.end(), [&](const Mutation& m) { return m.record == request.name(); })) return not_found;
+  if (roster.FindLog(entry->log)->stream == kAuditStream) return forbidden("is of the audit, which stays as it was written");
   if (!node::MayErase(roster, node_->site(), *entry)) {
     return forbidden(
         fmt::format("is of site {}: only that site and {} may erase it", SiteName(roster, entry->log), node::ErasingSite(roster)));
   }
-  if (roster.FindLog(entry->log)->stream == kAuditStream) return forbidden("is of the audit, which stays as it was written");
   if (IsErasure(**payload)) return forbidden("is an erasure, which says nothing that could be erased");
   const absl::StatusOr<std::optional<std::string>> opaque = node_->store().Get(Cf::kOpaque, storage::DotKey(*entry));
   if (!opaque.ok()) return opaque.status();

@@ -13,6 +13,7 @@
 #include "api/bytes.h"
 #include "api/errors.h"
 #include "fairlead/v1/entry_void.pb.h"
+#include "server/node/erasures.h"
 #include "server/node/materialise.h"
 #include "server/records/entry_void.h"
 #include "server/rpc/read_methods.h"
@@ -149,6 +150,8 @@ absl::StatusOr<WriteMethods::Plan> VoidMethods::PlanVoid(const records::RecordTy
   const absl::StatusOr<Dot> dot = ParseEntry("entry", request.entry());
   if (!dot.ok()) return dot.status();
   if (request.reason().empty()) return FieldError(Reason::kFieldRequired, "reason", "is required: why the entry is discarded");
+  if (!node::MayDiscard(node_->roster(), *dot))
+    return Error(Reason::kStateForbids, "the entry is of the audit, which stays as it was written");
   absl::StatusOr<WriteMethods::Plan> plan = writes_->Begin(call, request);
   if (!plan.ok()) return plan;
   plan->name = records::VoidRecord(*dot);
