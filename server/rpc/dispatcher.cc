@@ -49,6 +49,18 @@ const google::protobuf::FieldDescriptor* SubjectField(const google::protobuf::De
   return nullptr;
 }
 
+// What is wrong with this site, in words that say nothing of it: those of the store name records, files and other sites.
+absl::Status ForPartner(const absl::Status& status) {
+  constexpr char kText[] = "this site could not answer: try another";
+  const std::string reason = ReasonOf(status);
+  for (const Reason fault : {Reason::kInternal, Reason::kStorageFull, Reason::kStorageFailed, Reason::kStoreDamaged, Reason::kLogForked,
+                             Reason::kSignatureInvalid}) {
+    if (reason == ReasonName(fault)) return Error(fault, kText);
+  }
+  const bool of_grpc = absl::IsCancelled(status) || absl::IsDeadlineExceeded(status) || absl::IsUnavailable(status);
+  return status.ok() || of_grpc || !reason.empty() ? status : Error(Reason::kInternal, kText);
+}
+
 std::string BytesOf(const grpc::ByteBuffer& buffer) {
   std::vector<grpc::Slice> slices;
   std::string bytes;
@@ -384,7 +396,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   }
 
   void End(const absl::Status& status) {
-    const grpc::Status wire = ToGrpc(status);
+    const grpc::Status wire = ToGrpc(call_->identity.kind == IdentityKind::kPartner ? ForPartner(status) : status);
     if (!Claim(wire.error_code())) return;
     if (entry_ != nullptr) AddToken();
     Finish(wire);

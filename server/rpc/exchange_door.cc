@@ -3,6 +3,8 @@
 #include <absl/time/civil_time.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <initializer_list>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -32,13 +34,27 @@ std::string MakerOf(const Message& record) {
 }
 
 // Another site of the network may be slow or gone; that is nothing for partners. Nor why this one takes no writes, nor what a record is
-// called inside.
+// called inside. What is wrong with the site itself, the dispatcher keeps to itself.
 absl::Status Outward(const absl::Status& status) {
   const std::string reason = ReasonOf(status);
-  if (reason == ReasonName(Reason::kNodeReadOnly)) return Error(Reason::kNodeReadOnly, "this site takes no submissions now: try another");
-  if (reason == ReasonName(Reason::kEtagMismatch))
+  const auto is_one_of = [&reason](std::initializer_list<Reason> reasons) {
+    return std::any_of(reasons.begin(), reasons.end(), [&reason](Reason each) { return reason == ReasonName(each); });
+  };
+  if (is_one_of({Reason::kNodeReadOnly, Reason::kClockDrift, Reason::kClockDisagrees}))
+    return Error(Reason::kNodeReadOnly, "this site takes no submissions now: try another");
+  if (is_one_of({Reason::kEtagMismatch, Reason::kRecordExists}))
     return Error(Reason::kEtagMismatch, "it was written by another call at the same time: try again");
   return status;
+}
+
+// Likewise, of what the node said of the write: it knows nothing of a partner's names.
+absl::Status OutwardOfWrite(const absl::Status& status) {
+  const std::string reason = ReasonOf(status);
+  if (reason == ReasonName(Reason::kRecordNotFound))
+    return Error(Reason::kEtagMismatch, "it was written by another call at the same time: try again");
+  if (reason == ReasonName(Reason::kPermissionDenied)) return Error(Reason::kPermissionDenied, "it is not for this site: try another");
+  if (reason == ReasonName(Reason::kStreamMissing)) return Error(Reason::kStreamMissing, "this site keeps no receipts for the nation yet");
+  return Outward(status);
 }
 
 }  // namespace
@@ -200,12 +216,12 @@ void ExchangeDoor::Finish(const records::RecordType& type, const std::shared_ptr
     std::shared_ptr<const Message> answer = std::move(plan->answer);
     return node_->Write(std::move(plan->write),
                         [answer, narrate = std::move(narrate), reply = std::move(reply)](const absl::StatusOr<node::WriteResult>& result) {
-                          if (!result.ok()) return reply(Outward(result.status()));
+                          if (!result.ok()) return reply(OutwardOfWrite(result.status()));
                           reply(narrate(*answer));
                         });
   }
   writes_->Finish(type, call, std::move(plan), [narrate = std::move(narrate), reply = std::move(reply)](absl::StatusOr<MessagePtr> record) {
-    if (!record.ok()) return reply(Outward(record.status()));
+    if (!record.ok()) return reply(OutwardOfWrite(record.status()));
     reply(narrate(**record));
   });
 }

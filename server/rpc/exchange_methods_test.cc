@@ -1,6 +1,9 @@
 #include "server/rpc/exchange_methods.h"
 
+#include <absl/synchronization/notification.h>
+
 #include <set>
+#include <thread>
 
 #include "fairlead/v1/help_desk_service.pb.h"
 #include "fairlead/v1/training.pb.h"
@@ -245,6 +248,38 @@ TEST_F(ExchangeTest, ARecallIsTrackedUntilEachNationHasSaidSo) {
   acknowledge.set_name(Withdrawals(au_).withdrawals(0).name());
   Must<v1::Withdrawal>(au_, "ExchangeService/AcknowledgeWithdrawal", acknowledge);
   EXPECT_EQ(Must<v1::ListRecallsResponse>(officer_, "ReleaseService/ListRecalls", outstanding).recalls_size(), 0);
+}
+
+// One of them finds what the other wrote, and is told nothing of its name inside.
+TEST_F(ExchangeTest, TwoSystemsThatAcknowledgeAtOnceAreToldNoNames) {
+  const std::vector<Client> systems = {jp_, site_.As("partner/JP/harbour"), jp_, site_.As("partner/JP/harbour")};
+  for (int round = 0; round < 25; ++round) {
+    Recall(Release(Draft("ports/JPYOK", {"JP"})));
+    std::string name;
+    const v1::ListWithdrawalsResponse withdrawals = Withdrawals(jp_);
+    for (const v1::Withdrawal& withdrawal : withdrawals.withdrawals()) {
+      if (!withdrawal.acknowledged()) name = withdrawal.name();
+    }
+    ASSERT_NE(name, "");
+    absl::Notification go;
+    std::vector<absl::Status> ends(systems.size());
+    std::vector<std::thread> callers;
+    for (size_t i = 0; i < systems.size(); ++i) {
+      callers.emplace_back([&, i] {
+        v1::AcknowledgeWithdrawalRequest acknowledge;
+        acknowledge.set_name(name);
+        go.WaitForNotification();
+        ends[i] = systems[i].Call<v1::Withdrawal>("ExchangeService/AcknowledgeWithdrawal", acknowledge).status();
+      });
+    }
+    go.Notify();
+    for (std::thread& caller : callers) caller.join();
+    for (const absl::Status& end : ends) {
+      if (end.ok()) continue;
+      EXPECT_THAT(end, FailsWith("ETAG_MISMATCH"));
+      EXPECT_THAT(ToProto(end).SerializeAsString(), ::testing::Not(::testing::HasSubstr("releases/")));
+    }
+  }
 }
 
 // --- What a partner sends --------------------------------------------------------------------------------------------------------------
