@@ -100,12 +100,9 @@ void AuditBatch::Add(v1::AuditEvent event, absl::Time time) {
     place = &events_[found->second];
   } else {
     Room& room = IsAct(event.kind()) ? acts_ : calls_;
-    const size_t max = IsAct(event.kind()) ? limits_.acts_max : limits_.calls_max;
-    const auto actor = room.by_actor.find(event.actor());
-    const size_t of_actor = actor == room.by_actor.end() ? 0 : actor->second;
-    if (room.events < max && of_actor < limits_.actor_events_max) {
-      ++room.events;
-      ++room.by_actor[event.actor()];
+    const bool known = room.contains(event.actor());
+    if (known ? room[event.actor()] < limits_.actor_events_max : room.size() < limits_.actors_max) {
+      ++room[event.actor()];
       places_.emplace(std::move(key), events_.size());
       place = &events_.emplace_back(std::move(event));
     } else {
@@ -128,7 +125,8 @@ std::vector<v1::AuditEvent> AuditBatch::Take() {
   std::vector<v1::AuditEvent> all = std::exchange(events_, {});
   if (overflow_) all.push_back(*std::exchange(overflow_, std::nullopt));
   places_.clear();
-  acts_ = calls_ = {};
+  acts_.clear();
+  calls_.clear();
   return all;
 }
 

@@ -1,7 +1,7 @@
 // What one entry of the audit holds: events that were gathered, those that are the same counted and not repeated.
 //
-// Bounded whatever callers do. Staff's acts and partners' calls have rooms of their own, so that a flood of one displaces nothing of the
-// other; an actor has a part of a room. What finds no room is counted, and told by one event of kind OVERFLOW.
+// Bounded whatever callers do. Staff's acts and partners' calls have rooms of their own, and in each an actor has one, so that a flood
+// displaces nothing of the others'. What finds no room is counted, and told by one event of kind OVERFLOW.
 //
 // Thread safety: one thread. Ownership: value.
 
@@ -30,8 +30,7 @@ std::optional<v1::AuditKind> AuditKindOf(const CallSummary& summary);
 std::string ResourceClass(std::string_view subject);
 
 struct AuditBatchLimits {
-  size_t acts_max = 64;          // releases, recalls and administration
-  size_t calls_max = 64;         // reads, submissions and denials
+  size_t actors_max = 1024;      // with releases, recalls and administration; and as many with reads, submissions and denials
   size_t actor_events_max = 16;  // of one actor, of either
 };
 
@@ -47,10 +46,7 @@ class AuditBatch {
 
  private:
   using Key = std::tuple<int, std::string, std::string, std::string, std::string, std::string, std::string>;
-  struct Room {
-    size_t events = 0;
-    std::map<std::string, size_t> by_actor;
-  };
+  using Room = std::map<std::string, size_t>;  // events by actor
 
   const AuditBatchLimits limits_;
   std::vector<v1::AuditEvent> events_;

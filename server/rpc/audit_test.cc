@@ -1,16 +1,20 @@
 // The audit: what is kept, that a flood makes it no longer, and who may read it.
 
+#include <absl/synchronization/notification.h>
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "fairlead/v1/audit_service.pb.h"
 #include "fairlead/v1/entry_void.pb.h"
 #include "fairlead/v1/log_service.pb.h"
 #include "fairlead/v1/node_service.pb.h"
+#include "server/node/node_testing.h"
 #include "server/rpc/audit_batch.h"
 #include "server/rpc/audit_trail.h"
 #include "server/rpc/exchange_fixture.h"
@@ -96,10 +100,10 @@ TEST(AuditBatchTest, TheSameIsCounted) {
 }
 
 TEST(AuditBatchTest, WhatFindsNoRoomIsCountedAndHidesNoOther) {
-  AuditBatch batch({.acts_max = 2, .calls_max = 4, .actor_events_max = 3});
+  AuditBatch batch({.actors_max = 2, .actor_events_max = 3});
   for (int i = 0; i < 100; ++i) batch.Add(Event(v1::AUDIT_KIND_DENIAL, "partner/JP/flood", std::to_string(i)), kThen);
   batch.Add(Event(v1::AUDIT_KIND_PARTNER_READ, "partner/AU/registry", "quiet"), kThen);
-  batch.Add(Event(v1::AUDIT_KIND_PARTNER_READ, "partner/SG/registry", "late"), kThen);  // the room is full
+  batch.Add(Event(v1::AUDIT_KIND_PARTNER_READ, "partner/SG/registry", "late"), kThen);  // there are as many as may be
   batch.Add(Event(v1::AUDIT_KIND_RECALL, "officer/apac/watch", "recall"), kThen);
   batch.Add(Event(v1::AUDIT_KIND_DENIAL, "partner/JP/flood", "0"), kThen);  // is there already
   std::vector<std::string> told;
@@ -107,6 +111,87 @@ TEST(AuditBatchTest, WhatFindsNoRoomIsCountedAndHidesNoOther) {
   EXPECT_THAT(told, ElementsAre("DENIAL partner/JP/flood 0   2", "DENIAL partner/JP/flood 1   1", "DENIAL partner/JP/flood 2   1",
                                 "PARTNER_READ partner/AU/registry quiet   1", "RECALL officer/apac/watch recall   1", "OVERFLOW     98"));
   EXPECT_THAT(batch.Take(), IsEmpty());
+}
+
+TEST(AuditBatchTest, AThousandActorsHaveRoom) {
+  AuditBatch batch({});
+  // Four that flood, then 30 systems that do a little, and an officer who is denied something.
+  for (int system = 0; system < 4; ++system) {
+    for (int i = 0; i < 100; ++i) batch.Add(Event(v1::AUDIT_KIND_DENIAL, fmt::format("partner/JP/{}", system), std::to_string(i)), kThen);
+  }
+  for (int system = 0; system < 30; ++system) {
+    for (const char* method : {"A", "B", "C"}) {
+      batch.Add(Event(v1::AUDIT_KIND_PARTNER_READ, fmt::format("partner/AU/{}", system), method), kThen);
+    }
+  }
+  batch.Add(Event(v1::AUDIT_KIND_DENIAL, "officer/apac/watch", "recall"), kThen);
+  std::vector<v1::AuditEvent> events = batch.Take();
+  ASSERT_THAT(events, SizeIs(4 * 16 + 30 * 3 + 1 + 1));
+  EXPECT_EQ(Told(events[events.size() - 2]), "DENIAL officer/apac/watch recall   1");
+  EXPECT_EQ(Told(events.back()), fmt::format("OVERFLOW     {}", 4 * (100 - 16)));
+  for (int actor = 0; actor <= 1024; ++actor) batch.Add(Event(v1::AUDIT_KIND_DENIAL, fmt::format("partner/JP/{}", actor), "A"), kThen);
+  events = batch.Take();
+  ASSERT_THAT(events, SizeIs(1024 + 1));
+  EXPECT_EQ(Told(events.back()), "OVERFLOW     1");
+}
+
+// A trail whose store refuses until it is let.
+class TrailTest : public ::testing::Test {
+ protected:
+  TrailTest() : trail_(site_.node.get(), {.interval = absl::Milliseconds(1), .entry_events_max = 2}) { trail_.Start(); }
+  ~TrailTest() override {
+    trail_.Stop();
+    site_.node->Stop();
+    committer_.join();
+    site_.node->StopCompletions();
+    completer_.join();
+  }
+  // An act whose entry has been made, and is refused until the fault is taken away.
+  void RefuseOne() {
+    auto refused = std::make_shared<absl::Notification>();
+    site_.store->set_write_fault([refused](storage::Sync) {
+      if (!refused->HasBeenNotified()) refused->Notify();  // by the one thread that writes
+      return absl::ResourceExhaustedError("no space");
+    });
+    trail_.Act("start", "");
+    ASSERT_TRUE(refused->WaitForNotificationWithTimeout(kPatience));
+  }
+  uint64_t Entries() { return site_.node->Applied().Get(site_.node->own_logs().at(std::string(kAuditStream))).value(); }
+
+  node::TestNetwork network_{{"apac", "hq"}, {std::string(kAuditStream)}};
+  node::TestNetwork::Site site_ = network_.Open("apac");
+  AuditTrail trail_;
+  // Without a runner's ticks, which write too.
+  std::thread committer_{[node = site_.node.get()] {
+    while (node->WaitForWork()) node->CommitOnce();
+  }};
+  std::thread completer_{[node = site_.node.get()] {
+    while (node->WaitForCompletions()) node->RunCompletions();
+  }};
+};
+
+TEST_F(TrailTest, ARequestIdOfAWrongTimeIsReplaced) {
+  ASSERT_NO_FATAL_FAILURE(RefuseOne());
+  network_.clock().Advance(-absl::Hours(24));  // it had been ahead
+  site_.store->set_write_fault(nullptr);
+  EXPECT_TRUE(trail_.Flush(absl::Now() + kPatience));
+  EXPECT_EQ(Entries(), 1u);
+}
+
+TEST_F(TrailTest, ARequestIdThatIsTooOldIsReplaced) {
+  ASSERT_NO_FATAL_FAILURE(RefuseOne());
+  network_.clock().Advance(absl::Hours(24 * 31));
+  site_.store->set_write_fault(nullptr);
+  EXPECT_TRUE(trail_.Flush(absl::Now() + kPatience));
+  EXPECT_EQ(Entries(), 1u);
+}
+
+TEST_F(TrailTest, ManyEventsAreAFewEntries) {
+  ASSERT_NO_FATAL_FAILURE(RefuseOne());
+  for (const char* act : {"a", "b", "c", "d", "e"}) trail_.Act(act, "");
+  site_.store->set_write_fault(nullptr);
+  EXPECT_TRUE(trail_.Flush(absl::Now() + kPatience));
+  EXPECT_EQ(Entries(), 1u + 3u);
 }
 
 class AuditTest : public ::testing::Test, protected Office {

@@ -136,18 +136,34 @@ void AuditTrail::Run() {
       until = gathered_;
       due_ = absl::InfiniteFuture();
     }
-    if (!events.empty()) {
-      const node::WriteRequest write = WriteOf(events);
-      while (!Written(write)) {
-        absl::MutexLock lock(&mu_);
-        if (last) return;  // one try at the end
-        mu_.AwaitWithTimeout(absl::Condition(&stopping_), options_.interval);
-        last = stopping_;
-      }
+    for (size_t at = 0; at < events.size(); at += options_.entry_events_max) {
+      const size_t end = std::min(events.size(), at + options_.entry_events_max);
+      if (!Keep({events.begin() + static_cast<ptrdiff_t>(at), events.begin() + static_cast<ptrdiff_t>(end)})) return;
     }
     absl::MutexLock lock(&mu_);
     written_ = until;
     if (last && batch_.empty()) return;
+  }
+}
+
+bool AuditTrail::Keep(const std::vector<v1::AuditEvent>& events) {
+  node::WriteRequest write = WriteOf(events);
+  while (true) {
+    bool last = false;
+    {
+      absl::MutexLock lock(&mu_);
+      last = stopping_;
+    }
+    const absl::Status status = Write(write);
+    if (status.ok()) return true;
+    if (last) return false;  // one try at the end
+    {
+      absl::MutexLock lock(&mu_);
+      mu_.AwaitWithTimeout(absl::Condition(&stopping_), options_.interval);
+    }
+    // Refused for good, and nothing written: the id is of a time that has become wrong, or too long ago.
+    const std::string reason = ReasonOf(status);
+    if (reason == ReasonName(Reason::kFieldInvalid) || reason == ReasonName(Reason::kRequestIdExpired)) write = WriteOf(events);
   }
 }
 
@@ -172,7 +188,7 @@ node::WriteRequest AuditTrail::WriteOf(const std::vector<v1::AuditEvent>& events
   return write;
 }
 
-bool AuditTrail::Written(const node::WriteRequest& write) {
+absl::Status AuditTrail::Write(const node::WriteRequest& write) {
   absl::Status status;
   absl::Notification done;
   node_->Write(write, [&](const absl::StatusOr<node::WriteResult>& result) {
@@ -183,7 +199,7 @@ bool AuditTrail::Written(const node::WriteRequest& write) {
   // Tried again every few seconds: each cause is told once.
   const std::string cause = status.ok() ? "" : std::string(status.message());
   if (std::exchange(failing_, cause) != cause && !cause.empty()) spdlog::warn("the audit is not written: {}", cause);
-  return status.ok();
+  return status;
 }
 
 }  // namespace fairlead::rpc

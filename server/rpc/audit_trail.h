@@ -1,8 +1,8 @@
 // A site's audit: what is to be kept of calls and acts goes into the site's own log `audit` (api/PROTOCOL.md).
 //
-// Events are gathered for a few seconds and written as one entry, by a thread of the trail's own: no call waits for it, and one entry at a
-// time is on its way. What the store does not take is tried again, and meanwhile gathered within the bounds of AuditBatch. A crash loses
-// what was not written yet.
+// Events are gathered for a few seconds and written as one entry, or as a few when there are many, by a thread of the trail's own: no call
+// waits for it, and one entry at a time is on its way. What the store does not take is tried again, under another request id when that is
+// what it refuses, and meanwhile gathered within the bounds of AuditBatch. A crash loses what was not written yet.
 //
 // Where the roster names no log `audit` of the site, nothing is audited, and the trail says so when it starts.
 //
@@ -31,6 +31,7 @@ namespace fairlead::rpc {
 struct AuditOptions {
   AuditBatchLimits limits;
   absl::Duration interval = absl::Seconds(5);  // how long events are gathered
+  size_t entry_events_max = 256;               // of one entry, which may have 1 MiB
 };
 
 class AuditTrail {
@@ -61,8 +62,9 @@ class AuditTrail {
   void Run();
   // The entry of these events.
   node::WriteRequest WriteOf(const std::vector<v1::AuditEvent>& events) const;
-  // Whether it is in the log.
-  bool Written(const node::WriteRequest& write);
+  // Writes them; false when the trail is stopped before the store takes them.
+  bool Keep(const std::vector<v1::AuditEvent>& events);
+  absl::Status Write(const node::WriteRequest& write);
 
   node::Node* const node_;
   const AuditOptions options_;
