@@ -241,7 +241,7 @@ TEST_F(AuditTest, PartnersReadsSubmissionsAndRefusalsAreKept) {
   ask.mutable_question()->set_text("How often?");
   Must<v1::Question>(jp_, "ExchangeService/AskQuestion", ask);
   EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_PARTNER_SUBMISSION), 1),
-              ElementsAre("PARTNER_SUBMISSION partner/JP/registry ExchangeService/AskQuestion OK  1"));
+              ElementsAre("PARTNER_SUBMISSION partner/JP/registry ExchangeService/AskQuestion OK questions 1"));
   // What is another's, what is not there, and a method that is not for partners.
   EXPECT_THAT(Get(au_, NameFor("AU", "ports/JPYOK")), FailsWith("RECORD_NOT_FOUND"));
   EXPECT_THAT(au_.Call<v1::Port>("ReferenceService/GetPort", v1::GetPortRequest()), FailsWith("PERMISSION_DENIED"));
@@ -254,7 +254,7 @@ TEST_F(AuditTest, ReleasesRecallsAndActsAreKeptByName) {
   const v1::Release release = Release(Draft("ports/JPYOK", {"JP"}));
   EXPECT_THAT(Approve(officer_, release), FailsWith("PERMISSION_DENIED"));
   EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_RELEASE), 2),
-              UnorderedElementsAre("RELEASE officer/apac/watch ReleaseService/CreateRelease OK  1",
+              UnorderedElementsAre("RELEASE officer/apac/watch ReleaseService/CreateRelease OK " + release.name() + " 1",
                                    "RELEASE hq/release/desk ReleaseService/ApproveRelease OK " + release.name() + " 1"));
   EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_DENIAL), 1),
               ElementsAre("DENIAL officer/apac/watch ReleaseService/ApproveRelease PERMISSION_DENIED  1"));
@@ -275,6 +275,32 @@ TEST_F(AuditTest, ReleasesRecallsAndActsAreKeptByName) {
   v1::GetAuditEventRequest get;
   get.set_name(event.name());
   EXPECT_EQ(Must<v1::AuditEvent>(hq_, "AuditService/GetAuditEvent", get).detail(), event.detail());
+}
+
+TEST_F(AuditTest, WhatACallGivesWholeIsKeptByName) {
+  const v1::Release first = Propose(Draft("ports/JPYOK", {"JP"}));
+  const v1::Release second = Propose(Draft("ports/JPYOK", {"AU"}));
+  v1::UpdatePartnerGroupRequest update;
+  *update.mutable_partner_group() = Group("quad", {"JP"});
+  update.mutable_partner_group()->set_display_name("Quad");
+  Must<v1::PartnerGroup>(officer_, "ReleaseService/UpdatePartnerGroup", update);
+  v1::CreateReleaseRequest refused;
+  refused.mutable_release()->set_record("ports/JPYOK");  // without a purpose
+  EXPECT_THAT(officer_.Call<v1::Release>("ReleaseService/CreateRelease", refused), FailsWith("FIELD_REQUIRED"));
+  EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_RELEASE), 5),
+              UnorderedElementsAre("RELEASE officer/apac/watch ReleaseService/CreateRelease OK " + first.name() + " 1",
+                                   "RELEASE officer/apac/watch ReleaseService/CreateRelease OK " + second.name() + " 1",
+                                   "RELEASE officer/apac/watch ReleaseService/CreatePartnerGroup OK partnerGroups/quad 1",
+                                   "RELEASE officer/apac/watch ReleaseService/UpdatePartnerGroup OK partnerGroups/quad 1",
+                                   "RELEASE officer/apac/watch ReleaseService/CreateRelease INVALID_ARGUMENT ports/JPYOK 1"));
+  v1::ReissueEntriesRequest reissue;
+  reissue.add_entries("apac/1/0");
+  reissue.add_entries("apac/1/1");
+  EXPECT_THAT(hq_.Call<v1::ReissueEntriesResponse>("NodeService/ReissueEntries", reissue), FailsWith("STATE_FORBIDS"));
+  v1::QueryAuditEventsRequest of_reissue = OfKind(v1::AUDIT_KIND_ADMINISTRATION);
+  of_reissue.set_method("NodeService/ReissueEntries");
+  EXPECT_THAT(Await(of_reissue, 1),
+              ElementsAre("ADMINISTRATION hq/release/desk NodeService/ReissueEntries FAILED_PRECONDITION apac/1/0 apac/1/1 1"));
 }
 
 TEST_F(AuditTest, QueriesFilter) {

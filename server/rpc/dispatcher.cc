@@ -40,13 +40,49 @@ constexpr absl::Duration kOverloadedRetry = absl::Seconds(1);
 // An admission older than this is looked at again before the handler runs.
 constexpr absl::Duration kAdmissionStale = absl::Seconds(1);
 
+const google::protobuf::FieldDescriptor* TextField(const google::protobuf::Descriptor& message, const char* name) {
+  const google::protobuf::FieldDescriptor* field = message.FindFieldByName(name);
+  const bool is_text = field != nullptr && !field->is_repeated() && field->type() == google::protobuf::FieldDescriptor::TYPE_STRING;
+  return is_text ? field : nullptr;
+}
+
 // The field by which a request names what it is about; null when it has none.
 const google::protobuf::FieldDescriptor* SubjectField(const google::protobuf::Descriptor& request) {
   for (const char* name : {"name", "parent", "record", "entry", "log", "backup"}) {
-    const google::protobuf::FieldDescriptor* field = request.FindFieldByName(name);
-    if (field != nullptr && !field->is_repeated() && field->type() == google::protobuf::FieldDescriptor::TYPE_STRING) return field;
+    if (const auto* field = TextField(request, name); field != nullptr) return field;
   }
   return nullptr;
+}
+
+std::string TextIn(const google::protobuf::Message& message, const char* name) {
+  const google::protobuf::FieldDescriptor* field = TextField(*message.GetDescriptor(), name);
+  return field == nullptr ? "" : message.GetReflection()->GetString(message, field);
+}
+
+// The record in a request that gives it whole, as Create and Update do; null when there is none.
+const google::protobuf::Message* RecordIn(const google::protobuf::Message& request) {
+  const google::protobuf::Descriptor& type = *request.GetDescriptor();
+  for (int i = 0; i < type.field_count(); ++i) {
+    const google::protobuf::FieldDescriptor* field = type.field(i);
+    if (field->is_repeated() || field->message_type() == nullptr || TextField(*field->message_type(), "name") == nullptr) continue;
+    return &request.GetReflection()->GetMessage(request, field);
+  }
+  return nullptr;
+}
+
+// What a request is about that names nothing itself: the record that it gives, or what that one is about; else its entries.
+std::string SubjectWithin(const google::protobuf::Message& request) {
+  if (const google::protobuf::Message* record = RecordIn(request); record != nullptr) {
+    const std::string name = TextIn(*record, "name");
+    return name.empty() ? TextIn(*record, "record") : name;
+  }
+  const google::protobuf::FieldDescriptor* entries = request.GetDescriptor()->FindFieldByName("entries");
+  if (entries == nullptr || !entries->is_repeated() || entries->type() != google::protobuf::FieldDescriptor::TYPE_STRING) return "";
+  std::string listed;
+  for (int i = 0; i < request.GetReflection()->FieldSize(request, entries) && listed.size() < kSubjectCharsMax; ++i) {
+    listed += (listed.empty() ? "" : " ") + request.GetReflection()->GetRepeatedString(request, entries, i);
+  }
+  return listed;
 }
 
 // What is wrong with this site, in words that say nothing of it: those of the store name records, files and other sites.
@@ -153,8 +189,11 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     const grpc::Status parsed =
         grpc::GenericDeserialize<grpc::ProtoBufferReader, google::protobuf::Message>(&request_bytes_, request_.get());
     if (!parsed.ok()) return End(Error(Reason::kMessageMalformed, "the request is not a valid " + request_->GetTypeName()));
-    if (entry_->subject != nullptr) {
-      subject_ = request_->GetReflection()->GetString(*request_, entry_->subject).substr(0, kSubjectCharsMax);
+    const std::string subject =
+        entry_->subject == nullptr ? SubjectWithin(*request_) : request_->GetReflection()->GetString(*request_, entry_->subject);
+    subject_ = subject.substr(0, kSubjectCharsMax);
+    if (const google::protobuf::Message* record = RecordIn(*request_); entry_->subject == nullptr && record != nullptr) {
+      named_later_ = TextIn(*record, "name").empty();
     }
     if (const auto wish = context_->client_metadata().find(kDurabilityMetadata); wish != context_->client_metadata().end()) {
       const absl::StatusOr<int> replicas = ParseDurability({wish->second.data(), wish->second.size()});
@@ -350,6 +389,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     if (!serialised.ok()) return End(Error(Reason::kInternal, "the reply could not be written"));
     if (!Claim(grpc::StatusCode::OK)) return;
     response_bytes_.Swap(&bytes);
+    if (const std::string name = named_later_ ? TextIn(**reply, "name") : ""; !name.empty()) subject_ = name.substr(0, kSubjectCharsMax);
     AddToken();
     if (!call_->durability.empty()) context_->AddTrailingMetadata(kDurabilityMetadata, call_->durability);
     StartWriteAndFinish(&response_bytes_, grpc::WriteOptions(), grpc::Status::OK);
@@ -412,8 +452,9 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   bool place_taken_ = false;
   bool over_rate_ = false;
   bool held_ = false;
-  std::string limit_;    // by which the call was refused
-  std::string subject_;  // what the request named
+  std::string limit_;         // by which the call was refused
+  std::string subject_;       // what the request named, or made
+  bool named_later_ = false;  // what the request gives has its name from the answer
   std::shared_ptr<const grpc::AuthContext> caller_;
   grpc::Alarm alarm_;  // the default deadline, or when a refusal is told
   grpc::ByteBuffer request_bytes_;
