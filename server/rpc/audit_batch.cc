@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/records/record_type.h"
+#include "server/records/release.h"
 #include "server/rpc/policy.h"
 #include "server/rpc/wire_forms.h"
 
@@ -26,7 +27,18 @@ constexpr std::array kActs = {
     Rule{"ReleaseService/CreatePartnerGroup", v1::AUDIT_KIND_RELEASE},
     Rule{"ReleaseService/UpdatePartnerGroup", v1::AUDIT_KIND_RELEASE},
     Rule{"ReleaseService/WithdrawPartnerGroup", v1::AUDIT_KIND_RELEASE},
-    Rule{"PracticeService/PublishBestPractice", v1::AUDIT_KIND_RELEASE},  // what is PUBLIC is shown to every nation then
+    // What is PUBLIC of these is shown to nations without a release: whoever marks it, changes it or takes it back.
+    Rule{"PracticeService/UpdateBestPractice", v1::AUDIT_KIND_RELEASE},
+    Rule{"PracticeService/PublishBestPractice", v1::AUDIT_KIND_RELEASE},
+    Rule{"PracticeService/RetireBestPractice", v1::AUDIT_KIND_RELEASE},
+    Rule{"PracticeService/WithdrawBestPractice", v1::AUDIT_KIND_RELEASE},
+    Rule{"TrainingService/CreateTrainingOffering", v1::AUDIT_KIND_RELEASE},
+    Rule{"TrainingService/UpdateTrainingOffering", v1::AUDIT_KIND_RELEASE},
+    Rule{"TrainingService/WithdrawTrainingOffering", v1::AUDIT_KIND_RELEASE},
+    Rule{"TrainingService/ImportTrainingOfferings", v1::AUDIT_KIND_RELEASE},
+    Rule{"ReferenceService/CreateContact", v1::AUDIT_KIND_RELEASE},
+    Rule{"ReferenceService/UpdateContact", v1::AUDIT_KIND_RELEASE},
+    Rule{"ReferenceService/WithdrawContact", v1::AUDIT_KIND_RELEASE},
     Rule{"RecordService/EraseRevision", v1::AUDIT_KIND_ADMINISTRATION},
     Rule{"NodeService/VoidEntry", v1::AUDIT_KIND_ADMINISTRATION},
     Rule{"NodeService/ReissueEntries", v1::AUDIT_KIND_ADMINISTRATION},
@@ -66,6 +78,15 @@ bool Reads(std::string_view method) {
   return name.starts_with("Get") || name.starts_with("List") || name.starts_with("Watch") || name.starts_with("Download");
 }
 
+// Whether records of the kind that `subject` names are shown to nations when they are PUBLIC.
+bool MayBePublic(std::string_view subject) {
+  const std::string_view collection = subject.substr(0, subject.find('/'));
+  for (const records::RecordType& type : records::TheRegistry().types()) {
+    if (type.collection() == collection) return records::PublicIndexOf(type) != 0;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::optional<v1::AuditKind> AuditKindOf(const CallSummary& summary) {
@@ -78,8 +99,11 @@ std::optional<v1::AuditKind> AuditKindOf(const CallSummary& summary) {
   const auto rule = std::find_if(kActs.begin(), kActs.end(), [&summary](const Rule& act) {
     return Matches(PolicyRule{act.pattern, 0}, summary.method);
   });
-  if (rule == kActs.end()) return std::nullopt;
-  return rule->kind;
+  if (rule != kActs.end()) return rule->kind;
+  // A conflict that is settled changes its record.
+  if (Matches(PolicyRule{"RecordService/ResolveConflict", 0}, summary.method) && MayBePublic(summary.subject))
+    return v1::AUDIT_KIND_RELEASE;
+  return std::nullopt;
 }
 
 std::string ResourceClass(std::string_view subject) {

@@ -68,6 +68,18 @@ TEST(AuditKindTest, OfEveryCallThatIsKept) {
   EXPECT_EQ(kind(limited), v1::AUDIT_KIND_DENIAL);
   EXPECT_EQ(kind(Summary("fairlead.v1.ReleaseService/ApproveRelease", IdentityKind::kHq)), v1::AUDIT_KIND_RELEASE);
   EXPECT_EQ(kind(Summary("fairlead.v1.ReleaseService/RecallRelease", IdentityKind::kOfficer)), v1::AUDIT_KIND_RECALL);
+  // What of these is PUBLIC, nations are shown without a release.
+  for (const char* method :
+       {"TrainingService/CreateTrainingOffering", "TrainingService/UpdateTrainingOffering", "TrainingService/ImportTrainingOfferings",
+        "ReferenceService/CreateContact", "ReferenceService/UpdateContact", "ReferenceService/WithdrawContact",
+        "PracticeService/UpdateBestPractice", "PracticeService/RetireBestPractice"}) {
+    EXPECT_EQ(kind(Summary("fairlead.v1." + std::string(method), IdentityKind::kOfficer)), v1::AUDIT_KIND_RELEASE) << method;
+  }
+  CallSummary settled = Summary("fairlead.v1.RecordService/ResolveConflict", IdentityKind::kOfficer);
+  settled.subject = "contacts/US-watch/conflicts/email";
+  EXPECT_EQ(kind(settled), v1::AUDIT_KIND_RELEASE);
+  settled.subject = "ports/JPYOK/conflicts/display_name";
+  EXPECT_EQ(kind(settled), std::nullopt);
   EXPECT_EQ(kind(Summary("fairlead.v1.NodeService/DeleteBackup", IdentityKind::kHq)), v1::AUDIT_KIND_ADMINISTRATION);
   EXPECT_EQ(kind(Summary("fairlead.v1.AuditService/QueryAuditEvents", IdentityKind::kHq)), v1::AUDIT_KIND_ADMINISTRATION);
   EXPECT_EQ(kind(Summary("fairlead.v1.ReferenceService/GetPort", IdentityKind::kOfficer)), std::nullopt);
@@ -301,6 +313,18 @@ TEST_F(AuditTest, WhatACallGivesWholeIsKeptByName) {
   of_reissue.set_method("NodeService/ReissueEntries");
   EXPECT_THAT(Await(of_reissue, 1),
               ElementsAre("ADMINISTRATION hq/release/desk NodeService/ReissueEntries FAILED_PRECONDITION apac/1/0 apac/1/1 1"));
+}
+
+TEST_F(AuditTest, WhatIsMadePublicIsKeptByName) {
+  v1::UpdateTrainingOfferingRequest update;
+  *update.mutable_training_offering() = Offering("guards", v1::MARKING_OFFICIAL);
+  update.mutable_training_offering()->set_marking(v1::MARKING_PUBLIC);
+  Must<v1::TrainingOffering>(hq_, "TrainingService/UpdateTrainingOffering", update);
+  ASSERT_THAT(List(jp_).records(), SizeIs(1)) << "without a release";
+  v1::QueryAuditEventsRequest of_update = OfKind(v1::AUDIT_KIND_RELEASE);
+  of_update.set_method("TrainingService/UpdateTrainingOffering");
+  EXPECT_THAT(Await(of_update, 1),
+              ElementsAre("RELEASE hq/release/desk TrainingService/UpdateTrainingOffering OK trainingOfferings/guards 1"));
 }
 
 TEST_F(AuditTest, QueriesFilter) {
