@@ -1,5 +1,6 @@
 // fairlead-node: one site's node. The only place that constructs concrete classes and joins them.
 
+#include <absl/cleanup/cleanup.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -360,6 +361,8 @@ int Serve(const NodeConfig& config) {
   search_index.Start();
   runner.Start();
   audit.Start();
+  // However this function ends: while the runner still completes what the trail waits for.
+  const absl::Cleanup stop_audit = [&audit] { audit.Stop(); };
   audit.Act("start", StartText(node));
   auto server = rpc::Server::Start({.address = config.listen,
                                     .credentials = &credentials,

@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "certs/files.h"
 #include "fairlead/v1/record_service.grpc.pb.h"
@@ -103,6 +105,29 @@ TEST_F(Operation, AConfigurationMistakeNamesFileLineAndKey) {
   EXPECT_NE(refused->exit.code, 0);
   EXPECT_THAT(refused->output, HasSubstr(cluster().address("hq")));
   EXPECT_TRUE(Ok(cluster().StartNode("apac")));
+}
+
+// What it could not write yet, it does not wait for.
+TEST_F(Operation, ANodeThatMayNotWriteYetAndFindsItsPortTakenEnds) {
+  ClusterOptions options;
+  options.sites = {"apac", "hq"};
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+  ASSERT_TRUE(Ok(cluster().Stop("apac")));
+  const auto good = certs::ReadFile(cluster().config_file("apac"));
+  ASSERT_TRUE(Ok(good));
+  ASSERT_TRUE(std::filesystem::remove(cluster().licence_file("apac")));  // it asks its peers before it writes
+  for (const auto& [own, taken] : {std::pair(cluster().address("apac"), cluster().address("hq")),
+                                   std::pair(cluster().metrics_address("apac"), cluster().metrics_address("hq"))}) {
+    std::string text = *good;
+    text.replace(text.find(own), own.size(), taken);
+    const std::string file = cluster().folder("apac") + "/taken.toml";
+    ASSERT_TRUE(Ok(certs::WriteFile(file, text, certs::Access::kOwnerOnly, certs::IfExists::kReplace)));
+    const auto refused = framework::RunToEnd({cluster().node_binary(), "--config", file}, kPatience);
+    ASSERT_TRUE(Ok(refused)) << taken;
+    EXPECT_EQ(refused->exit.signal, 0);
+    EXPECT_EQ(refused->exit.code, 4);
+    EXPECT_THAT(refused->output, HasSubstr(taken));
+  }
 }
 
 TEST_F(Operation, AnOrderlyEndAnswersWhatIsInFlight) {
