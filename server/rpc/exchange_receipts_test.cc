@@ -50,7 +50,8 @@ class ReceiptsTest : public ::testing::Test, protected Office {
   }
   std::vector<v1::ExchangeReceipt> Submitted(const std::string& record) const {
     std::vector<v1::ExchangeReceipt> out;
-    for (const v1::ExchangeReceipt& each : Receipts(jp_, record).receipts()) {
+    const v1::ListExchangeReceiptsResponse all = Receipts(jp_, record);
+    for (const v1::ExchangeReceipt& each : all.receipts()) {
       if (each.kind() == v1::EXCHANGE_RECEIPT_KIND_SUBMISSION) out.push_back(each);
     }
     return out;
