@@ -541,6 +541,7 @@ std::optional<std::string> Node::CheckpointNote(LogId log) const { return witnes
 std::optional<std::string> Node::AwaitedCheckpointNote(LogId log) const { return witness_->AwaitedNote(log); }
 bool Node::CosignatureStands(const replication::HeldCosignature& held) const { return witness_->CosignatureStands(held); }
 std::vector<replication::HeldCosignature> Node::CosignaturesAfter(uint64_t after) const { return witness_->CosignaturesAfter(after); }
+std::vector<replication::HeldCosignature> Node::CosignaturesOf(LogId log) const { return witness_->CosignaturesOf(log); }
 bool Node::Quarantined(LogId log) const { return witness_->Quarantined(log); }
 
 void Node::ApplyRemote(replication::RemoteBatch batch, std::function<void(replication::ApplyResult)> done) {

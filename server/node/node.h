@@ -259,6 +259,8 @@ class Node : public replication::LogSource, public replication::EntrySink {
   std::optional<std::string> CheckpointNote(LogId log) const override;
   std::optional<std::string> AwaitedCheckpointNote(LogId log) const override;
   std::vector<replication::HeldCosignature> CosignaturesAfter(uint64_t after) const override;
+  // Those of one log, the newest of each site.
+  std::vector<replication::HeldCosignature> CosignaturesOf(LogId log) const;
   bool CosignatureStands(const replication::HeldCosignature& held) const override;
   bool Quarantined(LogId log) const override;
   void ApplyRemote(replication::RemoteBatch batch, std::function<void(replication::ApplyResult)> done) override;

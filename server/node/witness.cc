@@ -401,6 +401,15 @@ std::vector<replication::HeldCosignature> Witness::CosignaturesAfter(uint64_t ve
   return out;
 }
 
+std::vector<replication::HeldCosignature> Witness::CosignaturesOf(LogId log) const {
+  std::vector<replication::HeldCosignature> out;
+  absl::MutexLock lock(&mu_);
+  const auto found = logs_.find(log);
+  if (found == logs_.end()) return out;
+  for (const auto& [site, statement] : found->second.statements) out.push_back({statement.version, log, site, statement.note});
+  return out;
+}
+
 bool Witness::CosignatureStands(const replication::HeldCosignature& held) const {
   absl::MutexLock lock(&mu_);
   auto log = logs_.find(held.log);

@@ -81,6 +81,7 @@ class Witness {
   std::optional<std::string> AwaitedNote(LogId log) const;
   absl::Status TakeCosignature(LogId log, const std::string& note);
   std::vector<replication::HeldCosignature> CosignaturesAfter(uint64_t version) const;
+  std::vector<replication::HeldCosignature> CosignaturesOf(LogId log) const;
   bool CosignatureStands(const replication::HeldCosignature& held) const;
   // Cosigns the complete checkpoints that are due, keeps that with one synced write, and only then gives it out. The logs of which
   // something new is there to send. One thread at a time.

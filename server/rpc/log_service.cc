@@ -42,12 +42,6 @@ void Put(const std::vector<Digest>& hashes, google::protobuf::RepeatedPtrField<s
   for (const Digest& hash : hashes) out->Add(std::string(AsView(hash)));
 }
 
-std::vector<replication::HeldCosignature> CosignaturesOf(const node::Node& node, LogId log) {
-  std::vector<replication::HeldCosignature> out = node.CosignaturesAfter(0);
-  std::erase_if(out, [log](const replication::HeldCosignature& each) { return each.log != log; });
-  return out;
-}
-
 // A checkpoint with all that sites said of this very one: they cosign one of each round, not every one.
 absl::StatusOr<v1::Checkpoint> Assembled(const std::string& held, const std::vector<replication::HeldCosignature>& cosigned) {
   absl::StatusOr<note::Note> signed_note = note::Parse(held);
@@ -102,13 +96,13 @@ absl::StatusOr<const RosterLog*> LogService::FindLog(const std::string& name) co
 absl::StatusOr<v1::Checkpoint> LogService::CheckpointOf(const RosterLog& log) const {
   const std::optional<std::string> held = node_->CheckpointNote(log.id);
   if (!held) return Error(Reason::kRecordNotFound, fmt::format("this node holds no checkpoint of {}", log.origin()));
-  return Assembled(*held, CosignaturesOf(*node_, log.id));
+  return Assembled(*held, node_->CosignaturesOf(log.id));
 }
 
 absl::StatusOr<v1::Checkpoint> LogService::CosignedCheckpointOf(const RosterLog& log, Seq entry) const {
   absl::StatusOr<v1::Checkpoint> newest = CheckpointOf(log);
   if (!newest.ok()) return newest;
-  const std::vector<replication::HeldCosignature> cosigned = CosignaturesOf(*node_, log.id);
+  const std::vector<replication::HeldCosignature> cosigned = node_->CosignaturesOf(log.id);
   std::string best;
   uint64_t best_size = entry.value();  // what covers it is larger
   for (const replication::HeldCosignature& each : cosigned) {
