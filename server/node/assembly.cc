@@ -240,7 +240,7 @@ void Committer::Assembly::MakeOpaque(Dot dot, std::string_view cause, std::strin
   if (cause == kCauseWithheld) {
     withheld_.insert(dot);
   } else {
-    batch_->Put(Cf::kMeta, std::string(kMetaListedPrefix) + storage::DotKey(dot), {});
+    batch_->Put(Cf::kMeta, std::string(storage::kMetaListedPrefix) + storage::DotKey(dot), {});
     ++committed_.opaque;
   }
 }
@@ -273,7 +273,7 @@ absl::StatusOr<bool> Committer::Assembly::MakeClear(Dot dot) {
   opaque_[dot] = false;
   batch_->Delete(Cf::kOpaque, key);
   if (!withheld) {
-    batch_->Delete(Cf::kMeta, std::string(kMetaListedPrefix) + key);
+    batch_->Delete(Cf::kMeta, std::string(storage::kMetaListedPrefix) + key);
     --committed_.opaque;
   }
   const std::string wanted_key = std::string(storage::kMetaWantedPrefix) + key;

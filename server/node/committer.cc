@@ -122,7 +122,7 @@ absl::Status Committer::Load() {
   for (it->SeekToFirst(); it->Valid(); it->Next()) figures.emplace(it->key(), static_cast<int64_t>(Reader(it->value()).U64()));
   if (!it->status().ok()) return it->status();
 
-  auto opaque = store_->Iterate(Cf::kMeta, kMetaListedPrefix, storage::PrefixEnd(kMetaListedPrefix));
+  auto opaque = store_->Iterate(Cf::kMeta, storage::kMetaListedPrefix, storage::PrefixEnd(storage::kMetaListedPrefix));
   for (opaque->SeekToFirst(); opaque->Valid(); opaque->Next()) ++committed.opaque;
   if (!opaque->status().ok()) return opaque->status();
 
@@ -257,7 +257,7 @@ absl::Status Committer::TakePayload(Dot dot, std::string payload) {
 }
 
 absl::Status Committer::RetryUnknown() {
-  const std::string_view prefix = kMetaListedPrefix;
+  const std::string_view prefix = storage::kMetaListedPrefix;
   auto it = store_->Iterate(Cf::kMeta, prefix, storage::PrefixEnd(prefix));
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     Reader key(it->key().substr(prefix.size()));

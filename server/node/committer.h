@@ -37,7 +37,6 @@ namespace fairlead::node {
 
 // Field numbers that mean the same in every record type.
 inline constexpr uint32_t kAudienceField = 6;
-inline constexpr std::string_view kMetaListedPrefix = "listed/";
 inline constexpr uint32_t kWithdrawnField = 7;
 
 // The folded state of one audience class: its digest and how many records it has.

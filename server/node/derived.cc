@@ -66,7 +66,7 @@ absl::Status Empty(storage::Cf cf, storage::Store* store) {
 // Lists the opaque entries that are due here.
 absl::Status RebuildListed(storage::Store* store) {
   using storage::Cf;
-  const std::string prefix(kMetaListedPrefix);
+  const std::string prefix(storage::kMetaListedPrefix);
   auto batch = store->NewBatch();
   auto listed = store->Iterate(Cf::kMeta, prefix, storage::PrefixEnd(prefix));
   for (listed->SeekToFirst(); listed->Valid(); listed->Next()) batch->Delete(Cf::kMeta, listed->key());

@@ -344,7 +344,7 @@ std::pair<VersionVector, std::vector<ClassDigestInfo>> Node::StateDigests() cons
 
 std::vector<OpaqueInfo> Node::OpaqueEntries(std::optional<Dot> after, size_t max) const {
   std::vector<OpaqueInfo> out;
-  const std::string prefix(kMetaListedPrefix);
+  const std::string prefix(storage::kMetaListedPrefix);
   const std::string from = after ? prefix + storage::DotKey({after->log, after->seq + 1}) : prefix;
   auto it = store_->Iterate(Cf::kMeta, from, storage::PrefixEnd(prefix));
   for (it->SeekToFirst(); it->Valid() && out.size() < max; it->Next()) {

@@ -241,7 +241,8 @@ TEST_F(NodeTest, AnEntryThatCannotBeFoldedIsOpaqueAndTheRestFlows) {
   auto older = hq.store->Crash(99);
   auto changes = older->NewBatch();
   changes->Delete(storage::Cf::kMeta, storage::kMetaDerived);
-  for (const OpaqueInfo& info : opaque) changes->Delete(storage::Cf::kMeta, std::string(kMetaListedPrefix) + storage::DotKey(info.dot));
+  for (const OpaqueInfo& info : opaque)
+    changes->Delete(storage::Cf::kMeta, std::string(storage::kMetaListedPrefix) + storage::DotKey(info.dot));
   ASSERT_TRUE(older->Write(changes.get(), storage::Sync::kYes).ok());
   auto reopened = Open("hq", std::move(older));
   ASSERT_TRUE(reopened.ok());
@@ -482,7 +483,7 @@ TEST_F(NodeTest, AudienceKeepsPayloadsFromOtherSitesAndHasItsOwnDigest) {
   EXPECT_EQ(Digests(*eame.node)[0], Digests(*hq.node)[0]);
   EXPECT_FALSE((*eame.node->GetState(eame.node->store(), "countries/KR")).has_value());
   EXPECT_EQ(eame.node->OpaqueCount(), 0) << "it is not due there";
-  const std::string listed(kMetaListedPrefix);
+  const std::string listed(storage::kMetaListedPrefix);
   auto rows = eame.node->store().Iterate(storage::Cf::kMeta, listed, storage::PrefixEnd(listed));
   rows->SeekToFirst();
   EXPECT_FALSE(rows->Valid()) << "a list walks past none of those that are not due";
