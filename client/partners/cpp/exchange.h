@@ -67,7 +67,8 @@ class Exchange {
   grpc::Status GetRecord(const std::string& name, v1::ReleasedRecord* record);
   grpc::Status GetSuggestion(const std::string& name, v1::Suggestion* suggestion);
   grpc::Status GetQuestion(const std::string& name, v1::Question* question);
-  // A receipt as a file for `fairlead verify receipt`: C2SP's tlog-proof, with the bytes that were submitted or sent.
+  // A receipt as a file for `fairlead verify receipt`: C2SP's tlog-proof, with the bytes that were submitted, or the digest of what
+  // was sent.
   grpc::Status GetReceipt(const std::string& name, std::string* text);
   // The proof that the log of a receipt, which is given as its file's text, has only grown since: for `fairlead verify consistency`. Throws
   // std::runtime_error when it is no receipt.

@@ -206,7 +206,7 @@ export class Exchange {
     return this.#call('GetQuestion', { name });
   }
   /**
-   * A receipt as a file for `fairlead verify receipt`: C2SP's tlog-proof, with the bytes that were submitted or sent.
+   * A receipt as a file for `fairlead verify receipt`: C2SP's tlog-proof, with the bytes that were submitted, or the digest of what was sent.
    * @param {string} name exchangeReceipts/ID
    */
   async receipt(name) {

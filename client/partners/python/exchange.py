@@ -250,7 +250,8 @@ class Exchange:
         return self._pages("ListExchangeReceipts", request, lambda page: page.receipts)
 
     def receipt(self, name: str) -> str:
-        """A receipt as a file for `fairlead verify receipt`: C2SP's tlog-proof, with the bytes that were submitted or sent."""
+        """A receipt as a file for `fairlead verify receipt`: C2SP's tlog-proof, with the bytes that were
+        submitted, or the digest of what was sent."""
         return _receipt_text(self._call("GetExchangeReceipt", v1.GetExchangeReceiptRequest(name=name)))
 
     def consistency(self, receipt: str) -> str:
