@@ -270,6 +270,7 @@ TEST_F(AuditTest, AWatchIsKeptWhenItBeginsAndWhenItEnds) {
     Feed feed(jp_);
     EXPECT_THAT(feed.ToEnd(), ElementsAre("reset", "JPYOK Yokohama", "end"));
     EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_PARTNER_READ), 1), ElementsAre(began));
+    clock_.Advance(absl::Seconds(1));
   }
   EXPECT_THAT(Await(OfKind(v1::AUDIT_KIND_PARTNER_READ), 2),
               ElementsAre(began, "PARTNER_READ partner/JP/registry ExchangeService/WatchReleasedRecords CANCELLED  1"));
