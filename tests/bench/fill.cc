@@ -12,6 +12,7 @@
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <cstdio>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,7 +30,12 @@ constexpr int kDaysAhead = 200;
 v1::CreateEngagementRequest RequestOf(int64_t n, v1::Region region, const std::vector<std::string>& countries) {
   v1::CreateEngagementRequest request;
   v1::Engagement& engagement = *request.mutable_engagement();
-  engagement.set_kind(static_cast<v1::EngagementKind>(v1::ENGAGEMENT_KIND_BILATERAL + n % v1::ENGAGEMENT_KIND_INFORMATION_EXCHANGE));
+  // Those of one country.
+  constexpr v1::EngagementKind kKinds[] = {v1::ENGAGEMENT_KIND_BILATERAL,           v1::ENGAGEMENT_KIND_COUNTRY_VISIT,
+                                           v1::ENGAGEMENT_KIND_PORT_VISIT,          v1::ENGAGEMENT_KIND_RECIPROCAL_VISIT,
+                                           v1::ENGAGEMENT_KIND_TECHNICAL_EXCHANGE,  v1::ENGAGEMENT_KIND_TRAINING,
+                                           v1::ENGAGEMENT_KIND_INFORMATION_EXCHANGE};
+  engagement.set_kind(kKinds[static_cast<size_t>(n) % std::size(kKinds)]);
   engagement.set_title(fmt::format("Visit {}", n));
   engagement.add_countries("countries/" + countries[static_cast<size_t>(n) % countries.size()]);
   engagement.set_region(region);
