@@ -275,28 +275,23 @@ absl::Status Client::Call(const MethodDescriptor& method, const Message& request
   }
 }
 
-absl::Status Client::Watch(fairlead::v1::WatchRecordsRequest request,
-                           const std::function<bool(const fairlead::v1::WatchRecordsResponse&)>& on_event,
-                           const std::function<void(const absl::Status&)>& on_retry, const CallOptions& call, Answer* answer) {
-  absl::StatusOr<std::vector<size_t>> route = Route(call);
-  if (!route.ok()) return route.status();
-  const size_t node = route->front();  // a resume token belongs to one node's journal
-  if (answer != nullptr) *answer = {options_.nodes[node].site, options_.nodes[node].address, 1, "", ""};
-  auto stub = fairlead::v1::RecordService::NewStub(channels_[node]);
+template <class Response>
+absl::Status Client::Follow(
+    const std::vector<size_t>& nodes,
+    const std::function<std::unique_ptr<grpc::ClientReader<Response>>(size_t node, grpc::ClientContext* context)>& open,
+    const std::function<bool(const Response&)>& on_response, const std::function<void(const absl::Status&)>& on_retry,
+    const CallOptions& call) {
+  size_t next = 0;  // of nodes
   for (int attempt = 1;; ++attempt) {
     grpc::ClientContext context;
     Prepare(call, /*writes=*/false, &context);
     std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
-    std::unique_ptr<grpc::ClientReader<fairlead::v1::WatchRecordsResponse>> reader = stub->WatchRecords(&context, request);
-    fairlead::v1::WatchRecordsResponse event;
+    const std::unique_ptr<grpc::ClientReader<Response>> reader = open(nodes[next], &context);
+    Response response;
     bool wanted = true;
-    while (wanted && reader->Read(&event)) {
+    while (wanted && reader->Read(&response)) {
       attempt = 1;
-      wanted = on_event(event);
-      if (!event.resume_token().empty()) {
-        request.set_resume_token(event.resume_token());
-        request.set_snapshot(false);
-      }
+      wanted = on_response(response);
     }
     if (!wanted) context.TryCancel();
     absl::Status status = FromGrpc(reader->Finish());
@@ -304,8 +299,30 @@ absl::Status Client::Watch(fairlead::v1::WatchRecordsRequest request,
     if (status.ok()) status = absl::UnavailableError("the node ended the stream");
     if (!absl::IsUnavailable(status) && !absl::IsCancelled(status)) return status;  // retry.cc says what CANCELLED means here
     on_retry(status);
+    next = (next + 1) % nodes.size();
     if (!SleepUnlessStopped(Backoff(options_.retry, attempt, Jitter()), call.stop)) return absl::OkStatus();
   }
+}
+
+absl::Status Client::Watch(fairlead::v1::WatchRecordsRequest request,
+                           const std::function<bool(const fairlead::v1::WatchRecordsResponse&)>& on_event,
+                           const std::function<void(const absl::Status&)>& on_retry, const CallOptions& call, Answer* answer) {
+  absl::StatusOr<std::vector<size_t>> route = Route(call);
+  if (!route.ok()) return route.status();
+  const size_t node = route->front();  // a resume token belongs to one node's journal
+  if (answer != nullptr) *answer = {options_.nodes[node].site, options_.nodes[node].address, 1, "", ""};
+  const auto stub = fairlead::v1::RecordService::NewStub(channels_[node]);
+  return Follow<fairlead::v1::WatchRecordsResponse>(
+      {node}, [&](size_t, grpc::ClientContext* context) { return stub->WatchRecords(context, request); },
+      [&](const fairlead::v1::WatchRecordsResponse& event) {
+        const bool wanted = on_event(event);
+        if (!event.resume_token().empty()) {
+          request.set_resume_token(event.resume_token());
+          request.set_snapshot(false);
+        }
+        return wanted;
+      },
+      on_retry, call);
 }
 
 absl::Status Client::WatchOverview(const fairlead::v1::WatchOverviewRequest& request,
@@ -316,25 +333,8 @@ absl::Status Client::WatchOverview(const fairlead::v1::WatchOverviewRequest& req
   const size_t node = route->front();
   if (answer != nullptr) *answer = {options_.nodes[node].site, options_.nodes[node].address, 1, "", ""};
   const auto stub = fairlead::v1::OverviewService::NewStub(channels_[node]);
-  for (int attempt = 1;; ++attempt) {
-    grpc::ClientContext context;
-    Prepare(call, /*writes=*/false, &context);
-    std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
-    const auto reader = stub->WatchOverview(&context, request);
-    fairlead::v1::Overview overview;
-    bool wanted = true;
-    while (wanted && reader->Read(&overview)) {
-      attempt = 1;
-      wanted = on_overview(overview);
-    }
-    if (!wanted) context.TryCancel();
-    absl::Status status = FromGrpc(reader->Finish());
-    if (!wanted || call.stop.stop_requested()) return absl::OkStatus();
-    if (status.ok()) status = absl::UnavailableError("the node ended the stream");
-    if (!absl::IsUnavailable(status) && !absl::IsCancelled(status)) return status;
-    on_retry(status);
-    if (!SleepUnlessStopped(Backoff(options_.retry, attempt, Jitter()), call.stop)) return absl::OkStatus();
-  }
+  return Follow<fairlead::v1::Overview>(
+      {node}, [&](size_t, grpc::ClientContext* context) { return stub->WatchOverview(context, request); }, on_overview, on_retry, call);
 }
 
 namespace {
@@ -407,29 +407,17 @@ absl::Status Client::WatchReleased(fairlead::v1::WatchReleasedRecordsRequest req
                                    const std::function<void(const absl::Status&)>& on_retry, const CallOptions& call) {
   const absl::StatusOr<std::vector<size_t>> route = Route(call);
   if (!route.ok()) return route.status();
-  size_t next = 0;  // of the route
-  for (int attempt = 1;; ++attempt) {
-    const auto stub = fairlead::v1::ExchangeService::NewStub(channels_[(*route)[next]]);
-    grpc::ClientContext context;
-    Prepare(call, /*writes=*/false, &context);
-    std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
-    const auto reader = stub->WatchReleasedRecords(&context, request);
-    fairlead::v1::WatchReleasedRecordsResponse response;
-    bool wanted = true;
-    while (wanted && reader->Read(&response)) {
-      attempt = 1;
-      wanted = on_response(response);
-      if (response.complete()) request.set_resume_token(response.resume_token());
-    }
-    if (!wanted) context.TryCancel();
-    absl::Status status = FromGrpc(reader->Finish());
-    if (!wanted || call.stop.stop_requested()) return absl::OkStatus();
-    if (status.ok()) status = absl::UnavailableError("the node ended the stream");
-    if (!absl::IsUnavailable(status) && !absl::IsCancelled(status)) return status;
-    on_retry(status);
-    next = (next + 1) % route->size();
-    if (!SleepUnlessStopped(Backoff(options_.retry, attempt, Jitter()), call.stop)) return absl::OkStatus();
-  }
+  return Follow<v1::WatchReleasedRecordsResponse>(
+      *route,
+      [&](size_t node, grpc::ClientContext* context) {
+        return v1::ExchangeService::NewStub(channels_[node])->WatchReleasedRecords(context, request);
+      },
+      [&](const v1::WatchReleasedRecordsResponse& response) {
+        const bool wanted = on_response(response);
+        if (response.complete()) request.set_resume_token(response.resume_token());
+        return wanted;
+      },
+      on_retry, call);
 }
 
 }  // namespace fairlead::client

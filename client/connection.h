@@ -139,6 +139,13 @@ class Client {
   void Prepare(const CallOptions& call, bool writes, grpc::ClientContext* context) const;
   absl::Status Attempt(size_t node, const google::protobuf::MethodDescriptor& method, const google::protobuf::Message& request,
                        google::protobuf::Message* response, absl::Time deadline, const CallOptions& call, Answer* answer);
+  // Reads the stream that `open` begins at the first of `nodes`, and begins it anew at the next when it breaks off, until `on_response`
+  // wants no more or the call is stopped. An error that another attempt does not mend ends it.
+  template <class Response>
+  absl::Status Follow(const std::vector<size_t>& nodes,
+                      const std::function<std::unique_ptr<grpc::ClientReader<Response>>(size_t node, grpc::ClientContext* context)>& open,
+                      const std::function<bool(const Response&)>& on_response, const std::function<void(const absl::Status&)>& on_retry,
+                      const CallOptions& call);
   template <class Service, class Request>
   absl::Status DownloadBy(Request request, const OnPiece& on_piece, const CallOptions& call, Answer* answer);
   double Jitter();
