@@ -2,7 +2,6 @@
 
 #include <absl/strings/escaping.h>
 #include <fmt/format.h>
-#include <google/protobuf/reflection.h>
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
