@@ -1,6 +1,8 @@
 import { defineConfig } from "vite";
+import { drawnAtlas } from "./atlas";
 
 export default defineConfig({
+  plugins: [drawnAtlas()],
   esbuild: { jsx: "automatic", jsxImportSource: "preact" },
   build: {
     target: "es2022",

@@ -1,39 +1,44 @@
 // The map of the world: each country by its standing, ports as points. It shows what the table beside it says; the keyboard uses the table.
 
-import { geoEqualEarth, geoPath, type GeoPermissibleObjects } from "d3-geo";
-import type { Feature, FeatureCollection, Geometry } from "geojson";
+import { geoPath } from "d3-geo";
 import { useMemo } from "preact/hooks";
-import { feature, mesh } from "topojson-client";
-import type { GeometryCollection, Topology } from "topojson-specification";
-import atlasAddress from "world-atlas/countries-50m.json?url";
 import { CallError } from "../api";
 import type { Standing } from "../standing";
+import { height, projection, width } from "./projection";
 
-export interface Outline {
-  // ISO 3166-1 numeric; absent where the atlas has none.
-  numeric: string;
-  shape: Feature<Geometry>;
-}
-
-const width = 960;
-const height = 468;
-// A country that would be smaller than this is drawn as a point of that size, so that it can be seen and clicked.
 const pointRadius = 2.6;
-const leastArea = 10;
 
-type Atlas = Topology<{ countries: GeometryCollection }>;
-
-export interface WorldAtlas {
-  topology: Atlas;
-  outlines: Outline[];
+// The map before anything is known of the countries, as paths.
+export interface Atlas {
+  sphere: string;
+  shapes: {
+    // ISO 3166-1 numeric; empty where the atlas has none.
+    numeric: string;
+    d: string;
+    // Where a country is marked that would be too small to be seen and clicked.
+    point?: [number, number];
+  }[];
+  // Each between two countries that touch.
+  borders: { between: [string, string]; d: string }[];
 }
 
-export async function readAtlas(): Promise<WorldAtlas> {
-  const response = await fetch(atlasAddress, { signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
-  if (!response?.ok) throw new CallError("UNAVAILABLE", "", "the map could not be read");
-  const topology = (await response.json()) as Atlas;
-  const countries = feature(topology, topology.objects.countries) as FeatureCollection;
-  return { topology, outlines: countries.features.map((shape) => ({ numeric: String(shape.id ?? ""), shape })) };
+export async function readAtlas(): Promise<Atlas> {
+  try {
+    return (await import("virtual:atlas")).default;
+  } catch {
+    throw new CallError("UNAVAILABLE", "", "the map could not be read");
+  }
+}
+
+// Borders between countries of different regions.
+function boundariesOf(atlas: Atlas, places: Map<string, Place>): string {
+  const regionOf = (numeric: string) => places.get(numeric)?.region;
+  const apart = (a: string | undefined, b: string | undefined) => a !== undefined && b !== undefined && a !== b;
+  return atlas.borders.filter(({ between: [a, b] }) => apart(regionOf(a), regionOf(b))).map(({ d }) => d).join("");
+}
+
+function portsPath(coordinates: [number, number][]): string {
+  return geoPath(projection).pointRadius(1)({ type: "MultiPoint", coordinates }) ?? "";
 }
 
 export interface Place {
@@ -45,7 +50,7 @@ export interface Place {
 }
 
 export function WorldMap(props: {
-  atlas: WorldAtlas;
+  atlas: Atlas;
   // By ISO 3166-1 numeric.
   places: Map<string, Place>;
   selected: string;
@@ -53,26 +58,8 @@ export function WorldMap(props: {
   onSelect: (code: string) => void;
 }) {
   const { atlas, places, ports } = props;
-  const drawn = useMemo(() => {
-    const projection = geoEqualEarth().fitSize([width, height], { type: "Sphere" });
-    const path = geoPath(projection);
-    return {
-      sphere: path({ type: "Sphere" }) ?? "",
-      shapes: atlas.outlines.map(({ numeric, shape }) => {
-        const small = path.area(shape as GeoPermissibleObjects) < leastArea;
-        return { numeric, d: path(shape as GeoPermissibleObjects) ?? "", point: small ? path.centroid(shape as GeoPermissibleObjects) : undefined };
-      }),
-      points: (coordinates: [number, number][]) => geoPath(projection).pointRadius(1)({ type: "MultiPoint", coordinates }) ?? "",
-      // Borders between countries of different regions.
-      boundaries: (regionOf: (numeric: string) => string | undefined) => {
-        const differ = (a: string | undefined, b: string | undefined) => a !== undefined && b !== undefined && a !== b;
-        return path(mesh(atlas.topology, atlas.topology.objects.countries, (a, b) => differ(regionOf(String(a.id)), regionOf(String(b.id))))) ?? "";
-      },
-    };
-  }, [atlas]);
-  const regions = [...places].map(([numeric, place]) => `${numeric} ${place.region}`).join();
-  const boundaries = useMemo(() => (places.size > 0 ? drawn.boundaries((numeric) => places.get(numeric)?.region) : ""), [drawn, regions]);
-  const portPath = useMemo(() => (ports.length > 0 ? drawn.points(ports) : ""), [drawn, ports]);
+  const boundaries = useMemo(() => boundariesOf(atlas, places), [atlas, places]);
+  const portPath = useMemo(() => (ports.length > 0 ? portsPath(ports) : ""), [ports]);
   return (
     <svg class="map" viewBox={`0 0 ${width} ${height}`} role="img" aria-label="World map of countries by standing; the table of countries says the same">
       <defs>
@@ -89,8 +76,8 @@ export function WorldMap(props: {
           <line class="overdue-stroke" x1="0" y1="0" x2="4" y2="0" />
         </pattern>
       </defs>
-      <path class="sphere" d={drawn.sphere} />
-      {drawn.shapes.map(({ numeric, d, point }, i) => {
+      <path class="sphere" d={atlas.sphere} />
+      {atlas.shapes.map(({ numeric, d, point }, i) => {
         const place = places.get(numeric);
         const classes = ["country", place?.standing ?? "unknown", place?.dimmed ? "dimmed" : "", place && place.code === props.selected ? "selected" : ""];
         const select = place && (() => props.onSelect(place.code));
