@@ -21,6 +21,18 @@ namespace v1 = fairlead::v1;
 constexpr char kAttachments[] = "fairlead.v1.AttachmentService.";
 constexpr char kExchange[] = "fairlead.v1.ExchangeService.";
 
+struct AttachmentArguments {
+  std::string file;
+  std::string subject;
+  std::string title;
+  std::string media_type;
+  std::string marking;  // "sensitive"
+  std::string name;     // of the attachment
+  std::string output;   // a file; empty: the attachment's own file name, in the working folder
+  std::string request_id;
+  int64_t limit = 0;  // 0: all
+};
+
 std::string Named(const std::string& collection, const std::string& typed) {
   return typed.find('/') == std::string::npos ? collection + "/" + typed : typed;
 }
@@ -42,8 +54,8 @@ absl::Status Report(Session& session, const Message& attachment, const std::stri
   return absl::OkStatus();
 }
 
-}  // namespace
-
+// Uploads the file and attaches it. The same file that is attached to the subject already is not attached again, unless a request id is
+// given.
 absl::Status RunAttachmentAdd(Session& session, const AttachmentArguments& arguments) {
   v1::Attachment draft;
   draft.set_subject(arguments.subject);
@@ -115,6 +127,7 @@ absl::Status RunAttachmentGet(Session& session, const AttachmentArguments& argum
   return Report(session, *attachment, path, status, answer);
 }
 
+// The partner's: of a released record.
 absl::Status RunExchangeAttachments(Session& session, const AttachmentArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   v1::ListReleasedAttachmentsRequest request;
@@ -151,6 +164,44 @@ absl::Status RunExchangeDownload(Session& session, const AttachmentArguments& ar
   client::Answer answer;
   const absl::Status status = client::DownloadTo(path, *found, session.client(), call, &answer);
   return Report(session, *found, path, status, answer);
+}
+
+void AddOutput(CLI::App* command, std::string* output) {
+  command->add_option("-o,--output", *output, "The file to write, which must not exist; the attachment's name by default.")
+      ->type_name("FILE");
+}
+
+}  // namespace
+
+void AddAttachmentCommands(Commands& commands) {
+  const auto arguments = std::make_shared<AttachmentArguments>();
+  CLI::App* noun = commands.root()->get_subcommand("attachment");
+  CLI::App* add = commands.Add(noun, "add", "Attaches a file to a record. Run again after a cut, it goes on where it was.",
+                               RunAttachmentAdd, arguments);
+  add->add_option("FILE", arguments->file, "The file: pdf, jpg, png, txt, csv, docx or xlsx.")->required()->type_name("");
+  add->add_option("--subject", arguments->subject, "The record it belongs to, such as engagements/ID.")->required()->type_name("NAME");
+  add->add_option("--title", arguments->title, "What it is, for people.")->type_name("TEXT");
+  add->add_option("--media-type", arguments->media_type, "What its bytes are; by the end of its name otherwise.")->type_name("TYPE");
+  CLI::Option* marking =
+      add->add_option("--marking", arguments->marking, "How sensitive it is; at least as its record.")->type_name("MARKING");
+  commands.SetChoices(marking, {"public", "official", "sensitive"});
+  AddRequestId(add, &arguments->request_id);
+  CLI::App* get = commands.Add(noun, "get", "Writes an attachment to a file. Run again after a cut, it goes on where it was.",
+                               RunAttachmentGet, arguments);
+  get->add_option("NAME", arguments->name, "The attachment, with or without its collection.")->required()->type_name("");
+  AddOutput(get, &arguments->output);
+}
+
+void AddReleasedAttachmentCommands(Commands& commands, CLI::App* exchange) {
+  const auto arguments = std::make_shared<AttachmentArguments>();
+  commands.Add(exchange, "attachments", "Lists the attachments of a released record.", RunExchangeAttachments, arguments)
+      ->add_option("NAME", arguments->name, "The record, releasedRecords/ID.")
+      ->required()
+      ->type_name("");
+  CLI::App* download = commands.Add(exchange, "download", "Writes an attachment to a file. Run again after a cut, it goes on where it was.",
+                                    RunExchangeDownload, arguments);
+  download->add_option("NAME", arguments->name, "The attachment, releasedRecords/ID/attachments/ID.")->required()->type_name("");
+  AddOutput(download, &arguments->output);
 }
 
 }  // namespace fairlead::cli

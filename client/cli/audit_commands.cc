@@ -19,6 +19,18 @@ namespace v1 = fairlead::v1;
 constexpr char kQuery[] = "fairlead.v1.AuditService.QueryAuditEvents";
 constexpr int kPage = 1000;
 
+struct AuditArguments {
+  std::string actor;
+  std::string kind;  // "denial"
+  std::string method;
+  std::string outcome;
+  std::string of_site;
+  std::string since;  // RFC 3339, or a day
+  std::string until;
+  std::string file;   // of an export; empty: standard output
+  int64_t limit = 0;  // 0: all
+};
+
 // A day begins at midnight UTC.
 absl::Status ParseTime(const char* flag, const std::string& text, google::protobuf::Timestamp* out) {
   absl::Time time;
@@ -73,8 +85,6 @@ absl::Status Each(Session& session, const AuditArguments& arguments, const std::
   return absl::OkStatus();
 }
 
-}  // namespace
-
 absl::Status RunAuditList(Session& session, const AuditArguments& arguments) {
   v1::QueryAuditEventsResponse all;
   const absl::Status read = Each(session, arguments, [&all](const v1::AuditEvent& event) { *all.add_events() = event; });
@@ -91,6 +101,7 @@ absl::Status RunAuditList(Session& session, const AuditArguments& arguments) {
   return absl::OkStatus();
 }
 
+// A line of JSON for each event, in order of time.
 absl::Status RunAuditExport(Session& session, const AuditArguments& arguments) {
   const auto line = [](const v1::AuditEvent& event) {
     return ToJson(event).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
@@ -109,6 +120,32 @@ absl::Status RunAuditExport(Session& session, const AuditArguments& arguments) {
   session.Print({{"file", arguments.file}, {"events", events}},
                 [&] { session.out() << fmt::format("{}: {} events\n", arguments.file, events); });
   return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddAuditCommands(Commands& commands) {
+  const auto arguments = std::make_shared<AuditArguments>();
+  CLI::App* audit = commands.AddGroup("audit", "What sites audited: who was shown and refused what, and who administered them.");
+  const auto add = [&](const char* name, const char* description, absl::Status (*run)(Session&, const AuditArguments&)) {
+    CLI::App* command = commands.Add(audit, name, description, run, arguments);
+    command->add_option("--actor", arguments->actor, "Only of this actor, partner/JP/registry; of all that begin so, partner/JP/.")
+        ->type_name("ACTOR");
+    CLI::Option* kind = command->add_option("--kind", arguments->kind, "Only of this kind.")->type_name("KIND");
+    commands.SetChoices(kind, {"partner-read", "partner-submission", "denial", "release", "recall", "administration", "overflow"});
+    command->add_option("--method", arguments->method, "Only of this method, such as ExchangeService/GetReleasedRecord.")
+        ->type_name("METHOD");
+    command->add_option("--outcome", arguments->outcome, "Only with this outcome, such as NOT_FOUND.")->type_name("CODE");
+    command->add_option("--of-site", arguments->of_site, "Only by this site.")->type_name("SITE");
+    command->add_option("--since", arguments->since, "Only events that had not ended before.")->type_name("TIME");
+    command->add_option("--until", arguments->until, "Only events that had ended before.")->type_name("TIME");
+    command->add_option("--limit", arguments->limit, "No more than this many.")->type_name("N");
+    return command;
+  };
+  add("list", "Lists audit events, the oldest first.", RunAuditList);
+  add("export", "Writes audit events as lines of JSON. What proves them is the log: fairlead log export SITE/EPOCH/audit.", RunAuditExport)
+      ->add_option("FILE", arguments->file, "The file to write; standard output otherwise.")
+      ->type_name("");
 }
 
 }  // namespace fairlead::cli

@@ -1,33 +1,15 @@
 // The audit of the sites, for headquarters' staff.
 //
-// Thread safety: one thread. Ownership: borrows all arguments.
+// Thread safety: one thread. Ownership: borrows the commands.
 
 #ifndef FAIRLEAD_CLIENT_CLI_AUDIT_COMMANDS_H_
 #define FAIRLEAD_CLIENT_CLI_AUDIT_COMMANDS_H_
 
-#include <absl/status/status.h>
-
-#include <cstdint>
-#include <string>
-
-#include "client/cli/session.h"
+#include "client/cli/commands.h"
 
 namespace fairlead::cli {
 
-struct AuditArguments {
-  std::string actor;
-  std::string kind;  // "denial"
-  std::string method;
-  std::string outcome;
-  std::string of_site;
-  std::string since;  // RFC 3339, or a day
-  std::string until;
-  std::string file;   // of an export; empty: standard output
-  int64_t limit = 0;  // 0: all
-};
-absl::Status RunAuditList(Session& session, const AuditArguments& arguments);
-// A line of JSON for each event, in order of time.
-absl::Status RunAuditExport(Session& session, const AuditArguments& arguments);
+void AddAuditCommands(Commands& commands);
 
 }  // namespace fairlead::cli
 

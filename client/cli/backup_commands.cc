@@ -30,8 +30,6 @@ void PrintOne(Session& session, const v1::Backup& backup) {
   });
 }
 
-}  // namespace
-
 absl::Status RunBackupCreate(Session& session, const std::string& request_id) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   v1::CreateBackupRequest request;
@@ -50,6 +48,7 @@ absl::Status RunBackupList(Session& session) {
   return absl::OkStatus();
 }
 
+// `name` with or without its collection.
 absl::Status RunBackupVerify(Session& session, const std::string& name) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   v1::VerifyBackupRequest request;
@@ -70,6 +69,21 @@ absl::Status RunBackupDelete(Session& session, const std::string& name) {
   if (!deleted.ok()) return deleted.status();
   session.Print(ToJson(*deleted), [&] { session.out() << fmt::format("{} deleted\n", request.name()); });
   return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddBackupCommands(Commands& commands) {
+  const auto name = std::make_shared<std::string>();
+  const auto request_id = std::make_shared<std::string>();
+  CLI::App* backup = commands.AddGroup("backup", "Backups of the node's store, kept at the node.");
+  CLI::App* create = commands.Add(backup, "create", "Makes a backup while the node runs, and reads it back.", RunBackupCreate, request_id);
+  create->add_option("--request-id", *request_id, "A UUID version 7: the same id makes one backup. A new one by default.")
+      ->type_name("UUID");
+  commands.Add(backup, "list", "The backups, oldest first.", RunBackupList);
+  const auto add_name = [&](CLI::App* command) { command->add_option("NAME", *name, "The backup.")->required()->type_name(""); };
+  add_name(commands.Add(backup, "verify", "Reads all of a backup again.", RunBackupVerify, name));
+  add_name(commands.Add(backup, "delete", "Deletes a backup.", RunBackupDelete, name));
 }
 
 }  // namespace fairlead::cli

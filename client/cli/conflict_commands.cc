@@ -20,6 +20,27 @@ using fairlead::v1::ConflictValue;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
+struct ConflictListArguments {
+  std::string record;      // only its own; empty: all
+  std::string collection;  // likewise
+  std::string written_at;  // a site that wrote one of the values; empty: any
+  bool show_withdrawn = false;
+  int64_t limit = 0;  // at most so many; 0: all
+  std::string page_token;
+};
+
+struct ConflictArguments {
+  std::string name;  // "countries/JP/conflicts/display_name"
+  // How it is settled; exactly one of these.
+  std::vector<std::string> keep;    // ids, or their beginnings
+  bool keep_shown = false;          // what the record shows; amendments are dropped
+  bool accept = false;              // every amendment
+  std::vector<std::string> values;  // a new value, typed as for update
+  bool clear = false;               // no value
+  std::string etag;                 // empty: read first
+  std::string request_id;           // empty: a new one
+};
+
 // The resource whose record `name` is; null when there is none such.
 const Resource* ResourceOf(const std::string& name) {
   const size_t slash = name.rfind('/');
@@ -130,8 +151,6 @@ absl::Status SetResolution(const Conflict& conflict, const ConflictArguments& ar
   return absl::OkStatus();
 }
 
-}  // namespace
-
 absl::Status RunConflictList(Session& session, const ConflictListArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   fairlead::v1::ListConflictsRequest request;
@@ -193,6 +212,41 @@ absl::Status RunConflictResolve(Session& session, const ConflictArguments& argum
   if (!response->record().UnpackTo(record.get())) return absl::InternalError("the answer holds no " + resource->type->name());
   session.Print(ToJson(*record), [&] { PrintRecord(*record, session.out()); });
   return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddConflictCommands(Commands& commands) {
+  const auto filter = std::make_shared<ConflictListArguments>();
+  const auto arguments = std::make_shared<ConflictArguments>();
+  CLI::App* conflicts = commands.AddGroup("conflicts", "Fields that hold more than one value, and amendments that a lock has kept out.");
+  CLI::App* list = commands.Add(conflicts, "list", "Lists them, by collection and name.", RunConflictList, filter);
+  list->add_option("RECORD", filter->record, "Only those of this record, such as countries/JP.")->type_name("");
+  CLI::Option* collection = list->add_option("--collection", filter->collection, "Only those of this collection.")->type_name("NAME");
+  std::vector<std::string> collections;
+  for (const Resource& resource : Resources()) collections.push_back(resource.collection);
+  commands.SetChoices(collection, std::move(collections));
+  list->add_option("--written-at", filter->written_at, "Only those in which this site wrote one of the values.")->type_name("SITE");
+  list->add_flag("--show-withdrawn", filter->show_withdrawn, "Those of withdrawn records too.");
+  AddLimit(list, &filter->limit);
+  AddPageToken(list, &filter->page_token);
+
+  CLI::App* show = commands.Add(conflicts, "show", "Shows one: every value, who wrote it, where, when, and what they had read.",
+                                RunConflictShow, arguments);
+  show->add_option("NAME", arguments->name, "The conflict, such as countries/JP/conflicts/display_name.")->required()->type_name("");
+
+  CLI::App* resolve =
+      commands.Add(conflicts, "resolve", "Settles one. Refused when it has changed since it was read.", RunConflictResolve, arguments);
+  resolve->add_option("NAME", arguments->name, "The conflict, such as countries/JP/conflicts/display_name.")->required()->type_name("");
+  AddRepeated(resolve, "--keep", &arguments->keep,
+              "The value with this id, or this beginning of an id; of a set, each amendment to take in.", "ID");
+  resolve->add_flag("--keep-shown", arguments->keep_shown, "What the record shows; amendments are dropped.");
+  resolve->add_flag("--accept", arguments->accept, "The amendment; of a set, all of them.");
+  AddRepeated(resolve, "--value", &arguments->values, "A new value, typed as for update. Of a set, once for each element.", "VALUE");
+  resolve->add_flag("--clear", arguments->clear, "No value.");
+  resolve->add_option("--etag", arguments->etag, "Refuse unless the conflict is still at this etag; read just before otherwise.")
+      ->type_name("ETAG");
+  AddRequestId(resolve, &arguments->request_id);
 }
 
 }  // namespace fairlead::cli

@@ -10,6 +10,15 @@ namespace {
 
 namespace v1 = fairlead::v1;
 
+struct EraseArguments {
+  std::string record;  // "engagements/e"
+  std::string entry;   // "apac/1/17"
+  std::string reason;
+  std::string authority;
+  bool confirmed = false;  // else nothing is erased, and what would be is shown
+  std::string request_id;  // empty: a new one
+};
+
 std::string Names(const google::protobuf::RepeatedPtrField<std::string>& names) {
   return names.empty() ? "none" : fmt::format("{}", fmt::join(names, " "));
 }
@@ -29,8 +38,6 @@ void PrintErasure(const v1::Erasure& erasure, std::ostream& out) {
     out << fmt::format("copies       {} (the same request, accepted there too: erase each)\n", Names(erasure.copies()));
   }
 }
-
-}  // namespace
 
 absl::Status RunErase(Session& session, const EraseArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
@@ -71,6 +78,27 @@ absl::Status RunErasureShow(Session& session, const std::string& entry) {
   if (!erasure.ok()) return erasure.status();
   session.Print(ToJson(*erasure), [&] { PrintErasure(*erasure, session.out()); });
   return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddErasureCommands(Commands& commands) {
+  const auto arguments = std::make_shared<EraseArguments>();
+  CLI::App* erase =
+      commands.Add(commands.root(), "erase", "Takes what a revision said from every site, for ever. See erasures.", RunErase, arguments);
+  erase->add_option("RECORD", arguments->record, "The record, such as engagements/e.")->required()->type_name("");
+  erase->add_option("ENTRY", arguments->entry, "The revision's entry, as its history lists it: apac/1/17.")->required()->type_name("");
+  erase->add_option("--reason", arguments->reason, "Why. It stays in the history: do not repeat what is erased.")
+      ->required()
+      ->type_name("TEXT");
+  erase->add_option("--authority", arguments->authority, "Who decided it, and under which rule.")->required()->type_name("TEXT");
+  erase->add_flag("--yes", arguments->confirmed, "Erase. Without it, what would be erased is shown, and nothing happens.");
+  AddRequestId(erase, &arguments->request_id);
+  CLI::App* erasures = commands.AddGroup("erasures", "Entries that were erased, and who may hold them still.");
+  commands.Add(erasures, "list", "Lists them, by log and entry.", RunErasureList);
+  CLI::App* show = commands.Add(erasures, "show", "Shows one: who, when, why, where it is done and where it is outstanding.",
+                                [arguments](Session& s) { return RunErasureShow(s, arguments->entry); });
+  show->add_option("ENTRY", arguments->entry, "The erased entry, such as apac/1/17.")->required()->type_name("");
 }
 
 }  // namespace fairlead::cli

@@ -19,6 +19,7 @@
 #include "api/log_file.h"
 #include "api/merkle.h"
 #include "client/cli/output.h"
+#include "client/cli/report_commands.h"
 #include "fairlead/v1/partner_receipt.pb.h"
 
 namespace fairlead::cli {
@@ -183,6 +184,61 @@ void PrintPayload(const Payload& payload, std::ostream& out) {
 
 }  // namespace
 
+absl::Status SaveReceipt(Session& session, const v1::Receipt& fetched, bool payload, const std::string& file) {
+  evidence::Receipt receipt;
+  receipt.index = static_cast<uint64_t>(fetched.sequence());
+  receipt.header = fetched.log_entry().header();
+  if (payload) {
+    if (!fetched.log_entry().has_payload()) {
+      return absl::FailedPreconditionError(fmt::format("the node does not hold the payload of {}", fetched.entry()));
+    }
+    receipt.payload = fetched.log_entry().payload();
+  }
+  absl::StatusOr<std::vector<Digest>> path = Digests(fetched.audit_path());
+  if (!path.ok()) return path.status();
+  receipt.audit_path = *std::move(path);
+  receipt.checkpoint = fetched.checkpoint().note();
+  if (absl::Status written = WriteText(file, evidence::FormatReceipt(receipt)); !written.ok()) return written;
+  Say(session, file, fetched.checkpoint().origin(), fetched.checkpoint().size(),
+      fmt::format("receipt of {} in {} of size {}", fetched.entry(), fetched.checkpoint().origin(), fetched.checkpoint().size()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<OldCheckpoint> ReadOldCheckpoint(const std::string& file) {
+  const absl::StatusOr<std::string> old_note = ReadWholeFile(file);
+  if (!old_note.ok()) return UsageError(std::string(old_note.status().message()));
+  const absl::StatusOr<std::string> text = CheckpointIn(*old_note);
+  if (!text.ok()) return InFile(file, text.status());
+  const absl::StatusOr<note::Note> parsed = note::Parse(*text);
+  if (!parsed.ok()) return InFile(file, parsed.status());
+  const absl::StatusOr<note::Checkpoint> checkpoint = note::ParseCheckpoint(parsed->text);
+  if (!checkpoint.ok()) return InFile(file, checkpoint.status());
+  // "{network}/{site}/{epoch}/{stream}": the checkpoint says of which log it is.
+  return OldCheckpoint{checkpoint->origin.substr(checkpoint->origin.find('/') + 1), checkpoint->size};
+}
+
+absl::Status SaveConsistency(Session& session, const v1::ConsistencyProof& fetched, uint64_t old_size, const std::string& file) {
+  evidence::Consistency proof;
+  proof.old_size = old_size;
+  absl::StatusOr<std::vector<Digest>> hashes = Digests(fetched.hashes());
+  if (!hashes.ok()) return hashes.status();
+  proof.hashes = *std::move(hashes);
+  proof.checkpoint = fetched.checkpoint().note();
+  if (absl::Status written = WriteText(file, evidence::FormatConsistency(proof)); !written.ok()) return written;
+  Say(session, file, fetched.checkpoint().origin(), fetched.checkpoint().size(),
+      fmt::format("proof that {} of size {} continues that of size {}", fetched.checkpoint().origin(), fetched.checkpoint().size(),
+                  proof.old_size));
+  return absl::OkStatus();
+}
+
+namespace {
+
+struct LogArguments {
+  std::string subject;         // a log; for a receipt an entry or a record
+  std::string old_checkpoint;  // file
+  std::string file;            // written whole or not at all; empty: standard output (a checkpoint only)
+  bool payload = false;        // of a receipt
+};
 absl::Status RunLogCheckpoint(Session& session, const LogArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   const absl::StatusOr<v1::Checkpoint> checkpoint = FetchCheckpoint(session, arguments.subject);
@@ -247,53 +303,6 @@ absl::Status RunLogReceipt(Session& session, const LogArguments& arguments) {
   return SaveReceipt(session, *fetched, arguments.payload, arguments.file);
 }
 
-absl::Status SaveReceipt(Session& session, const v1::Receipt& fetched, bool payload, const std::string& file) {
-  evidence::Receipt receipt;
-  receipt.index = static_cast<uint64_t>(fetched.sequence());
-  receipt.header = fetched.log_entry().header();
-  if (payload) {
-    if (!fetched.log_entry().has_payload()) {
-      return absl::FailedPreconditionError(fmt::format("the node does not hold the payload of {}", fetched.entry()));
-    }
-    receipt.payload = fetched.log_entry().payload();
-  }
-  absl::StatusOr<std::vector<Digest>> path = Digests(fetched.audit_path());
-  if (!path.ok()) return path.status();
-  receipt.audit_path = *std::move(path);
-  receipt.checkpoint = fetched.checkpoint().note();
-  if (absl::Status written = WriteText(file, evidence::FormatReceipt(receipt)); !written.ok()) return written;
-  Say(session, file, fetched.checkpoint().origin(), fetched.checkpoint().size(),
-      fmt::format("receipt of {} in {} of size {}", fetched.entry(), fetched.checkpoint().origin(), fetched.checkpoint().size()));
-  return absl::OkStatus();
-}
-
-absl::StatusOr<OldCheckpoint> ReadOldCheckpoint(const std::string& file) {
-  const absl::StatusOr<std::string> old_note = ReadWholeFile(file);
-  if (!old_note.ok()) return UsageError(std::string(old_note.status().message()));
-  const absl::StatusOr<std::string> text = CheckpointIn(*old_note);
-  if (!text.ok()) return InFile(file, text.status());
-  const absl::StatusOr<note::Note> parsed = note::Parse(*text);
-  if (!parsed.ok()) return InFile(file, parsed.status());
-  const absl::StatusOr<note::Checkpoint> checkpoint = note::ParseCheckpoint(parsed->text);
-  if (!checkpoint.ok()) return InFile(file, checkpoint.status());
-  // "{network}/{site}/{epoch}/{stream}": the checkpoint says of which log it is.
-  return OldCheckpoint{checkpoint->origin.substr(checkpoint->origin.find('/') + 1), checkpoint->size};
-}
-
-absl::Status SaveConsistency(Session& session, const v1::ConsistencyProof& fetched, uint64_t old_size, const std::string& file) {
-  evidence::Consistency proof;
-  proof.old_size = old_size;
-  absl::StatusOr<std::vector<Digest>> hashes = Digests(fetched.hashes());
-  if (!hashes.ok()) return hashes.status();
-  proof.hashes = *std::move(hashes);
-  proof.checkpoint = fetched.checkpoint().note();
-  if (absl::Status written = WriteText(file, evidence::FormatConsistency(proof)); !written.ok()) return written;
-  Say(session, file, fetched.checkpoint().origin(), fetched.checkpoint().size(),
-      fmt::format("proof that {} of size {} continues that of size {}", fetched.checkpoint().origin(), fetched.checkpoint().size(),
-                  proof.old_size));
-  return absl::OkStatus();
-}
-
 absl::Status RunLogConsistency(Session& session, const LogArguments& arguments) {
   const absl::StatusOr<OldCheckpoint> old_checkpoint = ReadOldCheckpoint(arguments.old_checkpoint);
   if (!old_checkpoint.ok()) return old_checkpoint.status();
@@ -307,6 +316,7 @@ absl::Status RunLogConsistency(Session& session, const LogArguments& arguments) 
   return SaveConsistency(session, *fetched, old_checkpoint->size, arguments.file);
 }
 
+// The verifying ones give DATA_LOSS when the evidence does not hold.
 absl::Status RunVerifyCheckpoint(Session& session, const VerifyArguments& arguments) {
   const absl::StatusOr<Roster> roster = OpenRoster(arguments);
   if (!roster.ok()) return roster.status();
@@ -398,6 +408,66 @@ absl::Status RunVerifyConsistency(Session& session, const VerifyArguments& argum
     session.out() << fmt::format("continues    size {}\n", proven->older.size);
   });
   return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddLogCommands(Commands& commands) {
+  const auto arguments = std::make_shared<LogArguments>();
+  CLI::App* log = commands.AddGroup("log", "Fetches evidence about a log from the node, for others to verify.");
+  const auto add = [&](const char* name, const char* description, absl::Status (*run)(Session&, const LogArguments&)) {
+    return commands.Add(log, name, description, run, arguments);
+  };
+  const auto add_log = [&](CLI::App* command) {
+    command->add_option("LOG", arguments->subject, "The log, SITE/EPOCH/STREAM, or SITE for its current main log.")
+        ->required()
+        ->type_name("");
+  };
+  const auto add_file = [&](CLI::App* command) {
+    return command->add_option("FILE", arguments->file, "The file to write.")->required()->type_name("");
+  };
+  CLI::App* checkpoint = add("checkpoint", "The newest checkpoint, with its cosignatures: a C2SP tlog-checkpoint.", RunLogCheckpoint);
+  add_log(checkpoint);
+  add_file(checkpoint)->required(false)->description("The file to write; standard output otherwise.");
+  CLI::App* exported = add("export", "The whole log up to its newest checkpoint.", RunLogExport);
+  add_log(exported);
+  add_file(exported);
+  CLI::App* receipt = add("receipt", "The proof that an entry is in its log: a C2SP tlog-proof.", RunLogReceipt);
+  receipt->add_option("SUBJECT", arguments->subject, "An entry, SITE/EPOCH/SEQUENCE, or a record, for the entry of its newest revision.")
+      ->required()
+      ->type_name("");
+  add_file(receipt);
+  receipt->add_flag("--payload", arguments->payload, "Include what the entry says; without it the receipt says only that it is there.");
+  CLI::App* consistency = add("consistency", "The proof that the newest checkpoint continues an older one.", RunLogConsistency);
+  consistency->add_option("OLD", arguments->old_checkpoint, "The file of the older checkpoint.")->required()->type_name("");
+  add_file(consistency);
+}
+
+void AddVerifyCommands(Commands& commands) {
+  const auto arguments = std::make_shared<VerifyArguments>();
+  CLI::App* verify = commands.AddGroup("verify", "Verifies evidence from files, without a node; exit code 8 when it does not hold.");
+  const auto add = [&](const char* name, const char* description, absl::Status (*run)(Session&, const VerifyArguments&)) {
+    CLI::App* command = commands.Add(verify, name, description, run, arguments);
+    command->add_option("--roster", arguments->roster_file, "The network's roster (roster.note).")->required()->type_name("FILE");
+    command->add_option("--root-key", arguments->root_key_file, "The network's public root key (root.vkey).")
+        ->required()
+        ->type_name("FILE");
+    return command;
+  };
+  const auto add_file = [&](CLI::App* command) {
+    command->add_option("FILE", arguments->file, "The file to verify.")->required()->type_name("");
+  };
+  add_file(add("checkpoint", "A checkpoint: its signature and its cosignatures.", RunVerifyCheckpoint));
+  add_file(add("log", "An exported log: every entry, under its checkpoint.", RunVerifyLog));
+  add_file(add("receipt", "A receipt: the entry, under its checkpoint.", RunVerifyReceipt));
+  CLI::App* report = add("report", "A report, HTML or CSV: that a site of the network made it as it is.", RunVerifyReport);
+  add_file(report);
+  report->add_option("--statement", arguments->statement_file, "The site's statement; FILE.sig by default.")->type_name("FILE");
+  CLI::App* consistency = add("consistency", "That the checkpoint of a consistency proof continues an older one.", RunVerifyConsistency);
+  consistency->add_option("OLD", arguments->old_checkpoint, "The file of the older checkpoint, or of an older receipt.")
+      ->required()
+      ->type_name("");
+  add_file(consistency);
 }
 
 }  // namespace fairlead::cli

@@ -15,23 +15,15 @@
 #include <string>
 
 #include "api/roster.h"
-#include "client/cli/session.h"
+#include "client/cli/commands.h"
 #include "fairlead/v1/log_service.pb.h"
 
 namespace fairlead::cli {
 
-struct LogArguments {
-  std::string subject;         // a log; for a receipt an entry or a record
-  std::string old_checkpoint;  // file
-  std::string file;            // written whole or not at all; empty: standard output (a checkpoint only)
-  bool payload = false;        // of a receipt
-};
-absl::Status RunLogCheckpoint(Session& session, const LogArguments& arguments);
-absl::Status RunLogExport(Session& session, const LogArguments& arguments);
-absl::Status RunLogReceipt(Session& session, const LogArguments& arguments);
-absl::Status RunLogConsistency(Session& session, const LogArguments& arguments);
+void AddLogCommands(Commands& commands);
+void AddVerifyCommands(Commands& commands);
 
-// Writes a receipt that was fetched, with its payload or without, as a file for RunVerifyReceipt.
+// Writes a receipt that was fetched, with its payload or without, as a file for `verify receipt`.
 absl::Status SaveReceipt(Session& session, const fairlead::v1::Receipt& fetched, bool payload, const std::string& file);
 // The checkpoint of a file, which may be a receipt: the log, `{site}/{epoch}/{stream}`, and its size.
 struct OldCheckpoint {
@@ -39,7 +31,7 @@ struct OldCheckpoint {
   uint64_t size = 0;
 };
 absl::StatusOr<OldCheckpoint> ReadOldCheckpoint(const std::string& file);
-// Likewise a consistency proof, for RunVerifyConsistency.
+// Likewise a consistency proof, for `verify consistency`.
 absl::Status SaveConsistency(Session& session, const fairlead::v1::ConsistencyProof& fetched, uint64_t old_size, const std::string& file);
 
 struct VerifyArguments {
@@ -53,11 +45,6 @@ struct VerifyArguments {
 absl::StatusOr<Roster> OpenRoster(const VerifyArguments& arguments);
 // What a caller reads when it names a file that does not verify.
 absl::Status InFile(const std::string& file, const absl::Status& status);
-// DATA_LOSS when the evidence does not hold.
-absl::Status RunVerifyCheckpoint(Session& session, const VerifyArguments& arguments);
-absl::Status RunVerifyLog(Session& session, const VerifyArguments& arguments);
-absl::Status RunVerifyReceipt(Session& session, const VerifyArguments& arguments);
-absl::Status RunVerifyConsistency(Session& session, const VerifyArguments& arguments);
 
 }  // namespace fairlead::cli
 

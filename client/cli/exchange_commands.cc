@@ -7,8 +7,10 @@
 #include <cctype>
 #include <cstdio>
 
+#include "client/cli/attachment_commands.h"
 #include "client/cli/evidence_commands.h"
 #include "client/cli/output.h"
+#include "client/cli/partner_commands.h"
 #include "fairlead/v1/exchange_service.pb.h"
 #include "fairlead/v1/release_service.pb.h"
 
@@ -19,6 +21,31 @@ namespace v1 = fairlead::v1;
 
 constexpr char kReleases[] = "fairlead.v1.ReleaseService.";
 constexpr char kExchange[] = "fairlead.v1.ExchangeService.";
+
+struct ReleaseArguments {
+  std::string subject;  // a record, or a release, `releases/{id}`
+  std::vector<std::string> nations;
+  std::vector<std::string> groups;
+  std::vector<std::string> fields;
+  std::vector<std::string> replaces;
+  std::string purpose;
+  std::string until;  // "2027-12-31"
+  std::string request_id;
+  bool outstanding = false;
+  bool publication = false;  // as if the record were PUBLIC, in place of a release
+  int64_t limit = 0;         // 0: all
+};
+
+struct ExchangeArguments {
+  std::string name;
+  std::string kind;  // "facility"
+  std::string record;
+  std::string subject;
+  std::string text;
+  std::string request_id;
+  std::string file;
+  int64_t limit = 0;  // 0: all
+};
 
 std::string Named(const std::string& collection, const std::string& typed) {
   return typed.find('/') == std::string::npos ? collection + "/" + typed : typed;
@@ -91,8 +118,7 @@ std::string KindText(const v1::ReleasedRecord& record) {
   return content == nullptr ? "" : content->name();
 }
 
-}  // namespace
-
+// Who would see what of a record, or of a release.
 absl::Status RunReleasePreview(Session& session, const ReleaseArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   const absl::StatusOr<v1::PreviewReleaseResponse> preview = Preview(session, arguments);
@@ -101,6 +127,7 @@ absl::Status RunReleasePreview(Session& session, const ReleaseArguments& argumen
   return absl::OkStatus();
 }
 
+// Proposes what the preview shows.
 absl::Status RunReleasePropose(Session& session, const ReleaseArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   const absl::StatusOr<v1::PreviewReleaseResponse> preview = Preview(session, arguments);
@@ -262,6 +289,7 @@ absl::Status RunExchangeReceipts(Session& session, const ExchangeArguments& argu
   return absl::OkStatus();
 }
 
+// Writes a receipt, or the proof that the log of `name`, a checkpoint's file, only grew, for `fairlead verify`.
 absl::Status RunExchangeReceipt(Session& session, const ExchangeArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   v1::GetExchangeReceiptRequest request;
@@ -281,6 +309,81 @@ absl::Status RunExchangeConsistency(Session& session, const ExchangeArguments& a
   const auto fetched = session.Call<v1::ConsistencyProof>(std::string(kExchange) + "GetExchangeConsistencyProof", request);
   if (!fetched.ok()) return fetched.status();
   return SaveConsistency(session, *fetched, old_checkpoint->size, arguments.file);
+}
+
+}  // namespace
+
+void AddReleaseCommands(Commands& commands) {
+  const auto arguments = std::make_shared<ReleaseArguments>();
+  CLI::App* noun = commands.root()->get_subcommand("release");
+  const auto add_content = [&](CLI::App* command) {
+    AddRepeated(command, "--nation", &arguments->nations, "A nation it is for, such as JP. May be given several times.", "CODE");
+    AddRepeated(command, "--group", &arguments->groups, "A group it is for. May be given several times.", "GROUP");
+    AddRepeated(command, "--field", &arguments->fields, "A field of the record; every one that can be released by default.", "FIELD");
+    AddRepeated(command, "--replaces", &arguments->replaces, "An earlier release that it takes the place of.", "RELEASE");
+  };
+  CLI::App* preview = commands.Add(noun, "preview", "Says exactly which nations would see which values.", RunReleasePreview, arguments);
+  preview->add_option("SUBJECT", arguments->subject, "A record, such as ports/JPYOK, or a release, releases/ID.")
+      ->required()
+      ->type_name("");
+  preview->add_flag("--publication", arguments->publication, "What nations would see of it without a release, once it is PUBLIC.");
+  add_content(preview);
+  CLI::App* propose =
+      commands.Add(noun, "propose", "Proposes the release of a record, as its preview shows it.", RunReleasePropose, arguments);
+  propose->add_option("RECORD", arguments->subject, "The record, such as ports/JPYOK.")->required()->type_name("");
+  add_content(propose);
+  propose->add_option("--purpose", arguments->purpose, "What they may use it for.")->required()->type_name("TEXT");
+  propose->add_option("--until", arguments->until, "The last day on which it is shown.")->type_name("DATE");
+  AddRequestId(propose, &arguments->request_id);
+  CLI::App* recalls = commands.Add(noun, "recalls", "Lists what was recalled, with who has acknowledged it.", RunReleaseRecalls, arguments);
+  recalls->add_flag("--outstanding", arguments->outstanding, "Only those that some nation has not acknowledged.");
+}
+
+void AddExchangeCommands(Commands& commands) {
+  const auto arguments = std::make_shared<ExchangeArguments>();
+  CLI::App* exchange = commands.AddGroup("exchange", "A partner nation's door: what is released to it, and what it says.");
+  const auto add = [&](const char* name, const char* description, absl::Status (*run)(Session&, const ExchangeArguments&)) {
+    return commands.Add(exchange, name, description, run, arguments);
+  };
+  const auto add_name = [&](CLI::App* command, const char* what) {
+    command->add_option("NAME", arguments->name, what)->required()->type_name("");
+    return command;
+  };
+  add("list", "Lists what is released to the nation.", RunExchangeList)
+      ->add_option("--kind", arguments->kind, "Only these, such as practice, course or contact.")
+      ->type_name("KIND");
+  add_name(add("get", "Shows one released record.", RunExchangeGet), "The record, releasedRecords/ID.");
+  AddReleasedAttachmentCommands(commands, exchange);
+  add("withdrawals", "Lists what was recalled and is to be withdrawn.", RunExchangeWithdrawals);
+  CLI::App* acknowledge =
+      add_name(add("acknowledge", "Says that the nation has withdrawn what was recalled.", RunExchangeAcknowledge), "withdrawals/ID.");
+  acknowledge->add_option("--remark", arguments->text, "What there is to say.")->type_name("TEXT");
+  AddRequestId(acknowledge, &arguments->request_id);
+  CLI::App* suggest = add("suggest", "Proposes data, an answer to an observation, or a correction.", RunExchangeSuggest);
+  CLI::Option* kind = suggest->add_option("KIND", arguments->kind, "facility, port, observation-response or correction.");
+  kind->required()->type_name("");
+  commands.SetChoices(kind, {"facility", "port", "observation-response", "correction"});
+  suggest->add_option("--record", arguments->record, "The released record that it is about.")->type_name("NAME");
+  suggest->add_option("--subject", arguments->subject, "The facility's IMO number or the port's UN/LOCODE.")->type_name("CODE");
+  suggest->add_option("--text", arguments->text, "What is proposed.")->required()->type_name("TEXT");
+  AddRequestId(suggest, &arguments->request_id);
+  add("suggestions", "Lists the nation's suggestions with their outcome.", RunExchangeSuggestions);
+  CLI::App* ask = add("ask", "Asks the help desk.", RunExchangeAsk);
+  ask->add_option("--subject", arguments->subject, "What it is about.")->required()->type_name("TEXT");
+  ask->add_option("--text", arguments->text, "The question.")->required()->type_name("TEXT");
+  AddRequestId(ask, &arguments->request_id);
+  add_name(add("question", "Shows a question with its answer.", RunExchangeQuestion), "The question, questions/ID.");
+  add("receipts", "Lists what the site received of the nation and sent it, with a receipt for each.", RunExchangeReceipts)
+      ->add_option("--record", arguments->record, "Only those about this, such as releasedRecords/ID or suggestions/ID.")
+      ->type_name("NAME");
+  CLI::App* receipt = add("receipt", "Writes a receipt to a file: fairlead verify receipt checks it without a node.", RunExchangeReceipt);
+  add_name(receipt, "exchangeReceipts/ID.");
+  receipt->add_option("FILE", arguments->file, "The file to write.")->required()->type_name("");
+  CLI::App* grown =
+      add("consistency", "Writes the proof that the nation's log only grew since a checkpoint of it.", RunExchangeConsistency);
+  grown->add_option("OLD", arguments->name, "The file of the older checkpoint, or of an older receipt.")->required()->type_name("");
+  grown->add_option("FILE", arguments->file, "The file to write.")->required()->type_name("");
+  AddPartnerCommands(commands, exchange);
 }
 
 }  // namespace fairlead::cli

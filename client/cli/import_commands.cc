@@ -19,8 +19,6 @@
 
 namespace fairlead::cli {
 
-const char kIsoCodesFile[] = "/usr/share/iso-codes/json/iso_3166-1.json";
-
 namespace {
 
 using import::EachLine;
@@ -29,8 +27,33 @@ using import::LoadOptions;
 using import::RegionTable;
 using import::Report;
 
+constexpr char kIsoCodesFile[] = "/usr/share/iso-codes/json/iso_3166-1.json";
 constexpr size_t kRefusalsShown = 20;
 constexpr absl::Duration kProgressInterval = absl::Milliseconds(500);
+
+enum class ImportKind {
+  kIsoCodes,
+  kUnlocode,
+  kWorldPortIndex,
+  kSeaPorts,
+  kEngagements,
+  kEntrances,
+  kNotices,
+  kScheduleK,
+  kEiaPetroleum,
+  kConditions,
+  kRecords,  // JSON lines of one resource type, to the chosen node
+};
+
+struct ImportArguments {
+  ImportKind kind = ImportKind::kRecords;
+  const Resource* resource = nullptr;  // for kRecords
+  std::string file;
+  std::string regions_file;  // empty: the configuration's, else what the network holds
+  std::string refused_file;  // where to write every refusal, one JSON object a line
+  int year = 0;              // of kEntrances
+  bool progress = false;     // though stderr is no terminal
+};
 
 // "12000/17489 rows, 5400 rows/s", on one line of a terminal or on lines of their own.
 class Progress {
@@ -181,8 +204,8 @@ absl::StatusOr<Report> Import(Session& session, const ImportArguments& arguments
   return import::LoadPorts(client, *std::move(parsed), source, *regions, options);
 }
 
-}  // namespace
-
+// The report goes to stdout. INVALID_ARGUMENT when rows were refused, UNAVAILABLE and the like when a call failed as a whole, CANCELLED
+// when stopped; the report is printed in every case.
 absl::Status RunImport(Session& session, const ImportArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   Progress progress(session, arguments.progress);
@@ -203,6 +226,60 @@ absl::Status RunImport(Session& session, const ImportArguments& arguments) {
   if (!report->failure.ok()) return report->failure;
   if (!report->refusals.empty()) return absl::InvalidArgumentError(fmt::format("{} rows were refused", report->refusals.size()));
   return absl::OkStatus();
+}
+
+void AddImportFlags(CLI::App* command, ImportArguments* arguments) {
+  command->add_option("--refused", arguments->refused_file, "Write every refused row there, one JSON object a line.")->type_name("FILE");
+  command->add_flag("--progress", arguments->progress, "Show progress though stderr is no terminal.");
+}
+
+}  // namespace
+
+void AddImportCommands(Commands& commands) {
+  CLI::App* import = commands.AddGroup("import", "Imports reference data and engagements from published files.");
+  const auto add = [&](const std::string& name, ImportKind kind, const std::string& description, bool uses_regions) {
+    const auto arguments = std::make_shared<ImportArguments>();
+    arguments->kind = kind;
+    CLI::App* command = commands.Add(import, name, description, RunImport, arguments);
+    CLI::Option* file = command->add_option("FILE", arguments->file, "The file.")->type_name("");
+    if (kind == ImportKind::kIsoCodes) {
+      arguments->file = kIsoCodesFile;
+      file->description(fmt::format("The file; {} by default.", kIsoCodesFile));
+    } else {
+      file->required();
+    }
+    if (uses_regions) {
+      command
+          ->add_option("--regions", arguments->regions_file, "The region table; the configuration's, or what the network holds, otherwise.")
+          ->type_name("FILE");
+    }
+    AddImportFlags(command, arguments.get());
+    if (kind == ImportKind::kEntrances) {
+      command->add_option("--year", arguments->year, "The year of the file: its dates give only the last digit.")
+          ->required()
+          ->type_name("YEAR")
+          ->check(CLI::Range(1990, 2999));
+    }
+  };
+  add("iso-codes", ImportKind::kIsoCodes, "Countries, from ISO 3166-1 of Debian's iso-codes and a region table.", true);
+  add("unlocode", ImportKind::kUnlocode, "Sea ports, from UN/LOCODE (official code list or datasets/un-locode).", true);
+  add("wpi", ImportKind::kWorldPortIndex, "Positions and harbour sizes of ports, from the World Port Index (NGA Pub. 150).", true);
+  add("sea-ports", ImportKind::kSeaPorts, "Ports with Schedule K codes, from the npm package sea-ports.", true);
+  add("entrances", ImportKind::kEntrances, "Arrivals, from the vessel entrances of the US Army Corps of Engineers.", false);
+  add("notices", ImportKind::kNotices, "Arrivals, from full notices as JSON lines.", false);
+  add("schedule-k", ImportKind::kScheduleK, "Foreign port codes, from Schedule K with ISO 3166-1 countries.", false);
+  add("eia", ImportKind::kEiaPetroleum, "Traffic figures, from petroleum imports of the US EIA: a petroleum proxy.", false);
+  add("conditions", ImportKind::kConditions, "Conditions of entry from JSON lines, driven to their state.", false);
+  add("engagements", ImportKind::kEngagements, "Engagements from JSON lines, driven to their state.", false);
+}
+
+void AddRecordImport(Commands& commands, CLI::App* noun, const Resource& resource, const Verb& verb) {
+  const auto arguments = std::make_shared<ImportArguments>();
+  arguments->resource = &resource;
+  CLI::App* command = commands.Add(noun, verb.name, "Creates or updates many from a file of JSON lines, each a record with its name.",
+                                   RunImport, arguments);
+  command->add_option("FILE", arguments->file, "The file.")->required()->type_name("");
+  AddImportFlags(command, arguments.get());
 }
 
 }  // namespace fairlead::cli

@@ -18,6 +18,14 @@ namespace {
 using fairlead::v1::NodeStatus;
 using fairlead::v1::StateDigest;
 
+struct WatchArguments {
+  std::vector<std::string> collections;
+  std::string record;  // only this one and those beneath it; empty: all
+  bool snapshot = false;
+  std::string resume;
+  int64_t count = 0;  // end after so many records; 0: never
+};
+
 std::string TimeOrNever(bool has, const google::protobuf::Timestamp& time) { return has ? TimeText(time) : "never"; }
 
 void PrintStatus(const NodeStatus& node, std::ostream& out, int width) {
@@ -153,8 +161,7 @@ void PrintEvent(const fairlead::v1::WatchRecordsResponse& event, std::ostream& o
   out << line << "\n";
 }
 
-}  // namespace
-
+// Of the chosen node, or of every configured one; then a node that does not answer is listed and is the command's error.
 absl::Status RunStatus(Session& session, bool all_sites) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   const std::string method = "fairlead.v1.NodeService.GetNodeStatus";
@@ -178,39 +185,6 @@ absl::Status RunStatus(Session& session, bool all_sites) {
     }
   });
   return first;
-}
-
-DigestVerdict CompareDigests(const std::vector<StateDigest>& digests) {
-  const auto vector_of = [](const StateDigest& digest) {
-    std::map<std::string, int64_t> vector;
-    for (const auto& position : digest.vector()) vector[position.origin()] = position.size();
-    return vector;
-  };
-  bool equal = true;
-  bool whole = true;
-  for (auto one = digests.begin(); one != digests.end(); ++one) {
-    if (one->opaque_entries() != 0 || one->fold_version() != digests.front().fold_version() ||
-        vector_of(*one) != vector_of(digests.front())) {
-      return DigestVerdict::kNotComparable;
-    }
-    for (auto other = digests.begin(); other != one; ++other) {
-      for (const auto& here : one->classes()) {
-        const AudienceClass a = ParseClass(here.audience());
-        for (const auto& there : other->classes()) {
-          const AudienceClass b = ParseClass(there.audience());
-          // A class is held whole by its own sites only.
-          if (a.sites != b.sites || !a.Holds(one->site()) || !a.Holds(other->site())) continue;
-          if (a.partly.contains(other->site()) || b.partly.contains(one->site())) {
-            whole = false;
-          } else if (here.digest() != there.digest() || here.records() != there.records()) {
-            equal = false;
-          }
-        }
-      }
-    }
-  }
-  if (!equal) return DigestVerdict::kDifferent;
-  return whole ? DigestVerdict::kEqual : DigestVerdict::kNotComparable;
 }
 
 absl::Status RunDigest(Session& session, bool all_sites) {
@@ -295,6 +269,65 @@ absl::Status RunWatch(Session& session, const WatchArguments& arguments) {
       call);
   if (!session.flags().quiet && !session.flags().json && !resume.empty()) session.err() << fmt::format("resume with --resume {}\n", resume);
   return status;
+}
+
+}  // namespace
+
+DigestVerdict CompareDigests(const std::vector<StateDigest>& digests) {
+  const auto vector_of = [](const StateDigest& digest) {
+    std::map<std::string, int64_t> vector;
+    for (const auto& position : digest.vector()) vector[position.origin()] = position.size();
+    return vector;
+  };
+  bool equal = true;
+  bool whole = true;
+  for (auto one = digests.begin(); one != digests.end(); ++one) {
+    if (one->opaque_entries() != 0 || one->fold_version() != digests.front().fold_version() ||
+        vector_of(*one) != vector_of(digests.front())) {
+      return DigestVerdict::kNotComparable;
+    }
+    for (auto other = digests.begin(); other != one; ++other) {
+      for (const auto& here : one->classes()) {
+        const AudienceClass a = ParseClass(here.audience());
+        for (const auto& there : other->classes()) {
+          const AudienceClass b = ParseClass(there.audience());
+          // A class is held whole by its own sites only.
+          if (a.sites != b.sites || !a.Holds(one->site()) || !a.Holds(other->site())) continue;
+          if (a.partly.contains(other->site()) || b.partly.contains(one->site())) {
+            whole = false;
+          } else if (here.digest() != there.digest() || here.records() != there.records()) {
+            equal = false;
+          }
+        }
+      }
+    }
+  }
+  if (!equal) return DigestVerdict::kDifferent;
+  return whole ? DigestVerdict::kEqual : DigestVerdict::kNotComparable;
+}
+
+void AddNetworkCommands(Commands& commands) {
+  const auto all_sites = std::make_shared<bool>(false);
+  CLI::App* status = commands.Add(commands.root(), "status", "The state of the node: logs, links, lag.",
+                                  [all_sites](Session& s) { return RunStatus(s, *all_sites); });
+  CLI::App* digest = commands.Add(commands.root(), "digest", "The digest of the node's folded state.",
+                                  [all_sites](Session& s) { return RunDigest(s, *all_sites); });
+  status->add_flag("--all-sites", *all_sites, "Of every configured node.");
+  digest->add_flag("--all-sites", *all_sites, "Of every configured node, compared: exit code 0 when equal, 5 when not.");
+  const auto limit = std::make_shared<int64_t>();
+  AddLimit(commands.Add(commands.root(), "opaque", "The entries that the node could not fold, with the cause.",
+                        [limit](Session& s) { return RunOpaque(s, *limit); }),
+           limit.get());
+}
+
+void AddWatchCommand(Commands& commands) {
+  const auto arguments = std::make_shared<WatchArguments>();
+  CLI::App* watch = commands.Add(commands.root(), "watch", "Follows the records that change at the node.", RunWatch, arguments);
+  watch->add_option("COLLECTION", arguments->collections, "Only these, such as ports; all by default.")->type_name("");
+  watch->add_option("--record", arguments->record, "Only this record and those beneath it, such as engagements/E.")->type_name("NAME");
+  watch->add_flag("--snapshot", arguments->snapshot, "Send every record first.");
+  watch->add_option("--resume", arguments->resume, "Continue after this token.")->type_name("TOKEN");
+  watch->add_option("--count", arguments->count, "End after so many records.")->type_name("NUMBER")->check(CLI::PositiveNumber);
 }
 
 }  // namespace fairlead::cli

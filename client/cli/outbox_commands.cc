@@ -21,6 +21,17 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using nlohmann::ordered_json;
 
+struct OutboxArguments {
+  int64_t change = 0;
+  std::vector<std::string> names;  // keep: records or collections; none: all that is kept. unkeep: records
+  bool beneath = false;            // keep: what lies under them too
+  bool all = false;                // list: also what is done
+  bool rebase = false;             // retry: upon what is kept now
+  bool even_if_sent = false;       // drop, renew
+  std::vector<std::string> set;    // edit: FIELD=VALUE
+  std::vector<std::string> clear;  // edit: fields
+};
+
 std::string TimeOf(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone()); }
 
 std::string StateText(const Change& change) {
@@ -102,7 +113,7 @@ absl::Status GetOffline(Session& session, const Resource& resource, const Record
 }
 
 absl::Status ListOffline(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
-  if (!arguments.values.empty() || !arguments.page_token.empty()) return UsageError("offline, a list takes no filter and no page token");
+  if (!arguments.values().empty() || !arguments.page_token.empty()) return UsageError("offline, a list takes no filter and no page token");
   absl::StatusOr<Outbox*> outbox = session.OpenOutbox(/*create=*/false);
   if (!outbox.ok()) return outbox.status();
   absl::StatusOr<std::vector<ExpectedRecord>> all = (*outbox)->ExpectAll(*resource.type);
@@ -223,40 +234,6 @@ absl::Status PrintRecorded(Session& session, const Outbox& outbox, const Change&
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::Status RunVerbOffline(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
-  if (verb.kind == VerbKind::kGet) return GetOffline(session, resource, arguments);
-  if (verb.kind == VerbKind::kList) return ListOffline(session, resource, verb, arguments);
-  const absl::StatusOr<MessagePtr> request = RequestOf(resource, verb, arguments);
-  if (!request.ok()) return request.status();
-  const FieldDescriptor* validate_only = (*request)->GetDescriptor()->FindFieldByName("validate_only");
-  if (validate_only != nullptr && (*request)->GetReflection()->GetBool(**request, validate_only)) {
-    return UsageError("--validate-only needs a node");
-  }
-  std::string record = verb.kind == VerbKind::kCreate && !resource.has_natural_key() ? resource.collection + "/" : "";
-  if (record.empty()) {
-    record = FullName(resource, arguments.name);
-  } else if (!resource.parent.empty()) {
-    record = FullParent(resource, arguments.parent) + "/" + record;
-  }
-  absl::StatusOr<Outbox*> outbox = session.OpenOutbox();
-  if (!outbox.ok()) return outbox.status();
-  const absl::StatusOr<Change> change = (*outbox)->Record(*verb.method, **request, record, session.site());
-  if (absl::IsNotFound(change.status())) {
-    return absl::NotFoundError(
-        fmt::format("{}: fairlead outbox keep {} while a node can be reached", std::string(change.status().message()), record));
-  }
-  return change.ok() ? PrintRecorded(session, **outbox, *change) : change.status();
-}
-
-absl::Status RunUploadOffline(Session& session, const std::string& path, fairlead::v1::Attachment attachment) {
-  absl::StatusOr<Outbox*> outbox = session.OpenOutbox();
-  if (!outbox.ok()) return outbox.status();
-  const absl::StatusOr<Change> change = client::RecordUpload(*outbox, path, std::move(attachment), session.site());
-  return change.ok() ? PrintRecorded(session, **outbox, *change) : change.status();
-}
-
 absl::Status RunOutboxList(Session& session, const OutboxArguments& arguments) {
   absl::StatusOr<Outbox*> outbox = session.OpenOutbox(/*create=*/false);
   if (!outbox.ok() && !absl::IsNotFound(outbox.status())) return outbox.status();
@@ -299,6 +276,7 @@ absl::Status RunOutboxShow(Session& session, const OutboxArguments& arguments) {
   return absl::OkStatus();
 }
 
+// ABORTED (exit code 5) when a person has to decide something; the error that ended it early.
 absl::Status RunOutboxSync(Session& session, const OutboxArguments&) {
   absl::StatusOr<Outbox*> outbox = session.OpenOutbox(/*create=*/false);
   if (absl::IsNotFound(outbox.status())) return absl::OkStatus();  // nothing was ever recorded
@@ -431,6 +409,75 @@ absl::Status RunOutboxUnkeep(Session& session, const OutboxArguments& arguments)
     if (absl::Status done = (*outbox)->Unkeep(name); !done.ok()) return done;
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status RunVerbOffline(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
+  if (verb.kind == VerbKind::kGet) return GetOffline(session, resource, arguments);
+  if (verb.kind == VerbKind::kList) return ListOffline(session, resource, verb, arguments);
+  const absl::StatusOr<MessagePtr> request = RequestOf(resource, verb, arguments);
+  if (!request.ok()) return request.status();
+  const FieldDescriptor* validate_only = (*request)->GetDescriptor()->FindFieldByName("validate_only");
+  if (validate_only != nullptr && (*request)->GetReflection()->GetBool(**request, validate_only)) {
+    return UsageError("--validate-only needs a node");
+  }
+  std::string record = verb.kind == VerbKind::kCreate && !resource.has_natural_key() ? resource.collection + "/" : "";
+  if (record.empty()) {
+    record = FullName(resource, arguments.name);
+  } else if (!resource.parent.empty()) {
+    record = FullParent(resource, arguments.parent) + "/" + record;
+  }
+  absl::StatusOr<Outbox*> outbox = session.OpenOutbox();
+  if (!outbox.ok()) return outbox.status();
+  const absl::StatusOr<Change> change = (*outbox)->Record(*verb.method, **request, record, session.site());
+  if (absl::IsNotFound(change.status())) {
+    return absl::NotFoundError(
+        fmt::format("{}: fairlead outbox keep {} while a node can be reached", std::string(change.status().message()), record));
+  }
+  return change.ok() ? PrintRecorded(session, **outbox, *change) : change.status();
+}
+
+absl::Status RunUploadOffline(Session& session, const std::string& path, fairlead::v1::Attachment attachment) {
+  absl::StatusOr<Outbox*> outbox = session.OpenOutbox();
+  if (!outbox.ok()) return outbox.status();
+  const absl::StatusOr<Change> change = client::RecordUpload(*outbox, path, std::move(attachment), session.site());
+  return change.ok() ? PrintRecorded(session, **outbox, *change) : change.status();
+}
+
+void AddOutboxCommands(Commands& commands) {
+  const auto arguments = std::make_shared<OutboxArguments>();
+  CLI::App* outbox = commands.AddGroup("outbox", "Work without a node: what waits to be sent, and what is kept to read.");
+  const auto add = [&](const char* name, const char* description, absl::Status (*run)(Session&, const OutboxArguments&)) {
+    return commands.Add(outbox, name, description, run, arguments);
+  };
+  const auto add_change = [&](CLI::App* command) {
+    command->add_option("CHANGE", arguments->change, "Its number in the list.")->required()->type_name("");
+    return command;
+  };
+  const auto add_even_if_sent = [&](CLI::App* command) {
+    command->add_flag("--even-if-sent", arguments->even_if_sent, "Though it was sent and the node may have taken it.");
+  };
+  CLI::App* keep = add("keep", "Reads records from the node and keeps them; without names, those that are kept already.", RunOutboxKeep);
+  keep->add_option("NAME", arguments->names, "A record, such as engagements/E, or a collection, such as ports.")->type_name("");
+  keep->add_flag("--beneath", arguments->beneath, "Also what lies under the records.");
+  add("kept", "Lists what is kept, and when it was read.", RunOutboxKept);
+  add("unkeep", "Keeps records no longer.", RunOutboxUnkeep)
+      ->add_option("NAME", arguments->names, "The records.")
+      ->required()
+      ->type_name("");
+  add("list", "Lists the changes that wait, were refused, or led to a conflict, with what to do.", RunOutboxList)
+      ->add_flag("--all", arguments->all, "Also those that are done.");
+  add_change(add("show", "Shows one change whole.", RunOutboxShow));
+  add("sync", "Sends what waits, in order. Exit code 5: something is to be decided; 7: the node did not answer.", RunOutboxSync);
+  add_change(add("retry", "Has a refused change sent again.", RunOutboxRetry))
+      ->add_flag("--rebase", arguments->rebase, "Upon the record as it is kept now, replacing what it says.");
+  CLI::App* edit = add_change(add("edit", "Changes what a change says, and has it sent.", RunOutboxEdit));
+  AddRepeated(edit, "--set", &arguments->set, "A field's new value. May be given several times.", "FIELD=VALUE");
+  AddRepeated(edit, "--clear", &arguments->clear, "Make this field empty. May be given several times.", "FIELD");
+  add_even_if_sent(
+      add_change(add("renew", "Has a change sent as a new request; a record that it creates gets a new name.", RunOutboxRenew)));
+  add_even_if_sent(add_change(add("drop", "Gives a change up.", RunOutboxDrop)));
 }
 
 }  // namespace fairlead::cli

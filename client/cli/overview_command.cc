@@ -15,6 +15,21 @@ namespace {
 
 namespace v1 = fairlead::v1;
 
+struct OverviewArguments {
+  std::vector<std::string> sections;  // empty: all
+  int months = 0;                     // 0: the service's default
+  bool watch = false;
+  int64_t count = 0;  // of overviews, when they are watched; 0: without end
+};
+
+struct OverviewCountriesArguments {
+  std::string region;  // empty filters pass everything
+  std::string standing;
+  std::string officer;
+  bool uncovered = false;
+  std::string as_of;  // empty: today
+};
+
 // ENGAGEMENT_STATE_CLOSED as "closed".
 template <class Enum>
 std::string Short(Enum number) {
@@ -185,8 +200,7 @@ absl::Status Watch(Session& session, const v1::GetOverviewRequest& wanted, int64
       call);
 }
 
-}  // namespace
-
+// The names of its sections: "coverage", "help-desk".
 std::vector<std::string> OverviewSections() {
   std::vector<std::string> names;
   for (int i = 1; i < v1::OverviewSection_descriptor()->value_count(); ++i) {
@@ -228,6 +242,32 @@ absl::Status RunOverviewCountries(Session& session, const OverviewCountriesArgum
     table.Print(session.out(), session.environment().columns);
   });
   return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddOverviewCommands(Commands& commands) {
+  const auto arguments = std::make_shared<OverviewArguments>();
+  const auto filter = std::make_shared<OverviewCountriesArguments>();
+  CLI::App* overview =
+      commands.Add(commands.root(), "overview", "The figures of the whole network, as the node knows them.", RunOverview, arguments);
+  commands.SetChoices(AddRepeated(overview, "--section", &arguments->sections,
+                                  "Only this part. May be given several times; all of them by default.", "SECTION"),
+                      OverviewSections());
+  overview->add_option("--months", arguments->months, "How many months back, the current one included; 12 by default.")
+      ->type_name("NUMBER")
+      ->check(CLI::Range(1, 120));
+  overview->add_flag("--watch", arguments->watch, "Again whenever it has changed, at most once a second.");
+  overview->add_option("--count", arguments->count, "With --watch: end after so many.")->type_name("NUMBER")->check(CLI::PositiveNumber);
+  CLI::App* countries =
+      commands.Add(overview, "countries", "Lists countries with where each stands, today or on a day.", RunOverviewCountries, filter);
+  commands.SetChoices(countries->add_option("--region", filter->region, "Only of this region.")->type_name("REGION"),
+                      {"apac", "eame", "csa", "hq"});
+  commands.SetChoices(countries->add_option("--standing", filter->standing, "Only those that stand so.")->type_name("STANDING"),
+                      {"engaged", "due", "overdue", "never"});
+  countries->add_option("--officer", filter->officer, "Only those that this officer covers.")->type_name("OFFICER");
+  countries->add_flag("--uncovered", filter->uncovered, "Only those that nobody covers.");
+  countries->add_option("--as-of", filter->as_of, "Where they stood on this day; today by default.")->type_name("YYYY-MM-DD");
 }
 
 }  // namespace fairlead::cli

@@ -17,6 +17,28 @@ namespace {
 namespace v1 = fairlead::v1;
 using google::protobuf::Message;
 
+struct PartnerArguments {
+  std::string name;
+  std::string embassy;
+  std::string reference;
+  std::string objectives;
+  std::vector<std::string> members;  // "member=Director,organisation=Coast Guard,role=head"
+  std::string start;                 // "2027-06-07", "2027-06" or "2027"
+  std::string end;
+  uint32_t trainees = 0;
+  std::string title;
+  std::string text;
+  std::string duty;  // "ships"
+  std::string office;
+  std::string phone;
+  std::string email;
+  bool always = false;
+  std::string resume;
+  int64_t count = 0;  // of changes; 0: until stopped
+  std::string request_id;
+  int64_t limit = 0;  // 0: all
+};
+
 std::string Method(const std::string& name) { return "fairlead.v1.ExchangeService." + name; }
 
 std::string Named(const std::string& collection, const std::string& typed) {
@@ -89,8 +111,6 @@ absl::Status ReadMember(const std::string& typed, v1::DelegationMember* member) 
 }
 
 constexpr char kRecords[] = "releasedRecords";
-
-}  // namespace
 
 absl::Status RunRequestVisit(Session& session, const PartnerArguments& arguments) {
   v1::RequestVisitRequest request;
@@ -274,6 +294,70 @@ absl::Status RunExchangeWatch(Session& session, const PartnerArguments& argument
       call);
   if (!session.flags().quiet && !session.flags().json && !resume.empty()) session.err() << fmt::format("resume with --resume {}\n", resume);
   return status;
+}
+
+}  // namespace
+
+void AddPartnerCommands(Commands& commands, CLI::App* exchange) {
+  const auto arguments = std::make_shared<PartnerArguments>();
+  const auto add = [&](const char* name, const char* description, absl::Status (*run)(Session&, const PartnerArguments&)) {
+    return commands.Add(exchange, name, description, run, arguments);
+  };
+  const auto add_name = [&](CLI::App* command, const char* what) {
+    command->add_option("NAME", arguments->name, what)->required()->type_name("");
+    return command;
+  };
+  CLI::App* visit = add("request-visit", "Asks for a visit of the nation's officials to the United States.", RunRequestVisit);
+  visit->add_option("--embassy", arguments->embassy, "The nation's embassy through which it asks.")->required()->type_name("TEXT");
+  visit->add_option("--reference", arguments->reference, "The embassy's own reference.")->type_name("TEXT");
+  visit->add_option("--objectives", arguments->objectives, "What the delegation wishes to learn.")->type_name("TEXT");
+  visit->add_option("--member", arguments->members, "Who would come: member=TEXT,organisation=TEXT,role=TEXT. May be given several times.")
+      ->type_name("MEMBER");
+  visit->add_option("--start-date", arguments->start, "The first day that is hoped for.")->type_name("DATE");
+  visit->add_option("--end-date", arguments->end, "The last day that is hoped for.")->type_name("DATE");
+  AddRequestId(visit, &arguments->request_id);
+  add("visit-requests", "Lists the visits that the nation asked for, with what became of them.", RunVisitRequests);
+  add_name(add("visit-request", "Shows what became of a visit.", RunVisitRequest), "The request, visitRequests/ID.");
+  const auto add_cancel = [&](const char* name, const char* what, absl::Status (*run)(Session&, const PartnerArguments&)) {
+    CLI::App* cancel = add_name(add(name, "Takes back what waits for a decision.", run), what);
+    cancel->add_option("--reason", arguments->text, "Why.")->type_name("TEXT");
+    AddRequestId(cancel, &arguments->request_id);
+  };
+  add_cancel("cancel-visit", "The request, visitRequests/ID.", RunCancelVisit);
+  add_cancel("cancel-course", "The request, courseRequests/ID.", RunCancelCourse);
+  CLI::App* course =
+      add_name(add("request-course", "Asks for a course.", RunRequestCourse), "The course, releasedRecords/ID (list --kind course).");
+  course->add_option("--embassy", arguments->embassy, "The American embassy through which the nation asks.")->required()->type_name("TEXT");
+  course->add_option("--trainees", arguments->trainees, "How many are to be trained.")->type_name("NUMBER");
+  AddRequestId(course, &arguments->request_id);
+  add("course-requests", "Lists the courses that the nation asked for, with what became of them.", RunCourseRequests);
+  add_name(add("course-request", "Shows what became of a course.", RunCourseRequest), "The request, courseRequests/ID.");
+  CLI::App* contribute = add("contribute", "Contributes a best practice, to be reviewed and shared unattributed.", RunContribute);
+  contribute->add_option("--title", arguments->title, "What to call it.")->required()->type_name("TEXT");
+  contribute->add_option("--text", arguments->text, "What it is.")->required()->type_name("TEXT");
+  AddRequestId(contribute, &arguments->request_id);
+  add("contributions", "Lists the practices that the nation contributed, with what became of them.", RunContributions);
+  add_name(add("contribution", "Shows what became of a contributed practice.", RunContribution), "contributedPractices/ID.");
+  AddRequestId(add_name(add("endorse", "Endorses a published practice.", RunEndorse), "The practice, releasedRecords/ID."),
+               &arguments->request_id);
+  AddRequestId(add_name(add("retract", "Takes an endorsement back.", RunRetract), "The practice, releasedRecords/ID."),
+               &arguments->request_id);
+  add("endorsements", "Lists the nation's endorsements.", RunEndorsements);
+  add("questions", "Lists the nation's questions with their answers.", RunQuestions);
+  CLI::App* state = add("state-contact", "States whom to reach in the nation at any hour.", RunStateContact);
+  CLI::Option* duty = state->add_option("DUTY", arguments->duty, "ships, ports or authority.");
+  duty->required()->type_name("");
+  commands.SetChoices(duty, {"ships", "ports", "authority"});
+  state->add_option("--office", arguments->office, "The office or post that answers.")->required()->type_name("TEXT");
+  state->add_option("--phone", arguments->phone, "An international number.")->type_name("NUMBER");
+  state->add_option("--email", arguments->email, "An address.")->type_name("ADDRESS");
+  state->add_flag("--always-reachable", arguments->always, "It answers at all hours, seven days a week.");
+  AddRequestId(state, &arguments->request_id);
+  add("contacts", "Shows whom to reach at any hour, in the nation and in the United States.", RunContactSheet);
+  CLI::App* watch =
+      add("watch", "Follows what is released to the nation; at the next node of the configuration when one ends it.", RunExchangeWatch);
+  watch->add_option("--resume", arguments->resume, "Continue after this token, of any node.")->type_name("TOKEN");
+  watch->add_option("--count", arguments->count, "End after so many changes.")->type_name("NUMBER")->check(CLI::PositiveNumber);
 }
 
 }  // namespace fairlead::cli

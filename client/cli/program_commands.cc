@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <memory>
 
+#include "client/cli/comments.h"
 #include "client/cli/output.h"
+#include "client/cli/record_commands.h"
 #include "fairlead/v1/assessment_service.pb.h"
 #include "fairlead/v1/engagement_service.pb.h"
 #include "fairlead/v1/help_desk_service.pb.h"
@@ -90,6 +92,26 @@ absl::Status CallAll(Session& session, const Report& report, Message* request, M
   return pages ? session.ListAll(*report.verb.method, request, 0, response) : session.Call(*report.verb.method, *request, response);
 }
 
+absl::Status RunReport(Session& session, const Report& report, const RecordArguments& arguments) {
+  if (absl::Status status = session.Open(); !status.ok()) return status;
+  const std::unique_ptr<Message> request = New(report.verb.method->input_type());
+  for (const auto& [flag, values] : arguments.values()) {
+    const absl::Status status = SetField(request.get(), *flag->field, values);
+    if (!status.ok()) return UsageError(fmt::format("{}: {}", flag->name, std::string(status.message())));
+  }
+  if (!arguments.name.empty()) {
+    const std::string name = arguments.name.find('/') == std::string::npos ? report.subject + "/" + arguments.name : arguments.name;
+    request->GetReflection()->SetString(request.get(), request->GetDescriptor()->FindFieldByName("name"), name);
+  }
+  const std::unique_ptr<Message> response = New(report.verb.method->output_type());
+  if (absl::Status status = CallAll(session, report, request.get(), response.get()); !status.ok()) return status;
+  session.Print(ToJson(*response), [&] {
+    const auto* advice = google::protobuf::DynamicCastToGenerated<fairlead::v1::AdviseMeasuresResponse>(response.get());
+    advice != nullptr ? PrintAdvice(advice->advice(), session) : PrintRows(report, *response, session);
+  });
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 const std::vector<Report>& Reports() {
@@ -169,24 +191,17 @@ const std::vector<Report>& Reports() {
   return *reports;
 }
 
-absl::Status RunReport(Session& session, const Report& report, const RecordArguments& arguments) {
-  if (absl::Status status = session.Open(); !status.ok()) return status;
-  const std::unique_ptr<Message> request = New(report.verb.method->input_type());
-  for (const auto& [flag, values] : arguments.values) {
-    const absl::Status status = SetField(request.get(), *flag->field, values);
-    if (!status.ok()) return UsageError(fmt::format("{}: {}", flag->name, std::string(status.message())));
+void AddProgramCommands(Commands& commands) {
+  for (const Report& report : Reports()) {
+    const auto arguments = std::make_shared<RecordArguments>();
+    CLI::App* parent = report.noun.empty() ? commands.root() : commands.root()->get_subcommand(report.noun);
+    CLI::App* command = commands.Add(parent, report.verb.name, CommentOf(report.verb.method->full_name()),
+                                     [&report, arguments](Session& s) { return RunReport(s, report, *arguments); });
+    if (!report.subject.empty()) {
+      command->add_option("NAME", arguments->name, "The record, with or without its collection.")->type_name("");
+    }
+    AddFlags(commands, command, FlagsOf(report.rows, report.verb), arguments.get());
   }
-  if (!arguments.name.empty()) {
-    const std::string name = arguments.name.find('/') == std::string::npos ? report.subject + "/" + arguments.name : arguments.name;
-    request->GetReflection()->SetString(request.get(), request->GetDescriptor()->FindFieldByName("name"), name);
-  }
-  const std::unique_ptr<Message> response = New(report.verb.method->output_type());
-  if (absl::Status status = CallAll(session, report, request.get(), response.get()); !status.ok()) return status;
-  session.Print(ToJson(*response), [&] {
-    const auto* advice = google::protobuf::DynamicCastToGenerated<fairlead::v1::AdviseMeasuresResponse>(response.get());
-    advice != nullptr ? PrintAdvice(advice->advice(), session) : PrintRows(report, *response, session);
-  });
-  return absl::OkStatus();
 }
 
 }  // namespace fairlead::cli

@@ -7,14 +7,11 @@
 #ifndef FAIRLEAD_CLIENT_CLI_PROGRAM_COMMANDS_H_
 #define FAIRLEAD_CLIENT_CLI_PROGRAM_COMMANDS_H_
 
-#include <absl/status/status.h>
-
 #include <string>
 #include <vector>
 
-#include "client/cli/record_commands.h"
+#include "client/cli/commands.h"
 #include "client/cli/resources.h"
-#include "client/cli/session.h"
 
 namespace fairlead::cli {
 
@@ -27,7 +24,7 @@ struct Report {
 
 const std::vector<Report>& Reports();
 
-absl::Status RunReport(Session& session, const Report& report, const RecordArguments& arguments);
+void AddProgramCommands(Commands& commands);
 
 }  // namespace fairlead::cli
 

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "client/cli/comments.h"
+#include "client/cli/import_commands.h"
 #include "client/cli/outbox_commands.h"
 #include "fairlead/v1/record_service.pb.h"
 
@@ -33,7 +35,7 @@ std::string GetText(const Message& message, const std::string& field) {
 }
 
 absl::Status SetFlags(const RecordArguments& arguments, Message* request, Message* record) {
-  for (const auto& [flag, values] : arguments.values) {
+  for (const auto& [flag, values] : arguments.values()) {
     absl::Status status = SetField(flag->of_record ? record : request, *flag->field, values);
     if (!status.ok()) return UsageError(fmt::format("{}: {}", flag->name, std::string(status.message())));
   }
@@ -106,7 +108,7 @@ absl::StatusOr<MessagePtr> UpdateRequest(const Resource& resource, const Verb& v
   const FieldDescriptor* mask_field = FieldOf(*request, "update_mask");
   Message* mask = request->GetReflection()->MutableMessage(request.get(), mask_field);
   const FieldDescriptor* paths = FieldOf(*mask, "paths");
-  for (const auto& [flag, values] : arguments.values) {
+  for (const auto& [flag, values] : arguments.values()) {
     if (flag->of_record) mask->GetReflection()->AddString(mask, paths, flag->field->name());
   }
   for (std::string field : arguments.clear) {
@@ -154,19 +156,6 @@ absl::Status RunChange(Session& session, const Resource& resource, const Verb& v
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<MessagePtr> RequestOf(const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
-  switch (verb.kind) {
-    case VerbKind::kCreate:
-      return CreateRequest(resource, verb, arguments);
-    case VerbKind::kUpdate:
-      return UpdateRequest(resource, verb, arguments);
-    default:
-      return TransitionRequest(resource, verb, arguments);
-  }
-}
-
 absl::Status RunVerb(Session& session, const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
   if (session.flags().offline) return RunVerbOffline(session, resource, verb, arguments);
   if (absl::Status status = session.Open(); !status.ok()) return status;
@@ -211,6 +200,102 @@ absl::Status RunHistory(Session& session, const Resource& resource, const Record
     table.Print(session.out(), session.environment().columns);
   });
   return absl::OkStatus();
+}
+
+std::string FirstSentence(const std::string& text) {
+  const size_t end = text.find(". ");
+  return end == std::string::npos ? text : text.substr(0, end + 1);
+}
+
+// What the record that one of `resource` lies under is called in usage: "ENGAGEMENT", "PRACTICE".
+std::string ParentLabel(const Resource& resource) {
+  for (const Resource& parent : Resources()) {
+    if (parent.collection != resource.parent) continue;
+    std::string label = parent.noun;
+    std::transform(label.begin(), label.end(), label.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    return label;
+  }
+  return "PARENT";
+}
+
+void AddVerb(Commands& commands, CLI::App* noun, const Resource& resource, const Verb& verb) {
+  const auto arguments = std::make_shared<RecordArguments>();
+  CLI::App* command = commands.Add(noun, verb.name, FirstSentence(CommentOf(verb.method->full_name())),
+                                   [&resource, &verb, arguments](Session& s) { return RunVerb(s, resource, verb, *arguments); });
+  const bool lists = verb.kind == VerbKind::kList;
+  const bool creates = verb.kind == VerbKind::kCreate;
+  if (!lists && !creates)
+    command->add_option("NAME", arguments->name, "The record, with or without its collection.")->required()->type_name("");
+  if (creates && resource.has_natural_key()) command->add_option("ID", arguments->name, "The natural key.")->required()->type_name("");
+  if (creates && !resource.parent.empty()) {
+    command->add_option(ParentLabel(resource), arguments->parent, "The record it belongs to.")->required()->type_name("");
+  }
+  if (lists && !resource.parent.empty()) {
+    command->add_option(ParentLabel(resource), arguments->parent, "Only those that belong to this record.")->type_name("");
+  }
+  AddFlags(commands, command, FlagsOf(resource, verb), arguments.get());
+  if (lists) {
+    AddLimit(command, &arguments->limit);
+    AddPageToken(command, &arguments->page_token);
+  }
+  if (verb.kind == VerbKind::kUpdate) {
+    AddRepeated(command, "--clear", &arguments->clear, "Make this field empty. May be given several times.", "FIELD");
+  }
+  if (verb.kind == VerbKind::kUpdate || verb.kind == VerbKind::kWithdraw || verb.kind == VerbKind::kTransition) {
+    command->add_option("--etag", arguments->etag, "Refuse unless the record is still at this etag; read just before otherwise.")
+        ->type_name("ETAG");
+  }
+  if (verb.method->input_type()->FindFieldByName("request_id") != nullptr) AddRequestId(command, &arguments->request_id);
+}
+
+}  // namespace
+
+std::vector<std::pair<const Flag*, std::vector<std::string>>> RecordArguments::values() const {
+  std::vector<std::pair<const Flag*, std::vector<std::string>>> given;
+  for (const TypedFlag& typed : flags) {
+    if (!typed.as_switch.empty()) {
+      given.emplace_back(&typed.flag, std::vector<std::string>{typed.as_switch});
+    } else if (!typed.values.empty()) {
+      given.emplace_back(&typed.flag, typed.values);
+    }
+  }
+  return given;
+}
+
+absl::StatusOr<MessagePtr> RequestOf(const Resource& resource, const Verb& verb, const RecordArguments& arguments) {
+  switch (verb.kind) {
+    case VerbKind::kCreate:
+      return CreateRequest(resource, verb, arguments);
+    case VerbKind::kUpdate:
+      return UpdateRequest(resource, verb, arguments);
+    default:
+      return TransitionRequest(resource, verb, arguments);
+  }
+}
+
+void AddFlags(Commands& commands, CLI::App* command, std::vector<Flag> flags, RecordArguments* arguments) {
+  for (Flag& made : flags) {
+    auto& [flag, values, as_switch] = arguments->flags.emplace_back(TypedFlag{std::move(made), {}, {}});
+    CLI::Option* option = flag.field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL
+                              ? command->add_flag(flag.name, as_switch, flag.help)
+                              : AddRepeated(command, flag.name, &values, flag.help, flag.placeholder);
+    option->group(flag.of_record ? "Fields" : "Options");
+    if (!flag.choices.empty()) commands.SetChoices(option, flag.choices);
+  }
+}
+
+void AddRecordCommands(Commands& commands) {
+  for (const Resource& resource : Resources()) {
+    CLI::App* noun = commands.AddGroup(resource.noun, CommentOf(resource.type->full_name()));
+    for (const Verb& verb : resource.verbs) {
+      verb.kind == VerbKind::kImport ? AddRecordImport(commands, noun, resource, verb) : AddVerb(commands, noun, resource, verb);
+    }
+    const auto arguments = std::make_shared<RecordArguments>();
+    CLI::App* history = commands.Add(noun, "history", "Lists the revisions, newest first: who, where, when and what changed.",
+                                     [&resource, arguments](Session& s) { return RunHistory(s, resource, *arguments); });
+    history->add_option("NAME", arguments->name, "The record.")->required()->type_name("");
+    AddLimit(history, &arguments->limit);
+  }
 }
 
 }  // namespace fairlead::cli

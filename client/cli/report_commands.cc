@@ -31,6 +31,18 @@ constexpr char kCollection[] = "reports/";
 constexpr char kChromium[] = "chromium";
 constexpr char kStatementSuffix[] = ".sig";
 
+struct ReportArguments {
+  std::string name;
+  std::string kind;      // "annual" or "quarterly"
+  std::string period;    // "2025", "2025Q3"
+  std::string audience;  // "hq", a region, or a nation's code
+  std::string format;    // "html", "csv" or "pdf"; empty: html
+  std::string out;       // file
+  std::string recipient;
+  std::string remark;
+  std::string request_id;
+};
+
 std::string FullName(const std::string& name) { return name.starts_with(kCollection) ? name : kCollection + name; }
 
 std::string AudienceText(const v1::Report& report) {
@@ -148,8 +160,8 @@ void PrintHead(const v1::Report& report, std::ostream& out) {
   if (report.withdrawn()) out << "withdrawn\n";
 }
 
-}  // namespace
-
+// With `out`, writes the form there and, of HTML and CSV, the site's statement to {out}.sig. A PDF is made from the HTML by chromium, and
+// carries no statement of its own; NOT_FOUND when there is no chromium.
 absl::Status RunReportCreate(Session& session, const ReportArguments& arguments) {
   if (absl::Status format = CheckFormat(arguments); !format.ok()) return format;
   v1::PrepareReportRequest request;
@@ -227,6 +239,45 @@ absl::Status RunReportDeliver(Session& session, const ReportArguments& arguments
   if (!delivery.ok()) return delivery.status();
   session.Print(ToJson(*delivery), [&] { PrintRecord(*delivery, session.out()); });
   return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddReportCommands(Commands& commands) {
+  const auto arguments = std::make_shared<ReportArguments>();
+  CLI::App* report =
+      commands.AddGroup("report", "Reports of the program's work for a named audience, signed, with a log of who received them.");
+  const auto add_output = [&](CLI::App* command) {
+    CLI::Option* format = command->add_option("--format", arguments->format, "html, csv or pdf; html by default.")->type_name("FORMAT");
+    commands.SetChoices(format, {"html", "csv", "pdf"});
+    command
+        ->add_option("--out", arguments->out,
+                     "Where to write it. HTML and CSV come with a statement, FILE.sig, for fairlead verify report.")
+        ->type_name("FILE");
+  };
+  const auto add_name = [&](CLI::App* command) { command->add_option("NAME", arguments->name, "The report.")->required()->type_name(""); };
+  CLI::App* create = commands.Add(report, "create", "Makes a report of what the node holds.", RunReportCreate, arguments);
+  CLI::Option* kind = create->add_option("--kind", arguments->kind, "annual or quarterly.")->required()->type_name("KIND");
+  commands.SetChoices(kind, {"annual", "quarterly"});
+  create->add_option("--period", arguments->period, "The year or the quarter, such as 2025 or 2025Q3.")->required()->type_name("PERIOD");
+  CLI::Option* audience =
+      create->add_option("--audience", arguments->audience, "Whose staff it is for: hq, apac, eame or csa; or a nation, such as JP.");
+  audience->required()->type_name("AUDIENCE");
+  commands.SetChoices(audience, {"hq", "apac", "eame", "csa"});
+  add_output(create);
+  AddRequestId(create, &arguments->request_id);
+  CLI::App* list = commands.Add(report, "list", "Lists reports.", RunReportList, arguments);
+  list->add_option("--period", arguments->period, "Only those about this span.")->type_name("PERIOD");
+  list->add_option("--audience", arguments->audience, "Only those for this audience.")->type_name("AUDIENCE");
+  CLI::App* show =
+      commands.Add(report, "show", "Shows a report, and who received it; with --out, writes it to a file.", RunReportShow, arguments);
+  add_name(show);
+  add_output(show);
+  CLI::App* deliver = commands.Add(report, "deliver", "Records that someone was given a report.", RunReportDeliver, arguments);
+  add_name(deliver);
+  deliver->add_option("--to", arguments->recipient, "Who received it: a person, an office or a partner.")->required()->type_name("TEXT");
+  deliver->add_option("--remark", arguments->remark, "How, and what else there is to say.")->type_name("TEXT");
+  AddRequestId(deliver, &arguments->request_id);
 }
 
 absl::Status RunVerifyReport(Session& session, const VerifyArguments& arguments) {

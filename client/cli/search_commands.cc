@@ -12,9 +12,24 @@
 namespace fairlead::cli {
 namespace {
 
+constexpr int64_t kResultsDefault = 20;
+
 using fairlead::v1::SearchRequest;
 using fairlead::v1::SearchResponse;
 using fairlead::v1::SearchResult;
+
+struct SearchArguments {
+  std::vector<std::string> words;
+  std::vector<std::string> types;      // nouns or collections: "engagement", "engagements"
+  std::vector<std::string> countries;  // as for a field "countries"
+  std::vector<std::string> regions;    // "apac"
+  std::vector<std::string> states;     // "in-progress"
+  std::vector<std::string> kinds;      // "port-visit"
+  std::string since, until;            // "2026-05-01", "2026-05", "2026"
+  bool begins = false;                 // the last word may be the beginning of one
+  int64_t limit = 0;                   // 0: all
+  std::string page_token;
+};
 
 // "engagements" of "engagement"; what is no noun is left to the node to judge.
 std::string CollectionOf(const std::string& type) {
@@ -85,8 +100,6 @@ void PrintResults(const SearchResponse& found, Session& session) {
   }
 }
 
-}  // namespace
-
 absl::Status RunSearch(Session& session, const SearchArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   SearchRequest request;
@@ -96,6 +109,33 @@ absl::Status RunSearch(Session& session, const SearchArguments& arguments) {
   if (!found.ok()) return found.status();
   session.Print(ToJson(*found), [&] { PrintResults(*found, session); });
   return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddSearchCommands(Commands& commands) {
+  const auto arguments = std::make_shared<SearchArguments>();
+  CLI::App* search = commands.Add(commands.root(), "search",
+                                  "Finds records by their words: those that hold all of them, in some English form. \"in quotes\" for a "
+                                  "phrase; OR, NOT and parentheses; harb* for words that begin so.",
+                                  RunSearch, arguments);
+  search->add_option("WORDS", arguments->words, "What to look for.")->required()->type_name("")->take_all();
+  CLI::Option* type = AddRepeated(search, "--type", &arguments->types,
+                                  "Only records of this type, such as engagement. May be given several times.", "NOUN");
+  std::vector<std::string> nouns;
+  for (const Resource& resource : Resources()) nouns.push_back(resource.noun);
+  commands.SetChoices(type, std::move(nouns));
+  AddRepeated(search, "--country", &arguments->countries, "Only those about this country. May be given several times.", "CODE");
+  CLI::Option* region =
+      AddRepeated(search, "--region", &arguments->regions, "Only those of this region. May be given several times.", "REGION");
+  commands.SetChoices(region, {"apac", "eame", "csa", "hq"});
+  AddRepeated(search, "--state", &arguments->states, "Only those in this state, such as closed. May be given several times.", "STATE");
+  AddRepeated(search, "--kind", &arguments->kinds, "Only those of this kind, such as port-visit. May be given several times.", "KIND");
+  search->add_option("--since", arguments->since, "Only those about this day or a later one.")->type_name("DATE");
+  search->add_option("--until", arguments->until, "Only those about this day or an earlier one.")->type_name("DATE");
+  search->add_flag("--begins", arguments->begins, "The last word may be the beginning of one.");
+  AddLimit(search, &arguments->limit, kResultsDefault);
+  AddPageToken(search, &arguments->page_token);
 }
 
 }  // namespace fairlead::cli

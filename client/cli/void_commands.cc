@@ -9,6 +9,14 @@
 #include "fairlead/v1/node_service.pb.h"
 
 namespace fairlead::cli {
+namespace {
+
+struct VoidArguments {
+  int64_t limit = 0;  // 0: all
+  std::vector<std::string> entries;
+  std::string reason;
+  std::string request_id;
+};
 
 absl::Status RunUnauthorised(Session& session, const VoidArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
@@ -57,6 +65,7 @@ absl::Status RunVoidReissue(Session& session, const VoidArguments& arguments) {
   return absl::OkStatus();
 }
 
+// Discards the one entry.
 absl::Status RunOpaqueVoid(Session& session, const VoidArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   fairlead::v1::VoidEntryRequest request;
@@ -67,6 +76,26 @@ absl::Status RunOpaqueVoid(Session& session, const VoidArguments& arguments) {
   if (!response.ok()) return response.status();
   session.Print(ToJson(*response), [&] { PrintRecord(*response, session.out()); });
   return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddVoidCommands(Commands& commands) {
+  const auto arguments = std::make_shared<VoidArguments>();
+  CLI::App* discard = commands.Add(commands.root()->get_subcommand("opaque"), "void",
+                                   "Discards one at every site, for ever; for headquarters.", RunOpaqueVoid, arguments);
+  discard->add_option("ENTRY", arguments->entries, "The entry, SITE/EPOCH/SEQUENCE.")->required()->expected(1)->type_name("");
+  discard->add_option("--reason", arguments->reason, "Why.")->required()->type_name("TEXT");
+  AddRequestId(discard, &arguments->request_id);
+  AddLimit(commands.Add(commands.root(), "unauthorised", "The changes that their site had no right to make. They change no record.",
+                        RunUnauthorised, arguments),
+           &arguments->limit);
+  CLI::App* voids = commands.AddGroup("void", "The entries that count for nothing.");
+  AddLimit(commands.Add(voids, "list", "Lists them: those of closed logs, and those that were discarded.", RunVoidList, arguments),
+           &arguments->limit);
+  CLI::App* reissue = commands.Add(voids, "reissue", "Writes entries of a closed log anew in the node's own log, as the values they were.",
+                                   RunVoidReissue, arguments);
+  reissue->add_option("ENTRY", arguments->entries, "The entries, SITE/EPOCH/SEQUENCE.")->required()->type_name("");
 }
 
 }  // namespace fairlead::cli
