@@ -275,25 +275,34 @@ void Checks::OnAsk(Site& from, Site&, const v1::ReplicateRequest& message) {
   if (message.has_cosignature()) OnCosignature(from, LogId(message.cosignature().log()), message.cosignature().note());
 }
 
+const Checks::Told* Checks::Read(const std::string& note) {
+  auto [it, fresh] = told_.try_emplace(note);
+  if (fresh) {
+    auto parsed = note::Parse(note);
+    auto checkpoint = parsed.ok() ? note::ParseCheckpoint(parsed->text) : parsed.status();
+    if (checkpoint.ok()) it->second = Told{*std::move(checkpoint), std::move(parsed->signatures)};
+  }
+  return it->second ? &*it->second : nullptr;
+}
+
 void Checks::OnCheckpoint(Site& from, LogId log, const std::string& note) {
   if (!Owns(from, log)) return;
-  auto parsed = note::Parse(note);
-  auto checkpoint = parsed.ok() ? note::ParseCheckpoint(parsed->text) : parsed.status();
-  if (!checkpoint.ok()) return Fail(from, "sends a malformed checkpoint of its log");
-  auto [it, fresh] = roots_.try_emplace({log, checkpoint->size}, checkpoint->root);
-  if (it->second != checkpoint->root)
-    Fail(from, fmt::format("has signed two histories of log {} of size {}", log.value(), checkpoint->size));
+  const Told* told = Read(note);
+  if (told == nullptr) return Fail(from, "sends a malformed checkpoint of its log");
+  const note::Checkpoint& checkpoint = told->checkpoint;
+  if (roots_.try_emplace({log, checkpoint.size}, checkpoint.root).first->second != checkpoint.root)
+    Fail(from, fmt::format("has signed two histories of log {} of size {}", log.value(), checkpoint.size));
 }
 
 void Checks::OnCosignature(Site& from, LogId log, const std::string& note) {
   OnCheckpoint(from, log, note);
-  auto parsed = note::Parse(note);
-  if (!parsed.ok()) return Fail(from, "sends a malformed cosignature");
+  const Told* told = Read(note);
+  if (told == nullptr) return Fail(from, "sends a malformed cosignature");
   const note::Verifier& verifier = world_.roster().FindCosigner(from.id)->verifier;
-  for (const note::Signature& signature : parsed->signatures) {
+  const uint64_t size = told->checkpoint.size;
+  for (const note::Signature& signature : told->signatures) {
     if (signature.name != verifier.name()) continue;
     const uint64_t time_s = fairlead::Reader(signature.bytes).U64();
-    const uint64_t size = note::ParseCheckpoint(parsed->text)->size;
     if (Owns(from, log)) origin_said_[log].try_emplace(time_s, size);
     if (restored_.contains(from.id)) continue;  // its peers may have told it what it has vouched for before
     if (Seq(size) > from.node->Applied().Get(log)) {

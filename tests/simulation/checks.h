@@ -9,9 +9,11 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "api/note.h"
 #include "tests/simulation/clients.h"
 #include "tests/simulation/world.h"
 
@@ -47,6 +49,10 @@ class Checks : public Watcher {
     std::set<MutationId> mutations;
     std::set<Dot> pending;  // due there, and not there yet
   };
+  struct Told {
+    note::Checkpoint checkpoint;
+    std::vector<note::Signature> signatures;
+  };
   // What a site has let others see of what it signs.
   struct Said {
     uint64_t time_s = 0;
@@ -71,6 +77,8 @@ class Checks : public Watcher {
   void CheckDerived(Site& site, const std::map<std::string, std::string>& states);
   // What a site has lost for good when it is restored from an old copy: entries, and statements about them, that nobody else has.
   void ForgetLost(Site& site);
+  // What a note says, read once however often it is sent; null when it is no signed checkpoint.
+  const Told* Read(const std::string& note);
   void OnCosignature(Site& from, LogId log, const std::string& note);
   void OnCheckpoint(Site& from, LogId log, const std::string& note);
   void Fail(const Site& site, const std::string& what) { world_.Fail(site.name + ": " + what); }
@@ -81,6 +89,7 @@ class Checks : public Watcher {
   std::map<std::pair<LogId, uint64_t>, Digest> roots_;  // signed and shown by the log's own site
   std::map<std::pair<SiteId, LogId>, Said> said_;
   std::map<LogId, std::map<uint64_t, uint64_t>> origin_said_;  // seconds and size of each statement of an origin about its own log
+  std::unordered_map<std::string, std::optional<Told>> told_;  // by the bytes of the note
   std::set<std::string> lost_;                                 // requests that only a restored site had
   std::set<SiteId> restored_;
   // Restored, and others know checkpoints of its log beyond all entries that are left: it may not write again but in a new epoch.

@@ -6,6 +6,7 @@
 #include "tests/simulation/clients.h"
 #include "tests/simulation/random.h"
 #include "tests/simulation/schedule.h"
+#include "tests/simulation/verified.h"
 #include "tests/simulation/weather.h"
 #include "tests/simulation/world.h"
 
@@ -20,6 +21,7 @@ constexpr absl::Duration kSettling = absl::Seconds(6);
 }  // namespace
 
 Result Simulate(const Options& options) {
+  const Verified verified;
   Random random(options.seed);
   Schedule schedule;
   Trace trace(&schedule, options.print_trace);

@@ -11,6 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "api/crypto.h"
+#include "tests/simulation/verified.h"
+
 namespace fairlead::simulation {
 namespace {
 
@@ -51,6 +54,29 @@ TEST_F(SimulationTest, RunsDoSomething) {
   EXPECT_GT(conflicts, 10);
   EXPECT_GT(erased, 10);
   EXPECT_GT(companions, 50);
+}
+
+TEST(VerifiedTest, EveryQuestionIsAnsweredAsTheKeyAnswersIt) {
+  const SigningKey signer = *SigningKey::FromSeed(std::string(32, 'a'));
+  const VerifyKey key = *VerifyKey::FromRaw(signer.public_raw());
+  const VerifyKey other = *VerifyKey::FromRaw(SigningKey::FromSeed(std::string(32, 'b'))->public_raw());
+  const std::string good = signer.Sign("message");
+  std::string forged = good;
+  forged.back() = static_cast<char>(forged.back() ^ 1);
+  const auto ask = [&] {
+    return std::vector<bool>{key.Verify("message", good), key.Verify("message", forged), key.Verify("messages", good),
+                             key.Verify("message", good.substr(1)), other.Verify("message", good)};
+  };
+  const std::vector<bool> expected = {true, false, false, false, false};
+  EXPECT_EQ(ask(), expected);
+  {
+    const Verified verified;
+    EXPECT_EQ(ask(), expected);
+    EXPECT_EQ(verified.answers.size(), expected.size());
+    EXPECT_EQ(ask(), expected);
+    EXPECT_EQ(verified.answers.size(), expected.size());
+  }
+  EXPECT_EQ(ask(), expected);
 }
 
 // Each plant breaks one rule; the simulator finds it within the seeds that the plant states, and finds nothing without it.
