@@ -55,14 +55,16 @@ absl::StatusOr<Dot> ReadRequest(std::string_view value, const std::array<uint8_t
   return dot;
 }
 
-Committer::Assembly::Assembly(const Committer& committer, Committed committed)
+Committer::Assembly::Assembly(const Committer& committer, Committed committed, Journal journal)
     : committer_(committer),
       options_(committer.options_),
       batch_(committer.store_->NewBatch()),
       committed_(std::move(committed)),
       journal_start_(committed_.journal_end),
       read_only_(committer.UnwritableReason()),
-      clock_disagrees_(committer.clock_watch_ == nullptr ? "" : committer.clock_watch_->Disagreement()) {}
+      clock_disagrees_(committer.clock_watch_ == nullptr ? "" : committer.clock_watch_->Disagreement()),
+      collects_items_(committer.commit_log_->needs_items() && journal == Journal::kAppends),
+      journal_(journal) {}
 
 absl::StatusOr<Committer::Assembly::Record*> Committer::Assembly::Load(const std::string& name) {
   auto [it, inserted] = records_.try_emplace(name);
@@ -132,16 +134,33 @@ absl::Status Committer::Assembly::AppendEntry(const Header& header, const std::s
   });
   uint64_t size = (*frontier)->size();
   if (waiting_sizes_[dot.log].contains(size)) checkpoint_roots_[dot.log][size] = (*frontier)->Root();
-  AppendToJournal(key);
+  AppendToJournal(key, &bytes, payload);
   committed_.applied.Set(dot.log, Seq(size));
   committed_.last_time = std::max(committed_.last_time, header.time);
   return absl::OkStatus();
 }
 
-void Committer::Assembly::AppendToJournal(const std::string& dot_key) {
+void Committer::Assembly::AppendToJournal(const std::string& dot_key, const std::string* header, const std::string* payload) {
+  Reader in(dot_key);
+  if (journal_ == Journal::kTellsLater) untold_.push_back(storage::ReadDot(&in));
+  changed_ = true;
+  if (journal_ != Journal::kAppends) return;
+  PutInJournal(dot_key);
+  if (!collects_items_) return;
+  items_.push_back({.dot = storage::ReadDot(&in), .header = header == nullptr ? "" : *header, .payload = {}, .kept = {}});
+  if (payload != nullptr) items_.back().payload = *payload;
+  item_bytes_ += items_.back().header.size() + (payload == nullptr ? 0 : payload->size());
+}
+
+void Committer::Assembly::PutInJournal(const std::string& dot_key) {
   batch_->Put(Cf::kJournal, storage::JournalKey(committed_.journal_end), dot_key);
   ++committed_.journal_end;
   changed_ = true;
+}
+
+void Committer::Assembly::Keep(Cf cf, const std::string& key, const std::string& value) {
+  batch_->Put(cf, key, value);
+  if (collects_items_) kept_.push_back({cf, key, value});
 }
 
 std::vector<Committer::Assembly::Part> Committer::Assembly::PartsOf(const Payload& payload, const std::vector<MutationId>& ids) const {
@@ -372,6 +391,11 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
                                                          entry.header.time.millis() - bound.millis()));
       return result;
     }
+    const size_t bytes = entry.header_bytes.size() + (entry.payload ? entry.payload->size() : 0);
+    if (collects_items_ && !items_.empty() && item_bytes_ + bytes > committer_.commit_log_->append_bytes_max()) {
+      result.status = absl::UnavailableError("the rest of them does not fit into this batch");
+      return result;
+    }
     result.status = AppendEntry(entry.header, entry.header_bytes, entry.payload ? &*entry.payload : nullptr);
     if (!result.status.ok()) return result;
     if (entry.proof != nullptr) proofs_[dot.log] = {dot.seq + 1, entry.proof};
@@ -389,7 +413,7 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
     std::string position;
     PutBytes(&position, work.batch.journal_instance);
     PutU64(&position, work.batch.journal_position.value());
-    batch_->Put(Cf::kLinks, work.batch.peer, position);
+    Keep(Cf::kLinks, work.batch.peer, position);
   }
   return result;
 }
@@ -415,7 +439,7 @@ absl::Status Committer::Assembly::AddLate(const LatePayload& late) {
   const absl::StatusOr<bool> was = MakeClear(late.dot);  // not when it was erased or discarded while the payload was under way
   if (!was.ok() || !*was) return was.status();
   batch_->Put(Cf::kPayloads, key, late.bytes);
-  AppendToJournal(key);
+  AppendToJournal(key, nullptr, &late.bytes);
   return FoldOrMakeOpaque(late.decoded, late.header);
 }
 
@@ -530,7 +554,8 @@ absl::Status Committer::Assembly::Finish() {
     PutU64(&size, frontier.size());
     batch_->Put(Cf::kLogs, storage::LogKey(log), size);
   }
-  for (const auto& [log, proof] : proofs_) batch_->Put(Cf::kMeta, ProvenKey(log), EncodeProven(proof.second->UpTo(proof.first)));
+  for (const auto& [log, proof] : proofs_) Keep(Cf::kMeta, ProvenKey(log), EncodeProven(proof.second->UpTo(proof.first)));
+  if (!items_.empty()) items_.back().kept = std::move(kept_);
   std::string time;
   PutU64(&time, committed_.last_time.raw());
   batch_->Put(Cf::kMeta, storage::kMetaHlc, time);

@@ -28,7 +28,13 @@ namespace fairlead::node {
 
 class Committer::Assembly {
  public:
-  Assembly(const Committer& committer, Committed committed);
+  // What becomes of the positions of the journal that the batch asks for.
+  enum class Journal {
+    kAppends,
+    kFollows,     // only what AddCommitted is given gets one: that has what the leader asked for
+    kTellsLater,  // a member that does not lead gets none: `untold` has the entries
+  };
+  Assembly(const Committer& committer, Committed committed, Journal journal = Journal::kAppends);
 
   // Checks a local write against the state so far and folds it. The error is the write's own and leaves the assembly as it was.
   absl::StatusOr<WriteResult> AddLocal(const LocalWrite& write);
@@ -36,6 +42,11 @@ class Committer::Assembly {
   replication::ApplyResult AddRemote(const RemoteWork& work);
   // Folds an entry that was opaque; nothing when it is not opaque any more. The journal gets it again: what it says is new here.
   absl::Status AddLate(const LatePayload& late);
+  // Folds what the site's commit log has next, of whichever log. FAILED_PRECONDITION when the roster does not name that; DATA_LOSS when it
+  // does not follow what is here. REQUIRES: Journal::kFollows.
+  absl::Status AddCommitted(const JournalItem& item);
+  // Tells whoever follows the journal that what an entry says has changed.
+  void Tell(Dot dot) { AppendToJournal(storage::DotKey(dot)); }
   // Forgets a bounded number of the request ids of before `before_ms`, from the key `from` on. Where to go on; empty when all are
   // forgotten.
   absl::StatusOr<std::string> PruneRequests(const std::string& from, uint64_t before_ms);
@@ -47,6 +58,9 @@ class Committer::Assembly {
   absl::Status Finish();
 
   storage::Batch* batch() { return batch_.get(); }
+  // What the journal gets; empty unless the commit log needs it.
+  const std::vector<JournalItem>& items() const { return items_; }
+  const std::vector<Dot>& untold() const { return untold_; }
   bool empty() const { return !changed_; }
   // Not OK: a write failed half-way by the store's fault, and nothing of the assembly may be used.
   const absl::Status& broken() const { return broken_; }
@@ -181,7 +195,13 @@ class Committer::Assembly {
   absl::StatusOr<bool> IsOpaque(Dot dot) const;
   // Makes it opaque no more, nor wanted. Whether it was.
   absl::StatusOr<bool> MakeClear(Dot dot);
-  void AppendToJournal(const std::string& dot_key);
+  // `header` and `payload`: what the members of a site get with it; null where the journal had the entry before, or there is none.
+  void AppendToJournal(const std::string& dot_key, const std::string* header = nullptr, const std::string* payload = nullptr);
+  void PutInJournal(const std::string& dot_key);
+  // Folds an entry that AddCommitted has appended.
+  absl::Status FoldCommitted(const JournalItem& item, const Header& header);
+  // Keeps a value with the batch, here and at the site's other members.
+  void Keep(storage::Cf cf, const std::string& key, const std::string& value);
   absl::StatusOr<Audience> AudienceOf(const std::map<std::string, RecordState>& states) const;
   // Whether what the entry follows is here. A log that is quarantined here brings no more: the others do not wait for it.
   bool Follows(const Header& header) const;
@@ -218,13 +238,20 @@ class Committer::Assembly {
   const Position journal_start_;
   const std::string read_only_;        // why no local write is taken; empty when they are
   const std::string clock_disagrees_;  // likewise
+  const bool collects_items_;
+  const Journal journal_;
   bool changed_ = false;
+  std::vector<JournalItem> items_;
+  size_t item_bytes_ = 0;      // of their headers and payloads
+  std::vector<KeptRow> kept_;  // for the last of them
+  std::vector<Dot> untold_;
   std::map<std::string, Record> records_;
   std::map<std::string, std::optional<std::string>> requests_;  // nullopt: forgotten in this batch
   std::set<Dot> withheld_;                                      // those made opaque by this batch that are not due here
   std::map<Dot, bool> opaque_;                                  // whether this batch makes it so, or no longer
   std::map<Dot, bool> wanted_;                                  // likewise
-  std::deque<DecodedPayload> reinstated_;
+  std::deque<DecodedPayload> decoded_;                          // by this batch
+  std::deque<LatePayload> late_;                                // that AddCommitted brought
   std::map<std::string, int64_t> figures_;
   std::map<Dot, const Payload*> payloads_;  // of this batch
   std::map<Dot, Header> headers_;           // of this batch

@@ -1,25 +1,70 @@
 // The commit point of a site: where a batch of entries becomes durable, at one position and in one order.
 //
 // The node folds a batch and hands it over; it counts as committed when Append returns OK. Embedded (here): the site is one machine and its
-// store is the commit point, so entries and fold go in one synced write. The rest of the node does not know which implementation it has.
-// Thread safety: one thread at a time. Ownership: borrows the store.
+// store is the commit point, so entries and fold go in one synced write. A site of several machines has a log that they share
+// (server/etcd/commit_log.h): what one appends the others read, and fold for themselves. The rest of the node does not know which.
+// Both pass one conformance suite (tests/etcd/commit_log_test.cc).
+// Thread safety: Append and Read by one thread at a time. Ownership: borrows the store.
 
 #ifndef FAIRLEAD_SERVER_NODE_COMMIT_LOG_H_
 #define FAIRLEAD_SERVER_NODE_COMMIT_LOG_H_
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "api/ids.h"
 #include "storage/store.h"
 
 namespace fairlead::node {
 
+// What belongs to a batch beside its entries: the way they were proven, how far a peer's journal has been read.
+struct KeptRow {
+  storage::Cf cf = storage::Cf::kMeta;
+  std::string key;
+  std::string value;
+  friend bool operator==(const KeptRow&, const KeptRow&) = default;
+};
+
+// One item of the journal, with what a member of the site needs to fold it.
+struct JournalItem {
+  Dot dot;
+  std::string header;                  // canonical bytes; may be empty where the journal had the entry before
+  std::optional<std::string> payload;  // what is new of it: nullopt when it is withheld or erased, or was there before
+  std::vector<KeptRow> kept = {};      // of the batch that ends with this item
+  friend bool operator==(const JournalItem&, const JournalItem&) = default;
+};
+
 class CommitLog {
  public:
   virtual ~CommitLog() = default;
-  // Makes the journal items [expected, end), which `folded` holds with all that follows from them, durable. FAILED_PRECONDITION when the
-  // log does not end at `expected`: nothing was written. Errors of the store pass through.
-  virtual absl::Status Append(Position expected, Position end, storage::Batch* folded) = 0;
+  // Whether Append asks for the items beside what was folded from them: others read them.
+  virtual bool needs_items() const = 0;
+  // How many bytes of headers and payloads one Append takes.
+  virtual size_t append_bytes_max() const { return std::numeric_limits<size_t>::max(); }
+  // Another one whenever this member came to be the one that appends; 0 while it is not. Whoever has a new term reads the log to its end
+  // before it appends. Any thread.
+  virtual uint64_t Term() const { return 1; }
+  // Until when, at least, nobody else has appended in that term. Any thread.
+  virtual absl::Time LedUntil(uint64_t) const { return absl::InfiniteFuture(); }
+  // Makes the journal items [expected, end), which `folded` holds with all that follows from them, durable, and writes `folded` to the
+  // store. `items` are those items, or none where they are not needed.
+  //   FAILED_PRECONDITION  the log does not end at `expected`: nothing was written; what others appended is to be read
+  //   ABORTED              another member writes now: nothing was written, nor will be
+  //   UNAVAILABLE          it is not known whether it was appended: reading from `expected` tells, now or later
+  // Other errors say that nothing was appended, but for the store's own (STORAGE_FULL, STORAGE_FAILED): a shared log has the items then,
+  // and they are read from it again.
+  virtual absl::Status Append(Position expected, Position end, const std::vector<JournalItem>& items, storage::Batch* folded) = 0;
+  // Items from `from` on: about `bytes_max` of them, at least one unless the log ends there. OUT_OF_RANGE when they were trimmed; DATA_LOSS
+  // when the log ends before `from`, has a gap or is damaged.
+  virtual absl::StatusOr<std::vector<JournalItem>> Read(Position from, size_t bytes_max) = 0;
+  virtual absl::StatusOr<Position> End() = 0;
 };
 
 // The store as commit point of a site of one machine.
@@ -27,12 +72,11 @@ class EmbeddedCommitLog : public CommitLog {
  public:
   EmbeddedCommitLog(storage::Store* store, Position end) : store_(store), end_(end) {}
 
-  absl::Status Append(Position expected, Position end, storage::Batch* folded) override {
-    if (expected != end_) return absl::FailedPreconditionError("the journal has moved on");
-    absl::Status status = store_->Write(folded, storage::Sync::kYes);
-    if (status.ok()) end_ = end;
-    return status;
-  }
+  bool needs_items() const override { return false; }
+  absl::Status Append(Position expected, Position end, const std::vector<JournalItem>& items, storage::Batch* folded) override;
+  // As the store has them now: with what came late, without what was erased.
+  absl::StatusOr<std::vector<JournalItem>> Read(Position from, size_t bytes_max) override;
+  absl::StatusOr<Position> End() override { return end_; }
 
  private:
   storage::Store* const store_;

@@ -21,6 +21,7 @@ using storage::Cf;
 
 namespace {
 
+constexpr std::string_view kDoesNotLead = "another member of the site writes";
 constexpr absl::Duration kPruneInterval = absl::Hours(1);
 constexpr size_t kLatePayloadsMax = 1024;                 // that wait in the queue; more are dropped, and wanted still
 constexpr int64_t kRequestAheadMsMax = 24 * 3600 * 1000;  // a caller's clock may be this far ahead
@@ -28,6 +29,15 @@ constexpr int64_t kRequestAheadMsMax = 24 * 3600 * 1000;  // a caller's clock ma
 absl::Status ToWriteError(const absl::Status& status) {
   // Errors with a reason are for the caller as they are.
   if (!ReasonOf(status).empty()) return status;
+  switch (status.code()) {
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kUnavailable:
+      // Another member writes now, or it is not known whether this was written: as when a connection breaks, the same is asked for again.
+      return absl::UnavailableError(status.message());
+    default:
+      break;
+  }
   return Error(Reason::kInternal, std::string(status.message()));
 }
 
@@ -87,6 +97,7 @@ absl::Status Committer::Load() {
   if (!instance.ok()) return instance.status();
   if (!instance->has_value()) return Error(Reason::kStoreDamaged, "the store has no journal instance");
   journal_instance_ = **instance;
+  if (!commit_log_->needs_items()) term_ = commit_log_->Term();
 
   Committed committed;
   for (const RosterLog& log : options_.roster.logs()) {
@@ -351,12 +362,15 @@ void Committer::Enqueue(Work work) {
 }
 
 bool Committer::CommitOnce() {
+  const bool leads = Leads();
   std::vector<Work> works;
   {
     absl::MutexLock lock(&queue_mu_);
     size_t bytes = 0;
     while (!queue_.empty() && works.size() < options_.batch_entries_max && bytes < options_.batch_bytes_max) {
-      bytes += CostOf(queue_.front());
+      const size_t cost = CostOf(queue_.front());
+      if (!works.empty() && bytes + cost > commit_log_->append_bytes_max()) break;
+      bytes += cost;
       if (std::holds_alternative<LocalWrite>(queue_.front())) --queued_entries_;
       if (const auto* late = std::get_if<LatePayload>(&queue_.front())) late_.erase(late->dot);
       works.push_back(std::move(queue_.front()));
@@ -371,18 +385,25 @@ bool Committer::CommitOnce() {
     before = committed_;
   }
   const VersionVector applied_before = before.applied;
-  Assembly assembly(*this, std::move(before));
+  Assembly assembly(*this, std::move(before), leads ? Assembly::Journal::kAppends : Assembly::Journal::kTellsLater);
   std::vector<absl::StatusOr<WriteResult>> written(works.size(), absl::UnknownError("not a write"));
   std::vector<replication::ApplyResult> applied(works.size());
   absl::Status status;
   for (size_t i = 0; i < works.size() && status.ok(); ++i) {
+    if (const auto* late = std::get_if<LatePayload>(&works[i])) {
+      // One that has come to a member that does not lead would not come to the others: there it is wanted still, and so it is here.
+      const bool taken = leads || LogBook(*store_).Payload(late->dot).value_or(std::nullopt).has_value();
+      if (taken) status = assembly.AddLate(*late);
+      continue;
+    }
+    if (!leads) {
+      written[i] = Error(Reason::kNodeReadOnly, std::string(kDoesNotLead));
+      applied[i].status = absl::UnavailableError(std::string(kDoesNotLead));
+      continue;
+    }
     if (auto* write = std::get_if<LocalWrite>(&works[i])) {
       written[i] = assembly.AddLocal(*write);
       status = assembly.broken();
-      continue;
-    }
-    if (const auto* late = std::get_if<LatePayload>(&works[i])) {
-      status = assembly.AddLate(*late);
       continue;
     }
     applied[i] = assembly.AddRemote(std::get<RemoteWork>(works[i]));
@@ -396,24 +417,16 @@ bool Committer::CommitOnce() {
     }
   }
   if (status.ok() && !assembly.empty()) {
-    const absl::Time now = options_.clock->Now();
-    std::optional<std::string> pruned;
-    if (!prune_from_.empty() || now - last_prune_ > kPruneInterval) {
-      // Well after they are refused, so that one that was let in before is still known when its turn comes.
-      const absl::Time before = now - options_.request_horizon - kPruneInterval;
-      auto next = assembly.PruneRequests(prune_from_, static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixMillis(before))));
-      status = next.status();
-      if (next.ok()) pruned = *std::move(next);
-    }
+    auto pruned = Prune(&assembly);
+    status = pruned.status();
     if (status.ok()) status = assembly.Finish();
     if (status.ok()) {
-      status = commit_log_->Append(assembly.journal_start(), assembly.committed().journal_end, assembly.batch());
+      status = commit_log_->Append(assembly.journal_start(), assembly.committed().journal_end, assembly.items(), assembly.batch());
+      if (!status.ok() && commit_log_->needs_items()) term_ = kUnread;
     }
     if (status.ok()) {
-      if (pruned) {
-        prune_from_ = *std::move(pruned);
-        last_prune_ = now;
-      }
+      Pruned(*std::move(pruned));
+      untold_.insert(untold_.end(), assembly.untold().begin(), assembly.untold().end());
       if (!failing_.empty()) spdlog::info("batches are written again");
       failing_.clear();
     }
@@ -450,12 +463,7 @@ bool Committer::CommitOnce() {
       Complete([done = std::move(remote->done), result = std::move(applied[i])] { done(result); });
     }
   }
-  for (auto& [log, frontier] : assembly.frontiers()) {
-    auto roots = assembly.checkpoint_roots().find(log);
-    witness_->Advanced(log, Seq(frontier.size()),
-                       roots == assembly.checkpoint_roots().end() ? std::map<uint64_t, Digest>() : roots->second);
-    frontiers_[log] = std::move(frontier);
-  }
+  Advance(&assembly);
   for (const auto& [stream, log] : own_logs_) {
     const Seq size = applied_after.Get(log);
     if (size == applied_before.Get(log) || witness_->KnownSize(log) != size) continue;
@@ -467,13 +475,52 @@ bool Committer::CommitOnce() {
       spdlog::error("the checkpoint of {} of size {} could not be signed: {}", stream, size.value(), std::string(root.status().message()));
     }
   }
-  if (journal_end > assembly.journal_start()) {
-    Complete([this, journal_end] {
-      absl::MutexLock lock(&listeners_mu_);
-      for (const auto& [id, listener] : listeners_) listener(journal_end);
-    });
-  }
+  if (journal_end > assembly.journal_start()) TellListeners(journal_end);
   return true;
+}
+
+absl::StatusOr<std::optional<std::string>> Committer::Prune(Assembly* assembly) const {
+  const absl::Time now = options_.clock->Now();
+  if (prune_from_.empty() && now - last_prune_ <= kPruneInterval) return std::nullopt;
+  // Well after they are refused, so that one that was let in before is still known when its turn comes.
+  const absl::Time before = now - options_.request_horizon - kPruneInterval;
+  return assembly->PruneRequests(prune_from_, static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixMillis(before))));
+}
+
+void Committer::Pruned(std::optional<std::string> next) {
+  if (!next) return;
+  prune_from_ = *std::move(next);
+  last_prune_ = options_.clock->Now();
+}
+
+void Committer::Advance(Assembly* assembly) {
+  for (auto& [log, frontier] : assembly->frontiers()) {
+    auto roots = assembly->checkpoint_roots().find(log);
+    witness_->Advanced(log, Seq(frontier.size()),
+                       roots == assembly->checkpoint_roots().end() ? std::map<uint64_t, Digest>() : roots->second);
+    frontiers_[log] = std::move(frontier);
+  }
+}
+
+void Committer::TellListeners(Position end) {
+  Complete([this, end] {
+    absl::MutexLock lock(&listeners_mu_);
+    for (const auto& [id, listener] : listeners_) listener(end);
+  });
+}
+
+absl::Status Committer::SignTail() const {
+  // A crash between the synced batch and its checkpoint leaves a tail without signature. An empty log is signed too, so that a site with
+  // nothing to say can be told from one that is silent.
+  const VersionVector applied = Applied();
+  for (const auto& [stream, log] : own_logs_) {
+    const Seq size = applied.Get(log);
+    if (witness_->KnownSize(log) != size) continue;
+    auto root = LogBook(*store_).Root(log, size);
+    if (!root.ok()) return root.status();
+    witness_->SignOwn(log, size, *root);
+  }
+  return absl::OkStatus();
 }
 
 void Committer::Publish(Assembly* assembly) {
@@ -503,21 +550,24 @@ absl::Status Committer::CloseLogs() {
     absl::MutexLock lock(&committed_mu_);
     before = committed_;
   }
-  Assembly assembly(*this, std::move(before));
+  Assembly assembly(*this, std::move(before), commit_log_->Term() == 0 ? Assembly::Journal::kTellsLater : Assembly::Journal::kAppends);
   for (const RosterLog* log : due) {
     if (absl::Status status = assembly.Close(*log); !status.ok()) return status;
   }
   absl::Status status = assembly.Finish();
-  if (status.ok()) status = commit_log_->Append(assembly.journal_start(), assembly.committed().journal_end, assembly.batch());
-  if (status.ok()) Publish(&assembly);
+  if (status.ok())
+    status = commit_log_->Append(assembly.journal_start(), assembly.committed().journal_end, assembly.items(), assembly.batch());
+  if (!status.ok()) return status;
+  untold_ = assembly.untold();
+  Publish(&assembly);
   return status;
 }
 
 bool Committer::WaitForWork() {
   absl::MutexLock lock(&queue_mu_);
-  auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(queue_mu_) { return stopped_ || !queue_.empty(); };
+  auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(queue_mu_) { return stopped_ || woken_ || !queue_.empty(); };
   queue_mu_.Await(absl::Condition(&ready));
-  return !queue_.empty();
+  return woken_ || !queue_.empty();
 }
 
 void Committer::Complete(std::function<void()> completion) {
@@ -555,6 +605,7 @@ void Committer::StopCompletions() {
 }
 
 std::string Committer::UnwritableReason() const {
+  if (commit_log_->Term() == 0) return std::string(kDoesNotLead);
   // First, so that it cannot know of what is committed in between.
   std::map<LogId, Seq> known;
   for (const auto& [stream, log] : own_logs_) known[log] = witness_->KnownSize(log);

@@ -55,6 +55,8 @@ class Committer {
   absl::Status Load();
   // Undoes, in one write, what is beyond the closings of the roster. REQUIRES: before all other work.
   absl::Status CloseLogs();
+  // Signs this site's logs as far as they go, those that are not known to go further.
+  absl::Status SignTail() const;
 
   void Write(WriteRequest request, WriteCallback done);
   void ApplyRemote(replication::RemoteBatch batch, std::function<void(replication::ApplyResult)> done);
@@ -73,6 +75,12 @@ class Committer {
 
   bool CommitOnce();
   bool WaitForWork();
+  // Others may have appended to the commit log, or it has another term.
+  void Wake();
+  // Whether the store takes what is committed, and the commit log has all that this member lacks.
+  bool CanLead() const;
+  // Until when it is known that the logs of this site had no entries but those held here; the past while this member does not lead.
+  absl::Time LedUntil() const;
   bool RunCompletions();
   bool WaitForCompletions();
   // Refuses new work. What waits is still committed.
@@ -161,6 +169,20 @@ class Committer {
   absl::StatusOr<bool> ErasedElsewhere(const std::set<Dot>& erasures);
   // Makes what `assembly` has written what readers see.
   void Publish(Assembly* assembly);
+  // Likewise what later batches build on, and says so to the witness.
+  void Advance(Assembly* assembly);
+  void TellListeners(Position end);
+  // Forgets request ids with the batch, when that is due; where to go on, for Pruned once the batch is written.
+  absl::StatusOr<std::optional<std::string>> Prune(Assembly* assembly) const;
+  void Pruned(std::optional<std::string> next);
+
+  // --- Of a site of several machines (following.cc) ---
+  // Whether this member appends to the commit log, having read all that was appended before.
+  bool Leads();
+  // Folds what others have appended.
+  absl::Status Follow();
+  // Asks for the positions in the journal that this member could not have while it did not lead.
+  absl::Status TellUntold();
 
   const NodeOptions& options_;
   const SiteId site_;
@@ -178,12 +200,18 @@ class Committer {
   absl::Time last_prune_ = absl::InfinitePast();  // likewise
   std::string prune_from_;                        // likewise; where the sweep goes on, empty between sweeps
   std::string failing_;                           // likewise; why the last batch was not written
+  std::string behind_;                            // likewise; why the commit log is not read to its end
+  std::vector<Dot> untold_;                       // likewise; what changed here and not at other members, by this one's roster or program
+  // The term of the commit log before which nothing is there that is not here.
+  std::atomic<uint64_t> term_ = kUnread;
+  static constexpr uint64_t kUnread = ~uint64_t{0};
 
   mutable absl::Mutex queue_mu_;
   std::deque<Work> queue_ ABSL_GUARDED_BY(queue_mu_);
   size_t queued_entries_ ABSL_GUARDED_BY(queue_mu_) = 0;
   std::set<Dot> late_ ABSL_GUARDED_BY(queue_mu_);  // of the LatePayloads in the queue
   bool stopped_ ABSL_GUARDED_BY(queue_mu_) = false;
+  bool woken_ ABSL_GUARDED_BY(queue_mu_) = false;
 
   mutable absl::Mutex committed_mu_;
   Committed committed_ ABSL_GUARDED_BY(committed_mu_);

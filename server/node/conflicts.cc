@@ -41,6 +41,7 @@ std::vector<const FieldValue*> DistinctOthers(const FieldView& view) {
   std::set<std::string_view> seen;
   // Every live element of a set is shown; of the other kinds the first one is.
   size_t shown = view.kind == MergeKind::kSet ? view.live.size() : std::min<size_t>(1, view.live.size());
+  if (shown == view.live.size() && view.pending.empty()) return others;
   for (size_t i = 0; i < shown; ++i) seen.insert(view.live[i].second->bytes);
   for (size_t i = shown; i < view.live.size(); ++i) {
     if (seen.insert(view.live[i].second->bytes).second) others.push_back(view.live[i].second);
@@ -52,13 +53,19 @@ std::vector<const FieldValue*> DistinctOthers(const FieldView& view) {
 }
 
 std::map<uint32_t, FieldView> ConflictsOf(const records::RecordType& type, const RecordState& state) {
-  std::map<uint32_t, FieldView> conflicts = ViewOf(state);
-  std::erase_if(conflicts, [&](const auto& item) {
-    const auto& [number, view] = item;
+  return ConflictsOf(type, state, ViewOf(state));
+}
+
+std::map<uint32_t, FieldView> ConflictsOf(const records::RecordType& type, const RecordState& state,
+                                          const std::map<uint32_t, FieldView>& views) {
+  std::map<uint32_t, FieldView> conflicts;
+  for (const auto& [number, view] : views) {
+    // Nearly all have none, which is quicker to see than what kind of field it is.
+    if (!InConflict(state.fields.at(number), view)) continue;
     const auto* field = type.prototype->GetDescriptor()->FindFieldByNumber(static_cast<int>(number));
-    if (field == nullptr || static_cast<MergeKind>(field->options().GetExtension(v1::merge)) != view.kind) return true;
-    return !InConflict(state.fields.at(number), view);
-  });
+    if (field == nullptr || static_cast<MergeKind>(field->options().GetExtension(v1::merge)) != view.kind) continue;
+    conflicts.emplace(number, view);
+  }
   return conflicts;
 }
 

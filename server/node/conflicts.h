@@ -24,6 +24,9 @@ namespace fairlead::node {
 
 // By field number. Fields that `type` does not have, or has with another merge kind, are left out.
 std::map<uint32_t, FieldView> ConflictsOf(const records::RecordType& type, const RecordState& state);
+// The same of who has looked already. REQUIRES: `views` are ViewOf(state).
+std::map<uint32_t, FieldView> ConflictsOf(const records::RecordType& type, const RecordState& state,
+                                          const std::map<uint32_t, FieldView>& views);
 
 // Values whose bytes are not shown and differ from each other, in the order of the view: live ones, then pending ones.
 std::vector<const FieldValue*> DistinctOthers(const FieldView& view);

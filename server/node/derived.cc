@@ -207,23 +207,27 @@ std::string IndexPrefix(uint16_t index, std::string_view value) {
 }
 
 std::string IndexKey(uint16_t index, std::string_view value, std::string_view sort, std::string_view record) {
-  std::string key = IndexPrefix(index, value);
-  key.append(sort);
-  PutU8(&key, 0);
-  key.append(record);
-  return key;
+  std::string key;
+  key.reserve(sizeof(index) + value.size() + sort.size() + record.size() + 2);
+  PutU16(&key, index);
+  key.append(value).push_back('\0');
+  key.append(sort).push_back('\0');
+  return key.append(record);
 }
 
 Derived DeriveFrom(const records::RecordType& type, const Roster& roster, const std::string& name, const RecordState& state) {
   Derived derived;
-  std::unique_ptr<google::protobuf::Message> record = Materialise(type, name, state);
+  const std::map<uint32_t, FieldView> views = ViewOf(state);
+  const std::map<uint32_t, FieldView> conflicts = ConflictsOf(type, state, views);
+  const std::unique_ptr<google::protobuf::Message> record = MaterialiseFields(type, name, state, views, conflicts);
   for (const records::Index& index : type.indexes) {
-    std::string sort = index.sort ? WithoutZeros(index.sort(*record)) : "";
-    for (const std::string& value : index.values(*record)) {
+    const std::vector<std::string> values = index.values(*record);
+    if (values.empty()) continue;
+    const std::string sort = index.sort ? WithoutZeros(index.sort(*record)) : "";
+    for (const std::string& value : values) {
       derived.index_keys.insert(IndexKey(index.number, WithoutZeros(value), sort, name));
     }
   }
-  const std::map<uint32_t, FieldView> conflicts = ConflictsOf(type, state);
   for (const auto& [field, view] : conflicts) IndexConflict(type, roster, name, field, view, &derived);
   const auto* descriptor = record->GetDescriptor();
   const auto* reflection = record->GetReflection();

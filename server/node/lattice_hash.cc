@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <bit>
 #include <cstdlib>
 #include <memory>
 
@@ -12,10 +13,19 @@ namespace {
 
 using Expanded = std::array<uint16_t, LatticeHash::kLanes>;
 
+uint16_t FromBigEndian(uint16_t v) { return std::endian::native == std::endian::big ? v : static_cast<uint16_t>(v << 8 | v >> 8); }
+
+// Fetched once: a lookup by name costs more than the expansion itself.
+const EVP_CIPHER* Aes256Ctr() {
+  static const EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "AES-256-CTR", nullptr);
+  return cipher;
+}
+
 struct CipherFree {
   void operator()(EVP_CIPHER_CTX* ctx) const { EVP_CIPHER_CTX_free(ctx); }
 };
 
+// Lanes as they are stored: big-endian.
 Expanded Expand(std::string_view element) {
   // One context a thread: making one costs more than the expansion.
   thread_local std::unique_ptr<EVP_CIPHER_CTX, CipherFree> ctx(EVP_CIPHER_CTX_new());
@@ -25,13 +35,9 @@ Expanded Expand(std::string_view element) {
   Expanded out;
   auto* bytes = reinterpret_cast<uint8_t*>(out.data());
   int n = 0;
-  if (EVP_EncryptInit_ex(ctx.get(), EVP_aes_256_ctr(), nullptr, key.data(), counter.data()) != 1 ||
+  if (EVP_EncryptInit_ex2(ctx.get(), Aes256Ctr(), key.data(), counter.data(), nullptr) != 1 ||
       EVP_EncryptUpdate(ctx.get(), bytes, &n, zeros.data(), zeros.size()) != 1 || n != static_cast<int>(zeros.size())) {
     std::abort();  // AES-256-CTR is always there in OpenSSL 3's default provider
-  }
-  for (uint16_t& lane : out) {
-    const auto* b = reinterpret_cast<const uint8_t*>(&lane);
-    lane = static_cast<uint16_t>(b[0] << 8 | b[1]);
   }
   return out;
 }
@@ -40,12 +46,12 @@ Expanded Expand(std::string_view element) {
 
 void LatticeHash::Add(std::string_view element) {
   Expanded e = Expand(element);
-  for (size_t i = 0; i < kLanes; ++i) lanes_[i] = static_cast<uint16_t>(lanes_[i] + e[i]);
+  for (size_t i = 0; i < kLanes; ++i) lanes_[i] = static_cast<uint16_t>(lanes_[i] + FromBigEndian(e[i]));
 }
 
 void LatticeHash::Remove(std::string_view element) {
   Expanded e = Expand(element);
-  for (size_t i = 0; i < kLanes; ++i) lanes_[i] = static_cast<uint16_t>(lanes_[i] - e[i]);
+  for (size_t i = 0; i < kLanes; ++i) lanes_[i] = static_cast<uint16_t>(lanes_[i] - FromBigEndian(e[i]));
 }
 
 Digest LatticeHash::Sum() const { return Sha256(Serialise()); }

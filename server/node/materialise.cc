@@ -1,11 +1,10 @@
 #include "server/node/materialise.h"
 
 #include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/timestamp.pb.h>
-#include <google/protobuf/unknown_field_set.h>
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/time_util.h>
+#include <google/protobuf/wire_format_lite.h>
 
 #include <algorithm>
 #include <map>
@@ -14,6 +13,7 @@
 #include <string_view>
 
 #include "api/bytes.h"
+#include "api/deterministic.h"
 #include "fairlead/v1/common.pb.h"
 #include "fairlead/v1/options.pb.h"
 #include "server/node/conflicts.h"
@@ -39,23 +39,47 @@ constexpr int kConflicts = 8;
 MergeKind KindOf(const FieldDescriptor* field) { return static_cast<MergeKind>(field->options().GetExtension(v1::merge)); }
 
 bool IsWireOf(const FieldDescriptor* field, const std::string& bytes) {
-  google::protobuf::UnknownFieldSet parsed;
-  if (!parsed.ParseFromString(bytes)) return false;
-  for (int i = 0; i < parsed.field_count(); ++i) {
-    if (parsed.field(i).number() != field->number()) return false;
+  using google::protobuf::internal::WireFormatLite;
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int>(bytes.size()));
+  while (const uint32_t tag = in.ReadTag()) {
+    if (WireFormatLite::GetTagFieldNumber(tag) != field->number() || !WireFormatLite::SkipField(&in, tag)) return false;
   }
-  return true;
+  return in.ConsumedEntireMessage();
 }
 
-std::string DeterministicBytes(const Message& message) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream out(&stream);
-  out.SetSerializationDeterministic(true);
-  message.SerializePartialToCodedStream(&out);
-  out.Trim();
-  return bytes;
-}
+// The fields of a message, each in the wire form that it has alone.
+class WireFields {
+ public:
+  explicit WireFields(const Message& message) {
+    using google::protobuf::internal::WireFormatLite;
+    // Written last, and perhaps with the number of a field that is known: those are of no field.
+    if (message.GetReflection()->GetUnknownFields(message).empty()) {
+      bytes_ = DeterministicBytes(message);
+    } else {
+      const std::unique_ptr<Message> known(message.New());
+      known->MergeFrom(message);
+      known->GetReflection()->MutableUnknownFields(known.get())->Clear();
+      bytes_ = DeterministicBytes(*known);
+    }
+    google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes_.data()), static_cast<int>(bytes_.size()));
+    for (int from = 0, to = 0; const uint32_t tag = in.ReadTag(); from = to) {
+      WireFormatLite::SkipField(&in, tag);
+      to = in.CurrentPosition();
+      auto& [begin, end] = places_.try_emplace(WireFormatLite::GetTagFieldNumber(tag), from, to).first->second;
+      end = to;
+    }
+  }
+  std::string_view Of(const FieldDescriptor* field) const {
+    const auto place = places_.find(field->number());
+    if (place == places_.end()) return {};
+    const auto [begin, end] = place->second;
+    return std::string_view(bytes_).substr(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+  }
+
+ private:
+  std::string bytes_;
+  std::map<int, std::pair<int, int>> places_;  // in bytes_, by number: fields are written in that order
+};
 
 uint64_t NumberOf(const Message& message, const FieldDescriptor* field) {
   const Reflection* reflection = message.GetReflection();
@@ -215,11 +239,11 @@ class FieldWriter {
   }
 
   // One value in place of all that was read. Null, and no op, when it is already the only one.
-  Op* WriteSingle(const std::string& bytes, bool is_default) {
+  Op* WriteSingle(std::string bytes, bool is_default) {
     if (live_.empty() && pending_.empty() && is_default) return nullptr;
     bool settled = pending_.empty() && removals_.empty() && !live_.empty();
     for (const auto& [id, value] : live_) settled = settled && value->bytes == bytes;
-    return settled ? nullptr : Append(bytes, Read());
+    return settled ? nullptr : Append(std::move(bytes), Read());
   }
 
   // Exactly `elements`: what is wanted and not live is added; what was read and is not wanted, and what was pending, is replaced, whether
@@ -246,7 +270,7 @@ class FieldWriter {
   }
 
   // `bytes`, or nothing, in place of all that was read.
-  void Replace(const std::optional<std::string>& bytes) { Append(bytes, Read()); }
+  void Replace(std::optional<std::string> bytes) { Append(std::move(bytes), Read()); }
 
  private:
   std::vector<ValueId> Read() const {
@@ -257,13 +281,13 @@ class FieldWriter {
     return ids;
   }
 
-  Op* Append(const std::optional<std::string>& bytes, std::vector<ValueId> replaces) {
+  Op* Append(std::optional<std::string> bytes, std::vector<ValueId> replaces) {
     std::sort(replaces.begin(), replaces.end());
     Op& op = mutation_->ops.emplace_back();
     op.field = static_cast<uint32_t>(field_->number());
     op.kind = KindOf(field_);
     op.has_value = bytes.has_value();
-    op.value = bytes.value_or("");
+    op.value = std::move(bytes).value_or("");
     op.replaces = std::move(replaces);
     return &op;
   }
@@ -317,29 +341,35 @@ void WriteState(const FieldDescriptor* field, const Message& next, const RecordS
 
 }  // namespace
 
-std::unique_ptr<Message> Materialise(const records::RecordType& type, const std::string& name, const RecordState& state) {
+std::unique_ptr<Message> MaterialiseFields(const records::RecordType& type, const std::string& name, const RecordState& state,
+                                           const std::map<uint32_t, FieldView>& views, const std::map<uint32_t, FieldView>& conflicts) {
   std::unique_ptr<Message> message(type.prototype->New());
   const Descriptor* descriptor = message->GetDescriptor();
   const Reflection* reflection = message->GetReflection();
-  const FieldDescriptor* conflicts = descriptor->FindFieldByNumber(kConflicts);
-  for (const auto& [number, view] : ViewOf(state)) {
+  for (const auto& [number, view] : views) {
     // A field that this version does not know, or knows with another merge kind, is kept in the state and not shown.
     const FieldDescriptor* field = descriptor->FindFieldByNumber(static_cast<int>(number));
     if (field == nullptr || KindOf(field) != view.kind) continue;
     ShowField(field, view, message.get());
   }
-  for (const auto& [number, view] : ConflictsOf(type, state)) {
+  for (const auto& [number, view] : conflicts) {
     const FieldDescriptor* field = descriptor->FindFieldByNumber(static_cast<int>(number));
-    auto* conflict = static_cast<v1::FieldConflict*>(reflection->AddMessage(message.get(), conflicts));
+    auto* conflict = static_cast<v1::FieldConflict*>(reflection->AddMessage(message.get(), descriptor->FindFieldByNumber(kConflicts)));
     conflict->set_field(field->name());
     for (const FieldValue* other : DistinctOthers(view)) conflict->add_other_values(ValueJson(type, field, other->bytes));
   }
   ShowDefaultMarking(message.get());
   reflection->SetString(message.get(), descriptor->FindFieldByNumber(kName), name);
-  reflection->SetString(message.get(), descriptor->FindFieldByNumber(kEtag), EtagOf(state));
   Span span = SpanOf(state);
   SetTime(message.get(), kCreateTime, span.first_time);
   SetTime(message.get(), kUpdateTime, span.last_time);
+  return message;
+}
+
+std::unique_ptr<Message> Materialise(const records::RecordType& type, const std::string& name, const RecordState& state) {
+  const std::map<uint32_t, FieldView> views = ViewOf(state);
+  std::unique_ptr<Message> message = MaterialiseFields(type, name, state, views, ConflictsOf(type, state, views));
+  message->GetReflection()->SetString(message.get(), message->GetDescriptor()->FindFieldByNumber(kEtag), EtagOf(state));
   return message;
 }
 
@@ -371,37 +401,34 @@ Mutation MutationFor(const records::RecordType& type, const std::string& name, c
   std::map<int, const FieldDescriptor*> ordered;
   for (const FieldDescriptor* field : fields) ordered.emplace(field->number(), field);
 
-  std::unique_ptr<Message> rest(next.New());
-  std::unique_ptr<Message> alone(next.New());
-  rest->CopyFrom(next);
+  const WireFields wire(next);
+  std::unique_ptr<Message> shown(next.New());  // by those fields that are compared with what is written
   for (const auto& [number, field] : ordered) {
     auto found = views.find(static_cast<uint32_t>(number));
     const FieldView* view = found == views.end() ? nullptr : &found->second;
     FieldWriter writer(field, view, &mutation);
-    alone->Clear();
     switch (KindOf(field)) {
       case MergeKind::kRegister: {
-        rest->GetReflection()->SwapFields(rest.get(), alone.get(), {field});
-        std::string bytes = DeterministicBytes(*alone);
-        writer.WriteSingle(bytes, bytes.empty());
+        const std::string_view bytes = wire.Of(field);
+        writer.WriteSingle(std::string(bytes), bytes.empty());
         break;
       }
       case MergeKind::kSet:
         writer.WriteSet(ElementsOf(next, field));
         break;
       case MergeKind::kRestrictMax: {
-        if (view != nullptr) ShowField(field, *view, alone.get());
+        if (view != nullptr) ShowField(field, *view, shown.get());
         uint64_t wanted = NumberOf(next, field);
-        if (SameNumber(field, NumberOf(*alone, field), wanted)) break;
+        if (SameNumber(field, NumberOf(*shown, field), wanted)) break;
         std::string bytes;
         PutVarint(&bytes, wanted);
         writer.Replace(wanted == 0 ? std::nullopt : std::optional(bytes));
         break;
       }
       case MergeKind::kRestrictIntersect: {
-        if (view != nullptr) ShowField(field, *view, alone.get());
+        if (view != nullptr) ShowField(field, *view, shown.get());
         std::set<std::string> wanted = NamesOf(next, field);
-        if (wanted == NamesOf(*alone, field)) break;
+        if (wanted == NamesOf(*shown, field)) break;
         writer.Replace(wanted.empty() ? std::nullopt : std::optional(EncodeNames(wanted)));
         break;
       }

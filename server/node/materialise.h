@@ -8,6 +8,8 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,6 +26,11 @@ inline constexpr std::string_view kNobody = "nobody";
 // The record as it is shown: winners of registers and states, unions of sets, maxima and intersections; name, etag, create_time,
 // update_time and conflicts (conflicts.h) computed. A marking that was never set is OFFICIAL.
 std::unique_ptr<google::protobuf::Message> Materialise(const records::RecordType& type, const std::string& name, const RecordState& state);
+// The same without its etag, which takes a hash of the whole state, for who looks at fields alone. REQUIRES: `views` are ViewOf(state) and
+// `conflicts` ConflictsOf(type, state).
+std::unique_ptr<google::protobuf::Message> MaterialiseFields(const records::RecordType& type, const std::string& name,
+                                                             const RecordState& state, const std::map<uint32_t, FieldView>& views,
+                                                             const std::map<uint32_t, FieldView>& conflicts);
 
 // One value of a field (the bytes of an op, api/entry.h) as JSON, as conflicts and revisions show it; one element of a set.
 // REQUIRES: a field of `type` with a merge kind.

@@ -270,6 +270,17 @@ TEST(MutationFor, ValueBytesAreAsTheEntryFormatSays) {
                           std::tuple(19, MergeKind::kSet, HexEncode(Wire(19, "\x06")))));
 }
 
+// A caller of a later version may mean another type by a number that is known here.
+TEST(MutationFor, WritesNothingOfWhatIsNotUnderstood) {
+  Engagement engagement = Base();
+  const Mutation mutation = MutationFor(TypeOf(engagement), "engagements/e", nullptr, engagement, FoldedFields(engagement));
+  for (const char* field : {"title", "notes", "objectives"}) {
+    engagement.GetReflection()->MutableUnknownFields(&engagement)->AddVarint(FieldOf(engagement, field)->number(), 7);
+  }
+  engagement.GetReflection()->MutableUnknownFields(&engagement)->AddLengthDelimited(999, "of a later version");
+  EXPECT_EQ(MutationFor(TypeOf(engagement), "engagements/e", nullptr, engagement, FoldedFields(engagement)), mutation);
+}
+
 TEST(MutationFor, OrderOfArgumentsDoesNotMatter) {
   Engagement one = Base();
   Engagement other = Base();

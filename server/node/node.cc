@@ -48,7 +48,9 @@ absl::Status Claim(const NodeOptions& options, storage::Store* store) {
     }
   }
   if (!fresh) return absl::OkStatus();
-  batch->Put(Cf::kMeta, storage::kMetaJournalInstance, options.random_bytes(16));
+  auto instance = store->Get(Cf::kMeta, storage::kMetaJournalInstance);
+  if (!instance.ok()) return instance.status();
+  if (!instance->has_value()) batch->Put(Cf::kMeta, storage::kMetaJournalInstance, options.random_bytes(16));
   return store->Write(batch.get(), storage::Sync::kYes);
 }
 
@@ -136,11 +138,18 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
                                                               .cosign_interval = o.cosign_interval,
                                                               .heartbeat_interval = o.heartbeat_interval,
                                                               .future_bound = o.future_bound,
-                                                              .durable = [n = node.get()](LogId id) { return n->committer_->Durable(id); }},
+                                                              .durable = [n = node.get()](LogId id) { return n->committer_->Durable(id); },
+                                                              .speaks_until = [n = node.get()] { return n->committer_->LedUntil(); }},
                                              s, [s](LogId id, Seq size) { return LogBook(*s).Root(id, size); });
-  auto end = LogBook(*s).JournalEnd();
-  if (!end.ok()) return end.status();
-  node->commit_log_ = std::make_unique<EmbeddedCommitLog>(s, *end);
+  if (o.commit_log) {
+    auto opened = o.commit_log(s);
+    if (!opened.ok()) return opened.status();
+    node->commit_log_ = *std::move(opened);
+  } else {
+    auto end = LogBook(*s).JournalEnd();
+    if (!end.ok()) return end.status();
+    node->commit_log_ = std::make_unique<EmbeddedCommitLog>(s, *end);
+  }
   if (o.licence != nullptr) {
     LogSizes held;
     for (const auto& [stream, log] : node->own_logs_) {
@@ -170,23 +179,11 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
 
   if (node->licence_ == nullptr || node->licence_->Missing().empty()) {
     node->witness_->AllowOwn();
-    if (status = node->SignTail(); !status.ok()) return status;
+    // A member of several signs what it knows to be committed, once it leads.
+    if (node->commit_log_->Term() == 0) return node;
+    if (status = node->committer_->SignTail(); !status.ok()) return status;
   }
   return node;
-}
-
-absl::Status Node::SignTail() {
-  // A crash between the synced batch and its checkpoint leaves a tail without signature. An empty log is signed too, so that a site with
-  // nothing to say can be told from one that is silent.
-  const VersionVector applied = Applied();
-  for (const auto& [stream, log] : own_logs_) {
-    const Seq size = applied.Get(log);
-    if (witness_->KnownSize(log) != size) continue;
-    auto root = LogBook(*store_).Root(log, size);
-    if (!root.ok()) return root.status();
-    witness_->SignOwn(log, size, *root);
-  }
-  return absl::OkStatus();
 }
 
 std::vector<Dot> Node::WantedPayloads(std::optional<Dot> after, size_t max) const { return committer_->WantedPayloads(after, max); }
@@ -218,6 +215,8 @@ absl::StatusOr<std::optional<Dot>> Node::FindRequest(std::string_view actor, std
 
 bool Node::CommitOnce() { return committer_->CommitOnce(); }
 bool Node::WaitForWork() { return committer_->WaitForWork(); }
+bool Node::CanLead() const { return committer_->CanLead(); }
+void Node::Wake() { committer_->Wake(); }
 bool Node::RunCompletions() { return committer_->RunCompletions(); }
 bool Node::WaitForCompletions() { return committer_->WaitForCompletions(); }
 void Node::Stop() { committer_->Stop(); }
@@ -241,7 +240,8 @@ void Node::Tick() {
 
 void Node::BeginSigning() {
   witness_->AllowOwn();
-  if (absl::Status status = SignTail(); !status.ok()) spdlog::error("the log could not be signed: {}", std::string(status.message()));
+  if (absl::Status status = committer_->SignTail(); !status.ok())
+    spdlog::error("the log could not be signed: {}", std::string(status.message()));
 }
 
 void Node::TellCosigned(LogId log) {

@@ -35,6 +35,7 @@
 
 namespace fairlead::node {
 
+class CommitLog;
 class LicenceFile;
 
 struct NodeOptions {
@@ -44,6 +45,9 @@ struct NodeOptions {
   SigningKey mirror_key;                                    // of its cosigner
   const records::Registry* registry = nullptr;
   const Clock* clock = nullptr;
+  // What a site of several machines shares, for one of its members; null: the node's own store is its commit log. The member's store has
+  // the instance of the site's journal.
+  std::function<absl::StatusOr<std::unique_ptr<CommitLog>>(storage::Store*)> commit_log;
   LicenceFile* licence = nullptr;  // null: the store cannot be copied, and may always extend its log
   std::vector<std::string> peers;  // sites that are asked what they hold of this site's log, should the licence be missing
   size_t batch_entries_max = 4096;
@@ -129,7 +133,6 @@ std::vector<SiteId> ReplicaSites(const Roster& roster, const Audience& audience,
 
 class ClockWatch;
 class Committer;
-class CommitLog;
 class Contents;
 class LicenceKeeper;
 class Witness;
@@ -175,6 +178,10 @@ class Node : public replication::LogSource, public replication::EntrySink {
   bool CommitOnce();
   // Blocks until something waits or the node is stopped; false when stopped.
   bool WaitForWork();
+  // Whether nothing is known that keeps this member of a site of several machines from having all that its commit log has.
+  bool CanLead() const;
+  // The commit log may have what other members of the site have appended, or another term. Any thread.
+  void Wake();
   // Runs finished callbacks; false when there were none.
   bool RunCompletions();
   bool WaitForCompletions();
@@ -279,8 +286,6 @@ class Node : public replication::LogSource, public replication::EntrySink {
   Node(NodeOptions options, std::unique_ptr<storage::Store> store, SiteId site, OwnLogs own_logs);
   // How many entries of each of this site's logs are here.
   LogSizes OwnSizes() const;
-  // Signs this site's logs as far as they go, those that are not known to go further.
-  absl::Status SignTail();
   // The licence has come.
   void BeginSigning();
 

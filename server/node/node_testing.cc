@@ -66,13 +66,22 @@ void TestNetwork::CloseLog(const std::string& site, Seq size, const Digest& root
   Sign();
 }
 
-absl::StatusOr<TestNetwork::Site> TestNetwork::Open(const std::string& site, std::unique_ptr<storage::MemoryStore> store,
-                                                    LicenceFile* licence, std::vector<std::string> peers) const {
+NodeOptions TestNetwork::OptionsOf(const std::string& site) const {
   NodeOptions options{.site = site, .roster = *roster_, .log_keys = log_keys_.at(site), .mirror_key = mirror_keys_.at(site)};
   options.registry = &records::TheRegistry();
   options.clock = &clock_;
+  return options;
+}
+
+absl::StatusOr<TestNetwork::Site> TestNetwork::Open(const std::string& site, std::unique_ptr<storage::MemoryStore> store,
+                                                    LicenceFile* licence, std::vector<std::string> peers) const {
+  NodeOptions options = OptionsOf(site);
   options.licence = licence;
   options.peers = std::move(peers);
+  return Open(std::move(options), std::move(store));
+}
+
+absl::StatusOr<TestNetwork::Site> TestNetwork::Open(NodeOptions options, std::unique_ptr<storage::MemoryStore> store) {
   Site out;
   out.store = store.get();
   auto node = Node::Open(std::move(options), std::move(store));

@@ -61,6 +61,8 @@ class TestNetwork {
   // Likewise closes the site's main log at `size`, and begins the next epoch of its streams.
   void CloseLog(const std::string& site, Seq size, const Digest& root);
 
+  NodeOptions OptionsOf(const std::string& site) const;
+  static absl::StatusOr<Site> Open(NodeOptions options, std::unique_ptr<storage::MemoryStore> store);
   // `licence` and `peers` are the node's; without, it may always write.
   absl::StatusOr<Site> Open(const std::string& site, std::unique_ptr<storage::MemoryStore> store, LicenceFile* licence = nullptr,
                             std::vector<std::string> peers = {}) const;

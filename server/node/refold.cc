@@ -305,7 +305,7 @@ absl::Status Committer::Assembly::Reinstate(Dot dot) {
     return absl::OkStatus();
   }
   AppendToJournal(storage::DotKey(dot));
-  if (erasures->empty()) return FoldOrMakeOpaque(reinstated_.emplace_back(committer_.Decode(**bytes)), **header);
+  if (erasures->empty()) return FoldOrMakeOpaque(decoded_.emplace_back(committer_.Decode(**bytes)), **header);
   const auto content = ContentOf(dot);
   if (!content.ok()) return content.status();
   auto effect = Outcome((*content)->parts, /*is_shape=*/true, (*header)->time, dot);

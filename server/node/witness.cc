@@ -96,7 +96,8 @@ absl::Status Witness::Load(const VersionVector& applied) {
       if (!parsed.ok() || cosigner == nullptr) continue;  // of a roster that is no longer in force
       uint64_t time_s = 0;
       auto checkpoint = note::ParseCheckpoint(parsed->text);
-      auto signature = SignatureBy(*parsed, roster_log.verifier);
+      auto signature = checkpoint.ok() ? HeldSignature(roster_log, log, *parsed, checkpoint->size) : std::nullopt;
+      if (!signature) signature = SignatureBy(*parsed, roster_log.verifier);
       if (!checkpoint.ok() || !signature || !note::Verify(*parsed, cosigner->verifier, &time_s)) {
         return Error(Reason::kStoreDamaged, fmt::format("a cosignature on log {} is damaged", roster_log.origin()));
       }
@@ -170,6 +171,21 @@ void Witness::Note(const absl::Status& status, int64_t statements) {
   } else {
     spdlog::warn("signed statements cannot be kept: {}", std::string(status.message()));
   }
+}
+
+std::optional<note::Signature> Witness::HeldSignature(const RosterLog& roster_log, const LogState& log, const note::Note& note,
+                                                      uint64_t size) {
+  const auto waiting = log.waiting.find(size);
+  for (const note::Signature& signature : note.signatures) {
+    if (signature.name != roster_log.verifier.name()) continue;
+    const std::string checkpoint = note::Format({note.text, {signature}});
+    // A statement is kept with the log's signature before the cosigner's.
+    const bool held = log.complete_note == checkpoint || (waiting != log.waiting.end() && waiting->second.note == checkpoint) ||
+                      std::any_of(log.statements.begin(), log.statements.end(),
+                                  [&checkpoint](const auto& statement) { return statement.second.note.starts_with(checkpoint); });
+    if (held) return signature;
+  }
+  return std::nullopt;
 }
 
 void Witness::Know(LogState& log, uint64_t size) {
@@ -325,6 +341,15 @@ absl::Status Witness::TakeCosignature(LogId id, const std::string& bytes) {
   auto invalid = [roster_log](const std::string& what) {
     return absl::InvalidArgumentError(fmt::format("cosignature on log {}: {}", roster_log->origin(), what));
   };
+  const uint64_t now_s = Seconds(options_.clock->Now());
+  const uint64_t bound_s = Seconds(options_.clock->Now() + options_.future_bound);
+  {
+    // Each peer brings it.
+    absl::MutexLock lock(&mu_);
+    for (const auto& [site, held] : logs_[id].statements) {
+      if (held.note == bytes && held.time_s <= bound_s) return absl::OkStatus();
+    }
+  }
   auto parsed = note::Parse(bytes);
   if (!parsed.ok()) return invalid(std::string(parsed.status().message()));
   auto checkpoint = note::ParseCheckpoint(parsed->text);
@@ -342,19 +367,20 @@ absl::Status Witness::TakeCosignature(LogId id, const std::string& bytes) {
     }
   }
   if (cosigner == nullptr) return invalid("no signature of a cosigner of the roster");
-  const uint64_t now_s = Seconds(options_.clock->Now());
-  const uint64_t bound_s = Seconds(options_.clock->Now() + options_.future_bound);
   auto newer = [&](uint64_t time_s, const Statement& held) {
     // What was taken while this site's own clock was ahead, too, gives way.
     return held.time_s > bound_s || std::pair(time_s, checkpoint->size) > std::pair(held.time_s, held.size);
   };
+  std::optional<note::Signature> log_signature;
   {
     absl::MutexLock lock(&mu_);
-    auto held = logs_[id].statements.find(cosigner->site);
-    if (held != logs_[id].statements.end() && !newer(claimed_time_s, held->second)) return absl::OkStatus();
+    const LogState& log = logs_[id];
+    auto held = log.statements.find(cosigner->site);
+    if (held != log.statements.end() && !newer(claimed_time_s, held->second)) return absl::OkStatus();
+    log_signature = HeldSignature(*roster_log, log, *parsed, checkpoint->size);
   }
   uint64_t time_s = 0;
-  auto log_signature = SignatureBy(*parsed, roster_log->verifier);
+  if (!log_signature) log_signature = SignatureBy(*parsed, roster_log->verifier);
   if (!log_signature) return invalid("the log's signature does not verify");
   auto cosignature = SignatureBy(*parsed, cosigner->verifier, &time_s);
   if (!cosignature) return invalid("the cosignature does not verify");
@@ -423,7 +449,8 @@ std::vector<LogId> Witness::CosignDue() {
     LogId log;
     Statement statement;
   };
-  const absl::Time now = options_.clock->Now();
+  const absl::Time now = options_.speaks_until ? std::min(options_.speaks_until(), options_.clock->Now()) : options_.clock->Now();
+  if (now == absl::InfinitePast()) return {};
   const RosterCosigner* own = options_.roster->FindCosigner(options_.site);
   std::vector<Due> due;
   for (const RosterLog& roster_log : options_.roster->logs()) {

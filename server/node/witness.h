@@ -49,6 +49,8 @@ class Witness {
     // Entries [0, n) of the log have all of what this site's cosignature says is durable here, and nothing of what it says is gone. Null:
     // all that are applied.
     std::function<Seq(LogId)> durable;
+    // Until when this node speaks for its site: what is said is as of then at the latest. Null: now.
+    std::function<absl::Time()> speaks_until;
   };
   struct LogView {
     std::string checkpoint_note;
@@ -120,6 +122,9 @@ class Witness {
     std::string quarantine;
   };
 
+  // The log's own signature on the note of a checkpoint of this size, if it is on what is held of that checkpoint: it has verified then.
+  static std::optional<note::Signature> HeldSignature(const RosterLog& roster_log, const LogState& log, const note::Note& note,
+                                                      uint64_t size);
   void Know(LogState& log, uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OriginSaid(LogState& log, uint64_t size, uint64_t time_s) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SetComplete(LogId id, LogState& log, uint64_t size, const Digest& root, const std::string& note) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

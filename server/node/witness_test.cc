@@ -158,6 +158,31 @@ TEST_F(WitnessTest, WhatAPeerAddsToANoteIsNotKept) {
   EXPECT_EQ(restarted->CheckpointNote(kApac), Checkpoint(2).note);
 }
 
+TEST_F(WitnessTest, ALogsSignatureIsTakenForVerifiedOnlyAsItIsHeld) {
+  ASSERT_TRUE(hq_->TakeCosignature(kApac, Cosigned("eame", 3)).ok());
+  const note::Note signed_note = Signed(3);
+  const note::Signature cosignature = CosignatureOf("apac", signed_note.text, network_.clock().Now());
+  // The statement held of it, the checkpoint that waits, and then the complete one, are of this text under another signature.
+  note::Signature forged = signed_note.signatures[0];
+  forged.bytes.back() = static_cast<char>(forged.bytes.back() ^ 1);
+  const std::string forgery = note::Format({signed_note.text, {forged, cosignature}});
+  EXPECT_THAT(hq_->TakeCosignature(kApac, forgery).message(), HasSubstr("the log's signature does not verify"));
+  hq_->Advanced(kApac, Seq(3), {});
+  ASSERT_EQ(hq_->CheckpointNote(kApac), Checkpoint(3).note);
+  EXPECT_THAT(hq_->TakeCosignature(kApac, forgery).message(), HasSubstr("the log's signature does not verify"));
+  EXPECT_THAT(hq_->CosignaturesOf(kApac), SizeIs(1));
+
+  // A signature that is held does not make another text its own.
+  note::Note other = Signed(4);
+  const std::string moved =
+      note::Format({other.text, {signed_note.signatures[0], CosignatureOf("apac", other.text, network_.clock().Now())}});
+  EXPECT_THAT(hq_->TakeCosignature(kApac, moved).message(), HasSubstr("the log's signature does not verify"));
+
+  EXPECT_TRUE(hq_->TakeCosignature(kApac, note::Format({signed_note.text, {forged, signed_note.signatures[0], cosignature}})).ok());
+  ASSERT_THAT(hq_->CosignaturesOf(kApac), SizeIs(2));
+  EXPECT_EQ(hq_->CosignaturesOf(kApac)[0].note, note::Format({signed_note.text, {signed_note.signatures[0], cosignature}}));
+}
+
 TEST_F(WitnessTest, AnOldStatementDoesNotPassForANewerOne) {
   const std::string old = Cosigned("eame", 1);
   network_.clock().Advance(absl::Seconds(10));

@@ -1,6 +1,6 @@
 // One etcd server with mutual TLS and synced writes, and the calls that are measured.
 //
-// Thread safety: one thread at a time; the requests' functions any. Ownership: owns its process and its folder.
+// Thread safety: one thread at a time; the requests' functions any. Ownership: owns its process.
 
 #ifndef FAIRLEAD_TESTS_BENCH_ETCD_H_
 #define FAIRLEAD_TESTS_BENCH_ETCD_H_
@@ -13,7 +13,7 @@
 #include <string>
 
 #include "tests/bench/load.h"
-#include "tests/bench/peer.h"
+#include "tests/etcd/etcd_cluster.h"
 
 namespace fairlead::bench {
 
@@ -25,7 +25,6 @@ class Etcd {
 
   // Returns when it answers, with `channels` connections. NOT_FOUND when it is not installed.
   static absl::StatusOr<std::unique_ptr<Etcd>> Start(int channels);
-  ~Etcd();
 
   const Callers& callers() const { return callers_; }
   // A connection of its own.
@@ -46,9 +45,7 @@ class Etcd {
  private:
   Etcd() = default;
 
-  std::unique_ptr<PeerHome> home_;
-  std::unique_ptr<framework::Process> process_;
-  int port_ = 0;
+  std::unique_ptr<framework::EtcdCluster> server_;
   Callers callers_;
 };
 

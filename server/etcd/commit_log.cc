@@ -1,0 +1,333 @@
+#include "server/etcd/commit_log.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "api/bytes.h"
+#include "api/errors.h"
+#include "server/etcd/packing.h"
+
+namespace fairlead::etcd {
+
+using node::JournalItem;
+
+namespace {
+
+constexpr int64_t kReadBatches = 16;  // of one question
+
+// An error of etcd as one of the log, where its code says something else.
+absl::Status ToError(const absl::Status& error) {
+  if (error.message().find("database space exceeded") != absl::string_view::npos) {
+    return Error(Reason::kStorageFull, std::string(error.message()));
+  }
+  const bool taken = absl::IsFailedPrecondition(error) || absl::IsOutOfRange(error) || absl::IsNotFound(error) || absl::IsAborted(error);
+  return taken ? absl::InternalError(error.message()) : error;
+}
+
+// Whether etcd only asks for patience.
+bool Busy(const absl::Status& refused) { return refused.message().find("too many requests") != absl::string_view::npos; }
+
+// What the index-th operation, a Get of the tail, found.
+absl::StatusOr<Position> TailIn(const pb::TxnResponse& response, int index) {
+  const pb::KeyValue* tail = Found(response, index);
+  if (tail == nullptr) return absl::NotFoundError("etcd does not have this site's log");
+  return ReadPosition(tail->value(), "the end of the log");
+}
+
+absl::Status GapAt(Position position) {
+  return Error(Reason::kStoreDamaged, fmt::format("the batch at position {} is missing in etcd", position.value()));
+}
+
+absl::Status NotElected() { return absl::AbortedError("another member of the site writes now"); }
+
+}  // namespace
+
+EtcdCommitLog::EtcdCommitLog(Etcd* etcd, EtcdLogOptions options, storage::Store* store)
+    : etcd_(etcd), options_(std::move(options)), keys_(options_.prefix), store_(store) {}
+
+absl::Status EtcdCommitLog::Create(Etcd* etcd, const EtcdLogOptions& options, const std::string& journal_instance, Position first) {
+  EtcdCommitLog log(etcd, options, nullptr);
+  pb::TxnRequest txn;
+  *txn.add_compare() = ChangedAt(log.keys_.instance(), 0);
+  *txn.add_success() = Put(log.keys_.instance(), journal_instance);
+  *txn.add_success() = Put(log.keys_.tail(), PositionText(first));
+  *txn.add_failure() = Get(log.keys_.instance());
+  const auto answer = log.Ask(txn);
+  if (!answer.ok()) return answer.status();
+  if (answer->succeeded()) return absl::OkStatus();
+  const pb::KeyValue* there = Found(*answer, 0);
+  if (there != nullptr && there->value() == journal_instance) return absl::OkStatus();
+  return absl::AlreadyExistsError(fmt::format("etcd has the log of another journal under {}", options.prefix));
+}
+
+absl::StatusOr<std::unique_ptr<EtcdCommitLog>> EtcdCommitLog::Open(Etcd* etcd, EtcdLogOptions options, storage::Store* store) {
+  std::unique_ptr<EtcdCommitLog> log(new EtcdCommitLog(etcd, std::move(options), store));
+  const auto instance = store->Get(storage::Cf::kMeta, storage::kMetaJournalInstance);
+  if (!instance.ok()) return instance.status();
+  pb::TxnRequest txn;
+  *txn.add_success() = Get(log->keys_.instance());
+  const auto answer = log->Ask(txn);
+  if (!answer.ok()) return answer.status();
+  const pb::KeyValue* there = Found(*answer, 0);
+  if (there == nullptr) return absl::NotFoundError(fmt::format("etcd has no log under {}", log->keys_.prefix));
+  if (!instance->has_value() || there->value() != **instance) {
+    return absl::FailedPreconditionError(fmt::format("etcd has the log of another journal under {} than the store's", log->keys_.prefix));
+  }
+  return log;
+}
+
+void EtcdCommitLog::SetFence(std::optional<Fence> fence) {
+  absl::MutexLock lock(&mu_);
+  if (fence_ != fence) led_until_ = absl::InfinitePast();
+  fence_ = fence;
+}
+
+absl::Status EtcdCommitLog::Deposed(const Fence& fence) {
+  absl::MutexLock lock(&mu_);
+  if (fence_ == fence) fence_ = std::nullopt;
+  return NotElected();
+}
+
+absl::Status EtcdCommitLog::Confirm(absl::Time now) {
+  const std::optional<Fence> fence = this->fence();
+  if (!fence) return NotElected();
+  pb::TxnRequest txn;
+  *txn.add_compare() = ChangedAt(keys_.fence(), fence->revision);
+  *txn.add_success() = Get(keys_.fence());
+  const auto answer = etcd_->Txn(txn);
+  if (!answer.ok()) return ToError(answer.status());
+  if (!answer->succeeded()) return Deposed(*fence);
+  absl::MutexLock lock(&mu_);
+  if (fence_ == fence) led_until_ = std::max(led_until_, now);
+  return absl::OkStatus();
+}
+
+size_t EtcdCommitLog::append_bytes_max() const { return kEntryBytesMax; }
+
+uint64_t EtcdCommitLog::Term() const {
+  absl::MutexLock lock(&mu_);
+  return fence_ ? fence_->term : 0;
+}
+
+absl::Time EtcdCommitLog::LedUntil(uint64_t term) const {
+  absl::MutexLock lock(&mu_);
+  return fence_ && fence_->term == term ? led_until_ : absl::InfinitePast();
+}
+
+std::optional<Fence> EtcdCommitLog::fence() const {
+  absl::MutexLock lock(&mu_);
+  return fence_;
+}
+
+absl::StatusOr<pb::TxnResponse> EtcdCommitLog::Ask(const pb::TxnRequest& txn) {
+  absl::Status failed;
+  for (int attempt = 0; attempt < options_.attempts_max; ++attempt) {
+    if (attempt > 0) etcd_->Pause(attempt);
+    auto answer = etcd_->Txn(txn);
+    if (answer.ok()) return answer;
+    failed = answer.status();
+    if (Refused(failed) && !Busy(failed)) break;
+  }
+  return ToError(failed);
+}
+
+absl::Status EtcdCommitLog::Append(Position expected, Position end, const std::vector<JournalItem>& items, storage::Batch* folded) {
+  if (end != expected + items.size()) return Error(Reason::kInternal, "the items are not those of the positions");
+  // What others need not know, such as how far a peer's journal was read, is this member's alone.
+  if (items.empty()) return store_->Write(folded, storage::Sync::kYes);
+  const std::optional<Fence> fence = this->fence();
+  if (!fence) return NotElected();
+  const std::string id = options_.random_bytes(kAppendIdBytes);
+  size_t bytes = 0;
+  pb::TxnRequest txn;
+  *txn.add_compare() = ChangedAt(keys_.fence(), fence->revision);
+  *txn.add_compare() = HasValue(keys_.tail(), PositionText(expected));
+  for (const Packed& packed : Pack(id, expected, items)) {
+    std::string value = EncodePacked(packed);
+    bytes += value.size();
+    *txn.add_success() = Put(keys_.Batch(packed.first), value);
+  }
+  if (bytes > kAppendBytesMax) {
+    return Error(Reason::kMessageTooLarge, fmt::format("a batch of {} bytes; at most {} can be appended at once", bytes, kAppendBytesMax));
+  }
+  *txn.add_success() = Put(keys_.tail(), PositionText(end));
+  *txn.add_failure() = Get(keys_.tail());
+  *txn.add_failure() = Get(keys_.Batch(expected));
+  *txn.add_failure() = Get(keys_.fence());
+
+  bool unknown = false;  // an attempt may have been done, or may be yet
+  absl::Status failed;
+  for (int attempt = 0; attempt < options_.attempts_max; ++attempt) {
+    if (attempt > 0) etcd_->Pause(attempt);
+    const auto answer = etcd_->Txn(txn);
+    if (!answer.ok()) {
+      failed = answer.status();
+      if (!Refused(failed)) {
+        unknown = true;
+      } else if (!unknown && !Busy(failed)) {
+        return ToError(failed);
+      }
+      continue;
+    }
+    if (!answer->succeeded()) {
+      // Position and fence never come back to what they were: what was not appended by now is never.
+      const pb::KeyValue* there = Found(*answer, 1);
+      if (there == nullptr || AppendIdOf(there->value()) != id) {
+        const auto tail = TailIn(*answer, 0);
+        if (!tail.ok()) return tail.status();
+        const pb::KeyValue* now = Found(*answer, 2);
+        const absl::Status deposed = now != nullptr && now->mod_revision() == fence->revision ? absl::OkStatus() : Deposed(*fence);
+        if (*tail == expected) return deposed;
+        return absl::FailedPreconditionError(fmt::format("the log ends at position {}, not at {}", tail->value(), expected.value()));
+      }
+    }
+    return store_->Write(folded, storage::Sync::kYes);
+  }
+  if (!unknown) return ToError(failed);
+  return absl::UnavailableError(
+      fmt::format("it is not known whether the batch at position {} was appended: {}", expected.value(), std::string(failed.message())));
+}
+
+absl::StatusOr<std::vector<JournalItem>> EtcdCommitLog::Read(Position from, size_t bytes_max) {
+  std::vector<JournalItem> items;
+  size_t bytes = 0;
+  for (Position at = from; bytes < bytes_max || items.empty();) {
+    pb::TxnRequest txn;
+    *txn.add_success() = Get(keys_.tail());
+    *txn.add_success() = GetRange(keys_.batches(), keys_.batches_end(), 1, With::kKeys);
+    *txn.add_success() = GetRange(keys_.Batch(at), keys_.batches_end(), kReadBatches);
+    const auto answer = Ask(txn);
+    if (!answer.ok()) return answer.status();
+    const auto tail = TailIn(*answer, 0);
+    if (!tail.ok()) return tail.status();
+    const auto first = BeginningIn(*answer, 1, *tail);
+    if (!first.ok()) return first.status();
+    if (at < *first) {
+      if (!items.empty()) return items;
+      return absl::OutOfRangeError(
+          fmt::format("etcd has the log from position {} on: {} was trimmed, and is in a member's store", first->value(), from.value()));
+    }
+    if (at > *tail) {
+      return Error(Reason::kStoreDamaged,
+                   fmt::format("the log in etcd ends at position {}, before {}: it has lost its tail", tail->value(), at.value()));
+    }
+    if (at == *tail) return items;
+    const auto& batches = answer->responses(2).response_range().kvs();
+    if (items.empty() && at == from && (batches.empty() || batches[0].key() != keys_.Batch(at))) {
+      // Within a batch.
+      const auto floor = FloorOf(from);
+      if (!floor.ok()) return floor.status();
+      if (*floor == from) return GapAt(from);
+      at = *floor;
+      continue;
+    }
+    const Position asked = at;
+    for (const pb::KeyValue& batch : batches) {
+      if (batch.key() != keys_.Batch(at)) return GapAt(at);
+      auto packed = DecodePacked(batch.value());
+      if (!packed.ok()) return packed.status();
+      if (packed->first != at) return Error(Reason::kStoreDamaged, fmt::format("the batch at position {} is another's", at.value()));
+      const uint64_t skipped = from > at ? from.value() - at.value() : 0;
+      if (skipped >= packed->items.size()) return GapAt(from);
+      std::move(packed->items.begin() + static_cast<ptrdiff_t>(skipped), packed->items.end(), std::back_inserter(items));
+      bytes += batch.value().size();
+      at = packed->end();
+      if (bytes >= bytes_max) return items;
+    }
+    if (at == asked) return GapAt(at);
+  }
+  return items;
+}
+
+absl::StatusOr<Position> EtcdCommitLog::BeginningIn(const pb::TxnResponse& response, int index, Position tail) const {
+  const pb::KeyValue* first = Found(response, index);
+  if (first == nullptr) return tail;
+  return keys_.PositionOf(first->key());
+}
+
+absl::StatusOr<Position> EtcdCommitLog::FloorOf(Position position) {
+  const Position lowest(position.value() - std::min<uint64_t>(position.value(), kPackedItemsMax - 1));
+  pb::TxnRequest txn;
+  // In their own order, of which the last is wanted: asked for another, etcd sorts all there are.
+  *txn.add_success() = GetRange(keys_.Batch(lowest), keys_.Batch(position + 1), 0, With::kKeys);
+  const auto answer = Ask(txn);
+  if (!answer.ok()) return answer.status();
+  const auto& batches = answer->responses(0).response_range().kvs();
+  if (batches.empty()) return GapAt(position);
+  return keys_.PositionOf(batches[batches.size() - 1].key());
+}
+
+absl::StatusOr<Position> EtcdCommitLog::End() {
+  pb::TxnRequest txn;
+  *txn.add_success() = Get(keys_.tail());
+  const auto answer = Ask(txn);
+  if (!answer.ok()) return answer.status();
+  return TailIn(*answer, 0);
+}
+
+absl::Status EtcdCommitLog::ReportDurable(Position position) {
+  pb::TxnRequest txn;
+  *txn.add_success() = Put(keys_.members() + options_.member, PositionText(position));
+  return Ask(txn).status();
+}
+
+absl::Status EtcdCommitLog::Forget(const std::string& member) {
+  pb::TxnRequest txn;
+  const std::string key = keys_.members() + member;
+  *txn.add_success() = DeleteRange(key, key + '\0');
+  return Ask(txn).status();
+}
+
+absl::StatusOr<Position> EtcdCommitLog::Trim() {
+  const std::optional<Fence> fence = this->fence();
+  if (!fence) return NotElected();
+  pb::TxnRequest look;
+  *look.add_success() = Get(keys_.tail());
+  *look.add_success() = GetRange(keys_.batches(), keys_.batches_end(), 1, With::kKeys);
+  *look.add_success() = GetRange(keys_.members(), keys_.members_end(), 0);
+  const auto seen = Ask(look);
+  if (!seen.ok()) return seen.status();
+  const auto tail = TailIn(*seen, 0);
+  if (!tail.ok()) return tail.status();
+  const auto first = BeginningIn(*seen, 1, *tail);
+  if (!first.ok()) return first.status();
+  const auto& members = seen->responses(2).response_range().kvs();
+  if (members.empty()) return *first;
+  Position slowest = *tail;
+  for (const pb::KeyValue& member : members) {
+    const auto durable = ReadPosition(member.value(), "a member's position");
+    if (!durable.ok()) return durable.status();
+    slowest = std::min(slowest, *durable);
+  }
+  if (slowest <= *first) return *first;
+  Position keep = slowest;
+  if (slowest < *tail) {
+    const auto floor = FloorOf(slowest);
+    if (!floor.ok()) return floor.status();
+    keep = *floor;
+  }
+  if (keep <= *first) return *first;
+
+  pb::TxnRequest txn;
+  *txn.add_compare() = ChangedAt(keys_.fence(), fence->revision);
+  // A member that comes now may need what is to go.
+  *txn.add_compare() = NoneMadeSince(keys_.members(), keys_.members_end(), seen->header().revision());
+  // Nothing is put: etcd whose quota is used up takes this, too.
+  *txn.add_success() = DeleteRange(keys_.Batch(*first), keys_.Batch(keep));
+  *txn.add_failure() = Get(keys_.fence());
+  const auto answer = Ask(txn);
+  if (!answer.ok()) return answer.status();
+  if (!answer->succeeded()) {
+    const pb::KeyValue* now = Found(*answer, 0);
+    if (now == nullptr || now->mod_revision() != fence->revision) return Deposed(*fence);
+    return absl::UnavailableError("a member has come meanwhile: to be tried again");
+  }
+  // Until then etcd keeps what was deleted, and every end that the log ever had.
+  if (absl::Status compacted = etcd_->Compact(answer->header().revision()); !compacted.ok()) return compacted;
+  return keep;
+}
+
+}  // namespace fairlead::etcd

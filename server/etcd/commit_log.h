@@ -1,0 +1,100 @@
+// etcd as the commit point of a site of several machines: its Raft decides what is the next batch.
+//
+// A batch is appended by one transaction that compares the position at which the log ends and the fence of the leader (leadership.h), so
+// that a deposed writer never appends, however late its request arrives. The position is that of the journal, which every member has alike:
+// the journal in a member's store tells how far it has folded, in the same write as what it folded. etcd holds the tail of the journal
+// only: what every member has durably is trimmed, and compacted.
+//
+// Thread safety: any thread, but Append and Read by one at a time. Ownership: borrows etcd and the store.
+
+#ifndef FAIRLEAD_SERVER_ETCD_COMMIT_LOG_H_
+#define FAIRLEAD_SERVER_ETCD_COMMIT_LOG_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/crypto.h"
+#include "server/etcd/etcd.h"
+#include "server/etcd/leadership.h"
+#include "server/etcd/txn.h"
+#include "server/node/commit_log.h"
+
+namespace fairlead::etcd {
+
+struct EtcdLogOptions {
+  std::string prefix;  // see Keys
+  std::string member;
+  int attempts_max = 10;  // of one append, when etcd's answer does not come
+  // Ids of appends. Only a simulator, whose runs must repeat, gives another.
+  std::function<std::string(size_t)> random_bytes = RandomBytes;
+};
+
+class EtcdCommitLog : public node::CommitLog {
+ public:
+  // Makes the log of a journal of this instance, which begins at `first`: what comes before is in the members' stores. OK when this
+  // journal's was made before; ALREADY_EXISTS when it is another's.
+  static absl::Status Create(Etcd* etcd, const EtcdLogOptions& options, const std::string& journal_instance, Position first);
+  // NOT_FOUND when there is no log; FAILED_PRECONDITION when it is another journal's than the store's.
+  static absl::StatusOr<std::unique_ptr<EtcdCommitLog>> Open(Etcd* etcd, EtcdLogOptions options, storage::Store* store);
+
+  // With a fence this member may append, until another is elected. nullopt: it may not.
+  void SetFence(std::optional<Fence> fence);
+  // Asks whether nobody else has been elected, at a moment that is not before `now`. ABORTED when somebody has: then this member has no
+  // fence any more.
+  absl::Status Confirm(absl::Time now);
+
+  bool needs_items() const override { return true; }
+  size_t append_bytes_max() const override;
+  // Of the fence.
+  uint64_t Term() const override;
+  // When it was last confirmed.
+  absl::Time LedUntil(uint64_t term) const override;
+  // Also MESSAGE_TOO_LARGE, when the items are more than kAppendBytesMax (packing.h); STORAGE_FULL, when etcd's quota is used up.
+  absl::Status Append(Position expected, Position end, const std::vector<node::JournalItem>& items, storage::Batch* folded) override;
+  // `from` is best where a batch begins, as it is after each that was read or appended.
+  absl::StatusOr<std::vector<node::JournalItem>> Read(Position from, size_t bytes_max) override;
+  absl::StatusOr<Position> End() override;
+
+  // Says that this member has everything before `position` durably. From its first report on, nothing is trimmed that it lacks.
+  absl::Status ReportDurable(Position position);
+  // A member that is no more.
+  absl::Status Forget(const std::string& member);
+  // Takes out of etcd what every member has durably, but for the batch that the slowest is in. Where the log begins now. REQUIRES: the
+  // fence; ABORTED when another leads, UNAVAILABLE when a member came meanwhile. It can be done while etcd's quota is used up, unlike all
+  // else that changes.
+  absl::StatusOr<Position> Trim();
+
+  const Keys& keys() const { return keys_; }
+
+ private:
+  EtcdCommitLog(Etcd* etcd, EtcdLogOptions options, storage::Store* store);
+
+  // Asks until there is an answer. A refusal is one. REQUIRES: asking twice does no more than asking once.
+  absl::StatusOr<pb::TxnResponse> Ask(const pb::TxnRequest& txn);
+  // Where the log begins, when the index-th operation looked for the first batch.
+  absl::StatusOr<Position> BeginningIn(const pb::TxnResponse& response, int index, Position tail) const;
+  // Where the batch begins that holds the item at `position`. REQUIRES: first <= position, and position is before the end.
+  absl::StatusOr<Position> FloorOf(Position position);
+  std::optional<Fence> fence() const;
+  // Gives up the fence, unless there is another by now.
+  absl::Status Deposed(const Fence& fence);
+
+  Etcd* const etcd_;
+  const EtcdLogOptions options_;
+  const Keys keys_;
+  storage::Store* const store_;
+  mutable absl::Mutex mu_;
+  std::optional<Fence> fence_ ABSL_GUARDED_BY(mu_);
+  absl::Time led_until_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+};
+
+}  // namespace fairlead::etcd
+
+#endif  // FAIRLEAD_SERVER_ETCD_COMMIT_LOG_H_

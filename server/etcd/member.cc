@@ -1,0 +1,64 @@
+#include "server/etcd/member.h"
+
+#include <spdlog/spdlog.h>
+
+#include <optional>
+#include <utility>
+
+namespace fairlead::etcd {
+
+Member::Member(Etcd* etcd, EtcdCommitLog* log, Options options)
+    : log_(log), options_(std::move(options)), leadership_(etcd, options_.leadership) {}
+
+void Member::Step() {
+  const absl::Time now = options_.now();
+  const bool may_lead = !options_.may_lead || options_.may_lead();
+  if (log_->Term() != 0) {
+    const absl::Status renewed = leadership_.Renew().status();
+    if (renewed.ok()) renewed_ = now;
+    const bool ended = absl::IsNotFound(renewed) || now - renewed_ > options_.leadership.ttl;
+    if (ended || !may_lead || absl::IsAborted(log_->Confirm(now))) StepDown();
+  }
+  if (log_->Term() == 0 && may_lead) {
+    const auto elected = leadership_.Campaign();
+    if (elected.ok() && *elected) {
+      renewed_ = now;
+      log_->SetFence(**elected);
+      spdlog::info("this member of the site leads, in term {}", (*elected)->term);
+    }
+    absl::MutexLock lock(&mu_);
+    if (elected.ok() && leader_ != leadership_.leader()) {
+      leader_ = leadership_.leader();
+      spdlog::info("the site's leader is {}", leader_);
+    }
+  }
+  options_.wake();
+
+  const Position durable = options_.durable();
+  if ((!has_reported_ || durable != reported_) && log_->ReportDurable(durable).ok()) {
+    has_reported_ = true;
+    reported_ = durable;
+  }
+  if (log_->Term() == 0 || now - trimmed_ < options_.trim_interval) return;
+  trimmed_ = now;
+  if (const auto begins = log_->Trim(); !begins.ok() && !absl::IsAborted(begins.status())) {
+    spdlog::warn("the site's commit log could not be trimmed: {}", std::string(begins.status().message()));
+  }
+}
+
+void Member::StepDown() {
+  log_->SetFence(std::nullopt);
+  leadership_.Resign().IgnoreError();  // else the lease ends by itself
+  spdlog::info("this member of the site leads no more");
+}
+
+void Member::Leave() {
+  if (log_->Term() != 0) StepDown();
+}
+
+std::string Member::leader() const {
+  absl::MutexLock lock(&mu_);
+  return leader_;
+}
+
+}  // namespace fairlead::etcd
