@@ -417,7 +417,9 @@ absl::Status Receiver::CheckBlocked(absl::Time now) {
 void Receiver::CheckPace(absl::Time now) {
   uint64_t lacking = 0;
   for (const auto& [id, log] : logs_) {
-    if (log.Open() && log.peer_size > log.applied) lacking += log.peer_size.value() - log.applied.value();
+    // A header that it has brought is an entry that it holds.
+    const Seq held = std::max(log.peer_size, log.brought);
+    if (log.Open() && held > log.applied) lacking += held.value() - log.applied.value();
   }
   if (lacking == 0) pace_told_ = false;
   const uint64_t brought = entry_bytes_ - pace_bytes_;

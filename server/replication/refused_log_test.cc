@@ -132,6 +132,24 @@ TEST_F(PeerWatchTest, APeerThatIsAliveAndDeliversNothingIsToldOf) {
   EXPECT_EQ(info().errors.at("UNAVAILABLE"), 1u) << "once while it lasts";
 }
 
+// A heartbeat names the logs that changed: one that is lost is not made up for by the next.
+TEST_F(PeerWatchTest, APeerThatBringsHeadersAloneIsToldOfWhateverItSaysThatItHolds) {
+  world_.Advance(absl::Seconds(2));
+  ASSERT_EQ(b_.Size(kLogA), Seq(5));
+  stream_->tamper_down = [](v1::ReplicateResponse* response) {
+    if (response->has_entries()) response->mutable_entries()->clear_payloads();
+    if (response->has_heartbeat()) response->mutable_heartbeat()->clear_logs();
+    return true;
+  };
+  for (int i = 0; i < 3; ++i) a_.Append(fmt::format("more of a {}", i));
+  a_.Sign();
+  world_.Advance(absl::Seconds(12));
+  EXPECT_TRUE(stream_->up());
+  EXPECT_EQ(b_.Size(kLogA), Seq(5));
+  EXPECT_THAT(std::string(info().last_error.message()), HasSubstr("it says that it holds 3 entries that are not here, and has brought"));
+  EXPECT_EQ(info().errors.at("UNAVAILABLE"), 1u);
+}
+
 TEST_F(PeerWatchTest, AnIdlePeerAndOneThatBringsItsEntriesAreNot) {
   world_.Advance(absl::Seconds(60));
   EXPECT_EQ(b_.Size(kLogA), Seq(5));
