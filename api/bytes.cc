@@ -5,9 +5,14 @@
 namespace fairlead {
 namespace {
 
+constexpr size_t kVarintBytesMax = 10;
+
+// At once: a string that grows byte by byte looks at its room for each.
 template <class T>
 void PutBigEndian(std::string* out, T v) {
-  for (int shift = 8 * (sizeof(T) - 1); shift >= 0; shift -= 8) out->push_back(static_cast<char>(v >> shift));
+  char bytes[sizeof(T)];
+  for (size_t i = sizeof(T); i-- > 0; v >>= 8) bytes[i] = static_cast<char>(v);
+  out->append(bytes, sizeof(T));
 }
 
 template <class T>
@@ -25,11 +30,12 @@ void PutU32(std::string* out, uint32_t v) { PutBigEndian(out, v); }
 void PutU64(std::string* out, uint64_t v) { PutBigEndian(out, v); }
 
 void PutVarint(std::string* out, uint64_t v) {
-  while (v >= 0x80) {
-    PutU8(out, static_cast<uint8_t>(v | 0x80));
-    v >>= 7;
-  }
-  PutU8(out, static_cast<uint8_t>(v));
+  if (v < 0x80) return out->push_back(static_cast<char>(v));
+  char bytes[kVarintBytesMax];
+  size_t n = 0;
+  for (; v >= 0x80; v >>= 7) bytes[n++] = static_cast<char>(v | 0x80);
+  bytes[n++] = static_cast<char>(v);
+  out->append(bytes, n);
 }
 
 void PutBytes(std::string* out, std::string_view v) {
@@ -37,7 +43,15 @@ void PutBytes(std::string* out, std::string_view v) {
   out->append(v);
 }
 
-uint8_t Reader::U8() { return BigEndian<uint8_t>(Fixed(1)); }
+uint8_t Reader::U8() {
+  if (in_.empty()) {
+    Fail();
+    return 0;
+  }
+  const char c = in_.front();
+  in_.remove_prefix(1);
+  return static_cast<uint8_t>(c);
+}
 uint16_t Reader::U16() { return BigEndian<uint16_t>(Fixed(2)); }
 uint32_t Reader::U32() { return BigEndian<uint32_t>(Fixed(4)); }
 uint64_t Reader::U64() { return BigEndian<uint64_t>(Fixed(8)); }

@@ -1,13 +1,15 @@
 #include "api/crypto.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 
 namespace fairlead {
 namespace {
@@ -57,19 +59,41 @@ Digest Sha256(std::initializer_list<std::string_view> parts) {
 }
 
 Digest HmacSha256(std::string_view key, std::string_view data) {
+  // Each thread's own, with the method in it: a lookup by name costs more than the two hashes.
+  thread_local const auto context = [] {
+    const std::unique_ptr<EVP_MAC, decltype(&EVP_MAC_free)> mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr), &EVP_MAC_free);
+    Require(mac != nullptr, "EVP_MAC_fetch");
+    std::unique_ptr<EVP_MAC_CTX, decltype(&EVP_MAC_CTX_free)> made(EVP_MAC_CTX_new(mac.get()), &EVP_MAC_CTX_free);
+    std::string method = "SHA256";
+    const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, method.data(), 0), OSSL_PARAM_construct_end()};
+    Require(made != nullptr && EVP_MAC_CTX_set_params(made.get(), parameters) == 1, "EVP_MAC_CTX_new");
+    return made;
+  }();
   Digest digest;
-  unsigned int size = 0;
+  size_t size = 0;
   // A null key would mean "as before" to OpenSSL.
-  const char* key_data = key.empty() ? "" : key.data();
-  Require(HMAC(Sha256Method(), key_data, static_cast<int>(key.size()), Data(data), data.size(), digest.data(), &size) != nullptr &&
-              size == digest.size(),
+  if (key.empty()) key = "";
+  Require(EVP_MAC_init(context.get(), reinterpret_cast<const unsigned char*>(key.data()), key.size(), nullptr) == 1 &&
+              EVP_MAC_update(context.get(), Data(data), data.size()) == 1 &&
+              EVP_MAC_final(context.get(), digest.data(), &size, digest.size()) == 1 && size == digest.size(),
           "HMAC");
   return digest;
 }
 
 std::string RandomBytes(size_t n) {
-  std::string out(n, '\0');
-  Require(RAND_bytes(Data(&out), static_cast<int>(n)) == 1, "RAND_bytes");
+  constexpr size_t kNonceBytesMax = 16;  // no key is as short
+  constexpr size_t kDrawnBytes = 1024;
+  const auto draw = [](size_t bytes) {
+    std::string out(bytes, '\0');
+    Require(RAND_bytes(Data(&out), static_cast<int>(bytes)) == 1, "RAND_bytes");
+    return out;
+  };
+  if (n > kNonceBytesMax) return draw(n);
+  // Many nonces and ids at once: a draw costs as much as hashing an entry, however few bytes it is of.
+  thread_local std::string drawn;
+  if (drawn.size() < n) drawn = draw(kDrawnBytes);
+  std::string out = drawn.substr(drawn.size() - n);
+  drawn.resize(drawn.size() - n);
   return out;
 }
 

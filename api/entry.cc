@@ -239,7 +239,8 @@ absl::StatusOr<Mutation> DecodeMutation(std::string_view bytes) {
 
 MutationId MutationIdOf(std::string_view network, const Payload& payload, size_t index) {
   assert(index < payload.mutations.size());
-  std::string in;
+  thread_local std::string in;
+  in.clear();
   for (std::string_view part : {std::string_view("fairlead/mutation/v1"), network, std::string_view(payload.actor),
                                 std::string_view(payload.method), std::string_view(payload.request_id)}) {
     PutBytes(&in, part);

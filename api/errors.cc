@@ -1,13 +1,12 @@
 #include "api/errors.h"
 
 #include <absl/strings/cord.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <array>
 #include <cassert>
 #include <optional>
 
+#include "api/deterministic.h"
 #include "google/rpc/error_details.pb.h"
 
 namespace fairlead {
@@ -87,16 +86,9 @@ std::optional<Message> GetPayload(const absl::Status& status, const char* url) {
   return message;
 }
 
-// Deterministic, so that equal errors are equal as absl::Status: a map field has no order of its own.
+// Deterministic, so that equal errors are equal as absl::Status.
 void SetPayload(absl::Status* status, const char* url, const google::protobuf::Message& message) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream out(&stream);
-    out.SetSerializationDeterministic(true);
-    message.SerializeToCodedStream(&out);
-  }
-  status->SetPayload(url, absl::Cord(bytes));
+  status->SetPayload(url, absl::Cord(DeterministicBytes(message)));
 }
 
 }  // namespace

@@ -59,7 +59,8 @@ std::string NewRequestId(uint64_t now_ms) {
 
 int64_t RequestIdMillis(std::string_view request_id) {
   if (request_id.size() != sizeof(kHyphens) - 1) return -1;
-  std::string digits;
+  std::array<char, 32> digits;
+  size_t n = 0;
   for (size_t i = 0; i < request_id.size(); ++i) {
     if (kHyphens[i] == '-') {
       if (request_id[i] != '-') return -1;
@@ -67,11 +68,11 @@ int64_t RequestIdMillis(std::string_view request_id) {
     }
     const int d = HexDigit(request_id[i]);
     if (d < 0) return -1;
-    digits.push_back(static_cast<char>(d));
+    digits[n++] = static_cast<char>(d);
   }
   if (digits[12] != 7 || (digits[16] & 0xc) != 0x8) return -1;
   int64_t ms = 0;
-  for (int i = 0; i < 12; ++i) ms = ms << 4 | digits[i];
+  for (size_t i = 0; i < 12; ++i) ms = ms << 4 | digits[i];
   return ms;
 }
 

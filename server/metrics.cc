@@ -206,16 +206,29 @@ Metrics::Metrics() : registry_(std::make_shared<prometheus::Registry>()) {
 void Metrics::CallFinished(const rpc::CallSummary& summary) {
   static const prometheus::Histogram::BucketBoundaries kBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                                                   0.1,    0.25,  0.5,    1,     2.5,  10};
-  std::string method(summary.method);
-  calls_
-      ->Add({{"method", method},
-             {"caller", std::string(rpc::KindName(summary.kind))},
-             {"code", fmt::format("{}", static_cast<int>(summary.code))}})
-      .Increment();
+  prometheus::Histogram* seconds = nullptr;
+  prometheus::Counter* calls = nullptr;
+  {
+    absl::MutexLock lock(&mu_);
+    auto method = methods_.find(summary.method);
+    if (method == methods_.end()) {
+      const std::string name(summary.method);
+      method = methods_.emplace(name, &seconds_->Add({{"method", name}}, kBounds)).first;
+    }
+    seconds = method->second;
+    prometheus::Counter*& counter = call_kinds_[{method->first, summary.kind, summary.code}];
+    if (counter == nullptr) {
+      counter = &calls_->Add({{"method", method->first},
+                              {"caller", std::string(rpc::KindName(summary.kind))},
+                              {"code", fmt::format("{}", static_cast<int>(summary.code))}});
+    }
+    calls = counter;
+  }
+  calls->Increment();
   if (!summary.limit.empty()) {
     limited_->Add({{"caller", std::string(rpc::KindName(summary.kind))}, {"limit", summary.limit}}).Increment();
   }
-  seconds_->Add({{"method", method}}, kBounds).Observe(absl::ToDoubleSeconds(summary.elapsed));
+  seconds->Observe(absl::ToDoubleSeconds(summary.elapsed));
 }
 
 absl::Status Metrics::Serve(const std::string& address, Sources sources) {

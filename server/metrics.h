@@ -7,7 +7,9 @@
 #ifndef FAIRLEAD_SERVER_METRICS_H_
 #define FAIRLEAD_SERVER_METRICS_H_
 
+#include <absl/base/thread_annotations.h>
 #include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
 #include <prometheus/collectable.h>
 #include <prometheus/counter.h>
@@ -16,8 +18,11 @@
 #include <prometheus/registry.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "server/node/node.h"
@@ -49,6 +54,13 @@ class Metrics {
 
  private:
   class NodeCollector;
+
+  using CallKind = std::tuple<std::string_view, rpc::IdentityKind, grpc::StatusCode>;  // the method is a key of methods_
+
+  // Looked up once: a family makes a new metric each time it is asked for one, and drops it when there is one of these labels.
+  absl::Mutex mu_;
+  std::map<std::string, prometheus::Histogram*, std::less<>> methods_ ABSL_GUARDED_BY(mu_);
+  std::map<CallKind, prometheus::Counter*> call_kinds_ ABSL_GUARDED_BY(mu_);
 
   std::shared_ptr<prometheus::Registry> registry_;
   prometheus::Family<prometheus::Counter>* calls_ = nullptr;

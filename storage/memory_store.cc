@@ -208,11 +208,13 @@ absl::Status MemoryStore::Write(Batch* batch, Sync sync) {
     if (!pins_.empty()) untrimmed_.emplace(change.cf, change.key);
     Trim(change.cf, change.key);
   }
-  unsynced_.push_back(changes);
   if (sync == Sync::kYes) {
     for (const std::vector<Change>& pending : unsynced_) Apply(pending, &synced_);
+    Apply(changes, &synced_);
     unsynced_.clear();
     ++syncs_;
+  } else {
+    unsynced_.push_back(changes);
   }
   return absl::OkStatus();
 }

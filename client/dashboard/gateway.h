@@ -50,8 +50,8 @@ struct GatewayOptions {
   ViewerMap viewers;
   SessionOptions sessions;
   LiveOptions live;
-  int streams_max = 64;  // open pages
-  int threads_max = 96;  // a stream takes one each
+  int streams_max = 64;   // open pages
+  int threads_max = 256;  // a stream takes one, and so does a connection that is kept alive: a few seconds, six for a browser
 };
 
 class Gateway {

@@ -311,6 +311,17 @@ TEST_F(GatewayTest, AnOpenPageIsToldOfNodesAndRecords) {
   EXPECT_THAT(ReadEvents(Browser(), SignIn(), "\"journalSize\":\"7\""), HasSubstr("event: node\n"));
 }
 
+TEST_F(GatewayTest, ANodeIsCalledFollowedOnceItsWatchHasBegun) {
+  node_.feed = {{}, {}, {}};  // the first two end before a word
+  Start();
+  const std::string text = ReadEvents(Browser(), SignIn(), "\"state\":\"following\"");
+  const size_t following = text.find("\"state\":\"following\"");
+  ASSERT_NE(following, std::string::npos) << text;
+  int lost = 0;
+  for (size_t at = text.find("\"state\":\"lost\""); at < following; at = text.find("\"state\":\"lost\"", at + 1)) ++lost;
+  EXPECT_EQ(lost, 2) << text;
+}
+
 TEST_F(GatewayTest, AChangeOfATypeOfALaterVersionIsToldWithoutTheRecord) {
   v1::WatchRecordsResponse event;
   event.set_collection("inventions");

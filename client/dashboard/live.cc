@@ -146,8 +146,7 @@ void LivePage::FollowRecords(std::string resume, const std::stop_token& stop) {
 
   for (size_t hop = 0; !stop.stop_requested(); ++hop) {
     const std::string site = sites[hop % sites.size()];
-    ordered_json news = {{"site", site}, {"state", "following"}};
-    if (!queue_.PushChange({"feed", news.dump(), ""})) return;
+    ordered_json news = {{"site", site}};
     std::stop_source give_up;
     const auto heard = [this] {
       absl::MutexLock lock(&mu_);
@@ -165,10 +164,17 @@ void LivePage::FollowRecords(std::string resume, const std::stop_token& stop) {
     call.token = "";
     call.stop = give_up.get_token();
     absl::Status end;
+    bool following = false;
     const absl::Status watched = client_->Watch(
         request,
-        [this, &site, &heard](const v1::WatchRecordsResponse& event) {
+        [this, &site, &news, &heard, &following](const v1::WatchRecordsResponse& event) {
           heard();
+          // Told once the watch has begun at the node: between what the page reads after this and what it is told from here on is no gap.
+          if (!following) {
+            following = true;
+            news["state"] = "following";
+            if (!queue_.PushChange({"feed", news.dump(), ""})) return false;
+          }
           if (event.collection().empty()) return true;  // a heartbeat
           absl::StatusOr<std::string> text = ToJson(event);
           if (!text.ok()) {  // a type of a later version: where something has changed is told all the same

@@ -22,8 +22,8 @@ constexpr int kAudienceField = 6;
 
 // Fields that the node computes; what a caller put there does not count.
 bool IsComputed(const FieldDescriptor* field) {
-  static const std::set<std::string_view> kComputed = {"name", "etag", "create_time", "update_time", "conflicts"};
-  return kComputed.contains(field->name());
+  constexpr int kUpdateTime = 4, kConflicts = 8;  // of every resource, as the registry checks: name, etag and create_time are 1 to 3
+  return field->number() <= kUpdateTime || field->number() == kConflicts;
 }
 
 // Whether no element may be there twice.

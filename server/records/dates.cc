@@ -28,6 +28,17 @@ bool IsBefore(const google::type::Date& date, const google::type::Date& other) {
   return date.day() < other.day();
 }
 
-std::string DateText(const google::type::Date& date) { return fmt::format("{:04}-{:02}-{:02}", date.year(), date.month(), date.day()); }
+// By hand: every record that is indexed by date has several of these made.
+std::string DateText(const google::type::Date& date) {
+  if (!IsDate(date)) return fmt::format("{:04}-{:02}-{:02}", date.year(), date.month(), date.day());
+  std::string text = "0000-00-00";
+  const auto put = [&text](size_t end, int number) {
+    for (; number > 0; number /= 10) text[--end] = static_cast<char>('0' + number % 10);
+  };
+  put(4, date.year());
+  put(7, date.month());
+  put(10, date.day());
+  return text;
+}
 
 }  // namespace fairlead::records

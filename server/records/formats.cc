@@ -103,6 +103,11 @@ TextScan ScanText(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++scan.characters) {
     auto byte = [&](size_t at) { return at < text.size() ? static_cast<uint8_t>(text[at]) : uint8_t{0}; };
     uint32_t code = byte(i);
+    if (code > ' ' && code < 0x7f) {  // nearly all there is
+      scan.blank = false;
+      ++i;
+      continue;
+    }
     size_t length = code < 0x80 ? 1 : code < 0xc2 ? 0 : code < 0xe0 ? 2 : code < 0xf0 ? 3 : code < 0xf5 ? 4 : 0;
     if (length > 1) code &= 0x7f >> length;
     for (size_t k = 1; k < length; ++k) {

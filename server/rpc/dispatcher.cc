@@ -70,11 +70,13 @@ const google::protobuf::Message* RecordIn(const google::protobuf::Message& reque
   return nullptr;
 }
 
-// What a request is about that names nothing itself: the record that it gives, or what that one is about; else its entries.
-std::string SubjectWithin(const google::protobuf::Message& request) {
+// What a request is about that names nothing itself: the record that it gives, or what that one is about (then it is `named_later`); else
+// its entries.
+std::string SubjectWithin(const google::protobuf::Message& request, bool* named_later) {
   if (const google::protobuf::Message* record = RecordIn(request); record != nullptr) {
-    const std::string name = TextIn(*record, "name");
-    return name.empty() ? TextIn(*record, "record") : name;
+    std::string name = TextIn(*record, "name");
+    *named_later = name.empty();
+    return *named_later ? TextIn(*record, "record") : name;
   }
   const google::protobuf::FieldDescriptor* entries = request.GetDescriptor()->FindFieldByName("entries");
   if (entries == nullptr || !entries->is_repeated() || entries->type() != google::protobuf::FieldDescriptor::TYPE_STRING) return "";
@@ -189,12 +191,9 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     const grpc::Status parsed =
         grpc::GenericDeserialize<grpc::ProtoBufferReader, google::protobuf::Message>(&request_bytes_, request_.get());
     if (!parsed.ok()) return End(Error(Reason::kMessageMalformed, "the request is not a valid " + request_->GetTypeName()));
-    const std::string subject =
-        entry_->subject == nullptr ? SubjectWithin(*request_) : request_->GetReflection()->GetString(*request_, entry_->subject);
+    const std::string subject = entry_->subject == nullptr ? SubjectWithin(*request_, &named_later_)
+                                                           : request_->GetReflection()->GetString(*request_, entry_->subject);
     subject_ = subject.substr(0, kSubjectCharsMax);
-    if (const google::protobuf::Message* record = RecordIn(*request_); entry_->subject == nullptr && record != nullptr) {
-      named_later_ = TextIn(*record, "name").empty();
-    }
     if (const auto wish = context_->client_metadata().find(kDurabilityMetadata); wish != context_->client_metadata().end()) {
       const absl::StatusOr<int> replicas = ParseDurability({wish->second.data(), wish->second.size()});
       if (!replicas.ok()) return End(replicas.status());
@@ -242,7 +241,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   }
 
   void OnDone() override {
-    alarm_.Cancel();
+    if (alarm_) alarm_->Cancel();
     call_->End();
     if (streams_counted_) {
       {
@@ -308,7 +307,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
       call_->deadline = has_deadline ? absl::FromChrono(context_->deadline()) : start_ + options.default_deadline;
       if (!has_deadline) {
         // An alarm keeps its function until it is destroyed: a strong reference here would keep this object for ever.
-        alarm_.Set(absl::ToChronoTime(call_->deadline), [weak = weak_from_this()](bool expired) {
+        alarm_.emplace().Set(absl::ToChronoTime(call_->deadline), [weak = weak_from_this()](bool expired) {
           if (!expired) return;
           const auto self = weak.lock();
           if (!self) return;
@@ -349,7 +348,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
       return End(refusal);
     }
     const absl::Duration delay = std::min(RetryDelayOf(refusal), kHeldMax);
-    alarm_.Set(absl::ToChronoTime(start_ + delay), [weak = weak_from_this(), refusal](bool) {
+    alarm_.emplace().Set(absl::ToChronoTime(start_ + delay), [weak = weak_from_this(), refusal](bool) {
       if (const auto self = weak.lock()) self->End(refusal);
     });
   }
@@ -465,7 +464,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   std::string subject_;       // what the request named, or made
   bool named_later_ = false;  // what the request gives has its name from the answer
   std::shared_ptr<const grpc::AuthContext> caller_;
-  grpc::Alarm alarm_;  // the default deadline, or when a refusal is told
+  std::optional<grpc::Alarm> alarm_;  // the default deadline, or when a refusal is told; making one takes gRPC's own lock
   grpc::ByteBuffer request_bytes_;
   MessagePtr request_;
   grpc::ByteBuffer response_bytes_;

@@ -44,7 +44,7 @@ void JournalFeeds::Sleeps(std::weak_ptr<JournalFeed> feed) {
   asleep_.erase(std::unique(asleep_.begin(), asleep_.end(), same), asleep_.end());
 }
 
-JournalFeed::JournalFeed(JournalFeeds* feeds) : feeds_(feeds), last_sent_(absl::Now()) {
+JournalFeed::JournalFeed(JournalFeeds* feeds) : feeds_(feeds) {
   absl::MutexLock lock(&feeds_->mu_);
   ++feeds_->open_;
 }

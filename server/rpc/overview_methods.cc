@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/deterministic.h"
 #include "server/node/derived.h"
 #include "server/rpc/read_rights.h"
 #include "server/rpc/record_access.h"

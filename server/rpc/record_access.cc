@@ -1,16 +1,15 @@
 #include "server/rpc/record_access.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
 #include <algorithm>
 
 #include "api/crypto.h"
+#include "api/deterministic.h"
 #include "api/errors.h"
 #include "fairlead/v1/attachment.pb.h"
 #include "fairlead/v1/options.pb.h"
 #include "google/rpc/error_details.pb.h"
 #include "server/node/attachments.h"
+#include "server/node/conflicts.h"
 #include "server/node/materialise.h"
 #include "server/records/release.h"
 
@@ -68,9 +67,11 @@ absl::StatusOr<std::optional<Payload>> ReadEntry(const node::Node& node, Dot dot
 MessagePtr StoreReader::Find(std::string_view name) const {
   const records::RecordType* type = node_.registry().FindByName(name);
   if (type == nullptr) return nullptr;
-  absl::StatusOr<std::optional<Loaded>> loaded = Load(node_, view_, *type, std::string(name));
-  if (!loaded.ok() || !loaded->has_value()) return nullptr;
-  return std::move((*loaded)->message);
+  const absl::StatusOr<std::optional<node::RecordState>> state = node_.GetState(view_, name);
+  if (!state.ok() || !state->has_value()) return nullptr;
+  // Without its etag, which is a hash over the whole record and says nothing to a validator.
+  const std::map<uint32_t, node::FieldView> views = node::ViewOf(**state);
+  return node::MaterialiseFields(*type, std::string(name), **state, views, node::ConflictsOf(*type, **state, views));
 }
 
 absl::Status CheckName(const records::Registry& registry, const records::RecordType& type, const std::string& name,
@@ -114,7 +115,7 @@ bool IsSet(const Message& message, const FieldDescriptor* field) {
 
 void CopyFields(const Message& from, const std::vector<const FieldDescriptor*>& fields, Message* to) {
   MessagePtr copy(from.New());
-  copy->CopyFrom(from);
+  copy->MergeFrom(from);
   to->GetReflection()->SwapFields(to, copy.get(), fields);
 }
 
@@ -132,19 +133,9 @@ bool IsSettable(const records::RecordType& type, const FieldDescriptor* field) {
   return field->name() != kWithdrawnField && field->name() != type.state_field;
 }
 
-std::string DeterministicBytes(const Message& message) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  message.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return bytes;
-}
-
 std::array<uint8_t, 16> RequestDigest(std::string_view method, const Message& request, const std::vector<std::string>& without) {
   MessagePtr rest(request.New());
-  rest->CopyFrom(request);
+  rest->MergeFrom(request);
   for (const std::string& name : without) {
     if (const FieldDescriptor* field = Field(*rest, name)) rest->GetReflection()->ClearField(rest.get(), field);
   }

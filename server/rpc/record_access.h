@@ -86,8 +86,6 @@ std::vector<const google::protobuf::FieldDescriptor*> FoldedFields(const records
 // the service's own (records::IsServiceSet).
 bool IsSettable(const records::RecordType& type, const google::protobuf::FieldDescriptor* field);
 
-// Equal messages give equal bytes within one build of the program.
-std::string DeterministicBytes(const google::protobuf::Message& message);
 // The first 16 bytes of SHA-256 over the method and the request less the fields named.
 std::array<uint8_t, 16> RequestDigest(std::string_view method, const google::protobuf::Message& request,
                                       const std::vector<std::string>& without);

@@ -48,7 +48,7 @@ Fields SetFields(const records::RecordType& type, const Message& record) {
 
 MessagePtr Clone(const Message& message) {
   MessagePtr copy(message.New());
-  copy->CopyFrom(message);
+  copy->MergeFrom(message);
   return copy;
 }
 

@@ -208,6 +208,24 @@ TEST_F(RecordServiceTest, AWatchFromNowSendsNothingOfBefore) {
   EXPECT_EQ(Shown(feed.Next()), "KR Korea");
 }
 
+// Where heartbeats are an hour apart.
+class WatchBeginTest : public SiteTest {
+ protected:
+  WatchBeginTest() : SiteTest(/*heartbeat=*/absl::Hours(1)) {}
+};
+
+TEST_F(WatchBeginTest, ACallerForWhomThereIsNothingYetHearsAtOnceWhereTheWatchBegan) {
+  MakeCountry("JP", "Japan");
+  std::string token;
+  {
+    Feed feed(officer_, {});
+    token = feed.Heartbeat();
+  }
+  MakeCountry("KR", "Korea");
+  Feed resumed(officer_, After(token));
+  EXPECT_EQ(Shown(resumed.Next()), "KR Korea");
+}
+
 TEST_F(RecordServiceTest, AResumedWatchHasNoGapAndRepeatsAtMostOneEntry) {
   Feed feed(officer_, {});
   std::vector<std::string> tokens = {feed.Heartbeat()};

@@ -19,6 +19,7 @@ namespace {
 using nlohmann::json;
 using testing::AllOf;
 using testing::ContainsRegex;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
@@ -135,6 +136,14 @@ TEST_F(Reports, AnAnnualAndAQuarterlyReportHoldWhatTheirAudienceMaySeeAndAreVeri
     EXPECT_EQ(Read(Out("again.html")), page);
     EXPECT_EQ(Verify(Out("again.html")).exit.code, 0);
   }
+  // As a PDF, by Chromium: it has the page's title in it, and no statement comes with it.
+  const framework::Ended printed = Cli("eame", {"report", "show", name, "--format", "pdf", "--out", Out("2025.pdf")});
+  EXPECT_EQ(printed.exit.code, 0) << printed.output;
+  EXPECT_THAT(printed.output, HasSubstr("the PDF carries no statement"));
+  EXPECT_THAT(Read(Out("2025.pdf")),
+              AllOf(StartsWith("%PDF-"), HasSubstr("/Title (International Port Security Program: annual report 2025"),
+                    HasSubstr("/Type /Page\n"), EndsWith("%%EOF\n")));
+  EXPECT_FALSE(std::filesystem::exists(Out("2025.pdf.sig")));
   for (const char* site : {"apac", "csa"}) {
     ExpectRefused(site, {"report", "show", name}, kNotFound, "RECORD_NOT_FOUND");
     ExpectRefused(site, {"report", "show", quarterly["name"]}, kNotFound, "RECORD_NOT_FOUND");
