@@ -11,6 +11,7 @@ std::string DeterministicBytes(const google::protobuf::Message& message) {
   google::protobuf::io::CodedOutputStream out(&stream);
   out.SetSerializationDeterministic(true);
   message.SerializeWithCachedSizes(&out);
+  out.Trim();  // the last bytes may be in its own buffer
   return bytes;
 }
 

@@ -81,11 +81,12 @@ inline constexpr std::string_view kMetaPurgePrefix =
     "purge/";  // + log:u32 seq:u64 of an erasure, cf:u8 key: what it deleted there may be in files; empty
 inline constexpr std::string_view kMetaQuarantinePrefix = "quarantine/";  // + log:u32: why no more of the log is taken
 inline constexpr std::string_view kMetaFetchPrefix = "fetch/";  // + sha256[32] that an attachment has, and perhaps not this store; empty
-inline constexpr std::string_view kMetaAwaitedPrefix = "awaited/";  // + log:u32 of this site: a checkpoint whose entries were not here
-inline constexpr std::string_view kMetaProvenPrefix = "proven/";    // + log:u32: how its entries are proven (server/node/proven.h)
-inline constexpr std::string_view kMetaRoster = "roster";           // u64 version and digest[32] of the newest roster seen
-inline constexpr std::string_view kMetaClosedPrefix = "closed/";    // + log:u32: u64 size the roster closed it at, once undone beyond
-inline constexpr std::string_view kMetaVoidPrefix = "void/";        // + log:u32 seq:u64 of an entry that was discarded; empty
+inline constexpr std::string_view kMetaAwaitedPrefix = "awaited/";    // + log:u32 of this site: a checkpoint whose entries were not here
+inline constexpr std::string_view kMetaProvenPrefix = "proven/";      // + log:u32: how its entries are proven (server/node/proven.h)
+inline constexpr std::string_view kMetaRoster = "roster";             // u64 version and digest[32] of the newest roster seen
+inline constexpr std::string_view kMetaClosedPrefix = "closed/";      // + log:u32: u64 size the roster closed it at, once undone beyond
+inline constexpr std::string_view kMetaVoidPrefix = "void/";          // + log:u32 seq:u64 of an entry that was discarded; empty
+inline constexpr std::string_view kMetaUnjudgedPrefix = "unjudged/";  // + log:u32 seq:u64 of an entry with types or fields not known; empty
 inline constexpr std::string_view kMetaUnauthorisedPrefix =
     "unauthorised/";                                              // + log:u32 seq:u64 index of the mutation:u32; server/node/refold.cc
 inline constexpr std::string_view kMetaDigestPrefix = "digest/";  // + audience class: records:u64, then 2,048 bytes of LtHash

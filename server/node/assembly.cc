@@ -189,20 +189,20 @@ absl::StatusOr<Committer::Assembly::Effect> Committer::Assembly::Outcome(const s
     const Part& part = parts[i];
     const Mutation& mutation = *part.mutation;
     if (absl::Status status = committer_.authority_.CheckShape(mutation); !status.ok()) return status;
+    effect.judged = effect.judged && committer_.authority_.Knows(mutation);
     auto it = states.find(mutation.record);
     if (it == states.end()) {
       auto record = Load(mutation.record);
       if (!record.ok()) return record.status();
       it = states.emplace(mutation.record, (*record)->state.value_or(RecordState{})).first;
     }
-    const RecordState* existing = it->second.type == 0 ? nullptr : &it->second;
     absl::Status status;
     if (is_shape) {
       Mutation checked = mutation;
       for (Op& op : checked.ops) op.has_value = op.has_value && !IsErased(op);
-      status = CheckFoldable(checked, existing);
+      status = CheckFoldable(checked);
     } else {
-      status = CheckFoldable(mutation, existing);
+      status = CheckFoldable(mutation);
     }
     if (!status.ok()) return status;
     const std::vector<uint16_t> refused = Refused(part, dot);
@@ -224,6 +224,7 @@ absl::Status Committer::Assembly::Adopt(Effect effect, const std::vector<Part>& 
     record.state = std::move(state);
     record.changed = true;
   }
+  if (!effect.judged) batch_->Put(Cf::kMeta, std::string(storage::kMetaUnjudgedPrefix) + storage::DotKey(dot), {});
   std::set<std::string> names;
   for (size_t i = 0; i < parts.size(); ++i) {
     const Mutation& mutation = *parts[i].mutation;

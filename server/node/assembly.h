@@ -54,6 +54,10 @@ class Committer::Assembly {
   // Undoes what the log's entries beyond its closing did, and notes that it is done. REQUIRES: the roster closes the log.
   absl::Status Close(const RosterLog& log);
 
+  // Judges anew, and for good, what entries say that an older program folded without knowing it. Those that this one does not know either
+  // stay as they are.
+  absl::Status JudgeAgain(const std::vector<Dot>& entries);
+
   // Adds what follows from the folded records: states, digests, indexes, figures, position.
   absl::Status Finish();
 
@@ -109,6 +113,7 @@ class Committer::Assembly {
     std::map<std::string, RecordState> states;             // by record; without those that stay as they are
     std::map<size_t, std::vector<uint16_t>> unauthorised;  // by part: its ops that fold to nothing
     std::set<std::string> made_again;                      // records that were there, and that the entry makes
+    bool judged = true;                                    // the program knows all that it says
   };
   // What an erasure comes to.
   struct Erasing {

@@ -18,12 +18,21 @@ const FieldDescriptor* FieldOf(const records::RecordType& type, uint32_t number)
   return type.prototype->GetDescriptor()->FindFieldByNumber(static_cast<int>(number));
 }
 
-// Who may move to the state that the op writes; UNSPECIFIED when the field's own rule is enough.
-v1::Authority StateWriters(const FieldDescriptor* field, const Op& op) {
-  if (op.kind != MergeKind::kState || !op.has_value || field == nullptr || field->enum_type() == nullptr) return v1::AUTHORITY_UNSPECIFIED;
+bool MovesState(const FieldDescriptor* field, const Op& op) {
+  return op.kind == MergeKind::kState && op.has_value && field != nullptr && field->enum_type() != nullptr;
+}
+
+// The state that the op writes; null when it is not known. REQUIRES: MovesState.
+const google::protobuf::EnumValueDescriptor* StateIn(const FieldDescriptor* field, const Op& op) {
   Reader value(op.value);
   value.Varint();  // rank
-  const auto* state = field->enum_type()->FindValueByNumber(static_cast<int>(value.Varint()));
+  return field->enum_type()->FindValueByNumber(static_cast<int>(value.Varint()));
+}
+
+// Who may move to the state that the op writes; UNSPECIFIED when the field's own rule is enough.
+v1::Authority StateWriters(const FieldDescriptor* field, const Op& op) {
+  if (!MovesState(field, op)) return v1::AUTHORITY_UNSPECIFIED;
+  const auto* state = StateIn(field, op);
   return state == nullptr ? v1::AUTHORITY_UNSPECIFIED : state->options().GetExtension(v1::state_writers);
 }
 
@@ -57,6 +66,15 @@ absl::Status Authority::CheckShape(const Mutation& mutation) const {
     }
   }
   return absl::OkStatus();
+}
+
+bool Authority::Knows(const Mutation& mutation) const {
+  const records::RecordType* type = registry_.FindByNumber(mutation.type);
+  if (type == nullptr) return false;
+  return std::all_of(mutation.ops.begin(), mutation.ops.end(), [type](const Op& op) {
+    const FieldDescriptor* field = FieldOf(*type, op.field);
+    return field != nullptr && (!MovesState(field, op) || StateIn(field, op) != nullptr);
+  });
 }
 
 bool Authority::NamesMaker(const std::string& record) const {

@@ -43,6 +43,8 @@ class Authority {
   // INVALID_ARGUMENT when no site could have written the mutation: its name is not of its type, or a field is merged otherwise than its
   // type says. Types and fields of later versions pass.
   absl::Status CheckShape(const Mutation& mutation) const;
+  // Whether the program knows the mutation's type and all its fields and states. Else a later program judges it anew.
+  bool Knows(const Mutation& mutation) const;
   // Whether the names of such records say who made them. Never natural keys.
   bool NamesMaker(const std::string& record) const;
   // The office of the maker of `record` when `payload` is what made it: the name follows from it. Of a natural key nullopt in effect.

@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::string_view kDoesNotLead = "another member of the site writes";
 constexpr absl::Duration kPruneInterval = absl::Hours(1);
+constexpr size_t kJudgedAtOnce = 1000;                    // entries that a later program judges anew in one batch
 constexpr size_t kLatePayloadsMax = 1024;                 // that wait in the queue; more are dropped, and wanted still
 constexpr int64_t kRequestAheadMsMax = 24 * 3600 * 1000;  // a caller's clock may be this far ahead
 
@@ -283,7 +284,7 @@ absl::Status Committer::RetryUnknown() {
     if (!decoded.status.ok()) continue;
     const std::vector<Mutation>& mutations = decoded.payload.mutations;
     if (!IsErasure(decoded.payload) &&
-        !std::all_of(mutations.begin(), mutations.end(), [](const Mutation& m) { return CheckFoldable(m, nullptr).ok(); }))
+        !std::all_of(mutations.begin(), mutations.end(), [](const Mutation& m) { return CheckFoldable(m).ok(); }))
       continue;
     auto headers = LogBook(*store_).Headers(dot.log, dot.seq, dot.seq + 1);
     if (!headers.ok()) return headers.status();
@@ -545,20 +546,45 @@ absl::Status Committer::CloseLogs() {
     if (!done->has_value()) due.push_back(&log);
   }
   if (due.empty()) return absl::OkStatus();
+  return CommitApart([&due](Assembly* assembly) {
+    for (const RosterLog* log : due) {
+      if (absl::Status status = assembly->Close(*log); !status.ok()) return status;
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::Status Committer::JudgeAgain() {
+  const std::string end = storage::PrefixEnd(storage::kMetaUnjudgedPrefix);
+  std::string from(storage::kMetaUnjudgedPrefix);
+  while (true) {
+    std::vector<Dot> entries;
+    auto it = store_->Iterate(Cf::kMeta, from, end);
+    for (it->SeekToFirst(); it->Valid() && entries.size() < kJudgedAtOnce; it->Next()) {
+      Reader key(it->key().substr(storage::kMetaUnjudgedPrefix.size()));
+      entries.push_back(storage::ReadDot(&key));
+      from = std::string(it->key()) + '\0';
+    }
+    if (!it->status().ok()) return it->status();
+    if (entries.empty()) return absl::OkStatus();
+    absl::Status status = CommitApart([&entries](Assembly* assembly) { return assembly->JudgeAgain(entries); });
+    if (!status.ok()) return status;
+  }
+}
+
+absl::Status Committer::CommitApart(const std::function<absl::Status(Assembly*)>& change) {
   Committed before;
   {
     absl::MutexLock lock(&committed_mu_);
     before = committed_;
   }
   Assembly assembly(*this, std::move(before), commit_log_->Term() == 0 ? Assembly::Journal::kTellsLater : Assembly::Journal::kAppends);
-  for (const RosterLog* log : due) {
-    if (absl::Status status = assembly.Close(*log); !status.ok()) return status;
-  }
-  absl::Status status = assembly.Finish();
+  absl::Status status = change(&assembly);
+  if (status.ok()) status = assembly.Finish();
   if (status.ok())
     status = commit_log_->Append(assembly.journal_start(), assembly.committed().journal_end, assembly.items(), assembly.batch());
   if (!status.ok()) return status;
-  untold_ = assembly.untold();
+  untold_.insert(untold_.end(), assembly.untold().begin(), assembly.untold().end());
   Publish(&assembly);
   return status;
 }

@@ -35,10 +35,6 @@
 
 namespace fairlead::node {
 
-// Field numbers that mean the same in every record type.
-inline constexpr uint32_t kAudienceField = 6;
-inline constexpr uint32_t kWithdrawnField = 7;
-
 // The folded state of one audience class: its digest and how many records it has.
 struct ClassState {
   LatticeHash hash;
@@ -55,6 +51,9 @@ class Committer {
   absl::Status Load();
   // Undoes, in one write, what is beyond the closings of the roster. REQUIRES: before all other work.
   absl::Status CloseLogs();
+  // Judges what an older program folded without knowing its types, fields or states. REQUIRES: before all other work, and after derived
+  // data is of this program.
+  absl::Status JudgeAgain();
   // Signs this site's logs as far as they go, those that are not known to go further.
   absl::Status SignTail() const;
 
@@ -162,6 +161,8 @@ class Committer {
   DecodedPayload Decode(std::string_view payload) const;
   // Enqueues again what an older program could not fold and this one can.
   absl::Status RetryUnknown();
+  // Commits a change that no entry makes: it follows from the roster or the program.
+  absl::Status CommitApart(const std::function<absl::Status(Assembly*)>& change);
   size_t CostOf(const Work& work) const;
   void Enqueue(Work work);
   void Complete(std::function<void()> completion);

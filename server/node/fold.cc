@@ -15,6 +15,9 @@ constexpr uint8_t kStateVersion = 1;
 constexpr uint8_t kValueAdds = 1;
 constexpr uint8_t kValueHasBytes = 2;
 constexpr uint8_t kValueErased = 4;
+constexpr uint8_t kValueOtherKind = 8;
+constexpr uint8_t kValueOtherType = 16;
+constexpr uint8_t kValueFlags = 31;
 
 bool BoundBySeals(MergeKind kind) { return kind == MergeKind::kRegister || kind == MergeKind::kSet; }
 
@@ -25,8 +28,8 @@ class Standing {
     for (const auto& [seal, listed] : state.seals) covered_.emplace(seal, Covered(listed));
   }
 
-  bool Pending(MergeKind kind, const ValueId& id, const FieldValue& value) const {
-    if (!BoundBySeals(kind)) return false;
+  bool Pending(const ValueId& id, const FieldValue& value) const {
+    if (!BoundBySeals(value.kind)) return false;
     for (const auto& [seal, covered] : covered_) {
       if (id.mutation == seal.mutation || covered.contains(id)) continue;
       if (std::find(value.seen_seals.begin(), value.seen_seals.end(), seal) == value.seen_seals.end()) return true;
@@ -39,7 +42,7 @@ class Standing {
     std::set<ValueId> dead;
     for (const auto& [replaced, by] : field.edges) {
       auto replacer = field.values.find(by);
-      if (replacer != field.values.end() && !Pending(field.kind, by, replacer->second)) dead.insert(replaced);
+      if (replacer != field.values.end() && !Pending(by, replacer->second)) dead.insert(replaced);
     }
     return dead;
   }
@@ -89,6 +92,20 @@ void SettleBytes(const ValueFetcher& fetch, RecordState* state) {
 uint64_t RankOf(const std::string& bytes) {
   Reader in(bytes);
   return in.Varint();
+}
+
+// What restricts who sees a record restricts it before a program knows the record's type.
+std::optional<MergeKind> KindInEveryType(uint32_t field) {
+  switch (field) {
+    case kMarkingField:
+      return MergeKind::kRestrictMax;
+    case kAudienceField:
+      return MergeKind::kRestrictIntersect;
+    case kWithdrawnField:
+      return MergeKind::kRegister;
+    default:
+      return std::nullopt;
+  }
 }
 
 absl::Status CheckValue(const Op& op) {
@@ -192,7 +209,12 @@ std::string EncodeState(const RecordState& state) {
     PutVarint(&out, field.values.size());
     for (const auto& [id, value] : field.values) {
       table.PutRef(&out, id);
-      PutU8(&out, (value.adds ? kValueAdds : 0) | (value.has_bytes ? kValueHasBytes : 0) | (value.erased ? kValueErased : 0));
+      const bool other_kind = value.kind != field.kind;
+      const bool other_type = value.type != state.type;
+      PutU8(&out, (value.adds ? kValueAdds : 0) | (value.has_bytes ? kValueHasBytes : 0) | (value.erased ? kValueErased : 0) |
+                      (other_kind ? kValueOtherKind : 0) | (other_type ? kValueOtherType : 0));
+      if (other_kind) PutU8(&out, static_cast<uint8_t>(value.kind));
+      if (other_type) PutVarint(&out, value.type);
       if (value.has_bytes) PutBytes(&out, value.bytes);
     }
     PutVarint(&out, field.edges.size());
@@ -272,9 +294,14 @@ absl::StatusOr<RecordState> DecodeState(std::string_view bytes) {
       }
       FieldValue value = table[mutation].origin;
       uint8_t flags = in.U8();
+      if ((flags & ~kValueFlags) != 0) in.Fail();
       value.adds = (flags & kValueAdds) != 0;
       value.has_bytes = (flags & kValueHasBytes) != 0;
       value.erased = (flags & kValueErased) != 0;
+      value.kind = (flags & kValueOtherKind) != 0 ? static_cast<MergeKind>(in.U8()) : field.kind;
+      value.type = (flags & kValueOtherType) != 0 ? static_cast<uint32_t>(in.Varint()) : state.type;
+      if ((flags & kValueOtherKind) != 0 && value.kind == field.kind) in.Fail();
+      if ((flags & kValueOtherType) != 0 && value.type == state.type) in.Fail();
       if (value.has_bytes) value.bytes = std::string(in.Bytes());
       field.values.emplace_hint(field.values.end(), ValueId{table[mutation].id, static_cast<uint16_t>(op)}, std::move(value));
     }
@@ -287,14 +314,10 @@ absl::StatusOr<RecordState> DecodeState(std::string_view bytes) {
   return state;
 }
 
-absl::Status CheckFoldable(const Mutation& mutation, const RecordState* existing) {
+absl::Status CheckFoldable(const Mutation& mutation) {
   // Keys of the store end a name with a zero byte, and no type is numbered 0.
   if (mutation.record.empty() || mutation.record.find('\0') != std::string::npos || mutation.type == 0) {
     return absl::InvalidArgumentError("a mutation names no record or no type");
-  }
-  if (existing != nullptr && existing->type != mutation.type) {
-    return absl::InvalidArgumentError(
-        fmt::format("{} is of type {}, the mutation of type {}", mutation.record, existing->type, mutation.type));
   }
   for (const Op& op : mutation.ops) {
     switch (op.kind) {
@@ -310,12 +333,9 @@ absl::Status CheckFoldable(const Mutation& mutation, const RecordState* existing
         return absl::UnimplementedError(
             fmt::format("field {} has merge kind {}, unknown to fold version {}", op.field, static_cast<int>(op.kind), kFoldVersion));
     }
-    if (existing != nullptr) {
-      auto field = existing->fields.find(op.field);
-      if (field != existing->fields.end() && field->second.kind != op.kind) {
-        return absl::InvalidArgumentError(fmt::format("field {} has merge kind {}, the op has {}", op.field,
-                                                      static_cast<int>(field->second.kind), static_cast<int>(op.kind)));
-      }
+    if (const auto kind = KindInEveryType(op.field); kind && op.kind != *kind) {
+      return absl::InvalidArgumentError(fmt::format("field {} of every record has merge kind {}, the op has {}", op.field,
+                                                    static_cast<int>(*kind), static_cast<int>(op.kind)));
     }
     if (op.seals && op.kind != MergeKind::kState) {
       return absl::InvalidArgumentError(fmt::format("field {} seals, and is no state", op.field));
@@ -332,17 +352,20 @@ namespace {
 
 void FoldOps(const Mutation& mutation, bool is_shape, const MutationId& id, Hlc time, Dot dot, RecordState* state,
              const ValueFetcher& fetch, const std::vector<uint16_t>& ignored) {
-  state->type = mutation.type;
+  if (mutation.ops.empty()) return;
+  state->type = state->type == 0 ? mutation.type : std::min(state->type, mutation.type);
   bool settle = !state->seals.empty();
   for (size_t i = 0; i < mutation.ops.size(); ++i) {
     const Op& op = mutation.ops[i];
     if (std::find(ignored.begin(), ignored.end(), i) != ignored.end()) continue;
     ValueId value_id{id, static_cast<uint16_t>(i)};
     FieldState& field = state->fields[op.field];
-    field.kind = op.kind;
+    field.kind = field.values.empty() ? op.kind : std::min(field.kind, op.kind);
     auto [it, inserted] = field.values.try_emplace(value_id);
     FieldValue& value = it->second;
     if (inserted) {
+      value.type = mutation.type;
+      value.kind = op.kind;
       value.time = time;
       value.dot = dot;
       value.adds = op.has_value;
@@ -379,13 +402,13 @@ void FoldErased(const Mutation& shape, const MutationId& id, Hlc time, Dot dot, 
 
 RecordState Restrict(const RecordState& state, const std::function<bool(Dot)>& held, const ValueFetcher& fetch) {
   RecordState out;
-  out.type = state.type;
   std::set<ValueId> kept;
   for (const auto& [number, field] : state.fields) {
     FieldState restricted;
-    restricted.kind = field.kind;
     for (const auto& [id, value] : field.values) {
       if (!held(value.dot)) continue;
+      restricted.kind = restricted.values.empty() ? value.kind : std::min(restricted.kind, value.kind);
+      out.type = out.type == 0 ? value.type : std::min(out.type, value.type);
       restricted.values.emplace_hint(restricted.values.end(), id, value);
       kept.insert(id);
     }
@@ -419,10 +442,10 @@ std::map<uint32_t, FieldView> ViewOf(const RecordState& state) {
     FieldView view;
     view.kind = field.kind;
     for (const auto& [id, value] : field.values) {
-      if (dead.contains(id)) continue;
-      if (!value.adds && standing.Pending(field.kind, id, value)) view.pending_removals.emplace_back(id, &value);
+      if (dead.contains(id) || value.kind != field.kind || value.type != state.type) continue;
+      if (!value.adds && standing.Pending(id, value)) view.pending_removals.emplace_back(id, &value);
       if (!value.has_bytes) continue;
-      (standing.Pending(field.kind, id, value) ? view.pending : view.live).emplace_back(id, &value);
+      (standing.Pending(id, value) ? view.pending : view.live).emplace_back(id, &value);
     }
     if (view.live.empty() && view.pending.empty() && view.pending_removals.empty()) continue;
     auto shown_before = [&view](const auto& a, const auto& b) {
@@ -446,10 +469,9 @@ std::vector<ValueId> SealableValues(const RecordState& state) {
   Standing standing(state);
   std::vector<ValueId> out;
   for (const auto& [number, field] : state.fields) {
-    if (!BoundBySeals(field.kind)) continue;
     std::set<ValueId> dead = standing.Dead(field);
     for (const auto& [id, value] : field.values) {
-      if (!dead.contains(id) && !standing.Pending(field.kind, id, value)) out.push_back(id);
+      if (BoundBySeals(value.kind) && !dead.contains(id) && !standing.Pending(id, value)) out.push_back(id);
     }
   }
   std::sort(out.begin(), out.end());

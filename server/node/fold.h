@@ -15,14 +15,19 @@
 //   mutation  := id[16] known:u8 [hlc:u64 log:varint seq:varint n:varint ref{n}]      ascending by id; the refs are the seals it had seen
 //   seal      := ref n:varint ref{n}                                               ascending
 //   field     := number:varint kind:u8 n:varint value{n} n:varint edge{n}            ascending
-//   value     := ref flags:u8 [bytes]                                              ascending; flags: 1 adds a value, 2 bytes follow,
-//                                                                                  4 erased
+//   value     := ref flags:u8 [kind:u8] [type:varint] [bytes]                      ascending; flags: 1 adds a value, 2 bytes follow,
+//                                                                                  4 erased, 8 kind is not the field's, 16 type is not
+//                                                                                  the record's
 //   edge      := ref ref                                                           replaced, by; ascending
 //   ref       := mutation:varint op:varint                                         mutation: index in the table above
 //
 // A mutation is not known when only ids of it are (its payload is withheld here). The bytes of a dead value are dropped; a seal that
 // arrives later can revive it, and the fold then fetches them from the entry that the value names. Those of an erased value are gone for
 // ever; it still replaces what it replaced.
+//
+// The types that a program knows say which kind each of their fields is (authority.h). Of fields and types that it does not know, two
+// writers may say different things, and neither comes first: each value keeps its own kind and type. The field's kind and the record's type
+// are the least of those of their values, and only values of these are seen.
 //
 // Thread safety: values. Ownership: values.
 
@@ -46,7 +51,14 @@
 
 namespace fairlead::node {
 
+// Fields that mean the same, and have one kind, in every record type.
+inline constexpr uint32_t kMarkingField = 5;    // RestrictMax
+inline constexpr uint32_t kAudienceField = 6;   // RestrictIntersect
+inline constexpr uint32_t kWithdrawnField = 7;  // Register
+
 struct FieldValue {
+  uint32_t type = 0;  // of the record, as its mutation says
+  MergeKind kind = MergeKind::kRegister;
   Hlc time;
   Dot dot;                 // the entry that added it (the earliest, when one request was accepted twice)
   bool adds = true;        // false: an op that only replaced
@@ -58,14 +70,14 @@ struct FieldValue {
 };
 
 struct FieldState {
-  MergeKind kind = MergeKind::kRegister;
+  MergeKind kind = MergeKind::kRegister;  // the least of its values'
   std::map<ValueId, FieldValue> values;
   std::set<std::pair<ValueId, ValueId>> edges;  // (replaced, by)
   friend bool operator==(const FieldState&, const FieldState&) = default;
 };
 
 struct RecordState {
-  uint32_t type = 0;
+  uint32_t type = 0;  // the least of its values'; 0: there is no record
   std::map<uint32_t, FieldState> fields;
   std::map<ValueId, std::set<ValueId>> seals;  // seal -> values it had seen
   friend bool operator==(const RecordState&, const RecordState&) = default;
@@ -74,16 +86,17 @@ struct RecordState {
 std::string EncodeState(const RecordState& state);
 absl::StatusOr<RecordState> DecodeState(std::string_view bytes);
 
-// Whether the fold of this version understands the mutation; UNIMPLEMENTED when it does not (the entry becomes opaque), INVALID_ARGUMENT
-// when it names no record or no type, its values are malformed for their kind, or its type is not the record's.
-absl::Status CheckFoldable(const Mutation& mutation, const RecordState* existing);
+// Whether the fold of this version understands the mutation, whatever was folded before; UNIMPLEMENTED when it does not (the entry becomes
+// opaque), INVALID_ARGUMENT when it names no record or no type, its values are malformed for their kind, or a field of every type is of
+// another kind.
+absl::Status CheckFoldable(const Mutation& mutation);
 
 // The bytes of a value from the entry that added it; nullopt when this node does not hold them.
 using ValueFetcher = std::function<std::optional<std::string>(const ValueId& id, Dot dot)>;
 
 // Adds one mutation. REQUIRES: CheckFoldable. Idempotent; commutes with every mutation that is not causally related. `fetch` is asked only
 // for values that a seal revives.
-// Ops whose positions are in `ignored` fold to nothing.
+// Ops whose positions are in `ignored` fold to nothing, and so does a mutation without ops.
 void Fold(const Mutation& mutation, const MutationId& id, Hlc time, Dot dot, RecordState* state, const ValueFetcher& fetch = {},
           const std::vector<uint16_t>& ignored = {});
 

@@ -22,6 +22,7 @@ constexpr uint32_t kTags = 12;
 constexpr uint32_t kState = 16;
 constexpr uint32_t kMarking = 5;
 constexpr uint32_t kAudience = 6;
+constexpr uint32_t kUnknown = 140;
 
 MutationId Id(uint8_t n) {
   MutationId id{};
@@ -198,35 +199,84 @@ TEST(FoldTest, ASealDoesNotHoldBackARestriction) {
 
 TEST(CheckFoldableTest, RefusesWhatItDoesNotUnderstand) {
   Mutation unknown = Of({Add(kTitle, static_cast<MergeKind>(9), "x")});
-  EXPECT_EQ(CheckFoldable(unknown, nullptr).code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(CheckFoldable(unknown).code(), absl::StatusCode::kUnimplemented);
 
-  RecordState state;
-  Fold(Of({Add(kTitle, MergeKind::kRegister, "x")}), Id(1), Hlc(1), At(1, 0), &state);
-  Mutation other_kind = Of({Add(kTitle, MergeKind::kSet, "x")});
-  EXPECT_EQ(CheckFoldable(other_kind, &state).code(), absl::StatusCode::kInvalidArgument);
-  Mutation other_type = Of({});
-  other_type.type = kType + 1;
-  EXPECT_EQ(CheckFoldable(other_type, &state).code(), absl::StatusCode::kInvalidArgument);
+  // A type that is not known has these fields like all others.
+  for (const uint32_t field : {kMarking, kAudience, uint32_t{7}}) {
+    EXPECT_EQ(CheckFoldable(Of({Add(field, MergeKind::kSet, "")})).code(), absl::StatusCode::kInvalidArgument) << field;
+  }
 
   // Its revisions would be read as those of another record.
   Mutation other_name = Of({Add(kTitle, MergeKind::kRegister, "x")});
-  EXPECT_TRUE(CheckFoldable(other_name, nullptr).ok());
+  EXPECT_TRUE(CheckFoldable(other_name).ok());
   other_name.record += std::string("\0aaaaaaaabbbbcccccccc", 21);
-  EXPECT_EQ(CheckFoldable(other_name, nullptr).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(CheckFoldable(other_name).code(), absl::StatusCode::kInvalidArgument);
   other_name.record.clear();
-  EXPECT_EQ(CheckFoldable(other_name, nullptr).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(CheckFoldable(other_name).code(), absl::StatusCode::kInvalidArgument);
   Mutation no_type = Of({Add(kTitle, MergeKind::kRegister, "x")});
   no_type.type = 0;
-  EXPECT_EQ(CheckFoldable(no_type, nullptr).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(CheckFoldable(no_type).code(), absl::StatusCode::kInvalidArgument);
 
-  EXPECT_EQ(CheckFoldable(Of({Add(kState, MergeKind::kState, "\x05")}), nullptr).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(CheckFoldable(Of({Add(kMarking, MergeKind::kRestrictMax, "")}), nullptr).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(CheckFoldable(Of({Add(kAudience, MergeKind::kRestrictIntersect, Sites({"hq", "apac"}))}), nullptr).code(),
+  EXPECT_EQ(CheckFoldable(Of({Add(kState, MergeKind::kState, "\x05")})).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(CheckFoldable(Of({Add(kMarking, MergeKind::kRestrictMax, "")})).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(CheckFoldable(Of({Add(kAudience, MergeKind::kRestrictIntersect, Sites({"hq", "apac"}))})).code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_TRUE(CheckFoldable(Of({Add(kAudience, MergeKind::kRestrictIntersect, Sites({"apac", "hq"}))}), nullptr).ok());
+  EXPECT_TRUE(CheckFoldable(Of({Add(kAudience, MergeKind::kRestrictIntersect, Sites({"apac", "hq"}))})).ok());
   Op seal = Add(kTitle, MergeKind::kRegister, "x");
   seal.seals = true;
-  EXPECT_EQ(CheckFoldable(Of({seal}), nullptr).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(CheckFoldable(Of({seal})).code(), absl::StatusCode::kInvalidArgument);
+}
+
+// Of a field that this program does not know, two sites may say different things. Which of them comes first depends on the replica.
+TEST(FoldTest, OfTwoKindsNoneComesFirst) {
+  const Mutation set = Of({Add(kUnknown, MergeKind::kSet, "of a set")});
+  const Mutation text = Of({Add(kUnknown, MergeKind::kRegister, "of a register", {{Id(7), 0}})});
+  RecordState one, other;
+  Fold(set, Id(1), Hlc(10), At(1, 0), &one);
+  EXPECT_THAT(LiveBytes(one, kUnknown), ElementsAre("of a set"));
+  Fold(text, Id(2), Hlc(20), At(2, 0), &one);
+  Fold(text, Id(2), Hlc(20), At(2, 0), &other);
+  Fold(set, Id(1), Hlc(10), At(1, 0), &other);
+  EXPECT_EQ(EncodeState(one), EncodeState(other));
+  EXPECT_EQ(one, other);
+  EXPECT_EQ(one.fields[kUnknown].kind, MergeKind::kRegister);
+  EXPECT_THAT(LiveBytes(one, kUnknown), ElementsAre("of a register"));
+  const auto decoded = DecodeState(EncodeState(one));
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_EQ(*decoded, one);
+  // Without the entry that says otherwise, it is what it was.
+  const auto fetch = [](const ValueId&, Dot) { return std::nullopt; };
+  const RecordState without = Restrict(
+      one, [](Dot dot) { return dot == At(1, 0); }, fetch);
+  RecordState alone;
+  Fold(set, Id(1), Hlc(10), At(1, 0), &alone);
+  EXPECT_EQ(without, alone);
+}
+
+TEST(FoldTest, OfTwoTypesNoneComesFirst) {
+  Mutation high = Of({Add(kUnknown, MergeKind::kRegister, "of the higher type"), Add(kUnknown + 1, MergeKind::kRegister, "alone")});
+  high.type = kType + 1;
+  const Mutation low = Of({Add(kUnknown, MergeKind::kRegister, "of the lower type")});
+  RecordState one, other;
+  Fold(high, Id(1), Hlc(10), At(1, 0), &one);
+  EXPECT_EQ(one.type, kType + 1);
+  EXPECT_THAT(LiveBytes(one, kUnknown + 1), ElementsAre("alone"));
+  Fold(low, Id(2), Hlc(20), At(2, 0), &one);
+  Fold(low, Id(2), Hlc(20), At(2, 0), &other);
+  Fold(high, Id(1), Hlc(10), At(1, 0), &other);
+  EXPECT_EQ(EncodeState(one), EncodeState(other));
+  EXPECT_EQ(one.type, kType);
+  EXPECT_THAT(LiveBytes(one, kUnknown), ElementsAre("of the lower type"));
+  EXPECT_THAT(LiveBytes(one, kUnknown + 1), IsEmpty());
+  const auto decoded = DecodeState(EncodeState(one));
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_EQ(*decoded, one);
+  const auto fetch = [](const ValueId&, Dot) { return std::nullopt; };
+  RecordState alone;
+  Fold(high, Id(1), Hlc(10), At(1, 0), &alone);
+  EXPECT_EQ(Restrict(
+                one, [](Dot dot) { return dot == At(1, 0); }, fetch),
+            alone);
 }
 
 TEST(StateCodecTest, DamagedBytesAreRefused) {
@@ -253,7 +303,7 @@ TEST(StateCodecTest, DamagedBytesAreRefused) {
 // The fold restated as a set: every value, every edge, every seal, then the definitions of fold.h, word for word. Slow.
 std::map<uint32_t, std::set<std::pair<ValueId, bool>>> Reference(const std::vector<std::pair<MutationId, Mutation>>& all) {
   struct Value {
-    uint32_t field;
+    uint32_t type, field;
     MergeKind kind;
     bool adds;
     std::vector<ValueId> seen, replaces;
@@ -264,7 +314,7 @@ std::map<uint32_t, std::set<std::pair<ValueId, bool>>> Reference(const std::vect
     for (size_t i = 0; i < mutation.ops.size(); ++i) {
       const Op& op = mutation.ops[i];
       ValueId v{id, static_cast<uint16_t>(i)};
-      values[v] = {op.field, op.kind, op.has_value, mutation.seen_seals, op.replaces};
+      values[v] = {mutation.type, op.field, op.kind, op.has_value, mutation.seen_seals, op.replaces};
       if (op.seals) seals[v].insert(op.sealed.begin(), op.sealed.end());
     }
   }
@@ -288,8 +338,16 @@ std::map<uint32_t, std::set<std::pair<ValueId, bool>>> Reference(const std::vect
     }
     return false;
   };
+  uint32_t type = values.begin()->second.type;
+  std::map<uint32_t, MergeKind> kinds;
+  for (const auto& [v, value] : values) {
+    type = std::min(type, value.type);
+    MergeKind& kind = kinds.try_emplace(value.field, value.kind).first->second;
+    kind = std::min(kind, value.kind);
+  }
   std::map<uint32_t, std::set<std::pair<ValueId, bool>>> out;
   for (const auto& [v, value] : values) {
+    if (value.type != type || value.kind != kinds[value.field]) continue;
     bool dead = false;
     for (const auto& [by, replacer] : values) {
       dead |= !pending(by) && std::count(replacer.replaces.begin(), replacer.replaces.end(), v) > 0;
@@ -350,7 +408,7 @@ TEST(FoldPropertyTest, EveryCausalOrderGivesTheSameState) {
       };
       for (const auto& [seal, listed] : states[site].seals) e.mutation.seen_seals.push_back(seal);
       std::string text = "v" + std::to_string(entries.size());
-      switch (below(5)) {
+      switch (below(6)) {
         case 0:
           e.mutation.ops = {Add(kTitle, MergeKind::kRegister, text, live(kTitle))};
           break;
@@ -373,6 +431,12 @@ TEST(FoldPropertyTest, EveryCausalOrderGivesTheSameState) {
             close.sealed = SealableValues(states[site]);
           }
           e.mutation.ops = {close, Add(kTitle, MergeKind::kRegister, text, live(kTitle))};
+          break;
+        }
+        case 5: {  // what the program does not know
+          const MergeKind kinds[] = {MergeKind::kRegister, MergeKind::kSet, MergeKind::kRestrictMax};
+          e.mutation.type = kType + static_cast<uint32_t>(below(8) == 0);
+          e.mutation.ops = {Add(kUnknown, kinds[below(3)], "\x01", live(kUnknown))};
           break;
         }
       }

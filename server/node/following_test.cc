@@ -170,9 +170,9 @@ class FollowingTest : public ::testing::Test {
                         Cf::kAggregates, Cf::kRequests, Cf::kOpaque, Cf::kLinks}) {
       EXPECT_TRUE(Rows(a.store(), cf, "") == Rows(b.store(), cf, "")) << storage::kCfNames[static_cast<size_t>(cf)];
     }
-    for (const std::string_view prefix :
-         {storage::kMetaWantedPrefix, storage::kMetaListedPrefix, storage::kMetaErasedPrefix, storage::kMetaErasurePrefix,
-          storage::kMetaProvenPrefix, storage::kMetaVoidPrefix, storage::kMetaUnauthorisedPrefix, storage::kMetaDigestPrefix}) {
+    for (const std::string_view prefix : {storage::kMetaWantedPrefix, storage::kMetaListedPrefix, storage::kMetaErasedPrefix,
+                                          storage::kMetaErasurePrefix, storage::kMetaProvenPrefix, storage::kMetaVoidPrefix,
+                                          storage::kMetaUnauthorisedPrefix, storage::kMetaUnjudgedPrefix, storage::kMetaDigestPrefix}) {
       EXPECT_TRUE(Rows(a.store(), Cf::kMeta, prefix) == Rows(b.store(), Cf::kMeta, prefix)) << prefix;
     }
   }

@@ -33,7 +33,6 @@ constexpr int kName = 1;
 constexpr int kEtag = 2;
 constexpr int kCreateTime = 3;
 constexpr int kUpdateTime = 4;
-constexpr int kMarking = 5;
 constexpr int kConflicts = 8;
 
 MergeKind KindOf(const FieldDescriptor* field) { return static_cast<MergeKind>(field->options().GetExtension(v1::merge)); }
@@ -200,7 +199,7 @@ void ShowField(const FieldDescriptor* field, const FieldView& view, Message* mes
 }
 
 void ShowDefaultMarking(Message* message) {
-  const FieldDescriptor* marking = message->GetDescriptor()->FindFieldByNumber(kMarking);
+  const FieldDescriptor* marking = message->GetDescriptor()->FindFieldByNumber(kMarkingField);
   if (NumberOf(*message, marking) == 0) SetNumber(message, marking, v1::MARKING_OFFICIAL);
 }
 
@@ -323,8 +322,8 @@ std::set<std::string> ElementsOf(const Message& message, const FieldDescriptor* 
 
 // Whether the numbers mean the same: a marking that is not set is the default one.
 bool SameNumber(const FieldDescriptor* field, uint64_t a, uint64_t b) {
-  if (field->number() == kMarking && a == 0) a = v1::MARKING_OFFICIAL;
-  if (field->number() == kMarking && b == 0) b = v1::MARKING_OFFICIAL;
+  if (field->number() == kMarkingField && a == 0) a = v1::MARKING_OFFICIAL;
+  if (field->number() == kMarkingField && b == 0) b = v1::MARKING_OFFICIAL;
   return a == b;
 }
 

@@ -169,6 +169,7 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
                                                  node->licence_.get(), node->clock_watch_.get(), node->contents_.get());
   if (status = node->committer_->Load(); !status.ok()) return status;
   if (status = node->committer_->CloseLogs(); !status.ok()) return status;
+  if (status = node->committer_->JudgeAgain(); !status.ok()) return status;
   VersionVector held_sizes;  // void entries included: checkpoints may cover them
   for (const RosterLog& each : o.roster.logs()) {
     auto size = LogBook(*s).Size(each.id);

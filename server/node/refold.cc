@@ -1,6 +1,6 @@
 // Records whose entries count otherwise than when they were folded: a log was closed, an entry discarded, or the maker of a record came
-// after what hangs on it, or was erased. What such an entry touched is folded anew from all that counts, payloads and what erasures have
-// left of them alike, so that the order of arrival says nothing.
+// after what hangs on it, or was erased, or the program knows what an older one did not. What such an entry touched is folded anew from all
+// that counts, payloads and what erasures have left of them alike, so that the order of arrival says nothing.
 //
 //   unauthorised := type:varint record:bytes n:varint field:varint{n}     value in Cf::kMeta
 
@@ -8,6 +8,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <map>
+#include <optional>
 
 #include "api/bytes.h"
 #include "api/errors.h"
@@ -390,6 +392,44 @@ absl::Status Committer::Assembly::Close(const RosterLog& log) {
   spdlog::warn("log {} is closed at {}: {} entries held here are void", log.origin(), log.closing->size.value(),
                size->value() - standing.value());
   return absl::OkStatus();
+}
+
+absl::Status Committer::Assembly::JudgeAgain(const std::vector<Dot>& entries) {
+  std::set<std::string> touched;
+  std::map<std::string, std::vector<Dot>> refolded;
+  for (const Dot& dot : entries) {
+    const auto content = ContentOf(dot);
+    if (!content.ok()) return content.status();
+    const auto opaque = IsOpaque(dot);
+    if (!opaque.ok()) return opaque.status();
+    const bool counts = !*opaque && content->has_value() && Counts(dot, (*content)->parts);
+    const auto all = [&content](const auto& what) { return std::all_of((*content)->parts.begin(), (*content)->parts.end(), what); };
+    const bool stands = counts && all([this](const Part& part) { return committer_.authority_.CheckShape(*part.mutation).ok(); });
+    if (!stands || all([this](const Part& part) { return committer_.authority_.Knows(*part.mutation); })) {
+      batch_->Delete(Cf::kMeta, std::string(storage::kMetaUnjudgedPrefix) + storage::DotKey(dot));
+    }
+    if (stands) {
+      for (const Part& part : (*content)->parts) refolded[part.mutation->record].push_back(dot);
+    } else if (counts) {
+      auto names = Unfold(dot);
+      if (!names.ok()) return names.status();
+      touched.merge(*names);
+      if (absl::Status status = Reinstate(dot); !status.ok()) return status;
+    }
+  }
+  for (const std::string& name : touched) {
+    if (absl::Status status = RefoldRecord(name); !status.ok()) return status;
+  }
+  for (const auto& [name, dots] : refolded) {
+    auto record = Load(name);
+    if (!record.ok()) return record.status();
+    const std::optional<RecordState> before = (*record)->state;
+    if (absl::Status status = RefoldRecord(name); !status.ok()) return status;
+    if ((*record)->state == before) continue;
+    for (const Dot& dot : dots) Tell(dot);
+    touched.insert(name);
+  }
+  return FollowVoids(touched);
 }
 
 }  // namespace fairlead::node

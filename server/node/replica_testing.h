@@ -72,7 +72,7 @@ class Replica {
     return written;
   }
   void Apply(const Written& written) {
-    EXPECT_EQ(CheckFoldable(written.mutation, state_.fields.empty() ? nullptr : &state_), absl::OkStatus());
+    EXPECT_EQ(CheckFoldable(written.mutation), absl::OkStatus());
     Fold(written.mutation, written.id, written.time, written.dot, &state_, [this](const ValueId& id, Dot) -> std::optional<std::string> {
       return bytes_.contains(id) ? std::optional(bytes_[id]) : std::nullopt;
     });

@@ -276,6 +276,10 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanMove(const records::RecordT
   fields.push_back(state);
   absl::StatusOr<Change> change = PlanChange(*node_, *view, type, name, *read, std::move(next), fields);
   if (!change.ok()) return change.status();
+  if (change->mutation.ops.empty()) {
+    plan->answer = std::move(read->message);
+    return plan;
+  }
   plan->write.mutations.push_back(std::move(change->mutation));
   AddEndOfPublication(*node_, std::move(change->end_of_publication), &plan->write);
   if (read->expected) plan->write.expectations.push_back(std::move(change->expectation));

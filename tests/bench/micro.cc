@@ -130,7 +130,7 @@ void FoldCreate(benchmark::State& state) {
   const MutationId id = MutationIdOf(kNetwork, payload, 0);
   for (auto _ : state) {
     RecordState record;
-    if (!CheckFoldable(payload.mutations[0], nullptr).ok()) return state.SkipWithError("the mutation does not fold");
+    if (!CheckFoldable(payload.mutations[0]).ok()) return state.SkipWithError("the mutation does not fold");
     Fold(payload.mutations[0], id, Hlc::FromMillis(kNowMs), Dot{LogId(1), Seq(0)}, &record);
     benchmark::DoNotOptimize(record);
   }

@@ -1,11 +1,9 @@
 // The fold's own format, and the fold over payloads of others.
 //
 // A state that decodes is written in one way, and can be read like any other. (Stored states are a node's own: nobody sends them.) A
-// payload whose mutations the fold takes gives the same state in any order, twice as well as once. A field is of one kind throughout: a
-// node takes no mutation that says otherwise of a type (server/node/authority.cc).
+// payload whose mutations the fold takes gives the same state in any order, twice as well as once.
 
 #include <algorithm>
-#include <map>
 
 #include "api/entry.h"
 #include "server/node/fold.h"
@@ -53,16 +51,13 @@ void TryPayload(std::string_view bytes) {
   auto payload = DecodePayload(bytes);
   if (!payload.ok() || payload->mutations.size() > 16) return;
   std::vector<Folded> foldable;
-  std::map<uint32_t, MergeKind> kinds;
-  const auto of_one_kind = [&kinds](const Op& op) { return kinds.try_emplace(op.field, op.kind).first->second == op.kind; };
   for (size_t i = 0; i < payload->mutations.size(); ++i) {
     const Mutation& mutation = payload->mutations[i];
-    absl::Status status = node::CheckFoldable(mutation, nullptr);
+    absl::Status status = node::CheckFoldable(mutation);
     if (!status.ok()) {
       RequireError(status, {absl::StatusCode::kInvalidArgument, absl::StatusCode::kUnimplemented});
       continue;
     }
-    if (mutation.type != payload->mutations[0].type || !std::all_of(mutation.ops.begin(), mutation.ops.end(), of_one_kind)) continue;
     const Seq seq(i);
     foldable.push_back({&mutation, MutationIdOf("test.example", *payload, i), Hlc(i + 1), {LogId(1), seq}});
   }

@@ -378,7 +378,8 @@ TEST_F(Lies, EachIsNamedAndTheRestFlows) {
     for (const std::string& name : of_eame) {
       ASSERT_TRUE(Eventually([&] { return HqHas(name); }, framework::kPatience * 2)) << LinkOf("hq", "eame").DebugString();
     }
-    EXPECT_EQ(Metric(refused), 0);
+    // The refusal goes with the stream it was made on. All that eame wrote may have come before the lie, and so before that stream's end.
+    EXPECT_TRUE(Eventually([&] { return Metric(refused) == 0; }));
   }
 }
 

@@ -29,7 +29,13 @@ const char* const kCountryNames[] = {"Japan", "Germany", "Brazil", "United State
 }  // namespace
 
 void Scenario::TearDown() {
-  if (HasFailure() && cluster_) std::cerr << cluster_->Logs();
+  if (!HasFailure() || !cluster_) return;
+  std::cerr << cluster_->Logs();
+  // Again, since the logs that stand between may be long.
+  const testing::TestResult& result = *testing::UnitTest::GetInstance()->current_test_info()->result();
+  for (int i = 0; i < result.total_part_count(); ++i) {
+    if (const testing::TestPartResult& part = result.GetTestPartResult(i); part.failed()) std::cerr << part;
+  }
 }
 
 void Scenario::StartCluster(ClusterOptions options) {

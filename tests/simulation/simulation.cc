@@ -21,7 +21,7 @@ constexpr absl::Duration kSettling = absl::Seconds(6);
 }  // namespace
 
 Result Simulate(const Options& options) {
-  const Verified verified;
+  Verified verified;
   Random random(options.seed);
   Schedule schedule;
   Trace trace(&schedule, options.print_trace);

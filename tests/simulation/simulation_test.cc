@@ -70,7 +70,7 @@ TEST(VerifiedTest, EveryQuestionIsAnsweredAsTheKeyAnswersIt) {
   const std::vector<bool> expected = {true, false, false, false, false};
   EXPECT_EQ(ask(), expected);
   {
-    const Verified verified;
+    Verified verified;
     EXPECT_EQ(ask(), expected);
     EXPECT_EQ(verified.answers.size(), expected.size());
     EXPECT_EQ(ask(), expected);

@@ -1,0 +1,283 @@
+// Rule 12: who may write what, at every replica and whatever the order of arrival.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "api/errors.h"
+#include "fairlead/v1/engagement.pb.h"
+#include "server/node/assembly.h"
+#include "server/node/counting_testing.h"
+
+namespace fairlead::node {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+using Site = TestNetwork::Site;
+
+constexpr char kCreateEngagement[] = "fairlead.v1.EngagementService/CreateEngagement";
+
+class AuthorityTest : public CountingTest {
+ protected:
+  // eame's node has been taken over: it does not check what it writes.
+  AuthorityTest() : liar_(network_.Open("eame")), forger_(network_.Open("eame")) {
+    network_.SetHeadquarters("hq");
+    apac_ = network_.Open("apac");
+    hq_ = network_.Open("hq");
+    EXPECT_TRUE(Name(*hq_.node, "JP", "Japan").ok());
+    Sync(*hq_.node, *apac_.node);
+    making_ = Making("officer/apac/watch", "Visit");
+    engagement_ = making_.mutations[0].record;
+    EXPECT_TRUE(Write(*apac_.node, making_).ok());
+    Sync(*apac_.node, *hq_.node);
+    Sync(*hq_.node, *liar_.node);
+  }
+
+  // The request that makes an engagement, named after it.
+  WriteRequest Making(const std::string& actor, const std::string& title, std::string request_id = "") {
+    network_.clock().Advance(absl::Milliseconds(1));
+    if (request_id.empty()) request_id = network_.clock().RequestId();
+    v1::Engagement engagement;
+    engagement.set_title(title);
+    engagement.set_kind(v1::ENGAGEMENT_KIND_PORT_VISIT);
+    const std::string name = "engagements/" + CreatedRecordId(network_.roster().network(), actor, kCreateEngagement, request_id);
+    WriteRequest request = RequestFor(*forger_.node, name, engagement, {"title", "kind"}, request_id);
+    request.actor = actor;
+    request.method = kCreateEngagement;
+    return request;
+  }
+  WriteRequest Titling(Node& node, const std::string& title) {
+    network_.clock().Advance(absl::Milliseconds(1));
+    v1::Engagement engagement;
+    engagement.set_title(title);
+    return RequestFor(node, engagement_, engagement, {"title"}, network_.clock().RequestId());
+  }
+  v1::Engagement EngagementAt(const Node& node) {
+    auto state = node.GetState(node.store(), engagement_);
+    if (!state.ok() || !state->has_value()) return {};
+    return static_cast<const v1::Engagement&>(*Materialise(*node.registry().FindByMessage("Engagement"), engagement_, **state));
+  }
+  // The entries of a log, as a peer gives them; without what they follow, as their author could have said.
+  std::vector<replication::VerifiedEntry> EntriesOf(const Node& node, LogId log, bool follow) {
+    std::vector<replication::VerifiedEntry> out;
+    for (Seq seq(0); seq < node.Applied().Get(log); ++seq) {
+      replication::VerifiedEntry& entry = out.emplace_back();
+      entry.dot = {log, seq};
+      entry.header_bytes = (*node.ReadHeaders(log, seq, seq + 1))[0];
+      entry.header = *DecodeHeader(entry.header_bytes);
+      entry.payload = *node.ReadPayload(entry.dot);
+      if (follow) continue;
+      entry.header.deps = {};
+      entry.header_bytes = EncodeHeader(entry.header);
+    }
+    return out;
+  }
+
+  // The request as an entry of eame's log, whatever it says.
+  replication::VerifiedEntry ByHand(const WriteRequest& request, Seq seq) {
+    auto entries = EntriesOf(*hq_.node, network_.log("hq"), false);
+    Payload payload = *DecodePayload(*entries[0].payload);
+    payload.mutations = request.mutations;
+    payload.request_id = request.request_id;
+    replication::VerifiedEntry entry;
+    entry.payload = EncodePayload(payload);
+    entry.header = entries[0].header;
+    entry.header.log = network_.log("eame");
+    entry.header.seq = seq;
+    entry.header.payload_digest = Sha256(*entry.payload);
+    entry.header_bytes = EncodeHeader(entry.header);
+    entry.dot = {entry.header.log, entry.header.seq};
+    return entry;
+  }
+
+  Site liar_;    // holds what apac and hq wrote
+  Site forger_;  // holds nothing
+  Site apac_;
+  Site hq_;
+  WriteRequest making_;
+  std::string engagement_;
+};
+
+TEST_F(AuthorityTest, TheOriginRefusesByTheFieldsName) {
+  const auto country = Name(*apac_.node, "JP", "Nippon");
+  EXPECT_EQ(ReasonOf(country.status()), "PERMISSION_DENIED");
+  EXPECT_EQ(FieldOf(country.status()), "display_name");
+  EXPECT_EQ(NameOf(*apac_.node, "JP"), "Japan");
+  EXPECT_TRUE(Write(*apac_.node, Titling(*apac_.node, "Longer visit")).ok()) << "the home";
+  EXPECT_TRUE(Write(*hq_.node, Titling(*hq_.node, "Longest visit")).ok()) << "headquarters";
+  Site eame = network_.Open("eame");
+  Sync(*apac_.node, *eame.node);
+  const auto foreign = Write(*eame.node, Titling(*eame.node, "Mine"));
+  EXPECT_EQ(ReasonOf(foreign.status()), "PERMISSION_DENIED");
+  EXPECT_EQ(FieldOf(foreign.status()), "title");
+  EXPECT_THAT(std::string(foreign.status().message()), HasSubstr(engagement_));
+  EXPECT_EQ(eame.node->Applied().Get(network_.log("eame")), Seq(0));
+  EXPECT_EQ(eame.node->UnauthorisedCount(), 0);
+  // An officer whose own node is down makes a record elsewhere; it belongs to the officer's site.
+  const WriteRequest elsewhere = Making("officer/apac/watch", "Made at eame's");
+  ASSERT_TRUE(Write(*eame.node, elsewhere).ok());
+  engagement_ = elsewhere.mutations[0].record;
+  EXPECT_EQ(ReasonOf(Write(*eame.node, Titling(*eame.node, "Mine")).status()), "PERMISSION_DENIED");
+  Sync(*eame.node, *apac_.node);
+  EXPECT_TRUE(Write(*apac_.node, Titling(*apac_.node, "Apac's")).ok());
+}
+
+TEST_F(AuthorityTest, ACompromisedSiteChangesNothingAndIsNamed) {
+  const std::vector<std::string> before = Digests(*hq_.node);
+  ASSERT_TRUE(Name(*liar_.node, "JP", "Eame's Japan").ok());
+  ASSERT_TRUE(Name(*liar_.node, "ZZ", "A country of eame's").ok());
+  ASSERT_TRUE(Write(*liar_.node, Titling(*liar_.node, "Eame's visit")).ok());
+  for (Site* site : {&hq_, &apac_}) {
+    Sync(*liar_.node, *site->node);
+    EXPECT_EQ(site->node->Applied().Get(network_.log("eame")), Seq(3));
+    EXPECT_EQ(Digests(*site->node), before);
+    EXPECT_EQ(NameOf(*site->node, "JP"), "Japan");
+    EXPECT_FALSE((*site->node->GetState(site->node->store(), "countries/ZZ")).has_value());
+    EXPECT_EQ(EngagementAt(*site->node).title(), "Visit");
+    EXPECT_THAT(EngagementAt(*site->node).conflicts(), IsEmpty());
+    EXPECT_EQ(site->node->OpaqueCount(), 0);
+    EXPECT_EQ(site->node->UnauthorisedCount(), 3);
+    const std::vector<UnauthorisedChange> changes = site->node->UnauthorisedChanges(std::nullopt, 10);
+    ASSERT_THAT(changes, SizeIs(3));
+    EXPECT_EQ(changes[0].dot, (Dot{network_.log("eame"), Seq(0)}));
+    EXPECT_EQ(changes[0].record, "countries/JP");
+    EXPECT_THAT(changes[0].fields, ElementsAre("display_name"));
+    EXPECT_EQ(changes[2].record, engagement_);
+    EXPECT_THAT(changes[2].fields, ElementsAre("title"));
+    EXPECT_THAT(site->node->UnauthorisedChanges(std::pair(changes[1].dot, changes[1].mutation), 10), SizeIs(1));
+    CheckWhole(*site);
+  }
+  // What hangs on what was refused merges as if it had not been.
+  ASSERT_TRUE(Name(*hq_.node, "ZZ", "After all").ok());
+  EXPECT_EQ(NameOf(*hq_.node, "ZZ"), "After all");
+}
+
+TEST_F(AuthorityTest, AMakingThatTheHomeDidNotWriteDoesNotStandAgainstTheHomes) {
+  ASSERT_TRUE(Write(*forger_.node, Making("officer/apac/watch", "Never agreed", making_.request_id)).ok());
+  Site first = network_.Open("hq");
+  Sync(*forger_.node, *first.node);
+  EXPECT_EQ(EngagementAt(*first.node).title(), "Never agreed") << "until the home's is here, it is a failover";
+  Sync(*hq_.node, *first.node);
+  Sync(*forger_.node, *hq_.node);
+  for (Site* site : {&first, &hq_}) {
+    EXPECT_EQ(EngagementAt(*site->node).title(), "Visit");
+    EXPECT_THAT(EngagementAt(*site->node).conflicts(), IsEmpty());
+    EXPECT_EQ(site->node->UnauthorisedCount(), 1);
+    CheckWhole(*site);
+  }
+  EXPECT_EQ(Digests(*first.node), Digests(*hq_.node));
+}
+
+TEST_F(AuthorityTest, ARecordIsOfItsTypeAndItsFieldsOfTheirKind) {
+  const std::vector<std::string> before = Digests(*hq_.node);
+  WriteRequest request = Titling(*liar_.node, "x");
+  request.mutations[0].ops[0].kind = MergeKind::kRestrictMax;
+  request.mutations[0].ops[0].value = "\x01";
+  WriteRequest other = Titling(*liar_.node, "x");
+  other.mutations[0].type = 2;
+  // Written at a node that takes anything, they would be in the log: here by hand.
+  EXPECT_TRUE(Apply(*hq_.node, {.peer = "eame", .entries = {ByHand(request, Seq(0)), ByHand(other, Seq(1))}}).status.ok());
+  const std::vector<OpaqueInfo> opaque = hq_.node->OpaqueEntries(std::nullopt, 10);
+  ASSERT_THAT(opaque, SizeIs(2));
+  EXPECT_EQ(opaque[0].cause, kCauseInvalid);
+  EXPECT_THAT(opaque[0].detail, HasSubstr("merge kind"));
+  EXPECT_EQ(opaque[1].cause, kCauseInvalid);
+  EXPECT_THAT(opaque[1].detail, HasSubstr("is not a name of type 2"));
+  EXPECT_EQ(Digests(*hq_.node), before);
+}
+
+TEST_F(AuthorityTest, WhatAnOlderProgramDidNotKnowIsJudgedByALaterOne) {
+  std::vector<records::RecordType> fewer = records::TheRegistry().types();
+  std::erase_if(fewer, [](const records::RecordType& type) { return type.singular() == "Engagement"; });
+  const records::Registry older(std::move(fewer));
+  NodeOptions options = network_.OptionsOf("csa");
+  options.registry = &older;
+  auto opened = TestNetwork::Open(std::move(options), std::make_unique<storage::MemoryStore>());
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  Site csa = *std::move(opened);
+
+  WriteRequest later = Titling(*hq_.node, "Longer visit");
+  later.mutations[0].ops.push_back({.field = 999, .kind = MergeKind::kRegister, .has_value = true, .value = "of a field to come"});
+  ASSERT_TRUE(Write(*hq_.node, later).ok());
+  WriteRequest kind = Titling(*liar_.node, "of another kind");
+  kind.mutations[0].ops[0].kind = MergeKind::kSet;
+  WriteRequest type = Titling(*liar_.node, "of another type");
+  const WriteRequest right = Titling(*liar_.node, "of no right");
+  type.mutations[0].type = 9999;
+  for (Site* site : {&csa, &hq_}) {
+    if (site == &csa) Sync(*hq_.node, *csa.node);
+    const auto applied =
+        Apply(*site->node, {.peer = "eame", .entries = {ByHand(kind, Seq(0)), ByHand(type, Seq(1)), ByHand(right, Seq(2))}});
+    ASSERT_TRUE(applied.status.ok()) << applied.status;
+    EXPECT_EQ(site->node->Applied().Get(network_.log("eame")), Seq(3));
+  }
+  EXPECT_EQ(hq_.node->OpaqueCount(), 2);
+  EXPECT_EQ(hq_.node->UnauthorisedCount(), 1);
+  EXPECT_EQ(csa.node->OpaqueCount(), 0) << "it cannot know";
+  EXPECT_NE(Digests(*csa.node), Digests(*hq_.node));
+  const Position before = csa.node->JournalEnd();
+
+  ASSERT_NO_FATAL_FAILURE(Restart("csa", &csa));
+  EXPECT_EQ(Digests(*csa.node), Digests(*hq_.node));
+  EXPECT_EQ(csa.node->OpaqueCount(), 2);
+  EXPECT_EQ(csa.node->UnauthorisedCount(), 1);
+  EXPECT_EQ(EngagementAt(*csa.node).title(), "Longer visit");
+  EXPECT_GT(csa.node->JournalEnd(), before) << "whoever watches learns of it";
+  CheckWhole(csa);
+  // That of the field to come waits on.
+  const std::string prefix(storage::kMetaUnjudgedPrefix);
+  size_t waiting = 0;
+  {
+    auto it = csa.store->Iterate(storage::Cf::kMeta, prefix, storage::PrefixEnd(prefix));
+    for (it->SeekToFirst(); it->Valid(); it->Next()) ++waiting;
+  }
+  EXPECT_EQ(waiting, 1u);
+  const Position judged = csa.node->JournalEnd();
+  ASSERT_NO_FATAL_FAILURE(Restart("csa", &csa));
+  EXPECT_EQ(csa.node->JournalEnd(), judged) << "once";
+}
+
+TEST_F(AuthorityTest, EveryOrderGivesTheSame) {
+  ASSERT_TRUE(Write(*apac_.node, Titling(*apac_.node, "Longer visit")).ok());
+  ASSERT_TRUE(Name(*liar_.node, "JP", "Eame's Japan").ok());
+  ASSERT_TRUE(Write(*liar_.node, Titling(*liar_.node, "Eame's visit")).ok());
+  ASSERT_TRUE(Write(*liar_.node, Making("officer/eame/desk", "Eame's own")).ok());
+  Sync(*apac_.node, *hq_.node);
+  ASSERT_TRUE(Write(*hq_.node, Titling(*hq_.node, "Longest visit")).ok());
+  // What eame wrote may come before all that it hangs on.
+  const std::map<LogId, std::vector<replication::VerifiedEntry>> logs = {
+      {network_.log("apac"), EntriesOf(*hq_.node, network_.log("apac"), true)},
+      {network_.log("hq"), EntriesOf(*hq_.node, network_.log("hq"), true)},
+      {network_.log("eame"), EntriesOf(*liar_.node, network_.log("eame"), false)}};
+  std::optional<std::vector<std::string>> digests;
+  for (unsigned seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    Site site = network_.Open("csa");
+    size_t left = 0;
+    for (const auto& [log, entries] : logs) left += entries.size();
+    while (left > 0) {
+      auto log = std::next(logs.begin(), std::uniform_int_distribution<int>(0, 2)(random));
+      const uint64_t next = site.node->Applied().Get(log->first).value();
+      if (next == log->second.size()) continue;
+      replication::RemoteBatch batch;
+      batch.peer = "any";
+      batch.entries = {log->second[next]};
+      left -= Apply(*site.node, batch).applied;
+    }
+    EXPECT_EQ(EngagementAt(*site.node).title(), "Longest visit");
+    EXPECT_EQ(NameOf(*site.node, "JP"), "Japan");
+    EXPECT_EQ(site.node->UnauthorisedCount(), 2);
+    if (!digests) digests = Digests(*site.node);
+    EXPECT_EQ(Digests(*site.node), *digests);
+    CheckWhole(site);
+  }
+}
+
+}  // namespace
+}  // namespace fairlead::node
