@@ -22,7 +22,7 @@ struct LinkInfo {
   std::optional<absl::Time> last_contact;     // when anything was last heard
   absl::Duration rtt;                         // of the last heartbeat; zero before the first
   std::optional<absl::Duration> clock_ahead;  // the peer's clock beside this node's, as of the last heartbeat
-  uint64_t entries_behind = 0;                // held by the peer, as it last said, and not applied here
+  uint64_t entries_behind = 0;                // held by the peer, as it last said or showed, and not applied here
   uint64_t entries_received = 0;              // over all streams of the link, new here or not
   uint64_t bytes_received = 0;                // likewise
   // The journal position kept for this peer led past entries that later ones follow: the next stream begins at the start of the journal.

@@ -417,9 +417,7 @@ absl::Status Receiver::CheckBlocked(absl::Time now) {
 void Receiver::CheckPace(absl::Time now) {
   uint64_t lacking = 0;
   for (const auto& [id, log] : logs_) {
-    // A header that it has brought is an entry that it holds.
-    const Seq held = std::max(log.peer_size, log.brought);
-    if (log.Open() && held > log.applied) lacking += held.value() - log.applied.value();
+    if (log.Open()) lacking += log.Behind();
   }
   if (lacking == 0) pace_told_ = false;
   const uint64_t brought = entry_bytes_ - pace_bytes_;
@@ -577,9 +575,7 @@ absl::StatusOr<bool> Receiver::Pump(absl::Time now, v1::ReplicateRequest* out) {
 LinkInfo Receiver::info() const {
   LinkInfo info = info_;
   info.entries_behind = 0;
-  for (const auto& [id, log] : logs_) {
-    if (log.peer_size > log.applied) info.entries_behind += log.peer_size.value() - log.applied.value();
-  }
+  for (const auto& [id, log] : logs_) info.entries_behind += log.Behind();
   return info;
 }
 

@@ -107,6 +107,8 @@ class Receiver {
     // Whether it has all that the roster lets stand.
     bool Ended() const { return log->closing && applied >= log->closing->size; }
     bool Open() const { return refused.ok() && !quarantined && !Ended(); }
+    // How many entries the peer holds that are not applied here. A header that it has brought is an entry that it holds.
+    uint64_t Behind() const { return std::max({peer_size, brought, applied}).value() - applied.value(); }
     // The next entry wanted from this stream.
     Seq Wanted() const { return std::max(applied, delivered); }
     // The next header wanted.

@@ -148,6 +148,7 @@ TEST_F(PeerWatchTest, APeerThatBringsHeadersAloneIsToldOfWhateverItSaysThatItHol
   EXPECT_EQ(b_.Size(kLogA), Seq(5));
   EXPECT_THAT(std::string(info().last_error.message()), HasSubstr("it says that it holds 3 entries that are not here, and has brought"));
   EXPECT_EQ(info().errors.at("UNAVAILABLE"), 1u);
+  EXPECT_EQ(info().entries_behind, 3u);
 }
 
 TEST_F(PeerWatchTest, AnIdlePeerAndOneThatBringsItsEntriesAreNot) {
