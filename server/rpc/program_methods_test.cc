@@ -310,6 +310,12 @@ TEST_F(ProgramMethodsTest, InquiriesAreRoutedAnsweredAndTimed) {
   EXPECT_EQ(inquiry.received_time().seconds(), absl::ToUnixSeconds(clock_.Now()));
   const v1::Inquiry waiting = Must<v1::Inquiry>("HelpDeskService/CreateInquiry", create);
   clock_.Advance(absl::Hours(3));
+  v1::RouteInquiryRequest route;
+  route.set_region(v1::REGION_APAC);
+  inquiry = *Try("HelpDeskService/RouteInquiry", inquiry, route);
+  const Position written = apac_.node().JournalEnd();
+  EXPECT_EQ(Try("HelpDeskService/RouteInquiry", inquiry, route)->etag(), inquiry.etag());
+  EXPECT_EQ(apac_.node().JournalEnd(), written) << "it was there already";
   v1::AnswerInquiryRequest answer;
   EXPECT_THAT(Try("HelpDeskService/AnswerInquiry", inquiry, answer), FailsWith("FIELD_REQUIRED", "answer"));
   answer.set_answer("None.");
