@@ -71,6 +71,7 @@ inline constexpr std::string_view kMetaNetwork = "network";                   //
 inline constexpr std::string_view kMetaSite = "site";                         // the site's name
 inline constexpr std::string_view kMetaJournalInstance = "journal_instance";  // 16 random bytes
 inline constexpr std::string_view kMetaHlc = "hlc";                           // u64, the latest time written or applied
+inline constexpr std::string_view kMetaChain = "chain";                       // position:u64 digest[32]: server/etcd/packing.h
 inline constexpr std::string_view kMetaLicence = "licence";                   // origin:bytes id:bytes next:bytes (server/node/licence.h)
 inline constexpr std::string_view kMetaDerived = "derived";                   // u32 version of derived, indexes, aggregates, listed
 inline constexpr std::string_view kMetaWantedPrefix = "wanted/";    // + log:u32 seq:u64 of an entry whose payload is due here; empty

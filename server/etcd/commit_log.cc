@@ -9,6 +9,7 @@
 #include "api/bytes.h"
 #include "api/errors.h"
 #include "server/etcd/packing.h"
+#include "storage/schema.h"
 
 namespace fairlead::etcd {
 
@@ -31,10 +32,30 @@ absl::Status ToError(const absl::Status& error) {
 bool Busy(const absl::Status& refused) { return refused.message().find("too many requests") != absl::string_view::npos; }
 
 // What the index-th operation, a Get of the tail, found.
-absl::StatusOr<Position> TailIn(const pb::TxnResponse& response, int index) {
+absl::StatusOr<Tail> WholeTailIn(const pb::TxnResponse& response, int index) {
   const pb::KeyValue* tail = Found(response, index);
   if (tail == nullptr) return absl::NotFoundError("etcd does not have this site's log");
-  return ReadPosition(tail->value(), "the end of the log");
+  return ReadTail(tail->value());
+}
+
+absl::StatusOr<Position> TailIn(const pb::TxnResponse& response, int index) {
+  auto tail = WholeTailIn(response, index);
+  if (!tail.ok()) return tail.status();
+  return tail->position;
+}
+
+void PutChain(Position position, const Digest& chain, storage::Batch* batch) {
+  std::string value;
+  PutU64(&value, position.value());
+  value += AsView(chain);
+  batch->Put(storage::Cf::kMeta, storage::kMetaChain, value);
+}
+
+absl::Status OtherHistory(Position position) {
+  return Error(Reason::kStoreDamaged,
+               fmt::format("the log in etcd has another history before position {} than this store: it can only begin anew, "
+                           "with a copy of a member's that follows the log",
+                           position.value()));
 }
 
 absl::Status GapAt(Position position) {
@@ -53,7 +74,7 @@ absl::Status EtcdCommitLog::Create(Etcd* etcd, const EtcdLogOptions& options, co
   pb::TxnRequest txn;
   *txn.add_compare() = ChangedAt(log.keys_.instance(), 0);
   *txn.add_success() = Put(log.keys_.instance(), journal_instance);
-  *txn.add_success() = Put(log.keys_.tail(), PositionText(first));
+  *txn.add_success() = Put(log.keys_.tail(), TailText(first, Digest{}));
   *txn.add_failure() = Get(log.keys_.instance());
   const auto answer = log.Ask(txn);
   if (!answer.ok()) return answer.status();
@@ -69,6 +90,7 @@ absl::StatusOr<std::unique_ptr<EtcdCommitLog>> EtcdCommitLog::Open(Etcd* etcd, E
   if (!instance.ok()) return instance.status();
   pb::TxnRequest txn;
   *txn.add_success() = Get(log->keys_.instance());
+  *txn.add_success() = Get(log->keys_.tail());
   const auto answer = log->Ask(txn);
   if (!answer.ok()) return answer.status();
   const pb::KeyValue* there = Found(*answer, 0);
@@ -76,7 +98,50 @@ absl::StatusOr<std::unique_ptr<EtcdCommitLog>> EtcdCommitLog::Open(Etcd* etcd, E
   if (!instance->has_value() || there->value() != **instance) {
     return absl::FailedPreconditionError(fmt::format("etcd has the log of another journal under {} than the store's", log->keys_.prefix));
   }
+  const auto tail = WholeTailIn(*answer, 1);
+  if (!tail.ok()) return tail.status();
+  if (absl::Status begun = log->BeginChain(*tail); !begun.ok()) return begun;
   return log;
+}
+
+absl::Status EtcdCommitLog::BeginChain(const Tail& tail) const {
+  const auto held = ChainAt(tail.position);
+  if (!held.ok() || !*held || tail.Has(**held) || !tail.Has(Digest{})) return held.status();
+  auto batch = store_->NewBatch();
+  batch->Delete(storage::Cf::kMeta, storage::kMetaChain);
+  return store_->Write(batch.get(), storage::Sync::kYes);
+}
+
+absl::StatusOr<std::optional<Digest>> EtcdCommitLog::ChainAt(Position position) const {
+  const auto stored = store_->Get(storage::Cf::kMeta, storage::kMetaChain);
+  if (!stored.ok()) return stored.status();
+  if (!stored->has_value()) {
+    // It begins where the journal of a site of one machine ends.
+    const uint64_t end = position.value();
+    auto journal = store_->Iterate(storage::Cf::kJournal, storage::JournalKey(Position(end == 0 ? 0 : end - 1)), {});
+    uint64_t found = 0;
+    for (journal->SeekToFirst(); journal->Valid() && found < 2; journal->Next()) ++found;
+    if (!journal->status().ok()) return journal->status();
+    return found == std::min<uint64_t>(end, 1) ? std::optional(Digest{}) : std::nullopt;
+  }
+  Reader in(**stored);
+  const Position at(in.U64());
+  Digest chain{};
+  const std::string_view bytes = in.Fixed(chain.size());
+  if (!in.Done()) return Error(Reason::kStoreDamaged, "the chain of the journal is damaged");
+  if (at != position) return std::nullopt;
+  std::copy(bytes.begin(), bytes.end(), chain.begin());
+  return chain;
+}
+
+absl::Status EtcdCommitLog::NoteFollowed(Position from, const std::vector<JournalItem>& items, storage::Batch* folded) {
+  const auto held = ChainAt(from);
+  if (!held.ok()) return held.status();
+  if (!*held) return Error(Reason::kStoreDamaged, fmt::format("the store has no chain of the journal at position {}", from.value()));
+  Digest chain = **held;
+  for (const JournalItem& item : items) chain = Chained(chain, item);
+  PutChain(from + items.size(), chain, folded);
+  return absl::OkStatus();
 }
 
 void EtcdCommitLog::SetFence(std::optional<Fence> fence) {
@@ -140,12 +205,16 @@ absl::Status EtcdCommitLog::Append(Position expected, Position end, const std::v
   if (items.empty()) return store_->Write(folded, storage::Sync::kYes);
   const std::optional<Fence> fence = this->fence();
   if (!fence) return NotElected();
+  const auto held = ChainAt(expected);
+  if (!held.ok()) return held.status();
+  if (!*held) return absl::FailedPreconditionError(fmt::format("the store's journal does not end at position {}", expected.value()));
+  Digest chain = **held;
   const std::string id = options_.random_bytes(kAppendIdBytes);
   size_t bytes = 0;
   pb::TxnRequest txn;
   *txn.add_compare() = ChangedAt(keys_.fence(), fence->revision);
-  *txn.add_compare() = HasValue(keys_.tail(), PositionText(expected));
-  for (const Packed& packed : Pack(id, expected, items)) {
+  *txn.add_compare() = HasValue(keys_.tail(), TailText(expected, chain));
+  for (const Packed& packed : Pack(id, expected, &chain, items)) {
     std::string value = EncodePacked(packed);
     bytes += value.size();
     *txn.add_success() = Put(keys_.Batch(packed.first), value);
@@ -153,7 +222,7 @@ absl::Status EtcdCommitLog::Append(Position expected, Position end, const std::v
   if (bytes > kAppendBytesMax) {
     return Error(Reason::kMessageTooLarge, fmt::format("a batch of {} bytes; at most {} can be appended at once", bytes, kAppendBytesMax));
   }
-  *txn.add_success() = Put(keys_.tail(), PositionText(end));
+  *txn.add_success() = Put(keys_.tail(), TailText(end, chain));
   *txn.add_failure() = Get(keys_.tail());
   *txn.add_failure() = Get(keys_.Batch(expected));
   *txn.add_failure() = Get(keys_.fence());
@@ -176,14 +245,17 @@ absl::Status EtcdCommitLog::Append(Position expected, Position end, const std::v
       // Position and fence never come back to what they were: what was not appended by now is never.
       const pb::KeyValue* there = Found(*answer, 1);
       if (there == nullptr || AppendIdOf(there->value()) != id) {
-        const auto tail = TailIn(*answer, 0);
+        const auto tail = WholeTailIn(*answer, 0);
         if (!tail.ok()) return tail.status();
         const pb::KeyValue* now = Found(*answer, 2);
         const absl::Status deposed = now != nullptr && now->mod_revision() == fence->revision ? absl::OkStatus() : Deposed(*fence);
-        if (*tail == expected) return deposed;
-        return absl::FailedPreconditionError(fmt::format("the log ends at position {}, not at {}", tail->value(), expected.value()));
+        if (tail->position == expected && !tail->Has(**held)) return OtherHistory(expected);
+        if (tail->position == expected) return deposed;
+        return absl::FailedPreconditionError(
+            fmt::format("the log ends at position {}, not at {}", tail->position.value(), expected.value()));
       }
     }
+    PutChain(end, chain, folded);
     return store_->Write(folded, storage::Sync::kYes);
   }
   if (!unknown) return ToError(failed);
@@ -192,6 +264,9 @@ absl::Status EtcdCommitLog::Append(Position expected, Position end, const std::v
 }
 
 absl::StatusOr<std::vector<JournalItem>> EtcdCommitLog::Read(Position from, size_t bytes_max) {
+  const auto held = ChainAt(from);
+  if (!held.ok()) return held.status();
+  std::optional<Digest> chain = *held;  // at `at`, once that is known
   std::vector<JournalItem> items;
   size_t bytes = 0;
   for (Position at = from; bytes < bytes_max || items.empty();) {
@@ -201,20 +276,23 @@ absl::StatusOr<std::vector<JournalItem>> EtcdCommitLog::Read(Position from, size
     *txn.add_success() = GetRange(keys_.Batch(at), keys_.batches_end(), kReadBatches);
     const auto answer = Ask(txn);
     if (!answer.ok()) return answer.status();
-    const auto tail = TailIn(*answer, 0);
+    const auto tail = WholeTailIn(*answer, 0);
     if (!tail.ok()) return tail.status();
-    const auto first = BeginningIn(*answer, 1, *tail);
+    const auto first = BeginningIn(*answer, 1, tail->position);
     if (!first.ok()) return first.status();
     if (at < *first) {
       if (!items.empty()) return items;
       return absl::OutOfRangeError(
           fmt::format("etcd has the log from position {} on: {} was trimmed, and is in a member's store", first->value(), from.value()));
     }
-    if (at > *tail) {
+    if (at > tail->position) {
       return Error(Reason::kStoreDamaged,
-                   fmt::format("the log in etcd ends at position {}, before {}: it has lost its tail", tail->value(), at.value()));
+                   fmt::format("the log in etcd ends at position {}, before {}: it has lost its tail", tail->position.value(), at.value()));
     }
-    if (at == *tail) return items;
+    if (at == tail->position) {
+      if (chain && !tail->Has(*chain)) return OtherHistory(at);
+      return items;
+    }
     const auto& batches = answer->responses(2).response_range().kvs();
     if (items.empty() && at == from && (batches.empty() || batches[0].key() != keys_.Batch(at))) {
       // Within a batch.
@@ -222,6 +300,7 @@ absl::StatusOr<std::vector<JournalItem>> EtcdCommitLog::Read(Position from, size
       if (!floor.ok()) return floor.status();
       if (*floor == from) return GapAt(from);
       at = *floor;
+      chain.reset();
       continue;
     }
     const Position asked = at;
@@ -232,6 +311,12 @@ absl::StatusOr<std::vector<JournalItem>> EtcdCommitLog::Read(Position from, size
       if (packed->first != at) return Error(Reason::kStoreDamaged, fmt::format("the batch at position {} is another's", at.value()));
       const uint64_t skipped = from > at ? from.value() - at.value() : 0;
       if (skipped >= packed->items.size()) return GapAt(from);
+      if (chain && *chain != packed->before) return OtherHistory(at);
+      chain = packed->before;
+      for (size_t i = 0; i < packed->items.size(); ++i) {
+        if (i == skipped && *held && skipped > 0 && **held != *chain) return OtherHistory(from);
+        chain = Chained(*chain, packed->items[i]);
+      }
       std::move(packed->items.begin() + static_cast<ptrdiff_t>(skipped), packed->items.end(), std::back_inserter(items));
       bytes += batch.value().size();
       at = packed->end();

@@ -2,8 +2,9 @@
 //
 // A batch is appended by one transaction that compares the position at which the log ends and the fence of the leader (leadership.h), so
 // that a deposed writer never appends, however late its request arrives. The position is that of the journal, which every member has alike:
-// the journal in a member's store tells how far it has folded, in the same write as what it folded. etcd holds the tail of the journal
-// only: what every member has durably is trimmed, and compacted.
+// the journal in a member's store tells how far it has folded, in the same write as what it folded. The chain (packing.h) is written with
+// it, and compared with the log's: a store whose journal went on in a log that was lost since follows no other. etcd holds the tail of the
+// journal only: what every member has durably is trimmed, and compacted.
 //
 // Thread safety: any thread, but Append and Read by one at a time. Ownership: borrows etcd and the store.
 
@@ -61,6 +62,7 @@ class EtcdCommitLog : public node::CommitLog {
   // `from` is best where a batch begins, as it is after each that was read or appended.
   absl::StatusOr<std::vector<node::JournalItem>> Read(Position from, size_t bytes_max) override;
   absl::StatusOr<Position> End() override;
+  absl::Status NoteFollowed(Position from, const std::vector<node::JournalItem>& items, storage::Batch* folded) override;
 
   // Says that this member has everything before `position` durably. From its first report on, nothing is trimmed that it lacks.
   absl::Status ReportDurable(Position position);
@@ -78,6 +80,10 @@ class EtcdCommitLog : public node::CommitLog {
 
   // Asks until there is an answer. A refusal is one. REQUIRES: asking twice does no more than asking once.
   absl::StatusOr<pb::TxnResponse> Ask(const pb::TxnRequest& txn);
+  // The chain at the position as the store has it; nullopt when the store does not end there.
+  absl::StatusOr<std::optional<Digest>> ChainAt(Position position) const;
+  // Forgets the chain of the log in which the journal went on before this one was made.
+  absl::Status BeginChain(const Tail& tail) const;
   // Where the log begins, when the index-th operation looked for the first batch.
   absl::StatusOr<Position> BeginningIn(const pb::TxnResponse& response, int index, Position tail) const;
   // Where the batch begins that holds the item at `position`. REQUIRES: first <= position, and position is before the end.

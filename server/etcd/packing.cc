@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -15,12 +16,16 @@ namespace fairlead::etcd {
 
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;
 constexpr uint8_t kHasHeader = 1;
 constexpr uint8_t kHasPayload = 2;
 constexpr uint8_t kHasKept = 4;
 constexpr uint64_t kKeptMax = 4096;                      // of one item
 constexpr size_t kItemOverheadMax = 1 + 5 + 10 + 5 + 5;  // flags, log, seq, lengths
+
+uint8_t FlagsOf(const node::JournalItem& item) {
+  return static_cast<uint8_t>((item.header.empty() ? 0 : kHasHeader) | (item.payload ? kHasPayload : 0));
+}
 
 size_t SizeOf(const node::JournalItem& item) {
   size_t size = kItemOverheadMax + item.header.size() + (item.payload ? item.payload->size() : 0);
@@ -46,10 +51,10 @@ std::string EncodePacked(const Packed& packed) {
   PutU8(&out, kVersion);
   out += packed.id;
   PutVarint(&out, packed.first.value());
+  out += AsView(packed.before);
   PutVarint(&out, packed.items.size());
   for (const node::JournalItem& item : packed.items) {
-    PutU8(&out, static_cast<uint8_t>((item.header.empty() ? 0 : kHasHeader) | (item.payload ? kHasPayload : 0) |
-                                     (item.kept.empty() ? 0 : kHasKept)));
+    PutU8(&out, FlagsOf(item) | (item.kept.empty() ? 0 : kHasKept));
     PutVarint(&out, item.dot.log.value());
     PutVarint(&out, item.dot.seq.value());
     if (!item.header.empty()) PutBytes(&out, item.header);
@@ -70,6 +75,8 @@ absl::StatusOr<Packed> DecodePacked(std::string_view bytes) {
   Packed packed;
   packed.id = in.Fixed(kAppendIdBytes);
   packed.first = Position(in.Varint());
+  const std::string_view before = in.Fixed(packed.before.size());
+  std::copy(before.begin(), before.end(), packed.before.begin());
   const uint64_t n = in.Varint();
   if (!in.ok() || n == 0 || n > kPackedItemsMax) return Damaged("it has no valid count");
   for (uint64_t i = 0; i < n; ++i) {
@@ -105,17 +112,27 @@ absl::StatusOr<Packed> DecodePacked(std::string_view bytes) {
 
 std::string_view AppendIdOf(std::string_view packed) { return packed.size() <= kAppendIdBytes ? "" : packed.substr(1, kAppendIdBytes); }
 
-std::vector<Packed> Pack(std::string_view id, Position first, const std::vector<node::JournalItem>& items) {
+Digest Chained(const Digest& before, const node::JournalItem& item) {
+  std::string next;
+  PutU32(&next, item.dot.log.value());
+  PutU64(&next, item.dot.seq.value());
+  PutU8(&next, FlagsOf(item));
+  PutBytes(&next, item.header);
+  return Sha256({AsView(before), next});
+}
+
+std::vector<Packed> Pack(std::string_view id, Position first, Digest* chain, const std::vector<node::JournalItem>& items) {
   std::vector<Packed> out;
   size_t bytes = 0;
   for (const node::JournalItem& item : items) {
     const size_t size = SizeOf(item);
     if (out.empty() || bytes + size > kPackedBytesMax || out.back().items.size() == kPackedItemsMax) {
-      out.push_back({std::string(id), first, {}});
-      bytes = 1 + kAppendIdBytes + 10 + 10;
+      out.push_back({std::string(id), first, *chain, {}});
+      bytes = 1 + kAppendIdBytes + 10 + chain->size() + 10;
     }
     bytes += size;
     out.back().items.push_back(item);
+    *chain = Chained(*chain, item);
     ++first;
   }
   return out;

@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "api/bytes.h"
 #include "api/errors.h"
 
 namespace fairlead::etcd {
@@ -17,6 +18,18 @@ absl::StatusOr<Position> ReadPosition(std::string_view text, std::string_view wh
     return Error(Reason::kStoreDamaged, fmt::format("{} in etcd is no position", what));
   }
   return Position(value);
+}
+
+std::string TailText(Position position, const Digest& chain) { return PositionText(position) + ' ' + HexEncode(AsView(chain)); }
+
+absl::StatusOr<Tail> ReadTail(std::string_view text) {
+  const size_t digits = text.find(' ');
+  const auto position = ReadPosition(text.substr(0, digits), "the end of the log");
+  if (!position.ok()) return position.status();
+  if (digits == std::string_view::npos || text.size() - digits - 1 != 2 * Digest().size()) {
+    return Error(Reason::kStoreDamaged, "the end of the log in etcd has no chain");
+  }
+  return Tail{*position, std::string(text.substr(digits + 1))};
 }
 
 std::string Keys::Batch(Position first) const { return batches() + PositionText(first); }

@@ -2,7 +2,7 @@
 //
 //   {prefix}instance              16 bytes: the journal's instance
 //   {prefix}batches/{position}    items from there on (packing.h); the first that is there is where the log begins
-//   {prefix}tail                  position at which the next batch is appended
+//   {prefix}tail                  position at which the next batch is appended, and the chain there (packing.h)
 //   {prefix}leader                who leads, with his lease (leadership.h)
 //   {prefix}fence                 how often the leader has changed; the key's revision is what an append compares
 //   {prefix}members/{name}        position before which that member has all durably
@@ -19,6 +19,8 @@
 #include <string>
 #include <string_view>
 
+#include "api/bytes.h"
+#include "api/crypto.h"
 #include "api/ids.h"
 #include "server/etcd/etcd.h"
 
@@ -44,6 +46,16 @@ struct Keys {
 std::string PositionText(Position position);
 // DATA_LOSS, naming `what`, when the text is not PositionText's.
 absl::StatusOr<Position> ReadPosition(std::string_view text, std::string_view what);
+
+// A value of `tail`: the position, and the chain as hexadecimal digits.
+struct Tail {
+  Position position;
+  std::string chain;
+  bool Has(const Digest& at) const { return chain == HexEncode(AsView(at)); }
+};
+std::string TailText(Position position, const Digest& chain);
+// DATA_LOSS when the text is not TailText's.
+absl::StatusOr<Tail> ReadTail(std::string_view text);
 
 pb::Compare HasValue(const std::string& key, const std::string& value);
 // The key was last changed by the transaction of this revision. Revision 0: it is not there.

@@ -56,15 +56,19 @@ class CommitLog {
   // Makes the journal items [expected, end), which `folded` holds with all that follows from them, durable, and writes `folded` to the
   // store. `items` are those items, or none where they are not needed.
   //   FAILED_PRECONDITION  the log does not end at `expected`: nothing was written; what others appended is to be read
+  //   DATA_LOSS            the log has other items before `expected` than the store: nothing was written
   //   ABORTED              another member writes now: nothing was written, nor will be
   //   UNAVAILABLE          it is not known whether it was appended: reading from `expected` tells, now or later
   // Other errors say that nothing was appended, but for the store's own (STORAGE_FULL, STORAGE_FAILED): a shared log has the items then,
   // and they are read from it again.
   virtual absl::Status Append(Position expected, Position end, const std::vector<JournalItem>& items, storage::Batch* folded) = 0;
   // Items from `from` on: about `bytes_max` of them, at least one unless the log ends there. OUT_OF_RANGE when they were trimmed; DATA_LOSS
-  // when the log ends before `from`, has a gap or is damaged.
+  // when the log ends before `from`, has a gap or is damaged, or has other items before `from`, where the store ends, than the store.
   virtual absl::StatusOr<std::vector<JournalItem>> Read(Position from, size_t bytes_max) = 0;
   virtual absl::StatusOr<Position> End() = 0;
+  // Adds to `folded`, which holds the items read at [from, from + items.size()), what the log keeps in the store of how far it was
+  // followed.
+  virtual absl::Status NoteFollowed(Position, const std::vector<JournalItem>&, storage::Batch*) { return absl::OkStatus(); }
 };
 
 // The store as commit point of a site of one machine.

@@ -113,6 +113,7 @@ absl::Status Committer::Follow() {
     auto pruned = Prune(&assembly);
     if (!pruned.ok()) return pruned.status();
     absl::Status status = assembly.Finish();
+    if (status.ok()) status = commit_log_->NoteFollowed(assembly.journal_start(), *items, assembly.batch());
     if (status.ok()) status = store_->Write(assembly.batch(), storage::Sync::kYes);
     if (!status.ok()) return status;
     Pruned(*std::move(pruned));

@@ -67,7 +67,10 @@ struct Member {
   // Folds what others appended.
   void CatchUp() {
     const Position from(JournalEnd(store));
-    const auto folded = Fold(store, from, Read(from.value()));
+    const std::vector<JournalItem> items = Read(from.value());
+    const auto folded = Fold(store, from, items);
+    const absl::Status noted = log->NoteFollowed(from, items, folded.get());
+    EXPECT_TRUE(noted.ok()) << noted;
     const absl::Status written = store.Write(folded.get(), storage::Sync::kYes);
     EXPECT_TRUE(written.ok()) << written;
   }
@@ -211,6 +214,7 @@ TEST_F(EtcdLogTest, ElectionWhoseAnswerWasLostIsWon) {
   b_->etcd.Expect({Fate::kAnswerLost});
   ASSERT_TRUE(b_->Lead());
   EXPECT_TRUE(b_->Append(0, Entries(0, 1)).ok());
+  a_->CatchUp();
   EXPECT_EQ(a_->Append(1, Entries(1, 1)).code(), absl::StatusCode::kAborted);
 }
 
@@ -291,24 +295,86 @@ TEST_F(EtcdLogTest, GapIsALoss) {
 
 TEST_F(EtcdLogTest, DamagedBatchIsNamed) {
   ASSERT_TRUE(a_->Append(0, Entries(0, 2)).ok());
-  Packed packed{.id = std::string(kAppendIdBytes, 'i'), .first = Position(0), .items = Entries(0, 2)};
+  Packed packed{.id = std::string(kAppendIdBytes, 'i'), .first = Position(0), .before = {}, .items = Entries(0, 2)};
   packed.items[1].payload->back() ^= 1;
   Change(Put(Keys(prefix_).Batch(Position(0)), EncodePacked(packed)));
   const auto read = a_->log->Read(Position(0), kPlenty);
   EXPECT_EQ(ReasonOf(read.status()), "STORE_DAMAGED");
   EXPECT_THAT(std::string(read.status().message()), HasSubstr("a payload is not its header's"));
   // Another place's batch.
-  packed = {.id = packed.id, .first = Position(4), .items = Entries(0, 2)};
+  packed = {.id = packed.id, .first = Position(4), .before = {}, .items = Entries(0, 2)};
   Change(Put(Keys(prefix_).Batch(Position(0)), EncodePacked(packed)));
   EXPECT_EQ(ReasonOf(a_->log->Read(Position(0), kPlenty).status()), "STORE_DAMAGED");
 }
 
 TEST_F(EtcdLogTest, EtcdThatWasPutBackIsALoss) {
   ASSERT_TRUE(a_->Append(0, Entries(0, 2)).ok());
-  Change(Put(Keys(prefix_).tail(), PositionText(Position(0))));
+  Change(Put(Keys(prefix_).tail(), TailText(Position(0), {})));
   const auto read = b_->log->Read(Position(2), kPlenty);
   EXPECT_EQ(ReasonOf(read.status()), "STORE_DAMAGED");
   EXPECT_THAT(std::string(read.status().message()), HasSubstr("it has lost its tail"));
+}
+
+// etcd comes back from a snapshot and others go on from there: what a store had beyond it is no part of the log.
+TEST_F(EtcdLogTest, AStoreWithAnotherHistoryIsToldSo) {
+  ASSERT_TRUE(a_->Append(0, Entries(0, 2)).ok());
+  b_->CatchUp();
+  pb::TxnRequest look;
+  *look.add_success() = Get(Keys(prefix_).tail());
+  const auto tail = client_->Txn(look);
+  ASSERT_TRUE(tail.ok()) << tail.status();
+  ASSERT_TRUE(a_->Append(2, Entries(2, 3)).ok());
+  Change(DeleteRange(Keys(prefix_).Batch(Position(2)), Keys(prefix_).batches_end()));
+  Change(Put(Keys(prefix_).tail(), Found(*tail, 0)->value()));
+  ASSERT_TRUE(a_->leadership.Resign().ok());
+  ASSERT_TRUE(b_->Lead());
+
+  const auto expect_told = [&] {
+    const auto read = a_->log->Read(Position(5), kPlenty);
+    EXPECT_EQ(ReasonOf(read.status()), "STORE_DAMAGED");
+    EXPECT_THAT(std::string(read.status().message()), HasSubstr("another history before position 5"));
+  };
+  // As many entries as it has, and then more: within what is packed, and where the next begins.
+  ASSERT_TRUE(b_->Append(2, Entries(7, 2)).ok());
+  ASSERT_TRUE(b_->Append(4, Entries(9, 1)).ok());
+  expect_told();
+  ASSERT_TRUE(a_->leadership.Resign().ok());
+  ASSERT_TRUE(b_->leadership.Resign().ok());
+  ASSERT_TRUE(a_->Lead());
+  EXPECT_EQ(ReasonOf(a_->Append(5, Entries(5, 1))), "STORE_DAMAGED") << "nor does it append";
+  ASSERT_TRUE(a_->leadership.Resign().ok());
+  ASSERT_TRUE(b_->Lead());
+  ASSERT_TRUE(b_->Append(5, Entries(10, 2)).ok());
+  expect_told();
+  EXPECT_THAT(b_->Read(7), IsEmpty());
+}
+
+TEST_F(EtcdLogTest, AStoreWithAnotherHistoryWithinABatchIsToldSo) {
+  ASSERT_TRUE(a_->Append(0, Entries(0, 2)).ok());
+  Change(DeleteRange(Keys(prefix_).batches(), Keys(prefix_).batches_end()));
+  Change(Put(Keys(prefix_).tail(), TailText(Position(0), {})));
+  ASSERT_TRUE(a_->leadership.Resign().ok());
+  ASSERT_TRUE(b_->Lead());
+  ASSERT_TRUE(b_->Append(0, Entries(7, 4)).ok());
+  EXPECT_EQ(ReasonOf(a_->log->Read(Position(2), kPlenty).status()), "STORE_DAMAGED");
+  EXPECT_THAT(a_->Read(3), SizeIs(1)) << "of which its store says nothing";
+}
+
+// When all of etcd is lost, the log is made anew where the best store ends.
+TEST_F(EtcdLogTest, AStoreGoesOnInALogThatIsMadeAnew) {
+  ASSERT_TRUE(a_->Append(0, Entries(0, 2)).ok());
+  const EtcdLogOptions options{.prefix = NewPrefix(), .member = "a"};
+  ASSERT_TRUE(EtcdCommitLog::Create(client_.get(), options, kInstance, Position(2)).ok());
+  auto log = EtcdCommitLog::Open(client_.get(), options, &a_->store);
+  ASSERT_TRUE(log.ok()) << log.status();
+  Leadership leadership(client_.get(), {.prefix = options.prefix, .member = "a"});
+  const auto fence = leadership.Campaign();
+  ASSERT_TRUE(fence.ok() && *fence) << fence.status();
+  (*log)->SetFence(**fence);
+  ASSERT_TRUE(Append(log->get(), &a_->store, Position(2), Entries(2, 2)).ok());
+  const auto read = (*log)->Read(Position(2), kPlenty);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_THAT(*read, ElementsAreArray(Entries(2, 2)));
 }
 
 TEST_F(EtcdLogTest, LogOfAnotherJournalIsRefused) {
@@ -327,6 +393,7 @@ TEST_F(EtcdLogTest, LogBeginsWhereAnEmbeddedSiteWas) {
   ASSERT_TRUE(EtcdCommitLog::Create(client_.get(), options, kInstance, Position(1'000)).ok());
   MemoryStore store;
   PutInstance(&store, kInstance);
+  ASSERT_TRUE(store.Write(Fold(store, Position(990), Entries(390, 10)).get(), storage::Sync::kYes).ok());
   auto log = EtcdCommitLog::Open(client_.get(), options, &store);
   ASSERT_TRUE(log.ok()) << log.status();
   Leadership leadership(client_.get(), {.prefix = options.prefix, .member = "a"});
