@@ -90,6 +90,7 @@ inline constexpr std::string_view kMetaVoidPrefix = "void/";          // + log:u
 inline constexpr std::string_view kMetaUnjudgedPrefix = "unjudged/";  // + log:u32 seq:u64 of an entry with types or fields not known; empty
 inline constexpr std::string_view kMetaUnauthorisedPrefix =
     "unauthorised/";                                              // + log:u32 seq:u64 index of the mutation:u32; server/node/refold.cc
+inline constexpr std::string_view kMetaUntoldPrefix = "untold/";  // + log:u32 seq:u64 of an entry that the journal is to get again; empty
 inline constexpr std::string_view kMetaDigestPrefix = "digest/";  // + audience class: records:u64, then 2,048 bytes of LtHash
 
 inline std::string LogKey(LogId log) {

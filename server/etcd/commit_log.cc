@@ -256,7 +256,11 @@ absl::Status EtcdCommitLog::Append(Position expected, Position end, const std::v
       }
     }
     PutChain(end, chain, folded);
-    return store_->Write(folded, storage::Sync::kYes);
+    const absl::Status written = store_->Write(folded, storage::Sync::kYes);
+    if (written.ok()) return written;
+    // Whoever asked is not told what says that nothing was written.
+    return absl::UnavailableError(fmt::format("the batch at position {} was appended, and this member's store did not take it: {}",
+                                              expected.value(), std::string(written.message())));
   }
   if (!unknown) return ToError(failed);
   return absl::UnavailableError(

@@ -58,9 +58,9 @@ class CommitLog {
   //   FAILED_PRECONDITION  the log does not end at `expected`: nothing was written; what others appended is to be read
   //   DATA_LOSS            the log has other items before `expected` than the store: nothing was written
   //   ABORTED              another member writes now: nothing was written, nor will be
-  //   UNAVAILABLE          it is not known whether it was appended: reading from `expected` tells, now or later
-  // Other errors say that nothing was appended, but for the store's own (STORAGE_FULL, STORAGE_FAILED): a shared log has the items then,
-  // and they are read from it again.
+  //   UNAVAILABLE          it is not known whether it was appended, or it was and the store did not take it: reading from `expected` tells,
+  //                        now or later
+  // Other errors say that nothing was appended; those of the store (STORAGE_FULL, STORAGE_FAILED) are told only where nobody else has it.
   virtual absl::Status Append(Position expected, Position end, const std::vector<JournalItem>& items, storage::Batch* folded) = 0;
   // Items from `from` on: about `bytes_max` of them, at least one unless the log ends there. OUT_OF_RANGE when they were trimmed; DATA_LOSS
   // when the log ends before `from`, has a gap or is damaged, or has other items before `from`, where the store ends, than the store.

@@ -161,7 +161,10 @@ TEST_F(EtcdLogTest, LateBatchDoesNotFollowOneThatTookItsPlace) {
 
 TEST_F(EtcdLogTest, StoreThatRefusesHasTheBatchToRead) {
   a_->store.set_write_fault([](storage::Sync) { return Error(Reason::kStorageFull, "the disk is full"); });
-  EXPECT_EQ(ReasonOf(a_->Append(0, Entries(0, 2))), "STORAGE_FULL");
+  const absl::Status refused = a_->Append(0, Entries(0, 2));
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ReasonOf(refused), "") << "it was written, and is to be asked for again";
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("the disk is full"));
   a_->store.set_write_fault(nullptr);
   EXPECT_EQ(JournalEnd(a_->store), 0u);
   a_->CatchUp();
