@@ -639,6 +639,7 @@ std::string Committer::UnwritableReason() const {
   {
     absl::MutexLock lock(&committed_mu_);
     if (!failure_.empty()) return failure_;
+    if (!unfolded_.empty()) return unfolded_;
     held = committed_.applied;
   }
   for (const auto& [stream, log] : own_logs_) {

@@ -219,6 +219,7 @@ class Committer {
   std::map<std::string, int64_t, std::less<>> figures_ ABSL_GUARDED_BY(committed_mu_);
   std::set<std::string> purges_ ABSL_GUARDED_BY(committed_mu_);  // keys under kMetaPurgePrefix
   std::string failure_ ABSL_GUARDED_BY(committed_mu_);           // why the store takes no more writes
+  std::string unfolded_ ABSL_GUARDED_BY(committed_mu_);          // why what the commit log has cannot be folded here, for now
 
   absl::Mutex completions_mu_;
   std::deque<std::function<void()>> completions_ ABSL_GUARDED_BY(completions_mu_);

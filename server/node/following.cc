@@ -73,8 +73,15 @@ bool Committer::Leads() {
   const uint64_t term = commit_log_->Term();
   if (term == term_ && (term != 0 || !woken)) return term != 0;
   absl::Status status = Follow();
-  // Damaged, trimmed, or of a roster that is not here: no waiting helps.
-  const bool for_good = absl::IsDataLoss(status) || absl::IsOutOfRange(status) || absl::IsFailedPrecondition(status);
+  // Damaged, trimmed, or of a roster that is not here, or the store is: no waiting helps.
+  const bool for_good = absl::IsDataLoss(status) || absl::IsOutOfRange(status) || absl::IsFailedPrecondition(status) ||
+                        ReasonOf(status) == ReasonName(Reason::kStorageFailed);
+  // While nobody answers, no other member could do better.
+  if (!absl::IsUnavailable(status)) {
+    absl::MutexLock lock(&committed_mu_);
+    unfolded_ = std::string(status.message());
+    if (for_good) failure_ = unfolded_;
+  }
   if (status.ok() && term != 0) {
     // The log has no end but that which is here: nobody but this member has appended since its election.
     status = TellUntold();
@@ -84,10 +91,6 @@ bool Committer::Leads() {
     term_ = kUnread;
     std::string cause(status.message());
     if (std::exchange(behind_, cause) != cause) spdlog::error("the site's commit log cannot be followed: {}", cause);
-    if (for_good) {
-      absl::MutexLock lock(&committed_mu_);
-      failure_ = cause;
-    }
     return false;
   }
   if (!behind_.empty()) spdlog::info("the site's commit log is followed again");
@@ -161,7 +164,7 @@ void Committer::Wake() {
 
 bool Committer::CanLead() const {
   absl::MutexLock lock(&committed_mu_);
-  return failure_.empty();
+  return failure_.empty() && unfolded_.empty();
 }
 
 absl::Time Committer::LedUntil() const {

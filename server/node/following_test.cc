@@ -353,6 +353,36 @@ TEST_F(FollowingTest, WhatTheStoreDidNotTakeIsReadFromTheLogAgain) {
   EXPECT_THAT(shared_.items, SizeIs(1));
 }
 
+TEST_F(FollowingTest, AMemberWhoseStoreTakesNothingLetsAnotherLead) {
+  Member a = Open(), b = Open();
+  Elect(a);
+  a.site.store->set_write_fault([](storage::Sync) { return Error(Reason::kStorageFull, "full"); });
+  ASSERT_FALSE(Name(a.node(), "JP", "Japan").ok());
+  Follow(a);
+  EXPECT_FALSE(a.node().CanLead());
+  EXPECT_EQ(a.node().UnwritableReason(), "full");
+  a.log->term = 0;
+  Elect(b);
+  ASSERT_TRUE(Name(b.node(), "JP", "Nippon").ok());
+  Follow(a);
+  EXPECT_FALSE(a.node().CanLead());
+  a.site.store->set_write_fault(nullptr);
+  Follow(a);
+  EXPECT_TRUE(a.node().CanLead());
+  ExpectSame(a.node(), b.node());
+  Elect(a);
+  EXPECT_EQ(a.node().UnwritableReason(), "");
+
+  // From this one no store recovers before it is opened again.
+  Follow(b);
+  a.site.store->set_write_fault([](storage::Sync) { return Error(Reason::kStorageFailed, "failed"); });
+  Elect(b);
+  ASSERT_TRUE(Name(b.node(), "JP", "Zipangu").ok());
+  a.log->term = 0;
+  Follow(a);
+  EXPECT_FALSE(a.node().CanLead());
+}
+
 TEST_F(FollowingTest, ASiteSaysHowFarItsLogGoesOnlyAsOfWhenItWasKnownToLead) {
   Member a = Open(), b = Open();
   Elect(a);

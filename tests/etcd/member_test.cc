@@ -231,6 +231,26 @@ TEST_F(MemberTest, AMemberThatCannotFollowDoesNotLead) {
   ExpectSame(*copied, *a_);
 }
 
+TEST_F(MemberTest, ALeaderThatCannotWriteLetsAnotherLead) {
+  a_->Step();
+  a_->site.store->set_write_fault([](storage::Sync) { return Error(Reason::kStorageFull, "the disk is full"); });
+  const node::WriteRequest request = Naming(a_->node(), "Japan");
+  ASSERT_EQ(Write(a_->node(), request).status().code(), absl::StatusCode::kUnavailable);
+  for (int step = 0; step < 2; ++step) {
+    a_->Step();
+    b_->Step();
+  }
+  EXPECT_FALSE(a_->leads());
+  ASSERT_TRUE(b_->leads());
+  const auto again = Write(b_->node(), request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->replayed) << "the site's log has it";
+  a_->site.store->set_write_fault(nullptr);
+  a_->Step();
+  EXPECT_TRUE(a_->node().CanLead());
+  ExpectSame(*a_, *b_);
+}
+
 TEST_F(MemberTest, AnswersThatAreLostDoubleNothingAtAnyMember) {
   a_->Step();
   for (int i = 0; i < 5; ++i) {
