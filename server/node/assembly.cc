@@ -142,7 +142,10 @@ absl::Status Committer::Assembly::AppendEntry(const Header& header, const std::s
 
 void Committer::Assembly::AppendToJournal(const std::string& dot_key, const std::string* header, const std::string* payload) {
   Reader in(dot_key);
-  if (journal_ == Journal::kTellsLater) untold_.push_back(storage::ReadDot(&in));
+  if (journal_ == Journal::kTellsLater) {
+    untold_.push_back(storage::ReadDot(&in));
+    batch_->Put(Cf::kMeta, std::string(storage::kMetaUntoldPrefix) + dot_key, {});
+  }
   changed_ = true;
   if (journal_ != Journal::kAppends) return;
   PutInJournal(dot_key);

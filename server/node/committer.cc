@@ -156,6 +156,12 @@ absl::Status Committer::Load() {
     if (const Dot dot = storage::ReadDot(&key); MayDiscard(options_.roster, dot)) committed.discarded.insert(dot);
   }
   if (!voids->status().ok()) return voids->status();
+  auto untold = store_->Iterate(Cf::kMeta, storage::kMetaUntoldPrefix, storage::PrefixEnd(storage::kMetaUntoldPrefix));
+  for (untold->SeekToFirst(); untold->Valid(); untold->Next()) {
+    Reader key(untold->key().substr(storage::kMetaUntoldPrefix.size()));
+    untold_.insert(storage::ReadDot(&key));
+  }
+  if (!untold->status().ok()) return untold->status();
   auto refused = store_->Iterate(Cf::kMeta, storage::kMetaUnauthorisedPrefix, storage::PrefixEnd(storage::kMetaUnauthorisedPrefix));
   for (refused->SeekToFirst(); refused->Valid(); refused->Next()) ++committed.unauthorised;
   if (!refused->status().ok()) return refused->status();
@@ -427,7 +433,7 @@ bool Committer::CommitOnce() {
     }
     if (status.ok()) {
       Pruned(*std::move(pruned));
-      untold_.insert(untold_.end(), assembly.untold().begin(), assembly.untold().end());
+      untold_.insert(assembly.untold().begin(), assembly.untold().end());
       if (!failing_.empty()) spdlog::info("batches are written again");
       failing_.clear();
     }
@@ -584,7 +590,7 @@ absl::Status Committer::CommitApart(const std::function<absl::Status(Assembly*)>
   if (status.ok())
     status = commit_log_->Append(assembly.journal_start(), assembly.committed().journal_end, assembly.items(), assembly.batch());
   if (!status.ok()) return status;
-  untold_.insert(untold_.end(), assembly.untold().begin(), assembly.untold().end());
+  untold_.insert(assembly.untold().begin(), assembly.untold().end());
   Publish(&assembly);
   return status;
 }

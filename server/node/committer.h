@@ -202,7 +202,7 @@ class Committer {
   std::string prune_from_;                        // likewise; where the sweep goes on, empty between sweeps
   std::string failing_;                           // likewise; why the last batch was not written
   std::string behind_;                            // likewise; why the commit log is not read to its end
-  std::vector<Dot> untold_;                       // likewise; what changed here and not at other members, by this one's roster or program
+  std::set<Dot> untold_;  // likewise, and in the store; what changed here and not at other members, by this one's roster or program
   // The term of the commit log before which nothing is there that is not here.
   std::atomic<uint64_t> term_ = kUnread;
   static constexpr uint64_t kUnread = ~uint64_t{0};

@@ -423,6 +423,7 @@ TEST_F(FollowingTest, AClosingThatAMemberLearnsOfAtItsStartUndoesTheSameEverywhe
   reopen(&c);  // which has not folded them yet
   Follow(b);
   Follow(c);
+  reopen(&b);  // and has still to say what it has undone
   ASSERT_TRUE(Name(a.node(), "JP", "Zipangu").ok()) << "its roster is the old one";
   Elect(b);
   Follow(c);
@@ -441,6 +442,10 @@ TEST_F(FollowingTest, AClosingThatAMemberLearnsOfAtItsStartUndoesTheSameEverywhe
   const auto next = Name(b.node(), "JP", "Cipangu");
   ASSERT_TRUE(next.ok()) << next.status();
   EXPECT_EQ(next->dot, (Dot{network_.log("apac"), Seq(0)}));
+  const Position end = b.node().JournalEnd();
+  reopen(&b);
+  Elect(b);
+  EXPECT_EQ(b.node().JournalEnd(), end) << "what was said is not said again";
 }
 
 TEST_F(FollowingTest, WhoeverLeadsAndWhateverIsLostMembersAreAlike) {
