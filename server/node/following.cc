@@ -16,6 +16,12 @@ namespace fairlead::node {
 
 using storage::Cf;
 
+namespace {
+
+constexpr size_t kToldMax = 4096;  // of one append, which takes a bounded number of bytes
+
+}  // namespace
+
 absl::Status Committer::Assembly::AddCommitted(const JournalItem& item) {
   const Dot dot = item.dot;
   const RosterLog* log = options_.roster.FindLog(dot.log);
@@ -137,23 +143,25 @@ absl::Status Committer::Follow() {
 }
 
 absl::Status Committer::TellUntold() {
-  if (untold_.empty()) return absl::OkStatus();
-  Committed before;
-  {
-    absl::MutexLock lock(&committed_mu_);
-    before = committed_;
+  while (!untold_.empty()) {
+    Committed before;
+    {
+      absl::MutexLock lock(&committed_mu_);
+      before = committed_;
+    }
+    Assembly assembly(*this, std::move(before));
+    auto told = untold_.begin();
+    for (size_t n = 0; n < kToldMax && told != untold_.end(); ++n, ++told) assembly.Tell(*told);
+    absl::Status status = assembly.Finish();
+    if (status.ok()) {
+      status = commit_log_->Append(assembly.journal_start(), assembly.committed().journal_end, assembly.items(), assembly.batch());
+    }
+    if (!status.ok()) return status;
+    untold_.erase(untold_.begin(), told);
+    const Position end = assembly.committed().journal_end;
+    Publish(&assembly);
+    TellListeners(end);
   }
-  Assembly assembly(*this, std::move(before));
-  for (const Dot& dot : untold_) assembly.Tell(dot);
-  absl::Status status = assembly.Finish();
-  if (status.ok()) {
-    status = commit_log_->Append(assembly.journal_start(), assembly.committed().journal_end, assembly.items(), assembly.batch());
-  }
-  if (!status.ok()) return status;
-  untold_.clear();
-  const Position end = assembly.committed().journal_end;
-  Publish(&assembly);
-  TellListeners(end);
   return absl::OkStatus();
 }
 
