@@ -30,12 +30,7 @@ struct AttachmentArguments {
   std::string name;     // of the attachment
   std::string output;   // a file; empty: the attachment's own file name, in the working folder
   std::string request_id;
-  int64_t limit = 0;  // 0: all
 };
-
-std::string Named(const std::string& collection, const std::string& typed) {
-  return typed.find('/') == std::string::npos ? collection + "/" + typed : typed;
-}
 
 // The name that a site or a nation gives is not trusted with folders.
 std::string PathFor(const AttachmentArguments& arguments, const std::string& file_name) {
@@ -116,7 +111,7 @@ absl::Status RunAttachmentAdd(Session& session, const AttachmentArguments& argum
 absl::Status RunAttachmentGet(Session& session, const AttachmentArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   v1::GetAttachmentRequest request;
-  request.set_name(Named("attachments", arguments.name));
+  request.set_name(NameIn("attachments", arguments.name));
   const absl::StatusOr<v1::Attachment> attachment = session.Call<v1::Attachment>(std::string(kAttachments) + "GetAttachment", request);
   if (!attachment.ok()) return attachment.status();
   const std::string path = PathFor(arguments, attachment->file_name());
@@ -131,9 +126,9 @@ absl::Status RunAttachmentGet(Session& session, const AttachmentArguments& argum
 absl::Status RunExchangeAttachments(Session& session, const AttachmentArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   v1::ListReleasedAttachmentsRequest request;
-  request.set_parent(Named("releasedRecords", arguments.name));
+  request.set_parent(NameIn("releasedRecords", arguments.name));
   using Response = v1::ListReleasedAttachmentsResponse;
-  const auto all = session.ListAll<Response>(std::string(kExchange) + "ListReleasedAttachments", request, arguments.limit);
+  const auto all = session.ListAll<Response>(std::string(kExchange) + "ListReleasedAttachments", request);
   if (!all.ok()) return all.status();
   session.Print(ToJson(*all), [&] {
     Table table{{"NAME", "FILE", "TYPE", "BYTES"}, {}};
@@ -146,7 +141,7 @@ absl::Status RunExchangeAttachments(Session& session, const AttachmentArguments&
 }
 
 absl::Status RunExchangeDownload(Session& session, const AttachmentArguments& arguments) {
-  const std::string name = Named("releasedRecords", arguments.name);
+  const std::string name = NameIn("releasedRecords", arguments.name);
   const size_t end = name.find("/attachments/");
   if (end == std::string::npos) return UsageError("NAME: must be releasedRecords/ID/attachments/ID, as exchange attachments lists it");
   if (absl::Status status = session.Open(); !status.ok()) return status;

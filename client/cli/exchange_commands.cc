@@ -33,7 +33,6 @@ struct ReleaseArguments {
   std::string request_id;
   bool outstanding = false;
   bool publication = false;  // as if the record were PUBLIC, in place of a release
-  int64_t limit = 0;         // 0: all
 };
 
 struct ExchangeArguments {
@@ -44,12 +43,7 @@ struct ExchangeArguments {
   std::string text;
   std::string request_id;
   std::string file;
-  int64_t limit = 0;  // 0: all
 };
-
-std::string Named(const std::string& collection, const std::string& typed) {
-  return typed.find('/') == std::string::npos ? collection + "/" + typed : typed;
-}
 
 // A call whose answer is one message.
 template <class Response, class Request>
@@ -63,10 +57,10 @@ absl::Status CallAndPrint(Session& session, const std::string& method, const Req
 absl::StatusOr<v1::Release> DraftOf(const ReleaseArguments& arguments) {
   v1::Release draft;
   draft.set_record(arguments.subject);
-  for (const std::string& nation : arguments.nations) draft.add_nations(Named("countries", nation));
-  for (const std::string& group : arguments.groups) draft.add_groups(Named("partnerGroups", group));
+  for (const std::string& nation : arguments.nations) draft.add_nations(NameIn("countries", nation));
+  for (const std::string& group : arguments.groups) draft.add_groups(NameIn("partnerGroups", group));
   for (const std::string& field : arguments.fields) draft.add_fields()->set_field(field);
-  for (const std::string& release : arguments.replaces) draft.add_replaces(Named("releases", release));
+  for (const std::string& release : arguments.replaces) draft.add_replaces(NameIn("releases", release));
   draft.set_purpose(arguments.purpose);
   if (arguments.until.empty()) return draft;
   int year = 0;
@@ -149,7 +143,7 @@ absl::Status RunReleaseRecalls(Session& session, const ReleaseArguments& argumen
   v1::ListRecallsRequest request;
   request.set_outstanding(arguments.outstanding);
   using Response = v1::ListRecallsResponse;
-  const auto all = session.ListAll<Response>(std::string(kReleases) + "ListRecalls", request, arguments.limit);
+  const auto all = session.ListAll<Response>(std::string(kReleases) + "ListRecalls", request);
   if (!all.ok()) return all.status();
   session.Print(ToJson(*all), [&] {
     Table table{{"RELEASE", "RECORD", "ACKNOWLEDGED", "NOT ACKNOWLEDGED", "REASON"}, {}};
@@ -175,7 +169,7 @@ absl::Status RunExchangeList(Session& session, const ExchangeArguments& argument
   }
   if (absl::Status status = session.Open(); !status.ok()) return status;
   using Response = v1::ListReleasedRecordsResponse;
-  const auto all = session.ListAll<Response>(std::string(kExchange) + "ListReleasedRecords", request, arguments.limit);
+  const auto all = session.ListAll<Response>(std::string(kExchange) + "ListReleasedRecords", request);
   if (!all.ok()) return all.status();
   session.Print(ToJson(*all), [&] {
     Table table{{"NAME", "KIND", "RELEASED", "MARKING", "PURPOSE"}, {}};
@@ -191,14 +185,14 @@ absl::Status RunExchangeList(Session& session, const ExchangeArguments& argument
 absl::Status RunExchangeGet(Session& session, const ExchangeArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   v1::GetReleasedRecordRequest request;
-  request.set_name(Named("releasedRecords", arguments.name));
+  request.set_name(NameIn("releasedRecords", arguments.name));
   return CallAndPrint<v1::ReleasedRecord>(session, std::string(kExchange) + "GetReleasedRecord", request);
 }
 
 absl::Status RunExchangeWithdrawals(Session& session, const ExchangeArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   using Response = v1::ListWithdrawalsResponse;
-  const auto all = session.ListAll<Response>(std::string(kExchange) + "ListWithdrawals", v1::ListWithdrawalsRequest(), arguments.limit);
+  const auto all = session.ListAll<Response>(std::string(kExchange) + "ListWithdrawals", v1::ListWithdrawalsRequest());
   if (!all.ok()) return all.status();
   session.Print(ToJson(*all), [&] {
     Table table{{"NAME", "RECORD", "RECALLED", "ACKNOWLEDGED"}, {}};
@@ -214,7 +208,7 @@ absl::Status RunExchangeWithdrawals(Session& session, const ExchangeArguments& a
 absl::Status RunExchangeAcknowledge(Session& session, const ExchangeArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   v1::AcknowledgeWithdrawalRequest request;
-  request.set_name(Named("withdrawals", arguments.name));
+  request.set_name(NameIn("withdrawals", arguments.name));
   request.set_remark(arguments.text);
   request.set_request_id(arguments.request_id);
   return CallAndPrint<v1::Withdrawal>(session, std::string(kExchange) + "AcknowledgeWithdrawal", request);
@@ -230,7 +224,7 @@ absl::Status RunExchangeSuggest(Session& session, const ExchangeArguments& argum
   }
   if (absl::Status status = session.Open(); !status.ok()) return status;
   request.mutable_suggestion()->set_kind(parsed);
-  if (!arguments.record.empty()) request.mutable_suggestion()->set_record(Named("releasedRecords", arguments.record));
+  if (!arguments.record.empty()) request.mutable_suggestion()->set_record(NameIn("releasedRecords", arguments.record));
   request.mutable_suggestion()->set_subject(arguments.subject);
   request.mutable_suggestion()->set_text(arguments.text);
   request.set_request_id(arguments.request_id);
@@ -240,7 +234,7 @@ absl::Status RunExchangeSuggest(Session& session, const ExchangeArguments& argum
 absl::Status RunExchangeSuggestions(Session& session, const ExchangeArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   using Response = v1::ListSuggestionsResponse;
-  const auto all = session.ListAll<Response>(std::string(kExchange) + "ListSuggestions", v1::ListSuggestionsRequest(), arguments.limit);
+  const auto all = session.ListAll<Response>(std::string(kExchange) + "ListSuggestions", v1::ListSuggestionsRequest());
   if (!all.ok()) return all.status();
   session.Print(ToJson(*all), [&] {
     Table table{{"NAME", "SUBMITTED", "OUTCOME", "REASON", "TEXT"}, {}};
@@ -266,7 +260,7 @@ absl::Status RunExchangeAsk(Session& session, const ExchangeArguments& arguments
 absl::Status RunExchangeQuestion(Session& session, const ExchangeArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   v1::GetQuestionRequest request;
-  request.set_name(Named("questions", arguments.name));
+  request.set_name(NameIn("questions", arguments.name));
   return CallAndPrint<v1::Question>(session, std::string(kExchange) + "GetQuestion", request);
 }
 
@@ -275,7 +269,7 @@ absl::Status RunExchangeReceipts(Session& session, const ExchangeArguments& argu
   v1::ListExchangeReceiptsRequest request;
   request.set_record(arguments.record);
   using Response = v1::ListExchangeReceiptsResponse;
-  const auto all = session.ListAll<Response>(std::string(kExchange) + "ListExchangeReceipts", request, arguments.limit);
+  const auto all = session.ListAll<Response>(std::string(kExchange) + "ListExchangeReceipts", request);
   if (!all.ok()) return all.status();
   session.Print(ToJson(*all), [&] {
     Table table{{"NAME", "TIME", "KIND", "ABOUT", "REVISION", "MARKING", "LOG"}, {}};
@@ -293,7 +287,7 @@ absl::Status RunExchangeReceipts(Session& session, const ExchangeArguments& argu
 absl::Status RunExchangeReceipt(Session& session, const ExchangeArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   v1::GetExchangeReceiptRequest request;
-  request.set_name(Named("exchangeReceipts", arguments.name));
+  request.set_name(NameIn("exchangeReceipts", arguments.name));
   const absl::StatusOr<v1::Receipt> fetched = session.Call<v1::Receipt>(std::string(kExchange) + "GetExchangeReceipt", request);
   if (!fetched.ok()) return fetched.status();
   return SaveReceipt(session, *fetched, fetched->log_entry().has_payload(), arguments.file);

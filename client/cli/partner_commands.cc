@@ -36,14 +36,9 @@ struct PartnerArguments {
   std::string resume;
   int64_t count = 0;  // of changes; 0: until stopped
   std::string request_id;
-  int64_t limit = 0;  // 0: all
 };
 
 std::string Method(const std::string& name) { return "fairlead.v1.ExchangeService." + name; }
-
-std::string Named(const std::string& collection, const std::string& typed) {
-  return typed.find('/') == std::string::npos ? collection + "/" + typed : typed;
-}
 
 // A call whose answer is one message.
 template <class Response, class Request>
@@ -64,10 +59,9 @@ absl::Status GetAndPrint(Session& session, const std::string& method, const std:
 
 // All of a listing as a table of these fields of its one repeated message.
 template <class Response, class Request>
-absl::Status ListAndPrint(Session& session, const std::string& method, int64_t limit,
-                          const std::vector<std::pair<std::string, std::string>>& columns) {
+absl::Status ListAndPrint(Session& session, const std::string& method, const std::vector<std::pair<std::string, std::string>>& columns) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
-  const auto all = session.ListAll<Response>(Method(method), Request(), limit);
+  const auto all = session.ListAll<Response>(Method(method), Request());
   if (!all.ok()) return all.status();
   session.Print(ToJson(*all), [&] {
     Table table;
@@ -132,12 +126,12 @@ absl::Status RunRequestVisit(Session& session, const PartnerArguments& arguments
 }
 
 absl::Status RunVisitRequest(Session& session, const PartnerArguments& arguments) {
-  return GetAndPrint<v1::VisitRequest, v1::GetVisitRequestRequest>(session, "GetVisitRequest", Named("visitRequests", arguments.name));
+  return GetAndPrint<v1::VisitRequest, v1::GetVisitRequestRequest>(session, "GetVisitRequest", NameIn("visitRequests", arguments.name));
 }
 
 absl::Status RunCancelVisit(Session& session, const PartnerArguments& arguments) {
   v1::CancelVisitRequestRequest request;
-  request.set_name(Named("visitRequests", arguments.name));
+  request.set_name(NameIn("visitRequests", arguments.name));
   request.set_reason(arguments.text);
   request.set_request_id(arguments.request_id);
   return CallAndPrint<v1::VisitRequest>(session, "CancelVisitRequest", request);
@@ -145,14 +139,14 @@ absl::Status RunCancelVisit(Session& session, const PartnerArguments& arguments)
 
 absl::Status RunCancelCourse(Session& session, const PartnerArguments& arguments) {
   v1::CancelCourseRequestRequest request;
-  request.set_name(Named("courseRequests", arguments.name));
+  request.set_name(NameIn("courseRequests", arguments.name));
   request.set_reason(arguments.text);
   request.set_request_id(arguments.request_id);
   return CallAndPrint<v1::CourseRequest>(session, "CancelCourseRequest", request);
 }
 
 absl::Status RunVisitRequests(Session& session, const PartnerArguments& arguments) {
-  return ListAndPrint<v1::ListVisitRequestsResponse, v1::ListVisitRequestsRequest>(session, "ListVisitRequests", arguments.limit,
+  return ListAndPrint<v1::ListVisitRequestsResponse, v1::ListVisitRequestsRequest>(session, "ListVisitRequests",
                                                                                    {{"NAME", "name"},
                                                                                     {"REQUESTED", "request_time"},
                                                                                     {"OUTCOME", "outcome"},
@@ -163,7 +157,7 @@ absl::Status RunVisitRequests(Session& session, const PartnerArguments& argument
 
 absl::Status RunRequestCourse(Session& session, const PartnerArguments& arguments) {
   v1::RequestCourseRequest request;
-  request.set_course(Named(kRecords, arguments.name));
+  request.set_course(NameIn(kRecords, arguments.name));
   request.set_embassy(arguments.embassy);
   request.set_trainees_expected(arguments.trainees);
   request.set_request_id(arguments.request_id);
@@ -171,11 +165,11 @@ absl::Status RunRequestCourse(Session& session, const PartnerArguments& argument
 }
 
 absl::Status RunCourseRequest(Session& session, const PartnerArguments& arguments) {
-  return GetAndPrint<v1::CourseRequest, v1::GetCourseRequestRequest>(session, "GetCourseRequest", Named("courseRequests", arguments.name));
+  return GetAndPrint<v1::CourseRequest, v1::GetCourseRequestRequest>(session, "GetCourseRequest", NameIn("courseRequests", arguments.name));
 }
 
 absl::Status RunCourseRequests(Session& session, const PartnerArguments& arguments) {
-  return ListAndPrint<v1::ListCourseRequestsResponse, v1::ListCourseRequestsRequest>(session, "ListCourseRequests", arguments.limit,
+  return ListAndPrint<v1::ListCourseRequestsResponse, v1::ListCourseRequestsRequest>(session, "ListCourseRequests",
                                                                                      {{"NAME", "name"},
                                                                                       {"REQUESTED", "request_time"},
                                                                                       {"OUTCOME", "outcome"},
@@ -195,38 +189,37 @@ absl::Status RunContribute(Session& session, const PartnerArguments& arguments) 
 
 absl::Status RunContribution(Session& session, const PartnerArguments& arguments) {
   return GetAndPrint<v1::ContributedPractice, v1::GetContributedPracticeRequest>(session, "GetContributedPractice",
-                                                                                 Named("contributedPractices", arguments.name));
+                                                                                 NameIn("contributedPractices", arguments.name));
 }
 
 absl::Status RunContributions(Session& session, const PartnerArguments& arguments) {
   return ListAndPrint<v1::ListContributedPracticesResponse, v1::ListContributedPracticesRequest>(
-      session, "ListContributedPractices", arguments.limit,
+      session, "ListContributedPractices",
       {{"NAME", "name"}, {"CONTRIBUTED", "contribute_time"}, {"OUTCOME", "outcome"}, {"PRACTICE", "practice"}, {"REVIEW", "review"}});
 }
 
 absl::Status RunEndorse(Session& session, const PartnerArguments& arguments) {
   v1::EndorsePracticeRequest request;
-  request.set_practice(Named(kRecords, arguments.name));
+  request.set_practice(NameIn(kRecords, arguments.name));
   request.set_request_id(arguments.request_id);
   return CallAndPrint<v1::PracticeEndorsement>(session, "EndorsePractice", request);
 }
 
 absl::Status RunRetract(Session& session, const PartnerArguments& arguments) {
   v1::RetractEndorsementRequest request;
-  request.set_practice(Named(kRecords, arguments.name));
+  request.set_practice(NameIn(kRecords, arguments.name));
   request.set_request_id(arguments.request_id);
   return CallAndPrint<v1::PracticeEndorsement>(session, "RetractEndorsement", request);
 }
 
 absl::Status RunEndorsements(Session& session, const PartnerArguments& arguments) {
   return ListAndPrint<v1::ListPracticeEndorsementsResponse, v1::ListPracticeEndorsementsRequest>(
-      session, "ListPracticeEndorsements", arguments.limit,
-      {{"PRACTICE", "practice"}, {"ENDORSED", "endorse_time"}, {"RETRACTED", "retracted"}});
+      session, "ListPracticeEndorsements", {{"PRACTICE", "practice"}, {"ENDORSED", "endorse_time"}, {"RETRACTED", "retracted"}});
 }
 
 absl::Status RunQuestions(Session& session, const PartnerArguments& arguments) {
   return ListAndPrint<v1::ListQuestionsResponse, v1::ListQuestionsRequest>(
-      session, "ListQuestions", arguments.limit, {{"NAME", "name"}, {"ASKED", "ask_time"}, {"SUBJECT", "subject"}, {"ANSWER", "answer"}});
+      session, "ListQuestions", {{"NAME", "name"}, {"ASKED", "ask_time"}, {"SUBJECT", "subject"}, {"ANSWER", "answer"}});
 }
 
 absl::Status RunStateContact(Session& session, const PartnerArguments& arguments) {

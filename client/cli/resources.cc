@@ -393,6 +393,10 @@ const std::vector<Resource>& Resources() {
   return *resources;
 }
 
+std::string NameIn(const std::string& collection, const std::string& typed) {
+  return typed.find('/') == std::string::npos ? collection + "/" + typed : typed;
+}
+
 std::string FullName(const Resource& resource, const std::string& typed) {
   const std::string& top = resource.parent.empty() ? resource.collection : resource.parent;
   if (typed.rfind(top + "/", 0) == 0) return typed;

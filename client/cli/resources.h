@@ -57,6 +57,8 @@ const std::vector<Resource>& Resources();
 // The full name for what a person typed: "JPYOK" and "jpyok" give "ports/JPYOK", "E/O" gives "engagements/E/observations/O"; what has the
 // form of a full name is left alone.
 std::string FullName(const Resource& resource, const std::string& typed);
+// The same in a collection that is no resource of the table: the id alone is completed.
+std::string NameIn(const std::string& collection, const std::string& typed);
 
 // The full name of the record that one of `resource` lies under; "-", for all, becomes that of every parent.
 std::string FullParent(const Resource& resource, const std::string& typed);

@@ -86,7 +86,7 @@ class Session {
   absl::Status ListAll(const google::protobuf::MethodDescriptor& method, google::protobuf::Message* request, int64_t limit,
                        google::protobuf::Message* all);
   template <class Response, class Request>
-  absl::StatusOr<Response> ListAll(const std::string& method, Request request, int64_t limit) {
+  absl::StatusOr<Response> ListAll(const std::string& method, Request request, int64_t limit = 0) {
     Response all;
     absl::Status status = ListAll(*google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(method), &request, limit, &all);
     if (!status.ok()) return status;
