@@ -21,6 +21,7 @@
 #include "api/crypto.h"
 #include "api/errors.h"
 #include "storage/rocksdb_store.h"
+#include "storage/shared_log.h"
 
 namespace fairlead::storage {
 namespace {
@@ -226,12 +227,20 @@ absl::Status CopyFile(const std::string& from, const std::string& to, const Back
   return absl::OkStatus();
 }
 
-// Makes a copied store one of its own: its journal goes on differently, and it has no licence to extend its site's log.
-absl::Status BecomeAnother(const std::string& store_path) {
+// Makes a copied store one of its own: its journal goes on differently, unless it is a member's, and it has no licence to extend its site's
+// log.
+absl::Status BecomeAnother(const std::string& store_path, BackupFolder::As as) {
   absl::StatusOr<std::unique_ptr<Store>> store = OpenRocksDbStore({.path = store_path});
   if (!store.ok()) return store.status();
   const std::unique_ptr<Batch> batch = (*store)->NewBatch();
-  batch->Put(Cf::kMeta, kMetaJournalInstance, RandomBytes(16));
+  if (as == BackupFolder::As::kMember) {
+    const auto mark = (*store)->Get(Cf::kMeta, kMetaSharedLog);
+    if (!mark.ok()) return mark.status();
+    if (*mark != kSharedLogMade) return absl::FailedPreconditionError("it is of a site of one machine: no member can begin with it");
+  } else {
+    batch->Put(Cf::kMeta, kMetaJournalInstance, RandomBytes(16));
+    batch->Delete(Cf::kMeta, kMetaSharedLog);
+  }
   batch->Delete(Cf::kMeta, kMetaLicence);
   return (*store)->Write(batch.get(), Sync::kYes);
 }
@@ -394,8 +403,8 @@ absl::Status BackupFolder::Delete(const std::string& id) {
   return error ? SystemError(partial, error) : absl::OkStatus();
 }
 
-absl::Status BackupFolder::Restore(const std::string& id, const std::string& network, const std::string& site,
-                                   const std::string& data) const {
+absl::Status BackupFolder::Restore(const std::string& id, const std::string& network, const std::string& site, const std::string& data,
+                                   As as) const {
   absl::MutexLock lock(&mu_);
   absl::StatusOr<Backup> backup = Read(id);
   if (!backup.ok()) return backup.status();
@@ -411,7 +420,7 @@ absl::Status BackupFolder::Restore(const std::string& id, const std::string& net
   for (const Backup::File& file : backup->files) {
     if (status.ok()) status = CopyFile(path_ + "/" + id + "/" + kStore + "/" + file.name, staging + "/" + file.name, file);
   }
-  if (status.ok()) status = BecomeAnother(staging);
+  if (status.ok()) status = BecomeAnother(staging, as);
   if (!status.ok()) {
     Discard(staging);
     return status;

@@ -72,7 +72,10 @@ class BackupFolder {
   // not be what follows here, so that positions of peers and watchers in the old one must not hold. `network` and `site` must be the
   // backup's. A restoration cut short leaves a folder that no node starts on. FAILED_PRECONDITION naming what forbids it; otherwise as
   // Verify and Create.
-  absl::Status Restore(const std::string& id, const std::string& network, const std::string& site, const std::string& data) const;
+  // As a member's, the store goes on in the journal that its site's members share, which must be that of the backup.
+  enum class As { kSite, kMember };
+  absl::Status Restore(const std::string& id, const std::string& network, const std::string& site, const std::string& data,
+                       As as = As::kSite) const;
 
  private:
   explicit BackupFolder(std::string path) : path_(std::move(path)) {}

@@ -16,6 +16,7 @@
 #include "storage/memory_store.h"
 #include "storage/rocksdb_store.h"
 #include "storage/scratch_directory.h"
+#include "storage/shared_log.h"
 
 namespace fairlead::storage {
 namespace {
@@ -253,6 +254,22 @@ TEST_F(BackupTest, ARestoredStoreIsTheSameButForItsJournalInstanceAndLicence) {
   }
   // The backup is as it was, though the restored store has been written to.
   EXPECT_TRUE(folder_->Verify(backup.id).ok());
+}
+
+TEST_F(BackupTest, AMembersBackupBecomesAMemberOfTheSameJournalOrASiteOfOneMachine) {
+  const Backup of_one_machine = Make();
+  const absl::Status refused = folder_->Restore(of_one_machine.id, "test.example", "apac", data_, BackupFolder::As::kMember);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("no member can begin with it"));
+  Put(store_.get(), Cf::kMeta, kMetaSharedLog, std::string(kSharedLogMade));
+  const Backup backup = Make(kOther);
+  ASSERT_TRUE(folder_->Restore(backup.id, "test.example", "apac", data_, BackupFolder::As::kMember).ok());
+  auto member = Open(data_);
+  EXPECT_EQ(member->Get(Cf::kMeta, kMetaJournalInstance)->value(), store_->Get(Cf::kMeta, kMetaJournalInstance)->value());
+  EXPECT_TRUE(member->Get(Cf::kMeta, kMetaSharedLog)->has_value());
+  ASSERT_TRUE(folder_->Restore(backup.id, "test.example", "apac", data_ + "-alone").ok());
+  auto alone = Open(data_ + "-alone");
+  EXPECT_NE(alone->Get(Cf::kMeta, kMetaJournalInstance)->value(), store_->Get(Cf::kMeta, kMetaJournalInstance)->value());
+  EXPECT_FALSE(alone->Get(Cf::kMeta, kMetaSharedLog)->has_value());
 }
 
 TEST_F(BackupTest, ARestorationIsIntoAnEmptyFolderOfTheSameSite) {
