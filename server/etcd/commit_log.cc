@@ -84,6 +84,34 @@ absl::Status EtcdCommitLog::Create(Etcd* etcd, const EtcdLogOptions& options, co
   return absl::AlreadyExistsError(fmt::format("etcd has the log of another journal under {}", options.prefix));
 }
 
+absl::StatusOr<EtcdCommitLog::Beginning> EtcdCommitLog::Find(Etcd* etcd, const EtcdLogOptions& options) {
+  EtcdCommitLog log(etcd, options, nullptr);
+  pb::TxnRequest txn;
+  *txn.add_success() = Get(log.keys_.tail());
+  *txn.add_success() = GetRange(log.keys_.batches(), log.keys_.batches_end(), 1, With::kKeys);
+  *txn.add_success() = Get(log.keys_.instance());
+  const auto answer = log.Ask(txn);
+  if (!answer.ok()) return answer.status();
+  const pb::KeyValue* instance = Found(*answer, 2);
+  if (instance == nullptr) return absl::NotFoundError(fmt::format("etcd has no log under {}", options.prefix));
+  const auto tail = TailIn(*answer, 0);
+  if (!tail.ok()) return tail.status();
+  const auto first = log.BeginningIn(*answer, 1, *tail);
+  if (!first.ok()) return first.status();
+  return Beginning{instance->value(), *first};
+}
+
+absl::Status EtcdCommitLog::Admit(Etcd* etcd, const EtcdLogOptions& options) {
+  const auto found = Find(etcd, options);
+  if (!found.ok()) return found.status();
+  EtcdCommitLog log(etcd, options, nullptr);
+  const std::string key = log.keys_.members() + options.member;
+  pb::TxnRequest txn;
+  *txn.add_compare() = ChangedAt(key, 0);
+  *txn.add_success() = Put(key, PositionText(found->first));
+  return log.Ask(txn).status();
+}
+
 absl::StatusOr<std::unique_ptr<EtcdCommitLog>> EtcdCommitLog::Open(Etcd* etcd, EtcdLogOptions options, storage::Store* store) {
   std::unique_ptr<EtcdCommitLog> log(new EtcdCommitLog(etcd, std::move(options), store));
   const auto instance = store->Get(storage::Cf::kMeta, storage::kMetaJournalInstance);
@@ -363,11 +391,26 @@ absl::Status EtcdCommitLog::ReportDurable(Position position) {
   return Ask(txn).status();
 }
 
-absl::Status EtcdCommitLog::Forget(const std::string& member) {
+absl::Status EtcdCommitLog::Forget(Etcd* etcd, const EtcdLogOptions& options) {
+  EtcdCommitLog log(etcd, options, nullptr);
   pb::TxnRequest txn;
-  const std::string key = keys_.members() + member;
+  const std::string key = log.keys_.members() + options.member;
   *txn.add_success() = DeleteRange(key, key + '\0');
-  return Ask(txn).status();
+  return log.Ask(txn).status();
+}
+
+absl::StatusOr<std::map<std::string, Position>> EtcdCommitLog::Members() {
+  pb::TxnRequest txn;
+  *txn.add_success() = GetRange(keys_.members(), keys_.members_end(), 0);
+  const auto answer = Ask(txn);
+  if (!answer.ok()) return answer.status();
+  std::map<std::string, Position> members;
+  for (const pb::KeyValue& member : answer->responses(0).response_range().kvs()) {
+    const auto durable = ReadPosition(member.value(), "a member's position");
+    if (!durable.ok()) return durable.status();
+    members.emplace(member.key().substr(keys_.members().size()), *durable);
+  }
+  return members;
 }
 
 absl::StatusOr<Position> EtcdCommitLog::Trim() {

@@ -15,6 +15,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +43,15 @@ class EtcdCommitLog : public node::CommitLog {
   // Makes the log of a journal of this instance, which begins at `first`: what comes before is in the members' stores. OK when this
   // journal's was made before; ALREADY_EXISTS when it is another's.
   static absl::Status Create(Etcd* etcd, const EtcdLogOptions& options, const std::string& journal_instance, Position first);
+  // Which journal's log there is, and where it begins now. NOT_FOUND when there is none.
+  struct Beginning {
+    std::string journal_instance;
+    Position first;
+  };
+  static absl::StatusOr<Beginning> Find(Etcd* etcd, const EtcdLogOptions& options);
+  // Keeps, from now on, all that is there now for a member that has not reported yet: it can begin with a copy of another's store that is
+  // made after this. No change when the member is known.
+  static absl::Status Admit(Etcd* etcd, const EtcdLogOptions& options);
   // NOT_FOUND when there is no log; FAILED_PRECONDITION when it is another journal's than the store's.
   static absl::StatusOr<std::unique_ptr<EtcdCommitLog>> Open(Etcd* etcd, EtcdLogOptions options, storage::Store* store);
 
@@ -66,8 +76,10 @@ class EtcdCommitLog : public node::CommitLog {
 
   // Says that this member has everything before `position` durably. From its first report on, nothing is trimmed that it lacks.
   absl::Status ReportDurable(Position position);
-  // A member that is no more.
-  absl::Status Forget(const std::string& member);
+  // A member that is no more: nothing is kept for it.
+  static absl::Status Forget(Etcd* etcd, const EtcdLogOptions& options);
+  // Before which each member that has reported, or was admitted, has all durably.
+  absl::StatusOr<std::map<std::string, Position>> Members();
   // Takes out of etcd what every member has durably, but for the batch that the slowest is in. Where the log begins now. REQUIRES: the
   // fence; ABORTED when another leads, UNAVAILABLE when a member came meanwhile. It can be done while etcd's quota is used up, unlike all
   // else that changes.

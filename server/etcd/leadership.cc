@@ -14,9 +14,6 @@ namespace {
 
 constexpr size_t kCandidacyBytes = 16;
 
-// The value of `leader`: the member's name, and what tells this candidacy from its others.
-std::string_view MemberOf(std::string_view leader) { return leader.substr(0, leader.find(' ')); }
-
 uint64_t TermOf(const pb::KeyValue* fence) {
   uint64_t term = 0;
   if (fence != nullptr) std::from_chars(fence->value().data(), fence->value().data() + fence->value().size(), term);
@@ -27,6 +24,14 @@ uint64_t TermOf(const pb::KeyValue* fence) {
 
 Leadership::Leadership(Etcd* etcd, LeadershipOptions options) : etcd_(etcd), options_(std::move(options)), keys_(options_.prefix) {}
 
+// Name, candidacy, address.
+void Leadership::Note(std::string_view value) {
+  const size_t name_end = value.find(' ');
+  leader_ = value.substr(0, name_end);
+  const size_t candidacy_end = name_end == std::string_view::npos ? name_end : value.find(' ', name_end + 1);
+  leader_address_ = candidacy_end == std::string_view::npos ? "" : value.substr(candidacy_end + 1);
+}
+
 absl::StatusOr<std::optional<Fence>> Leadership::Campaign() {
   pb::TxnRequest look;
   *look.add_success() = Get(keys_.leader());
@@ -34,14 +39,14 @@ absl::StatusOr<std::optional<Fence>> Leadership::Campaign() {
   auto seen = etcd_->Txn(look);
   if (!seen.ok()) return seen.status();
   if (const pb::KeyValue* leads = Found(*seen, 0)) {
-    leader_ = MemberOf(leads->value());
+    Note(leads->value());
     return std::nullopt;
   }
   const pb::KeyValue* fence = Found(*seen, 1);
   const uint64_t term = TermOf(fence) + 1;
   const auto lease = etcd_->Grant(options_.ttl);
   if (!lease.ok()) return lease.status();
-  const std::string candidacy = fmt::format("{} {}", options_.member, HexEncode(RandomBytes(kCandidacyBytes)));
+  const std::string candidacy = fmt::format("{} {} {}", options_.member, HexEncode(RandomBytes(kCandidacyBytes)), options_.address);
 
   pb::TxnRequest stand;
   *stand.add_compare() = ChangedAt(keys_.leader(), 0);
@@ -63,10 +68,10 @@ absl::StatusOr<std::optional<Fence>> Leadership::Campaign() {
     const bool before = leads != nullptr && leads->value() == candidacy;
     if (answer->succeeded() || before) {
       lease_ = *lease;
-      leader_ = options_.member;
+      Note(candidacy);
       return Fence{before ? leads->mod_revision() : answer->header().revision(), term};
     }
-    leader_ = leads == nullptr ? "" : MemberOf(leads->value());
+    Note(leads == nullptr ? "" : leads->value());
     etcd_->Revoke(*lease).IgnoreError();  // else it ends by itself
     return std::nullopt;
   }

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "server/etcd/etcd.h"
 #include "server/etcd/txn.h"
@@ -34,6 +35,7 @@ struct Fence {
 struct LeadershipOptions {
   std::string prefix;  // see Keys
   std::string member;
+  std::string address;                    // at which the other members reach this one; for them to know, and of no meaning here
   absl::Duration ttl = absl::Seconds(5);  // etcd takes no less than one and a half times its own election timeout
   int attempts_max = 10;
 };
@@ -51,13 +53,18 @@ class Leadership {
   absl::Status Resign();
   // Of the last campaign; empty when there was none.
   const std::string& leader() const { return leader_; }
+  const std::string& leader_address() const { return leader_address_; }
 
  private:
+  // Of the key `leader`; empty when there is none.
+  void Note(std::string_view value);
+
   Etcd* const etcd_;
   const LeadershipOptions options_;
   const Keys keys_;
   int64_t lease_ = 0;  // 0: none
   std::string leader_;
+  std::string leader_address_;
 };
 
 }  // namespace fairlead::etcd

@@ -27,6 +27,7 @@ void Member::Step() {
       spdlog::info("this member of the site leads, in term {}", (*elected)->term);
     }
     absl::MutexLock lock(&mu_);
+    if (elected.ok()) leader_address_ = leadership_.leader_address();
     if (elected.ok() && leader_ != leadership_.leader()) {
       leader_ = leadership_.leader();
       spdlog::info("the site's leader is {}", leader_);
@@ -59,6 +60,11 @@ void Member::Leave() {
 std::string Member::leader() const {
   absl::MutexLock lock(&mu_);
   return leader_;
+}
+
+std::string Member::leader_address() const {
+  absl::MutexLock lock(&mu_);
+  return leader_address_;
 }
 
 }  // namespace fairlead::etcd

@@ -3,7 +3,7 @@
 // The node appends and follows by itself (server/node/following.cc); this tells it when. What is done here in time is done again in time:
 // nothing goes wrong when a step fails, is late or is done twice, since each append compares the fence.
 //
-// Thread safety: Step and Leave by one thread; leader by any. Ownership: borrows etcd and the log.
+// Thread safety: Step and Leave by one thread; leader and its address by any. Ownership: borrows etcd and the log.
 
 #ifndef FAIRLEAD_SERVER_ETCD_MEMBER_H_
 #define FAIRLEAD_SERVER_ETCD_MEMBER_H_
@@ -40,6 +40,8 @@ class Member {
   void Leave();
   // Who leads, as far as this member knows; empty: nobody.
   std::string leader() const;
+  // Where; empty when that is not known.
+  std::string leader_address() const;
 
  private:
   void StepDown();
@@ -52,7 +54,7 @@ class Member {
   Position reported_;
   bool has_reported_ = false;
   mutable absl::Mutex mu_;
-  std::string leader_ ABSL_GUARDED_BY(mu_);
+  std::string leader_ ABSL_GUARDED_BY(mu_), leader_address_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace fairlead::etcd

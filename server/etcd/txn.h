@@ -3,7 +3,7 @@
 //   {prefix}instance              16 bytes: the journal's instance
 //   {prefix}batches/{position}    items from there on (packing.h); the first that is there is where the log begins
 //   {prefix}tail                  position at which the next batch is appended, and the chain there (packing.h)
-//   {prefix}leader                who leads, with his lease (leadership.h)
+//   {prefix}leader                who leads: name, candidacy, address; with his lease (leadership.h)
 //   {prefix}fence                 how often the leader has changed; the key's revision is what an append compares
 //   {prefix}members/{name}        position before which that member has all durably
 //

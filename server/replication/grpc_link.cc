@@ -209,14 +209,14 @@ class Replicator::Service : public v1::ReplicationService::CallbackService {
 // What a call needs of gRPC. Destroyed by the link, never on a thread of gRPC's: the last channel of a process takes gRPC's callback
 // threads with it and waits for them.
 struct Dial {
-  explicit Dial(const PeerOptions& peer) {
+  Dial(const PeerOptions& peer, const std::string& address) {
     grpc::ChannelArguments args;
     args.SetMaxReceiveMessageSize(kMessageBytesMax);
     args.SetMaxSendMessageSize(kMessageBytesMax);
     args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
     args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
-    stub = v1::ReplicationService::NewStub(grpc::CreateCustomChannel(peer.address, peer.credentials(), args));
+    stub = v1::ReplicationService::NewStub(grpc::CreateCustomChannel(address, peer.credentials(), args));
   }
   std::unique_ptr<v1::ReplicationService::Stub> stub;
   grpc::ClientContext context;
@@ -381,7 +381,7 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
         backoff_(owner->options_.backoff, owner->options_.random ? owner->options_.random : SystemRandom),
         site_(owner->source_->roster().FindSite(options.site)) {
     info_.peer = options.site;
-    info_.address = options.address;
+    info_.address = options.addresses.front();
   }
 
   // Null when the roster does not have it.
@@ -389,12 +389,14 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
 
   void Wake(bool advanced, bool tick, const std::vector<LogId>& direct_logs) {
     std::shared_ptr<PeerCall> call;
+    std::string address;
     bool dial = false;
     {
       absl::MutexLock lock(&mu_);
       // A batch of the call before must be answered first: the sink takes one at a time.
-      dial = !call_ && !stopping_ && applying_ == 0 && SteadyNow() >= dial_time_;
+      dial = !call_ && !stopping_ && applying_ == 0 && SteadyNow() >= dial_time_ && (!owner_.options_.dials || owner_.options_.dials());
       if (dial) {
+        info_.address = address = options_.addresses[tried_ % options_.addresses.size()];
         call_ = std::make_shared<PeerCall>(&owner_, shared_from_this(), owner_.options_.receiver, owner_.source_, owner_.sink_, info_);
       }
       call = call_;
@@ -402,7 +404,7 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
     if (!call) return;
     if (call->Info().connected) NoteConnected();
     if (dial) {
-      dial_ = std::make_unique<Dial>(options_);  // the one before, if any, is done with
+      dial_ = std::make_unique<Dial>(options_, address);  // the one before, if any, is done with
       call->Begin(dial_.get(), direct_logs);
     } else {
       call->Wake(advanced, tick, direct_logs);
@@ -466,7 +468,9 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
     NoteEnd(info.last_error);
     info_ = std::move(info);
     if (lasted >= owner_.options_.stable_after) backoff_.Reset();
-    dial_time_ = SteadyNow() + backoff_.Next();
+    // The site's other members are tried first: the one that leads it may be any.
+    ++tried_;
+    dial_time_ = SteadyNow() + (tried_ % options_.addresses.size() == 0 ? backoff_.Next() : absl::ZeroDuration());
     call_.reset();
   }
 
@@ -495,6 +499,7 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
   LinkInfo info_ ABSL_GUARDED_BY(mu_);  // when there is no call
   std::shared_ptr<PeerCall> call_ ABSL_GUARDED_BY(mu_);
   absl::Time dial_time_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  size_t tried_ ABSL_GUARDED_BY(mu_) = 0;  // addresses, one after another
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   int applying_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t failures_ ABSL_GUARDED_BY(mu_) = 0;  // since the link was up

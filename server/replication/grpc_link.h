@@ -37,8 +37,8 @@ namespace fairlead::replication {
 inline constexpr int kMessageBytesMax = 8 << 20;
 
 struct PeerOptions {
-  std::string site;     // name in the roster
-  std::string address;  // of the peer's node
+  std::string site;                    // name in the roster
+  std::vector<std::string> addresses;  // of the peer's node, or of each member of a site of several machines; one after another is dialled
   // Called for each dial, so that rotated certificates take effect.
   std::function<std::shared_ptr<grpc::ChannelCredentials>()> credentials;
   // Whether the certificate that the peer has shown still holds; an error ends the link with it. Null: the link is dialled anew to find
@@ -48,6 +48,8 @@ struct PeerOptions {
 
 struct ReplicatorOptions {
   std::vector<PeerOptions> peers;
+  // Whether peers are dialled: of a site of several machines its leader does. Null: always. What is up when it ends, Reauthorize ends.
+  std::function<bool()> dials;
   SenderOptions sender;
   ReceiverOptions receiver;
   BackoffOptions backoff;

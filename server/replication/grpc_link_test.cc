@@ -2,6 +2,7 @@
 
 #include "server/replication/grpc_link.h"
 
+#include <absl/strings/str_split.h>
 #include <absl/time/clock.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -47,7 +48,11 @@ class TestNode {
   // `port` 0: any; the same one again after that. `caller`: who every caller is taken for.
   void Up(const std::vector<std::pair<std::string, std::string>>& peers, absl::StatusOr<SiteId> caller) {
     ReplicatorOptions options;
-    for (const auto& [site, address] : peers) options.peers.push_back({site, address, [] { return grpc::InsecureChannelCredentials(); }});
+    for (const auto& [site, address] : peers) {
+      const std::vector<std::string> addresses = absl::StrSplit(address, ' ');
+      options.peers.push_back({site, addresses, [] { return grpc::InsecureChannelCredentials(); }});
+    }
+    options.dials = [this] { return dials.load(); };
     options.backoff = {absl::Milliseconds(20), absl::Milliseconds(200), 2};
     options.receiver.heartbeat_interval = options.sender.heartbeat_interval = absl::Milliseconds(100);
     options.tick = absl::Milliseconds(10);
@@ -96,6 +101,7 @@ class TestNode {
   FakeNode log;
   std::unique_ptr<Replicator> replicator;
   int port = 0;
+  std::atomic<bool> dials{true};
 
  private:
   absl::Mutex caller_mu_;
@@ -181,7 +187,7 @@ TEST(GrpcLinkTest, AReceiverThatDoesNotApplyHoldsUpNobodyElse) {
   a.log.Sign();
   a.Up({}, SiteId(2));
   ReplicatorOptions options;
-  options.peers.push_back({"a", a.address(), [] { return grpc::InsecureChannelCredentials(); }});
+  options.peers.push_back({"a", {a.address()}, [] { return grpc::InsecureChannelCredentials(); }});
   Replicator stuck(options, &slow, &slow);
   stuck.Start();
   ASSERT_TRUE(Eventually([&] { return stuck.Links()[0].bytes_received > 3'000'000; }));
@@ -204,7 +210,7 @@ TEST(GrpcLinkTest, StopsWhileAPeerCannotBeReached) {
   FakeNetwork network({"a", "b"});
   FakeNode log(&network, "b");
   ReplicatorOptions options;
-  options.peers.push_back({"a", "127.0.0.1:1", [] { return grpc::InsecureChannelCredentials(); }});
+  options.peers.push_back({"a", {"127.0.0.1:1"}, [] { return grpc::InsecureChannelCredentials(); }});
   options.backoff = {absl::Milliseconds(1), absl::Milliseconds(1), 2};
   Replicator replicator(options, &log, &log);
   replicator.Start();
@@ -232,7 +238,7 @@ TEST(GrpcLinkTest, APeerThatIsAwayIsReportedOnceAndWhenItIsBack) {
     a.Down();
     std::atomic<int> dials = 0;
     ReplicatorOptions options;
-    options.peers.push_back({"a", a.address(), [&dials] {
+    options.peers.push_back({"a", {a.address()}, [&dials] {
                                ++dials;
                                return grpc::InsecureChannelCredentials();
                              }});
@@ -254,6 +260,35 @@ TEST(GrpcLinkTest, APeerThatIsAwayIsReportedOnceAndWhenItIsBack) {
   EXPECT_GE(said("link to a has ended"), 1);
   EXPECT_LE(said("link to a has ended"), 3);  // gRPC may word the same cause in more than one way
   EXPECT_EQ(said("link to a is up again"), 1);
+}
+
+// A site of several machines: the members are dialled in turn until the one that leads answers, and again when another does.
+TEST(GrpcLinkTest, TheMemberThatLeadsIsFoundAmongAll) {
+  FakeNetwork network({"a", "b"});
+  TestNode hq(&network, "b");
+  TestNode first(&network, "a"), second(&network, "a");
+  const absl::Status follows = absl::UnavailableError("another member of the site leads");
+  first.dials = second.dials = false;
+  hq.Up({}, SiteId(1));
+  first.Up({{"b", hq.address()}}, follows);
+  second.Up({{"b", hq.address()}}, SiteId(2));
+  hq.Down();
+  hq.Up({{"a", first.address() + " " + second.address()}}, SiteId(1));
+  const auto link = [&] { return hq.replicator->Links()[0]; };
+  ASSERT_TRUE(Eventually([&] { return link().connected; }));
+  EXPECT_EQ(link().address, second.address());
+  second.SetCaller(follows);
+  first.SetCaller(SiteId(2));
+  second.replicator->Reauthorize();
+  ASSERT_TRUE(Eventually([&] { return link().connected && link().address == first.address(); }));
+  // Who follows dials nobody.
+  EXPECT_FALSE(first.replicator->Links()[0].connected);
+  first.dials = true;
+  ASSERT_TRUE(Eventually([&] { return first.replicator->Links()[0].connected; }));
+  EXPECT_FALSE(second.replicator->Links()[0].connected);
+  first.dials = false;
+  first.replicator->Reauthorize();
+  ASSERT_TRUE(Eventually([&] { return !first.replicator->Links()[0].connected; }));
 }
 
 }  // namespace

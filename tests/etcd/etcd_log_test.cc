@@ -27,9 +27,11 @@ using framework::EtcdCluster;
 using framework::Eventually;
 using node::JournalItem;
 using storage::MemoryStore;
+using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using ::testing::SizeIs;
 using Fate = LossyEtcd::Fate;
 
@@ -265,7 +267,17 @@ TEST_F(EtcdLogTest, WhatEveryMemberHasIsTrimmed) {
   EXPECT_THAT(b_->Read(5), ElementsAreArray(Entries(5, 5)));
   EXPECT_THAT(b_->Read(4), ElementsAreArray(Entries(4, 6)));
 
-  ASSERT_TRUE(a_->log->Forget("b").ok());
+  // One that is to come is kept all that is there now; admitted again, it is what it was.
+  const EtcdLogOptions late{.prefix = prefix_, .member = "late"};
+  ASSERT_TRUE(EtcdCommitLog::Admit(client_.get(), late).ok());
+  ASSERT_TRUE(b_->log->ReportDurable(Position(10)).ok());
+  EXPECT_EQ(a_->log->Trim()->value(), 4u);
+  ASSERT_TRUE(EtcdCommitLog::Admit(client_.get(), b_->options).ok());
+  EXPECT_THAT(*a_->log->Members(), ElementsAre(Pair("a", Position(10)), Pair("b", Position(10)), Pair("late", Position(4))));
+  EXPECT_EQ(EtcdCommitLog::Find(client_.get(), late)->first, Position(4));
+  EXPECT_TRUE(absl::IsNotFound(EtcdCommitLog::Find(client_.get(), {.prefix = NewPrefix()}).status()));
+
+  ASSERT_TRUE(EtcdCommitLog::Forget(client_.get(), late).ok());
   first = a_->log->Trim();
   ASSERT_TRUE(first.ok()) << first.status();
   EXPECT_EQ(first->value(), 10u);
