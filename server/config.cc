@@ -20,7 +20,9 @@ enum class Kind { kName, kText, kPath, kAddress };
 // Where a setting goes, what it may be, and what it means.
 struct Setting {
   std::string key;  // "limits.drain_seconds"
-  std::variant<std::function<std::string*(NodeConfig*)>, std::function<bool*(NodeConfig*)>, std::function<int*(NodeConfig*)>> target;
+  std::variant<std::function<std::string*(NodeConfig*)>, std::function<bool*(NodeConfig*)>, std::function<int*(NodeConfig*)>,
+               std::function<std::vector<std::string>*(NodeConfig*)>>
+      target;
   Kind kind = Kind::kText;
   std::string default_value;  // as in TOML; empty: required unless `optional`
   std::string meaning;
@@ -52,6 +54,38 @@ Setting Number(std::string key, std::function<int*(NodeConfig*)> target, int val
   s.max = max;
   s.meaning = std::move(meaning);
   return s;
+}
+
+// The settings of a site of several machines: all of them, or none.
+void AddMember(std::vector<Setting>* all) {
+  all->push_back(Optional(Text(
+      "member.name", [](NodeConfig* c) { return &c->member.name; }, Kind::kName,
+      "This node's name among the members of its site, which share one log on etcd. Absent: the site is one machine, and `etcd` absent "
+      "too. "
+      "See \"A site of several machines\" in `api/PROTOCOL.md`.")));
+  all->push_back(Optional(Text(
+      "member.address", [](NodeConfig* c) { return &c->member.address; }, Kind::kAddress,
+      "Where the other members reach this one's API, `HOST:PORT`. Required with `member.name`.")));
+  Setting endpoints;
+  endpoints.key = "etcd.endpoints";
+  endpoints.target = std::function<std::vector<std::string>*(NodeConfig*)>([](NodeConfig* c) { return &c->etcd.endpoints; });
+  endpoints.kind = Kind::kAddress;
+  endpoints.optional = true;
+  endpoints.meaning = "The members of etcd, `[\"HOST:PORT\", ...]`. HOST is as in their certificates. Required with `member.name`.";
+  all->push_back(endpoints);
+  all->push_back(Optional(Text(
+      "etcd.ca", [](NodeConfig* c) { return &c->etcd.ca; }, Kind::kPath, "Who issues etcd's certificates, PEM. Required likewise.")));
+  all->push_back(Optional(Text(
+      "etcd.certificate", [](NodeConfig* c) { return &c->etcd.certificate; }, Kind::kPath,
+      "The certificate chain that this node shows to etcd, PEM. Required likewise.")));
+  all->push_back(Optional(Text(
+      "etcd.key", [](NodeConfig* c) { return &c->etcd.key; }, Kind::kPath, "Its private key, PEM. Required likewise.")));
+  all->push_back(Number(
+      "etcd.lease_seconds", [](NodeConfig* c) { return &c->etcd.lease_seconds; }, 5, 2, 60,
+      "How long a leader that is not heard of leads on before another member takes over."));
+  all->push_back(Number(
+      "etcd.quota_mebibytes", [](NodeConfig* c) { return &c->etcd.quota_mebibytes; }, 2048, 16, 1 << 20,
+      "What etcd was started with (`--quota-backend-bytes`), of which it does not tell. The node warns from 70 % on."));
 }
 
 using IdentityLimits = NodeConfig::IdentityLimits;
@@ -198,6 +232,7 @@ const std::vector<Setting>& Settings() {
         "Weight of the country's history with international instruments."));
     add(Number(
         "priority.other", [](NodeConfig* c) { return &c->priority.other; }, 15, 0, 1000, "Weight of other information."));
+    AddMember(all);
     return all;
   }();
   return *settings;
@@ -254,6 +289,7 @@ class Parser {
               fmt::format("{} and the data folder {} must not lie in each other", config.backups, config.data));
     }
     CheckKeys(table, "", known);
+    CheckMember(config);
     ReadPeers(table, &config);
     const std::filesystem::path data = config.data, licence = config.licence;
     if (!data.empty() && std::mismatch(data.begin(), data.end(), licence.begin(), licence.end()).first == data.end()) {
@@ -277,6 +313,9 @@ class Parser {
         return Mistake(node, setting.key, fmt::format("must be a whole number from {} to {}", setting.min, setting.max));
       }
       *(*number)(config) = static_cast<int>(node.as_integer()->get());
+    } else if (const auto* texts = std::get_if<std::function<std::vector<std::string>*(NodeConfig*)>>(&setting.target)) {
+      if (!node.is_array()) return Mistake(node, setting.key, "must be an array of addresses");
+      ReadTexts(node, setting.key, setting.kind, (*texts)(config));
     } else {
       std::string* out = std::get<std::function<std::string*(NodeConfig*)>>(setting.target)(config);
       if (!ReadText(node, setting.key, setting.kind, out)) return;
@@ -311,6 +350,36 @@ class Parser {
     return true;
   }
 
+  // One text, or an array of at least one, none twice.
+  void ReadTexts(const toml::node& node, const std::string& key, Kind kind, std::vector<std::string>* out) {
+    const toml::array* many = node.as_array();
+    if (many == nullptr) {
+      std::string text;
+      if (ReadText(node, key, kind, &text)) out->push_back(std::move(text));
+      return;
+    }
+    if (many->empty()) return Mistake(node, key, "must have at least one element");
+    for (const toml::node& each : *many) {
+      std::string text;
+      if (!ReadText(each, key, kind, &text)) continue;
+      if (std::find(out->begin(), out->end(), text) != out->end()) Mistake(each, key, fmt::format("'{}' stands twice", text));
+      out->push_back(std::move(text));
+    }
+  }
+
+  // The settings of a member are all there, or none is.
+  void CheckMember(const NodeConfig& config) {
+    const std::pair<const char*, bool> settings[] = {
+        {"member.name", !config.member.name.empty()},           {"member.address", !config.member.address.empty()},
+        {"etcd.endpoints", !config.etcd.endpoints.empty()},     {"etcd.ca", !config.etcd.ca.empty()},
+        {"etcd.certificate", !config.etcd.certificate.empty()}, {"etcd.key", !config.etcd.key.empty()}};
+    const auto set = std::find_if(std::begin(settings), std::end(settings), [](const auto& each) { return each.second; });
+    if (set == std::end(settings)) return;
+    for (const auto& [key, is_set] : settings) {
+      if (!is_set) mistakes_.push_back(fmt::format("{}: {}: is required with {}", path_, key, set->first));
+    }
+  }
+
   void CheckKeys(const toml::table& table, const std::string& prefix, const std::set<std::string>& known) {
     for (const auto& [name, node] : table) {
       std::string key = prefix + std::string(name.str());
@@ -334,13 +403,17 @@ class Parser {
       NodeConfig::Peer peer;
       const toml::table& entry = *element.as_table();
       CheckKeys(entry, "peer.", {"peer.site", "peer.address"});
-      for (auto [key, kind, out] : {std::tuple("site", Kind::kName, &peer.site), std::tuple("address", Kind::kAddress, &peer.address)}) {
-        const toml::node* value = entry.get(key);
-        if (value == nullptr) {
-          Mistake(element, fmt::format("peer.{}", key), "is required");
-        } else {
-          ReadText(*value, fmt::format("peer.{}", key), kind, out);
-        }
+      const toml::node* site = entry.get("site");
+      const toml::node* address = entry.get("address");
+      if (site == nullptr) {
+        Mistake(element, "peer.site", "is required");
+      } else {
+        ReadText(*site, "peer.site", Kind::kName, &peer.site);
+      }
+      if (address == nullptr) {
+        Mistake(element, "peer.address", "is required");
+      } else {
+        ReadTexts(*address, "peer.address", Kind::kAddress, &peer.addresses);
       }
       if (!peer.site.empty() && peer.site == config->site)
         Mistake(element, "peer.site", fmt::format("'{}' is this node's own site", peer.site));
@@ -358,6 +431,7 @@ std::string KindText(const Setting& s) {
   if (std::holds_alternative<std::function<bool*(NodeConfig*)>>(s.target)) return "true or false";
   if (std::holds_alternative<std::function<int*(NodeConfig*)>>(s.target)) return fmt::format("{} to {}", s.min, s.max);
   if (!s.choices.empty()) return fmt::format("{}", fmt::join(s.choices, ", "));
+  if (std::holds_alternative<std::function<std::vector<std::string>*(NodeConfig*)>>(s.target)) return "addresses";
   switch (s.kind) {
     case Kind::kName:
       return "name";
@@ -399,7 +473,9 @@ std::string SettingsMarkdown() {
       "\nOne `[[peer]]` for each node that this one takes entries from:\n\n"
       "| key | values | default | meaning |\n|---|---|---|---|\n"
       "| `peer.site` | name | required | The peer's site. Not this node's own; none twice. |\n"
-      "| `peer.address` | address | required | The peer's API address, `HOST:PORT`. |\n";
+      "| `peer.address` | address, or addresses | required | The peer's API address, `HOST:PORT`; of a site of several machines the array "
+      "of its "
+      "members'. |\n";
   return out;
 }
 

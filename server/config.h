@@ -18,7 +18,7 @@ namespace fairlead {
 struct NodeConfig {
   struct Peer {
     std::string site;
-    std::string address;
+    std::vector<std::string> addresses;  // one for each member of the site, at least one
   };
 
   std::string network;
@@ -65,6 +65,17 @@ struct NodeConfig {
   struct {
     int vessels = 0, cargo = 0, history = 0, other = 0;
   } priority;  // weights of the visit priority's factors
+  // One member of a site of several machines; no name: the site is one machine.
+  struct {
+    std::string name, address;
+  } member;
+  // What they share; no endpoints: as above.
+  struct {
+    std::vector<std::string> endpoints;
+    std::string ca, certificate, key;
+    int lease_seconds = 0;
+    int quota_mebibytes = 0;
+  } etcd;
   std::vector<Peer> peers;
 };
 

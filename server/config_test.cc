@@ -9,6 +9,7 @@
 namespace fairlead {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -58,7 +59,8 @@ TEST(ConfigTest, ReadsWhatIsSetAndFillsDefaults) {
   EXPECT_EQ(config->limits.message_bytes_max, 4 << 20);
   EXPECT_EQ(config->limits.staleness_seconds, 30);
   ASSERT_THAT(config->peers, SizeIs(1));
-  EXPECT_EQ(config->peers[0].address, "127.0.0.1:7404");
+  EXPECT_THAT(config->peers[0].addresses, ElementsAre("127.0.0.1:7404"));
+  EXPECT_EQ(config->member.name, "");
 }
 
 TEST(ConfigTest, RelativePathsAreTakenFromTheFilesFolder) {
@@ -101,6 +103,46 @@ TEST(ConfigTest, EachMistakeNamesFileLineKeyAndRule) {
   EXPECT_THAT(Mistakes("site = \n"), HasSubstr("node.toml:1:"));
   EXPECT_THAT(std::string(LoadConfig("absent.toml").status().message()), HasSubstr("absent.toml: cannot be read"));
   EXPECT_EQ(LoadConfig("server").status().message(), "server: cannot be read");
+}
+
+constexpr char kMember[] = R"([member]
+name = "a"
+address = "10.0.0.1:7401"
+[etcd]
+endpoints = ["10.0.0.1:2379", "10.0.0.2:2379"]
+ca = "CMakeLists.txt"
+certificate = "CMakeLists.txt"
+key = "CMakeLists.txt"
+)";
+
+TEST(ConfigTest, AMemberIsConfiguredWholeOrNotAtAll) {
+  const std::string good = std::string(kGood) + kMember;
+  const auto config = ParseConfig(good, "node.toml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->member.name, "a");
+  EXPECT_EQ(config->member.address, "10.0.0.1:7401");
+  EXPECT_THAT(config->etcd.endpoints, ElementsAre("10.0.0.1:2379", "10.0.0.2:2379"));
+  EXPECT_EQ(config->etcd.lease_seconds, 5);
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string text = good;
+    return text.replace(text.find(from), from.size(), to);
+  };
+  EXPECT_THAT(Mistakes(with("address = \"10.0.0.1:7401\"\n", "")), HasSubstr("node.toml: member.address: is required with member.name"));
+  EXPECT_THAT(Mistakes(with("name = \"a\"\n", "")), HasSubstr("node.toml: member.name: is required with member.address"));
+  EXPECT_THAT(Mistakes(with("\"10.0.0.1:2379\", \"10.0.0.2:2379\"", "")),
+              HasSubstr("node.toml:23: etcd.endpoints: must have at least one"));
+  EXPECT_THAT(Mistakes(with("10.0.0.2", "10.0.0.1")), HasSubstr("node.toml:23: etcd.endpoints: '10.0.0.1:2379' stands twice"));
+  EXPECT_THAT(Mistakes(with("\"10.0.0.2:2379\"", "7")), HasSubstr("node.toml:23: etcd.endpoints: must be a text"));
+  EXPECT_THAT(Mistakes(with("[\"10.0.0.1:2379\", \"10.0.0.2:2379\"]", "\"10.0.0.1:2379\"")), HasSubstr("must be an array of addresses"));
+  EXPECT_THAT(Mistakes(std::string(kGood) + "[etcd]\nca = \"CMakeLists.txt\"\n"), HasSubstr("member.name: is required with etcd.ca"));
+  EXPECT_THAT(Mistakes(with("name = \"a\"", "name = \"A\"")), HasSubstr("node.toml:20: member.name: must be 1 to 63 of"));
+}
+
+TEST(ConfigTest, APeerOfSeveralMachinesHasSeveralAddresses) {
+  const auto config = ParseConfig(With("\"127.0.0.1:7404\"", "[\"127.0.0.1:7404\", \"127.0.0.1:7405\"]"), "node.toml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(config->peers[0].addresses, ElementsAre("127.0.0.1:7404", "127.0.0.1:7405"));
+  EXPECT_THAT(Mistakes(With("\"127.0.0.1:7404\"", "[]")), HasSubstr("node.toml:18: peer.address: must have at least one element"));
 }
 
 TEST(ConfigTest, AllMistakesAreListed) {

@@ -10,22 +10,20 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "api/errors.h"
-#include "api/note.h"
-#include "api/roster.h"
 #include "server/config.h"
+#include "server/membership.h"
 #include "server/metrics.h"
 #include "server/node/licence.h"
 #include "server/node/node.h"
 #include "server/node/runner.h"
 #include "server/offline.h"
-#include "server/records/record_type.h"
+#include "server/options.h"
 #include "server/replication/grpc_link.h"
 #include "server/rpc/attachment_methods.h"
 #include "server/rpc/audit_methods.h"
@@ -66,57 +64,6 @@
 
 namespace fairlead {
 namespace {
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  if (!in) return absl::NotFoundError(fmt::format("{} cannot be read", path));
-  return out.str();
-}
-
-absl::StatusOr<SigningKey> ReadSigningKey(const std::string& path) {
-  auto pem = ReadFile(path);
-  if (!pem.ok()) return pem.status();
-  auto key = SigningKey::FromPem(*pem);
-  if (!key.ok()) return absl::InvalidArgumentError(fmt::format("{}: {}", path, std::string(key.status().message())));
-  return key;
-}
-
-std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
-
-absl::StatusOr<Roster> RosterFrom(const NodeConfig& config) {
-  auto vkey = ReadFile(config.keys.root);
-  if (!vkey.ok()) return vkey.status();
-  auto root = note::Verifier::FromVkey(FirstLine(*vkey));
-  if (!root.ok()) return absl::InvalidArgumentError(fmt::format("{}: {}", config.keys.root, std::string(root.status().message())));
-  auto signed_roster = ReadFile(config.keys.roster);
-  if (!signed_roster.ok()) return signed_roster.status();
-  auto roster = Roster::Open(*signed_roster, *root);
-  if (!roster.ok()) return absl::InvalidArgumentError(fmt::format("{}: {}", config.keys.roster, std::string(roster.status().message())));
-  return roster;
-}
-
-absl::StatusOr<node::NodeOptions> NodeOptionsFrom(const NodeConfig& config) {
-  auto roster = RosterFrom(config);
-  if (!roster.ok()) return roster.status();
-  std::map<std::string, SigningKey, std::less<>> log_keys;
-  const RosterSite* site = roster->FindSite(config.site);
-  for (const RosterLog* log : site == nullptr ? std::vector<const RosterLog*>() : roster->CurrentLogs(site->id)) {
-    auto key = ReadSigningKey(LogKeyPath(config.keys.log, log->stream));
-    if (!key.ok())
-      return absl::Status(key.status().code(), fmt::format("{} (the key of {})", std::string(key.status().message()), log->origin()));
-    log_keys.emplace(log->stream, *std::move(key));
-  }
-  auto mirror_key = ReadSigningKey(config.keys.mirror);
-  if (!mirror_key.ok()) return mirror_key.status();
-  node::NodeOptions options{
-      .site = config.site, .roster = *std::move(roster), .log_keys = std::move(log_keys), .mirror_key = *std::move(mirror_key)};
-  options.registry = &records::TheRegistry();
-  options.clock = &node::SystemClock();
-  for (const NodeConfig::Peer& peer : config.peers) options.peers.push_back(peer.site);
-  return options;
-}
 
 void SetTime(absl::Time time, google::protobuf::Timestamp* out) {
   out->set_seconds(absl::ToUnixSeconds(time));
@@ -191,13 +138,21 @@ rpc::KindLimits LimitsFrom(const NodeConfig::IdentityLimits& limits) {
   return {limits.calls_per_second, limits.burst, limits.calls_max, limits.streams_max};
 }
 
+std::vector<std::pair<NodeConfig::Peer, std::string>> AddressesOf(const NodeConfig& config) {
+  std::vector<std::pair<NodeConfig::Peer, std::string>> all;
+  for (const NodeConfig::Peer& peer : config.peers) {
+    for (const std::string& address : peer.addresses) all.emplace_back(peer, address);
+  }
+  return all;
+}
+
 rpc::ContentFetcherOptions FetcherOptionsFrom(const NodeConfig& config, rpc::Credentials* credentials,
                                               const replication::Replicator* replicator) {
   rpc::ContentFetcherOptions options;
   options.idle_max = absl::Hours(config.attachments.upload_hours);
-  for (const NodeConfig::Peer& peer : config.peers) {
+  for (const auto& [peer, address] : AddressesOf(config)) {
     options.peers.push_back({.site = peer.site,
-                             .address = peer.address,
+                             .address = address,
                              .credentials = [credentials, site = peer.site] { return credentials->ForPeer(site); },
                              .trusted = [credentials, site = peer.site] { return credentials->PeerTrusted(site, absl::Now()); },
                              .behind =
@@ -236,7 +191,15 @@ int Serve(const NodeConfig& config) {
   auto store = storage::OpenRocksDbStore({.path = config.data});
   if (!store.ok()) return Fail(kExitStart, std::string(store.status().message()));
   const std::unique_ptr<node::LicenceFile> licence = node::LicenceFileAt(config.licence);
-  options->licence = licence.get();
+  const std::unique_ptr<Membership> membership = config.member.name.empty() ? nullptr : std::make_unique<Membership>(config);
+  if (membership != nullptr) {
+    if (absl::Status ready = membership->Prepare(store->get()); !ready.ok()) return Fail(kExitStart, std::string(ready.message()));
+    options->commit_log = [&membership](storage::Store* s) { return membership->OpenLog(s); };
+  } else {
+    if (absl::Status own = Membership::RefuseMembersStore(**store); !own.ok()) return Fail(kExitStart, std::string(own.message()));
+    options->licence = licence.get();
+  }
+  const auto leads = [&membership] { return membership == nullptr ? absl::OkStatus() : membership->Leads(); };
   auto opened = node::Node::Open(*std::move(options), *std::move(store));
   if (!opened.ok()) return Fail(kExitStart, fmt::format("{}: {}", config.data, std::string(opened.status().message())));
   node::Node& node = **opened;
@@ -253,17 +216,20 @@ int Serve(const NodeConfig& config) {
   Metrics metrics;
   const exchange::Pseudonyms pseudonyms(*token_key);
   rpc::Sealer sealer(*std::move(token_key));
-  replication::ReplicatorOptions replicator_options;
+  replication::ReplicatorOptions replicator_options{.dials = [leads] { return leads().ok(); }};
   for (const NodeConfig::Peer& peer : config.peers) {
-    replicator_options.peers.push_back(
-        {.site = peer.site,
-         .address = peer.address,
-         .credentials = [&credentials, site = peer.site] { return credentials.ForPeer(site); },
-         .trusted = [&credentials, site = peer.site] { return credentials.PeerTrusted(site, absl::Now()); }});
+    replicator_options.peers.push_back({.site = peer.site,
+                                        .addresses = peer.addresses,
+                                        .credentials = [&credentials, site = peer.site] { return credentials.ForPeer(site); },
+                                        .trusted =
+                                            [&credentials, leads, site = peer.site] {
+                                              const absl::Status trusted = credentials.PeerTrusted(site, absl::Now());
+                                              return trusted.ok() ? leads() : trusted;
+                                            }});
   }
   rpc::AuditTrail audit(&node, {});
   replication::Replicator replicator(std::move(replicator_options), &node, &node);
-  replicator.set_authorize([&node, &credentials, &audit](const grpc::ServerContextBase& context) -> absl::StatusOr<SiteId> {
+  replicator.set_authorize([&node, &credentials, &audit, leads](const grpc::ServerContextBase& context) -> absl::StatusOr<SiteId> {
     constexpr std::string_view kMethod = "fairlead.v1.ReplicationService/Replicate";
     const absl::StatusOr<rpc::Identity> caller = credentials.Identify(*context.auth_context());
     auto identity = rpc::Admit(caller, kMethod);
@@ -273,6 +239,7 @@ int Serve(const NodeConfig& config) {
     }
     const RosterSite* site = node.roster().FindSite(identity->scope);
     if (site == nullptr) return Error(Reason::kPermissionDenied, "not a site of the roster");
+    if (absl::Status leader = leads(); !leader.ok()) return leader;
     return site->id;
   });
   rpc::ContentFetcher fetcher(FetcherOptionsFrom(config, &credentials, &replicator), &node.contents(), [&node] { return node.WallTime(); });
@@ -362,6 +329,12 @@ int Serve(const NodeConfig& config) {
 
   search_index.Start();
   runner.Start();
+  if (membership != nullptr) membership->Start(&node, [&replicator] { replicator.Reauthorize(); });
+  // However this function ends: before the node, whose log it speaks for.
+  const absl::Cleanup leave = [&membership, &runner] {
+    runner.Stop();
+    if (membership != nullptr) membership->Stop();
+  };
   audit.Start();
   // However this function ends: while the runner still completes what the trail waits for.
   const absl::Cleanup stop_audit = [&audit] { audit.Stop(); };
@@ -416,6 +389,7 @@ int Serve(const NodeConfig& config) {
   consistency.reset();
   audit.Stop();
   runner.Stop();
+  if (membership != nullptr) membership->Stop();
   server->reset();
   spdlog::info("stopped");
   return 0;
@@ -428,11 +402,19 @@ int Main(int argc, char** argv) {
   std::string data;
   std::string scratch = std::filesystem::temp_directory_path();
   std::string backup;
+  std::string member;
   app.add_option("--config", config_path, "Configuration file (TOML); see server/SETTINGS.md");
   app.fallthrough();
   CLI::App* fsck = app.add_subcommand("fsck", "Check the whole store of a node that does not run");
   fsck->add_option("--data", data, "This store, such as a backup's, in place of the configured one");
   fsck->add_option("--scratch", scratch, "Folder for a copy of its size, removed afterwards; the system's for temporary files otherwise");
+  CLI::App* grow =
+      app.add_subcommand("grow", "Make the log on etcd, for a site of several machines, of the store of a node that does not run");
+  std::vector<std::string> members;
+  grow->add_option("--with", members, "Another member that is to come, for which the log is kept; may stand several times");
+  CLI::App* admit = app.add_subcommand("admit", "Keep the log on etcd for a member that is to come");
+  CLI::App* forget = app.add_subcommand("forget", "Keep the log on etcd no more for a member that is gone");
+  for (CLI::App* about : {admit, forget}) about->add_option("member", member, "Its name")->required();
   CLI::App* restore = app.add_subcommand("restore", "Make the data folder, which must be empty, from a backup");
   restore->add_option("--backup", backup, "The backup's name")->required();
   app.add_flag("--print-settings", print_settings, "Print the settings as markdown and exit");
@@ -455,6 +437,10 @@ int Main(int argc, char** argv) {
 
   RequireTls13();
   rpc::TakeOverGrpcLog();
+  if (grow->parsed() || admit->parsed() || forget->parsed()) {
+    StartLogging(*config);
+    return grow->parsed() ? RunGrow(*config, members) : admit->parsed() ? RunAdmit(*config, member) : RunForget(*config, member);
+  }
   // On in Debian's build: each lock of this program and of gRPC would go through one graph under one lock of its own. The tests, which open
   // nodes in their own process, keep it on.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);

@@ -8,8 +8,13 @@
 #include <filesystem>
 #include <memory>
 #include <system_error>
+#include <utility>
 
+#include "server/membership.h"
 #include "server/node/fsck.h"
+#include "server/node/licence.h"
+#include "server/node/node.h"
+#include "server/options.h"
 #include "storage/backup.h"
 #include "storage/rocksdb_store.h"
 
@@ -38,6 +43,23 @@ class ScratchFolder {
  private:
   std::string path_;
 };
+
+absl::Status RequireMember(const NodeConfig& config) {
+  if (!config.member.name.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("member.name: is not set in the configuration");
+}
+
+// Whether the store has the licence to extend its site's logs, and holds all that is known of them.
+absl::Status MayExtend(const NodeConfig& config, std::unique_ptr<storage::Store> store) {
+  auto options = NodeOptionsFrom(config);
+  if (!options.ok()) return options.status();
+  const std::unique_ptr<node::LicenceFile> licence = node::LicenceFileAt(config.licence);
+  options->licence = licence.get();
+  auto node = node::Node::Open(*std::move(options), std::move(store));
+  if (!node.ok()) return node.status();
+  const std::string reason = (*node)->UnwritableReason();
+  return reason.empty() ? absl::OkStatus() : absl::FailedPreconditionError(reason);
+}
 
 }  // namespace
 
@@ -71,10 +93,39 @@ int RunRestore(const NodeConfig& config, const std::string& id) {
   auto folder = storage::BackupFolder::Attach(config.backups);
   if (!folder.ok()) return Fail(kExitStart, folder.status());
   const std::string name = id.starts_with("backups/") ? id.substr(id.find('/') + 1) : id;
-  if (absl::Status restored = (*folder)->Restore(name, config.network, config.site, config.data); !restored.ok()) {
+  const auto as = config.member.name.empty() ? storage::BackupFolder::As::kSite : storage::BackupFolder::As::kMember;
+  if (absl::Status restored = (*folder)->Restore(name, config.network, config.site, config.data, as); !restored.ok()) {
     return Fail(kExitStart, restored);
   }
   fmt::print("backups/{} restored to {}\n", name, config.data);
+  return 0;
+}
+
+int RunGrow(const NodeConfig& config, const std::vector<std::string>& members) {
+  if (absl::Status member = RequireMember(config); !member.ok()) return Fail(kExitConfiguration, member);
+  auto store = storage::OpenRocksDbStore({.path = config.data});
+  if (!store.ok()) return Fail(kExitStart, store.status());
+  if (Membership::RefuseMembersStore(**store).ok()) {
+    if (absl::Status may = MayExtend(config, *std::move(store)); !may.ok()) return Fail(kExitStart, may);
+    store = storage::OpenRocksDbStore({.path = config.data});
+    if (!store.ok()) return Fail(kExitStart, store.status());
+  }
+  if (absl::Status grown = Membership::Grow(config, store->get(), members); !grown.ok()) return Fail(kExitStart, grown);
+  fmt::print("the log of site '{}' is on etcd; member '{}' may be started\n", config.site, config.member.name);
+  return 0;
+}
+
+int RunAdmit(const NodeConfig& config, const std::string& member) {
+  if (absl::Status ours = RequireMember(config); !ours.ok()) return Fail(kExitConfiguration, ours);
+  if (absl::Status admitted = Membership::Admit(config, member); !admitted.ok()) return Fail(kExitStart, admitted);
+  fmt::print("etcd keeps the log of site '{}' for member '{}'\n", config.site, member);
+  return 0;
+}
+
+int RunForget(const NodeConfig& config, const std::string& member) {
+  if (absl::Status ours = RequireMember(config); !ours.ok()) return Fail(kExitConfiguration, ours);
+  if (absl::Status forgotten = Membership::Forget(config, member); !forgotten.ok()) return Fail(kExitStart, forgotten);
+  fmt::print("etcd keeps nothing of the log of site '{}' for member '{}'\n", config.site, member);
   return 0;
 }
 

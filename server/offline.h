@@ -1,12 +1,13 @@
-// What `fairlead-node` does with the store of a node that does not run.
+// What `fairlead-node` does beside running a node: with the store of one that does not run, and with the log that a site's members share.
 //
-// Both print what they find or do to standard output, errors to standard error, and return an exit code of the program.
+// All print what they find or do to standard output, errors to standard error, and return an exit code of the program.
 // Thread safety: one thread. Ownership: borrows arguments.
 
 #ifndef FAIRLEAD_SERVER_OFFLINE_H_
 #define FAIRLEAD_SERVER_OFFLINE_H_
 
 #include <string>
+#include <vector>
 
 #include "api/roster.h"
 #include "server/config.h"
@@ -24,6 +25,12 @@ int RunFsck(const Roster& roster, const std::string& data, const std::string& sc
 
 // Makes the store of the backup `id` in the data folder (storage/backup.h).
 int RunRestore(const NodeConfig& config, const std::string& id);
+
+// Of a site of several machines (server/membership.h); the configuration is a member's. kExitConfiguration when it is none;
+// kExitStart when the store may not extend its site's log, or etcd does not have what it should.
+int RunGrow(const NodeConfig& config, const std::vector<std::string>& members);
+int RunAdmit(const NodeConfig& config, const std::string& member);
+int RunForget(const NodeConfig& config, const std::string& member);
 
 }  // namespace fairlead
 

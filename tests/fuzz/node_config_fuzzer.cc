@@ -15,6 +15,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Require(!config->network.empty() && !config->site.empty() && !config->listen.empty(), "a node has a network, a site and an address");
   Require(config->data.starts_with('/') && config->tls.key.starts_with('/'), "paths are taken from the file's folder");
   Require(config->limits.message_bytes_max > 0 && config->limits.in_flight_max > 0, "limits are above zero");
-  for (const auto& peer : config->peers) Require(!peer.site.empty() && !peer.address.empty(), "a peer has a site and an address");
+  for (const auto& peer : config->peers) Require(!peer.site.empty() && !peer.addresses.empty(), "a peer has a site and an address");
   return 0;
 }

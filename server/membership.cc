@@ -1,0 +1,215 @@
+#include "server/membership.h"
+
+#include <absl/time/clock.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "server/node/log_book.h"
+#include "storage/schema.h"
+#include "storage/shared_log.h"
+
+namespace fairlead {
+namespace {
+
+using storage::Cf;
+
+constexpr int kStepsOfLease = 5;
+constexpr absl::Duration kWatchInterval = absl::Seconds(5);
+constexpr absl::Duration kLookInterval = absl::Seconds(5);
+
+std::unique_ptr<etcd::EtcdClient> ClientOf(const NodeConfig& config) {
+  return std::make_unique<etcd::EtcdClient>(etcd::EtcdOptions{.endpoints = config.etcd.endpoints, .credentials = [files = config.etcd] {
+                                                                return etcd::EtcdCredentials(files.ca, files.certificate, files.key);
+                                                              }});
+}
+
+etcd::EtcdLogOptions LogOptionsOf(const NodeConfig& config, const std::string& member) {
+  return {.prefix = fmt::format("fairlead/{}/{}/", config.network, config.site), .member = member};
+}
+
+absl::Status Put(storage::Store* store, std::string_view key, std::string_view value) {
+  auto batch = store->NewBatch();
+  batch->Put(Cf::kMeta, key, value);
+  return store->Write(batch.get(), storage::Sync::kYes);
+}
+
+// The value, or empty.
+absl::StatusOr<std::string> Get(const storage::Store& store, std::string_view key) {
+  auto value = store.Get(Cf::kMeta, key);
+  if (!value.ok()) return value.status();
+  return value->value_or("");
+}
+
+absl::Status NoLog(const NodeConfig& config) {
+  return absl::FailedPreconditionError(
+      fmt::format("etcd has no log of site '{}': `fairlead-node grow` makes it, on the machine that the site has been on", config.site));
+}
+
+}  // namespace
+
+absl::Status Membership::RefuseMembersStore(const storage::Store& store) {
+  const auto mark = Get(store, storage::kMetaSharedLog);
+  if (!mark.ok()) return mark.status();
+  if (mark->empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "this store is of a member of a site of several machines: the configuration must have [member] and [etcd]");
+}
+
+absl::Status Membership::Grow(const NodeConfig& config, storage::Store* store, const std::vector<std::string>& members) {
+  const auto mark = Get(*store, storage::kMetaSharedLog);
+  if (!mark.ok()) return mark.status();
+  const auto etcd = ClientOf(config);
+  const etcd::EtcdLogOptions options = LogOptionsOf(config, config.member.name);
+  if (mark->empty()) {
+    // First of all: from now on this store does not write alone.
+    if (absl::Status begun = Put(store, storage::kMetaSharedLog, storage::kSharedLogBegun); !begun.ok()) return begun;
+  }
+  if (*mark != storage::kSharedLogMade) {
+    const auto instance = Get(*store, storage::kMetaJournalInstance);
+    if (!instance.ok()) return instance.status();
+    const auto end = node::LogBook(*store).JournalEnd();
+    if (!end.ok()) return end.status();
+    if (absl::Status made = etcd::EtcdCommitLog::Create(etcd.get(), options, *instance, *end); !made.ok()) return made;
+    if (absl::Status marked = Put(store, storage::kMetaSharedLog, storage::kSharedLogMade); !marked.ok()) return marked;
+  }
+  for (const std::string& member : members) {
+    if (absl::Status admitted = Admit(config, member); !admitted.ok()) return admitted;
+  }
+  return Admit(config, config.member.name);
+}
+
+absl::Status Membership::Admit(const NodeConfig& config, const std::string& member) {
+  const absl::Status admitted = etcd::EtcdCommitLog::Admit(ClientOf(config).get(), LogOptionsOf(config, member));
+  return absl::IsNotFound(admitted) ? NoLog(config) : admitted;
+}
+
+absl::Status Membership::Forget(const NodeConfig& config, const std::string& member) {
+  return etcd::EtcdCommitLog::Forget(ClientOf(config).get(), LogOptionsOf(config, member));
+}
+
+Membership::Membership(const NodeConfig& config) : config_(config), etcd_(ClientOf(config)) {}
+
+Membership::~Membership() { Stop(); }
+
+absl::Status Membership::Prepare(storage::Store* store) {
+  const auto held = Get(*store, storage::kMetaJournalInstance);
+  if (!held.ok()) return held.status();
+  const auto mark = Get(*store, storage::kMetaSharedLog);
+  if (!mark.ok()) return mark.status();
+  const auto begins = etcd::EtcdCommitLog::Find(etcd_.get(), LogOptionsOf(config_, config_.member.name));
+  if (absl::IsNotFound(begins.status())) return NoLog(config_);
+  if (!begins.ok()) return begins.status();
+  if (*mark == storage::kSharedLogMade) return absl::OkStatus();
+  if (!held->empty()) {
+    return absl::FailedPreconditionError(
+        "this store has been its site's alone: `fairlead-node grow` makes the site's log of it, or it is to be put aside and this member "
+        "to "
+        "begin with a backup of another");
+  }
+  if (begins->first > Position(0)) {
+    return absl::FailedPreconditionError(fmt::format(
+        "etcd has the site's log from position {} on, and this store is empty: `fairlead-node admit {}`, then restore a backup here that "
+        "another member makes after that",
+        begins->first.value(), config_.member.name));
+  }
+  auto batch = store->NewBatch();
+  batch->Put(Cf::kMeta, storage::kMetaJournalInstance, begins->journal_instance);
+  batch->Put(Cf::kMeta, storage::kMetaSharedLog, storage::kSharedLogMade);
+  return store->Write(batch.get(), storage::Sync::kYes);
+}
+
+absl::StatusOr<std::unique_ptr<node::CommitLog>> Membership::OpenLog(storage::Store* store) {
+  auto opened = etcd::EtcdCommitLog::Open(etcd_.get(), LogOptionsOf(config_, config_.member.name), store);
+  if (!opened.ok()) return opened.status();
+  log_ = opened->get();
+  return *std::move(opened);
+}
+
+void Membership::Start(node::Node* node, std::function<void()> on_change) {
+  on_change_ = std::move(on_change);
+  const etcd::Keys keys(log_->keys());
+  member_ = std::make_unique<etcd::Member>(etcd_.get(), log_,
+                                           etcd::Member::Options{.leadership = {.prefix = keys.prefix,
+                                                                                .member = config_.member.name,
+                                                                                .address = config_.member.address,
+                                                                                .ttl = absl::Seconds(config_.etcd.lease_seconds)},
+                                                                 .may_lead = [node] { return node->CanLead(); },
+                                                                 .now = [node] { return node->WallTime(); },
+                                                                 .durable = [node] { return node->JournalEnd(); },
+                                                                 .wake = [node] { node->Wake(); }});
+  thread_ = std::thread([this] { Run(); });
+  watches_.push_back(std::make_unique<etcd::EtcdWatch>(etcd_.get(), keys.tail(), kWatchInterval, [node] { node->Wake(); }));
+  watches_.push_back(std::make_unique<etcd::EtcdWatch>(etcd_.get(), keys.leader(), kWatchInterval, [this] {
+    absl::MutexLock lock(&mu_);
+    woken_ = true;
+  }));
+}
+
+void Membership::Stop() {
+  if (!thread_.joinable()) return;
+  watches_.clear();
+  {
+    absl::MutexLock lock(&mu_);
+    stopping_ = true;
+  }
+  thread_.join();
+  member_->Leave();
+}
+
+void Membership::Run() {
+  bool led = false;
+  absl::Time looked = absl::InfinitePast();
+  const absl::Duration interval = absl::Seconds(config_.etcd.lease_seconds) / kStepsOfLease;
+  for (;;) {
+    {
+      absl::MutexLock lock(&mu_);
+      if (stopping_) return;
+      woken_ = false;
+    }
+    member_->Step();
+    // Also when an append has found another leader.
+    if (std::exchange(led, leads()) != leads()) on_change_();
+    if (absl::Now() - looked >= kLookInterval) {
+      looked = absl::Now();
+      LookAtEtcd();
+    }
+    absl::MutexLock lock(&mu_);
+    const auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_ || woken_; };
+    mu_.AwaitWithTimeout(absl::Condition(&due), interval);
+  }
+}
+
+void Membership::LookAtEtcd() {
+  const auto health = etcd::ReadHealth(etcd_.get());
+  const std::string warning = health.ok() ? etcd::WarningOf(*health, int64_t{config_.etcd.quota_mebibytes} << 20)
+                                          : fmt::format("etcd does not answer: {}", std::string(health.status().message()));
+  auto durable = log_->Members();
+  absl::MutexLock lock(&mu_);
+  if (warning_ != warning && !warning.empty()) spdlog::warn("{}", warning);
+  if (warning_ != warning && warning.empty()) spdlog::info("all is well with etcd again");
+  warning_ = warning;
+  health_ = health.ok() ? std::optional(*health) : std::nullopt;
+  if (durable.ok()) durable_ = *std::move(durable);
+}
+
+absl::Status Membership::Leads() const {
+  if (leads()) return absl::OkStatus();
+  return absl::UnavailableError(fmt::format("member {} does not lead site {}", config_.member.name, config_.site));
+}
+
+std::string Membership::leader_address() const { return leads() ? "" : member_->leader_address(); }
+
+MembershipView Membership::View() const {
+  MembershipView view{.name = config_.member.name, .leader = member_->leader(), .leader_address = member_->leader_address()};
+  view.term = log_->Term();
+  view.leads = view.term != 0;
+  absl::MutexLock lock(&mu_);
+  view.durable = durable_;
+  view.health = health_;
+  view.warning = warning_;
+  return view;
+}
+
+}  // namespace fairlead
