@@ -18,7 +18,7 @@ using storage::Cf;
 
 namespace {
 
-constexpr size_t kToldMax = 4096;  // of one append, which takes a bounded number of bytes
+constexpr size_t kToldMax = 1024;  // of one append, which takes a bounded number of bytes
 
 }  // namespace
 

@@ -50,6 +50,7 @@ class MemberLog : public CommitLog {
       term = 0;
       return absl::AbortedError("another member of the site writes now");
     }
+    if (items.size() > 1024) return Error(Reason::kMessageTooLarge, "more than is taken at once");
     if (expected.value() != shared_.items.size()) return absl::FailedPreconditionError("the log ends elsewhere");
     shared_.items.insert(shared_.items.end(), items.begin(), items.end());
     if (std::exchange(shared_.lose_answer, false)) return absl::UnavailableError("it is not known");
@@ -446,6 +447,20 @@ TEST_F(FollowingTest, AClosingThatAMemberLearnsOfAtItsStartUndoesTheSameEverywhe
   reopen(&b);
   Elect(b);
   EXPECT_EQ(b.node().JournalEnd(), end) << "what was said is not said again";
+}
+
+TEST_F(FollowingTest, WhatANewLeaderHasToSayMayBeMoreThanOneAppendTakes) {
+  constexpr uint64_t kEntries = 1030;
+  Member a = Open(), b = Open();
+  Elect(a);
+  for (uint64_t i = 0; i < kEntries; ++i) ASSERT_TRUE(Name(a.node(), "JP", "Japan").ok());
+  Follow(b);
+  network_.CloseLog("apac", Seq(0), *a.node().RootAt(log_, Seq(0)));
+  b = Open(b.site.store->Crash(0));
+  Elect(b);
+  EXPECT_EQ(b.node().UnwritableReason(), "");
+  EXPECT_EQ(b.node().JournalEnd(), Position(2 * kEntries));
+  EXPECT_TRUE(Name(b.node(), "JP", "Nippon").ok());
 }
 
 TEST_F(FollowingTest, WhoeverLeadsAndWhateverIsLostMembersAreAlike) {
