@@ -18,6 +18,7 @@ using node::JournalItem;
 namespace {
 
 constexpr int64_t kReadBatches = 16;  // of one question
+constexpr size_t kConfirmedMax = 4;   // while a store takes what was appended, earlier ones say more
 
 // An error of etcd as one of the log, where its code says something else.
 absl::Status ToError(const absl::Status& error) {
@@ -174,7 +175,7 @@ absl::Status EtcdCommitLog::NoteFollowed(Position from, const std::vector<Journa
 
 void EtcdCommitLog::SetFence(std::optional<Fence> fence) {
   absl::MutexLock lock(&mu_);
-  if (fence_ != fence) led_until_ = absl::InfinitePast();
+  if (fence_ != fence) confirmed_.clear();
   fence_ = fence;
 }
 
@@ -189,12 +190,16 @@ absl::Status EtcdCommitLog::Confirm(absl::Time now) {
   if (!fence) return NotElected();
   pb::TxnRequest txn;
   *txn.add_compare() = ChangedAt(keys_.fence(), fence->revision);
-  *txn.add_success() = Get(keys_.fence());
+  *txn.add_success() = Get(keys_.tail());
   const auto answer = etcd_->Txn(txn);
   if (!answer.ok()) return ToError(answer.status());
   if (!answer->succeeded()) return Deposed(*fence);
+  const auto tail = TailIn(*answer, 0);
+  if (!tail.ok()) return tail.status();
   absl::MutexLock lock(&mu_);
-  if (fence_ == fence) led_until_ = std::max(led_until_, now);
+  if (fence_ != fence) return absl::OkStatus();
+  confirmed_.emplace_back(now, *tail);
+  if (confirmed_.size() > kConfirmedMax) confirmed_.pop_front();
   return absl::OkStatus();
 }
 
@@ -205,9 +210,14 @@ uint64_t EtcdCommitLog::Term() const {
   return fence_ ? fence_->term : 0;
 }
 
-absl::Time EtcdCommitLog::LedUntil(uint64_t term) const {
+absl::Time EtcdCommitLog::LedUntil(uint64_t term, Position held) const {
   absl::MutexLock lock(&mu_);
-  return fence_ && fence_->term == term ? led_until_ : absl::InfinitePast();
+  absl::Time until = absl::InfinitePast();
+  if (!fence_ || fence_->term != term) return until;
+  for (const auto& [time, tail] : confirmed_) {
+    if (tail <= held) until = std::max(until, time);
+  }
+  return until;
 }
 
 std::optional<Fence> EtcdCommitLog::fence() const {

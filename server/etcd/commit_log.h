@@ -14,12 +14,14 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "api/crypto.h"
@@ -57,16 +59,16 @@ class EtcdCommitLog : public node::CommitLog {
 
   // With a fence this member may append, until another is elected. nullopt: it may not.
   void SetFence(std::optional<Fence> fence);
-  // Asks whether nobody else has been elected, at a moment that is not before `now`. ABORTED when somebody has: then this member has no
-  // fence any more.
+  // Asks whether nobody else has been elected, and where the log ends, at a moment that is not before `now`. ABORTED when somebody has:
+  // then this member has no fence any more.
   absl::Status Confirm(absl::Time now);
 
   bool needs_items() const override { return true; }
   size_t append_bytes_max() const override;
   // Of the fence.
   uint64_t Term() const override;
-  // When it was last confirmed.
-  absl::Time LedUntil(uint64_t term) const override;
+  // When it was last confirmed, of the times when the log ended no later than `held`: an append may be done and not be known here.
+  absl::Time LedUntil(uint64_t term, Position held) const override;
   // Also MESSAGE_TOO_LARGE, when the items are more than kAppendBytesMax (packing.h); STORAGE_FULL, when etcd's quota is used up.
   absl::Status Append(Position expected, Position end, const std::vector<node::JournalItem>& items, storage::Batch* folded) override;
   // `from` is best where a batch begins, as it is after each that was read or appended.
@@ -110,7 +112,7 @@ class EtcdCommitLog : public node::CommitLog {
   storage::Store* const store_;
   mutable absl::Mutex mu_;
   std::optional<Fence> fence_ ABSL_GUARDED_BY(mu_);
-  absl::Time led_until_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  std::deque<std::pair<absl::Time, Position>> confirmed_ ABSL_GUARDED_BY(mu_);  // the last times, and where the log ended
 };
 
 }  // namespace fairlead::etcd

@@ -51,8 +51,8 @@ class CommitLog {
   // Another one whenever this member came to be the one that appends; 0 while it is not. Whoever has a new term reads the log to its end
   // before it appends. Any thread.
   virtual uint64_t Term() const { return 1; }
-  // Until when, at least, nobody else has appended in that term. Any thread.
-  virtual absl::Time LedUntil(uint64_t) const { return absl::InfiniteFuture(); }
+  // Until when, at least, the log had nothing from `held` on, and nobody else has appended in that term. Any thread.
+  virtual absl::Time LedUntil(uint64_t /*term*/, Position /*held*/) const { return absl::InfiniteFuture(); }
   // Makes the journal items [expected, end), which `folded` holds with all that follows from them, durable, and writes `folded` to the
   // store. `items` are those items, or none where they are not needed.
   //   FAILED_PRECONDITION  the log does not end at `expected`: nothing was written; what others appended is to be read

@@ -177,7 +177,7 @@ bool Committer::CanLead() const {
 
 absl::Time Committer::LedUntil() const {
   const uint64_t term = term_;
-  return term == 0 || term == kUnread ? absl::InfinitePast() : commit_log_->LedUntil(term);
+  return term == 0 || term == kUnread ? absl::InfinitePast() : commit_log_->LedUntil(term, JournalEnd());
 }
 
 }  // namespace fairlead::node

@@ -42,7 +42,7 @@ class MemberLog : public CommitLog {
   bool needs_items() const override { return true; }
   size_t append_bytes_max() const override { return 4096; }
   uint64_t Term() const override { return term; }
-  absl::Time LedUntil(uint64_t of) const override { return of == term && of != 0 ? led_until : absl::InfinitePast(); }
+  absl::Time LedUntil(uint64_t of, Position) const override { return of == term && of != 0 ? led_until : absl::InfinitePast(); }
   absl::Status Append(Position expected, Position end, const std::vector<JournalItem>& items, storage::Batch* folded) override {
     EXPECT_EQ(end.value(), expected.value() + items.size());
     if (items.empty()) return store_->Write(folded, storage::Sync::kYes);

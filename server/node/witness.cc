@@ -469,7 +469,11 @@ std::vector<LogId> Witness::CosignDue() {
       if (!set_back && since < (grown ? options_.cosign_interval : idle)) continue;
       // The origin vouches that its log ends here; it may do so only while its complete checkpoint is all it has.
       if (Own(roster_log.id) && (!own_allowed_ || Seq(log.complete_size) < log.applied)) continue;
-      if (options_.durable && options_.durable(roster_log.id) < Seq(log.complete_size)) continue;
+      if (options_.durable) {
+        const Seq durable = options_.durable(roster_log.id);
+        // What the origin has committed beyond it may have been there before `now`.
+        if (durable < Seq(log.complete_size) || (Own(roster_log.id) && durable > Seq(log.complete_size))) continue;
+      }
       log.last_cosigned = now;
       const Statement& held = log.statements[options_.site];
       // What this site said while its clock was ahead binds nobody: peers have not counted it. Else peers take no statement that is older

@@ -231,6 +231,19 @@ TEST_F(EtcdLogTest, ElectionOfWhichNothingIsHeardElectsNobody) {
   EXPECT_TRUE(a_->Append(0, Entries(0, 1)).ok());
 }
 
+TEST_F(EtcdLogTest, TheLogIsKnownToEndOnlyWhereItsLeaderDoes) {
+  const absl::Time before = absl::FromUnixSeconds(100), after = absl::FromUnixSeconds(101);
+  ASSERT_TRUE(a_->Append(0, Entries(0, 2)).ok());
+  ASSERT_TRUE(a_->log->Confirm(before).ok());
+  EXPECT_EQ(a_->log->LedUntil(a_->term, Position(2)), before);
+  a_->store.set_write_fault([](storage::Sync) { return Error(Reason::kStorageFull, "the disk is full"); });
+  ASSERT_FALSE(a_->Append(2, Entries(2, 1)).ok());
+  ASSERT_TRUE(a_->log->Confirm(after).ok());
+  EXPECT_EQ(a_->log->LedUntil(a_->term, Position(2)), before) << "it had another entry then";
+  EXPECT_EQ(a_->log->LedUntil(a_->term, Position(3)), after);
+  EXPECT_EQ(a_->log->LedUntil(a_->term + 1, Position(3)), absl::InfinitePast());
+}
+
 TEST_F(EtcdLogTest, MemberThatResignsMakesRoomAtOnce) {
   EXPECT_FALSE(b_->Lead());
   const auto left = a_->leadership.Renew();

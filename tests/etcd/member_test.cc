@@ -186,12 +186,12 @@ TEST_F(MemberTest, ALeaderThatEtcdDoesNotAnswerLeadsNoLongerThanItsLease) {
   const absl::Time confirmed = clock_.Now();
   clock_.Advance(absl::Seconds(1));
   a_->Step();
-  EXPECT_EQ(a_->log->LedUntil(a_->log->Term()), confirmed + absl::Seconds(1));
+  EXPECT_EQ(a_->log->LedUntil(a_->log->Term(), a_->node().JournalEnd()), confirmed + absl::Seconds(1));
   a_->etcd.SetDown(true);
   clock_.Advance(kTtl);
   a_->Step();
   EXPECT_TRUE(a_->leads());
-  EXPECT_EQ(a_->log->LedUntil(a_->log->Term()), confirmed + absl::Seconds(1)) << "nobody knows";
+  EXPECT_EQ(a_->log->LedUntil(a_->log->Term(), a_->node().JournalEnd()), confirmed + absl::Seconds(1)) << "nobody knows";
   clock_.Advance(absl::Milliseconds(1));
   a_->Step();
   EXPECT_FALSE(a_->leads());
