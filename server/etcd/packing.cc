@@ -22,6 +22,7 @@ constexpr uint8_t kHasPayload = 2;
 constexpr uint8_t kHasKept = 4;
 constexpr uint64_t kKeptMax = 4096;                      // of one item
 constexpr size_t kItemOverheadMax = 1 + 5 + 10 + 5 + 5;  // flags, log, seq, lengths
+static_assert(kItemOverheadMax <= node::kItemOverheadBytes);
 
 uint8_t FlagsOf(const node::JournalItem& item) {
   return static_cast<uint8_t>((item.header.empty() ? 0 : kHasHeader) | (item.payload ? kHasPayload : 0));

@@ -34,7 +34,7 @@ inline constexpr size_t kAppendIdBytes = 16;
 inline constexpr size_t kPackedBytesMax = 128 << 10;   // of several items; one that is larger lies alone
 inline constexpr size_t kPackedItemsMax = 4096;        // likewise
 inline constexpr size_t kAppendBytesMax = 1408 << 10;  // of one append, packed: etcd takes 1.5 MiB at once
-inline constexpr size_t kEntryBytesMax = 1088 << 10;   // of its headers and payloads: an item of the largest size fits
+inline constexpr size_t kEntryBytesMax = 1088 << 10;   // of its items without what is kept with them: one of the largest size fits
 
 struct Packed {
   std::string id;

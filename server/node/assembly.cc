@@ -152,7 +152,7 @@ void Committer::Assembly::AppendToJournal(const std::string& dot_key, const std:
   if (!collects_items_) return;
   items_.push_back({.dot = storage::ReadDot(&in), .header = header == nullptr ? "" : *header, .payload = {}, .kept = {}});
   if (payload != nullptr) items_.back().payload = *payload;
-  item_bytes_ += items_.back().header.size() + (payload == nullptr ? 0 : payload->size());
+  item_bytes_ += kItemOverheadBytes + items_.back().header.size() + (payload == nullptr ? 0 : payload->size());
 }
 
 void Committer::Assembly::PutInJournal(const std::string& dot_key) {
@@ -395,7 +395,7 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
                                                          entry.header.time.millis() - bound.millis()));
       return result;
     }
-    const size_t bytes = entry.header_bytes.size() + (entry.payload ? entry.payload->size() : 0);
+    const size_t bytes = kItemOverheadBytes + entry.header_bytes.size() + (entry.payload ? entry.payload->size() : 0);
     if (collects_items_ && !items_.empty() && item_bytes_ + bytes > committer_.commit_log_->append_bytes_max()) {
       result.status = absl::UnavailableError("the rest of them does not fit into this batch");
       return result;

@@ -250,7 +250,7 @@ class Committer::Assembly {
   const Journal journal_;
   bool changed_ = false;
   std::vector<JournalItem> items_;
-  size_t item_bytes_ = 0;      // of their headers and payloads
+  size_t item_bytes_ = 0;      // as the commit log counts them
   std::vector<KeptRow> kept_;  // for the last of them
   std::vector<Dot> untold_;
   std::map<std::string, Record> records_;

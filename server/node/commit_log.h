@@ -41,12 +41,15 @@ struct JournalItem {
   friend bool operator==(const JournalItem&, const JournalItem&) = default;
 };
 
+// At most, of an item beside its header and payload.
+inline constexpr size_t kItemOverheadBytes = 32;
+
 class CommitLog {
  public:
   virtual ~CommitLog() = default;
   // Whether Append asks for the items beside what was folded from them: others read them.
   virtual bool needs_items() const = 0;
-  // How many bytes of headers and payloads one Append takes.
+  // How many bytes one Append takes: those of headers and payloads, and kItemOverheadBytes for each item.
   virtual size_t append_bytes_max() const { return std::numeric_limits<size_t>::max(); }
   // Another one whenever this member came to be the one that appends; 0 while it is not. Whoever has a new term reads the log to its end
   // before it appends. Any thread.

@@ -50,6 +50,14 @@ std::vector<LogId> MainLogs(const Roster& roster) {
   return logs;
 }
 
+// Of a header of one of the site's logs (api/entry.h), as long as no log has 2^42 entries.
+size_t HeaderBytesMax(const Roster& roster) {
+  constexpr size_t kNumbers = 5 + 10 + 8;  // log, seq, time
+  constexpr size_t kDep = 5 + 6;           // log, size
+  constexpr size_t kCount = 5;
+  return 1 + kNumbers + kCount + kDep * roster.logs().size() + 1 + kCount + 3 * roster.sites().size() + std::tuple_size_v<Digest>;
+}
+
 // Whether the entry does nothing to what others have written, so that it need not follow them.
 bool OnlyCreates(const Payload& payload) {
   if (IsErasure(payload)) return false;
@@ -90,7 +98,8 @@ Committer::Committer(const NodeOptions* options, SiteId site, OwnLogs own_logs, 
       licence_(licence),
       clock_watch_(clock_watch),
       contents_(contents),
-      authority_(&options->roster, options->registry) {}
+      authority_(&options->roster, options->registry),
+      header_bytes_max_(HeaderBytesMax(options->roster)) {}
 
 absl::Status Committer::Load() {
   LogBook book(*store_);
@@ -328,14 +337,14 @@ absl::StatusOr<std::optional<Dot>> Committer::FindRequest(std::string_view actor
 }
 
 size_t Committer::CostOf(const Work& work) const {
-  if (const auto* late = std::get_if<LatePayload>(&work)) return late->bytes.size();
+  if (const auto* late = std::get_if<LatePayload>(&work)) return kItemOverheadBytes + late->bytes.size();
   size_t bytes = 0;
   if (const auto* write = std::get_if<LocalWrite>(&work)) {
-    for (const LocalEntry& entry : write->entries) bytes += entry.bytes.size();
+    for (const LocalEntry& entry : write->entries) bytes += kItemOverheadBytes + header_bytes_max_ + entry.bytes.size();
     return bytes;
   }
   for (const replication::VerifiedEntry& entry : std::get<RemoteWork>(work).batch.entries) {
-    bytes += entry.header_bytes.size() + (entry.payload ? entry.payload->size() : 0);
+    bytes += kItemOverheadBytes + entry.header_bytes.size() + (entry.payload ? entry.payload->size() : 0);
   }
   return bytes;
 }

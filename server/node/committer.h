@@ -196,6 +196,7 @@ class Committer {
   const ClockWatch* const clock_watch_;
   Contents* const contents_;
   const Authority authority_;
+  const size_t header_bytes_max_;  // of an entry that is written here
   std::string journal_instance_;
   std::map<LogId, merkle::Frontier> frontiers_;   // used by the committing thread only
   absl::Time last_prune_ = absl::InfinitePast();  // likewise

@@ -50,7 +50,13 @@ class MemberLog : public CommitLog {
       term = 0;
       return absl::AbortedError("another member of the site writes now");
     }
-    if (items.size() > 1024) return Error(Reason::kMessageTooLarge, "more than is taken at once");
+    size_t bytes = 0;
+    for (const JournalItem& item : items) {
+      if (!item.header.empty()) bytes += kItemOverheadBytes + item.header.size() + item.payload.value_or("").size();
+    }
+    if (items.size() > 1024 || (items.size() > 1 && bytes > append_bytes_max())) {
+      return Error(Reason::kMessageTooLarge, "more than is taken at once");
+    }
     if (expected.value() != shared_.items.size()) return absl::FailedPreconditionError("the log ends elsewhere");
     shared_.items.insert(shared_.items.end(), items.begin(), items.end());
     if (std::exchange(shared_.lose_answer, false)) return absl::UnavailableError("it is not known");
@@ -304,6 +310,23 @@ TEST_F(FollowingTest, WhoeverTakesTheLeadHasAllThatWasAcknowledged) {
   ASSERT_TRUE(next.ok()) << next.status();
   EXPECT_EQ(next->dot, (Dot{log_, Seq(1)}));
   EXPECT_LT(written->time, next->time);
+}
+
+TEST_F(FollowingTest, WhatWaitsIsAppendedInPartsThatTheLogTakes) {
+  Member a = Open(), b = Open();
+  Elect(a);
+  int written = 0;
+  for (int i = 0; i < 100; ++i) {
+    const std::string code = {static_cast<char>('A' + i / 26), static_cast<char>('A' + i % 26)};
+    a.node().Write(Naming(a.node(), code, "Japan"), [&](const absl::StatusOr<WriteResult>& result) {
+      EXPECT_TRUE(result.ok()) << result.status();
+      written += result.ok() ? 1 : 0;
+    });
+  }
+  RunNode(a.node());
+  EXPECT_EQ(written, 100);
+  Follow(b);
+  ExpectSame(a.node(), b.node());
 }
 
 TEST_F(FollowingTest, ADeposedLeaderWritesNothingAndSignsNothing) {
