@@ -70,12 +70,12 @@ absl::Status Committer::Assembly::FoldCommitted(const JournalItem& item, const H
 }
 
 bool Committer::Leads() {
-  if (!commit_log_->needs_items()) return true;
   bool woken = false;
   {
     absl::MutexLock lock(&queue_mu_);
     woken = std::exchange(woken_, false);
   }
+  if (!commit_log_->needs_items()) return true;
   const uint64_t term = commit_log_->Term();
   if (term == term_ && (term != 0 || !woken)) return term != 0;
   absl::Status status = Follow();

@@ -329,6 +329,15 @@ TEST_F(FollowingTest, WhatWaitsIsAppendedInPartsThatTheLogTakes) {
   ExpectSame(a.node(), b.node());
 }
 
+TEST_F(FollowingTest, ANodeWithALogOfItsOwnGoesToSleepAgainWhenItIsWoken) {
+  Site hq = network_.Open("hq");
+  hq.node->Wake();
+  ASSERT_TRUE(hq.node->WaitForWork());
+  RunNode(*hq.node);
+  hq.node->Stop();
+  EXPECT_FALSE(hq.node->WaitForWork());
+}
+
 TEST_F(FollowingTest, ADeposedLeaderWritesNothingAndSignsNothing) {
   Member a = Open(), b = Open();
   Elect(a);
