@@ -129,6 +129,7 @@ absl::Status Committer::Follow() {
     const Position end = assembly.committed().journal_end;
     Publish(&assembly);
     Advance(&assembly);
+    TellListeners(end);
     for (const JournalItem& item : *items) {
       for (const KeptRow& kept : item.kept) {
         if (kept.cf != Cf::kMeta) continue;
@@ -138,7 +139,6 @@ absl::Status Committer::Follow() {
         if (*proven && options_.roster.FindLog(log) != nullptr) witness_->Offer((*proven)->checkpoint);
       }
     }
-    TellListeners(end);
   }
 }
 
