@@ -414,7 +414,13 @@ bool Committer::CommitOnce() {
     }
     if (!leads) {
       written[i] = Error(Reason::kNodeReadOnly, std::string(kDoesNotLead));
-      applied[i].status = absl::UnavailableError(std::string(kDoesNotLead));
+      const auto* remote = std::get_if<RemoteWork>(&works[i]);
+      if (remote == nullptr) continue;
+      // What came by the site's own log.
+      const std::vector<replication::VerifiedEntry>& entries = remote->batch.entries;
+      const auto is_here = [&](Dot dot) { return dot.seq < applied_before.Get(dot.log) || options_.roster.Voids(dot); };
+      while (applied[i].applied < entries.size() && is_here(entries[applied[i].applied].dot)) ++applied[i].applied;
+      if (entries.empty() || applied[i].applied < entries.size()) applied[i].status = absl::UnavailableError(std::string(kDoesNotLead));
       continue;
     }
     if (auto* write = std::get_if<LocalWrite>(&works[i])) {

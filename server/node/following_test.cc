@@ -261,6 +261,13 @@ TEST_F(FollowingTest, AMemberThatFollowsNeitherWritesNorSigns) {
   const replication::ApplyResult applied = Apply(b.node(), Missing(*hq.node, b.node()));
   EXPECT_EQ(applied.applied, 0u);
   EXPECT_EQ(applied.status.code(), absl::StatusCode::kUnavailable) << "the peer offers it again";
+  replication::RemoteBatch batch = Missing(*hq.node, b.node());
+  Sync(*hq.node, a.node());
+  Follow(b);
+  ASSERT_TRUE(Name(*hq.node, "VN", "Vietnam").ok());
+  EXPECT_TRUE(Apply(b.node(), batch).status.ok());
+  batch.entries.push_back(Missing(*hq.node, b.node()).entries.at(0));
+  EXPECT_EQ(Apply(b.node(), batch).applied, 1u) << "what its leader has taken";
   clock_.Advance(absl::Seconds(2));
   b.node().Tick();
   EXPECT_EQ(b.node().CheckpointNote(log_), std::nullopt);
