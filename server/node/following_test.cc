@@ -19,6 +19,7 @@
 #include "server/node/erasures.h"
 #include "server/node/node_testing.h"
 #include "server/records/entry_void.h"
+#include "storage/scratch_directory.h"
 
 namespace fairlead::node {
 namespace {
@@ -88,7 +89,7 @@ struct Member {
 
 class FollowingTest : public ::testing::Test {
  protected:
-  Member Open(std::unique_ptr<storage::MemoryStore> store = nullptr) {
+  Member Open(std::unique_ptr<storage::MemoryStore> store = nullptr, LicenceFile* licence = nullptr) {
     Member member;
     if (store == nullptr) {
       store = std::make_unique<storage::MemoryStore>();
@@ -97,6 +98,8 @@ class FollowingTest : public ::testing::Test {
       EXPECT_TRUE(store->Write(instance.get(), storage::Sync::kYes).ok());
     }
     NodeOptions options = network_.OptionsOf("apac");
+    options.licence = licence;
+    if (licence != nullptr) options.peers = {"hq"};
     options.commit_log = [&](storage::Store* s) -> absl::StatusOr<std::unique_ptr<CommitLog>> {
       auto log = std::make_unique<MemberLog>(&shared_, s);
       member.log = log.get();
@@ -275,6 +278,28 @@ TEST_F(FollowingTest, AMemberThatFollowsNeitherWritesNorSigns) {
   EXPECT_EQ(a.node().UnwritableReason(), "");
   EXPECT_NE(a.node().CheckpointNote(log_), std::nullopt);
   ExpectSame(a.node(), b.node());
+}
+
+TEST_F(FollowingTest, AMemberThatFollowsSignsNothingWhenItsLicenceComes) {
+  const storage::ScratchDirectory folder;
+  const std::unique_ptr<LicenceFile> licence = LicenceFileAt(folder.path() + "/licence");
+  ASSERT_TRUE(licence
+                  ->Replace(FormatLicence({.origin = network_.roster().FindLog(log_)->origin(),
+                                           .unused_until = clock_.Now() + absl::Hours(1),
+                                           .id = "",
+                                           .size = {}}))
+                  .ok());
+  Member b = Open(nullptr, licence.get());
+  auto copy = b.site.store->Crash(99);
+  b = Open(b.site.store->Crash(99), licence.get());  // a restart: the copy's licence is an old one
+  b = Open(std::move(copy), licence.get());
+  std::vector<replication::HeldOwnLog> held;
+  for (const auto& [stream, log] : b.node().own_logs()) held.push_back({log, Seq(0), {}});
+  b.node().PeerHolds("hq", held);
+  EXPECT_EQ(b.node().CheckpointNote(log_), std::nullopt);
+  Elect(b);
+  EXPECT_EQ(b.node().UnwritableReason(), "");
+  EXPECT_NE(b.node().CheckpointNote(log_), std::nullopt);
 }
 
 TEST_F(FollowingTest, APayloadThatComesToAMemberThatDoesNotLeadIsWantedStill) {

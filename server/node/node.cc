@@ -241,6 +241,7 @@ void Node::Tick() {
 
 void Node::BeginSigning() {
   witness_->AllowOwn();
+  if (commit_log_->Term() == 0) return;  // it signs once it leads
   if (absl::Status status = committer_->SignTail(); !status.ok())
     spdlog::error("the log could not be signed: {}", std::string(status.message()));
 }
