@@ -225,9 +225,9 @@ std::optional<Fence> EtcdCommitLog::fence() const {
   return fence_;
 }
 
-absl::StatusOr<pb::TxnResponse> EtcdCommitLog::Ask(const pb::TxnRequest& txn) {
+absl::StatusOr<pb::TxnResponse> EtcdCommitLog::Ask(const pb::TxnRequest& txn, int attempts) {
   absl::Status failed;
-  for (int attempt = 0; attempt < options_.attempts_max; ++attempt) {
+  for (int attempt = 0; attempt < attempts; ++attempt) {
     if (attempt > 0) etcd_->Pause(attempt);
     auto answer = etcd_->Txn(txn);
     if (answer.ok()) return answer;
@@ -338,7 +338,7 @@ absl::StatusOr<std::vector<JournalItem>> EtcdCommitLog::Read(Position from, size
     const auto& batches = answer->responses(2).response_range().kvs();
     if (items.empty() && at == from && (batches.empty() || batches[0].key() != keys_.Batch(at))) {
       // Within a batch.
-      const auto floor = FloorOf(from);
+      const auto floor = FloorOf(from, options_.attempts_max);
       if (!floor.ok()) return floor.status();
       if (*floor == from) return GapAt(from);
       at = *floor;
@@ -375,12 +375,12 @@ absl::StatusOr<Position> EtcdCommitLog::BeginningIn(const pb::TxnResponse& respo
   return keys_.PositionOf(first->key());
 }
 
-absl::StatusOr<Position> EtcdCommitLog::FloorOf(Position position) {
+absl::StatusOr<Position> EtcdCommitLog::FloorOf(Position position, int attempts) {
   const Position lowest(position.value() - std::min<uint64_t>(position.value(), kPackedItemsMax - 1));
   pb::TxnRequest txn;
   // In their own order, of which the last is wanted: asked for another, etcd sorts all there are.
   *txn.add_success() = GetRange(keys_.Batch(lowest), keys_.Batch(position + 1), 0, With::kKeys);
-  const auto answer = Ask(txn);
+  const auto answer = Ask(txn, attempts);
   if (!answer.ok()) return answer.status();
   const auto& batches = answer->responses(0).response_range().kvs();
   if (batches.empty()) return GapAt(position);
@@ -398,7 +398,7 @@ absl::StatusOr<Position> EtcdCommitLog::End() {
 absl::Status EtcdCommitLog::ReportDurable(Position position) {
   pb::TxnRequest txn;
   *txn.add_success() = Put(keys_.members() + options_.member, PositionText(position));
-  return Ask(txn).status();
+  return Ask(txn, 1).status();
 }
 
 absl::Status EtcdCommitLog::Forget(Etcd* etcd, const EtcdLogOptions& options) {
@@ -430,7 +430,7 @@ absl::StatusOr<Position> EtcdCommitLog::Trim() {
   *look.add_success() = Get(keys_.tail());
   *look.add_success() = GetRange(keys_.batches(), keys_.batches_end(), 1, With::kKeys);
   *look.add_success() = GetRange(keys_.members(), keys_.members_end(), 0);
-  const auto seen = Ask(look);
+  const auto seen = Ask(look, 1);
   if (!seen.ok()) return seen.status();
   const auto tail = TailIn(*seen, 0);
   if (!tail.ok()) return tail.status();
@@ -447,7 +447,7 @@ absl::StatusOr<Position> EtcdCommitLog::Trim() {
   if (slowest <= *first) return *first;
   Position keep = slowest;
   if (slowest < *tail) {
-    const auto floor = FloorOf(slowest);
+    const auto floor = FloorOf(slowest, 1);
     if (!floor.ok()) return floor.status();
     keep = *floor;
   }
@@ -460,7 +460,7 @@ absl::StatusOr<Position> EtcdCommitLog::Trim() {
   // Nothing is put: etcd whose quota is used up takes this, too.
   *txn.add_success() = DeleteRange(keys_.Batch(*first), keys_.Batch(keep));
   *txn.add_failure() = Get(keys_.fence());
-  const auto answer = Ask(txn);
+  const auto answer = Ask(txn, 1);
   if (!answer.ok()) return answer.status();
   if (!answer->succeeded()) {
     const pb::KeyValue* now = Found(*answer, 0);

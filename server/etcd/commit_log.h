@@ -76,7 +76,8 @@ class EtcdCommitLog : public node::CommitLog {
   absl::StatusOr<Position> End() override;
   absl::Status NoteFollowed(Position from, const std::vector<node::JournalItem>& items, storage::Batch* folded) override;
 
-  // Says that this member has everything before `position` durably. From its first report on, nothing is trimmed that it lacks.
+  // Says that this member has everything before `position` durably. From its first report on, nothing is trimmed that it lacks. Asks once,
+  // as Trim does: both are done again in time.
   absl::Status ReportDurable(Position position);
   // A member that is no more: nothing is kept for it.
   static absl::Status Forget(Etcd* etcd, const EtcdLogOptions& options);
@@ -93,7 +94,8 @@ class EtcdCommitLog : public node::CommitLog {
   EtcdCommitLog(Etcd* etcd, EtcdLogOptions options, storage::Store* store);
 
   // Asks until there is an answer. A refusal is one. REQUIRES: asking twice does no more than asking once.
-  absl::StatusOr<pb::TxnResponse> Ask(const pb::TxnRequest& txn);
+  absl::StatusOr<pb::TxnResponse> Ask(const pb::TxnRequest& txn) { return Ask(txn, options_.attempts_max); }
+  absl::StatusOr<pb::TxnResponse> Ask(const pb::TxnRequest& txn, int attempts);
   // The chain at the position as the store has it; nullopt when the store does not end there.
   absl::StatusOr<std::optional<Digest>> ChainAt(Position position) const;
   // Forgets the chain of the log in which the journal went on before this one was made.
@@ -101,7 +103,7 @@ class EtcdCommitLog : public node::CommitLog {
   // Where the log begins, when the index-th operation looked for the first batch.
   absl::StatusOr<Position> BeginningIn(const pb::TxnResponse& response, int index, Position tail) const;
   // Where the batch begins that holds the item at `position`. REQUIRES: first <= position, and position is before the end.
-  absl::StatusOr<Position> FloorOf(Position position);
+  absl::StatusOr<Position> FloorOf(Position position, int attempts);
   std::optional<Fence> fence() const;
   // Gives up the fence, unless there is another by now.
   absl::Status Deposed(const Fence& fence);

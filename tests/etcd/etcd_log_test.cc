@@ -300,6 +300,16 @@ TEST_F(EtcdLogTest, WhatEveryMemberHasIsTrimmed) {
   EXPECT_THAT(b_->Read(10), ElementsAreArray(Entries(10, 1)));
 }
 
+TEST_F(EtcdLogTest, WhatIsDoneAgainInTimeIsAskedForOnce) {
+  ASSERT_TRUE(a_->Append(0, Entries(0, 2)).ok());
+  a_->etcd.Expect({Fate::kLost});
+  EXPECT_EQ(a_->log->ReportDurable(Position(2)).code(), absl::StatusCode::kUnavailable) << "the lease has to be renewed meanwhile";
+  ASSERT_TRUE(a_->log->ReportDurable(Position(2)).ok());
+  a_->etcd.Expect({Fate::kLost});
+  EXPECT_EQ(a_->log->Trim().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(a_->log->Trim()->value(), 2u);
+}
+
 TEST_F(EtcdLogTest, OnlyTheLeaderTrims) {
   ASSERT_TRUE(a_->Append(0, Entries(0, 2)).ok());
   ASSERT_TRUE(a_->log->ReportDurable(Position(2)).ok());
