@@ -40,7 +40,8 @@ void Member::Step() {
     has_reported_ = true;
     reported_ = durable;
   }
-  if (log_->Term() == 0 || now - trimmed_ < options_.trim_interval) return;
+  // What nobody else lacks this member may, until it has said what it has.
+  if (!has_reported_ || log_->Term() == 0 || now - trimmed_ < options_.trim_interval) return;
   trimmed_ = now;
   if (const auto begins = log_->Trim(); !begins.ok() && !absl::IsAborted(begins.status())) {
     spdlog::warn("the site's commit log could not be trimmed: {}", std::string(begins.status().message()));

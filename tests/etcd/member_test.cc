@@ -251,6 +251,17 @@ TEST_F(MemberTest, ALeaderThatCannotWriteLetsAnotherLead) {
   ExpectSame(*a_, *b_);
 }
 
+TEST_F(MemberTest, ALeaderDoesNotTrimBeforeItHasSaidWhatItLacks) {
+  b_->Step();
+  ASSERT_TRUE(Name(*b_, "Japan").ok());
+  b_->Step();
+  b_->member->Leave();
+  a_->etcd.Expect({Fate::kDone, Fate::kLost});  // elected; its report
+  a_->Step();
+  EXPECT_TRUE(a_->leads());
+  ExpectSame(*a_, *b_);
+}
+
 TEST_F(MemberTest, AnswersThatAreLostDoubleNothingAtAnyMember) {
   a_->Step();
   for (int i = 0; i < 5; ++i) {
