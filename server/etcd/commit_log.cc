@@ -288,7 +288,9 @@ absl::Status EtcdCommitLog::Append(Position expected, Position end, const std::v
         const pb::KeyValue* now = Found(*answer, 2);
         const absl::Status deposed = now != nullptr && now->mod_revision() == fence->revision ? absl::OkStatus() : Deposed(*fence);
         if (tail->position == expected && !tail->Has(**held)) return OtherHistory(expected);
-        if (tail->position == expected) return deposed;
+        if (tail->position == expected) {
+          return deposed.ok() ? Error(Reason::kInternal, "etcd has refused a batch that fits") : deposed;
+        }
         return absl::FailedPreconditionError(
             fmt::format("the log ends at position {}, not at {}", tail->position.value(), expected.value()));
       }
