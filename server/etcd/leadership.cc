@@ -80,6 +80,16 @@ absl::StatusOr<std::optional<Fence>> Leadership::Campaign() {
   return failed;
 }
 
+absl::Status Leadership::Look() {
+  pb::TxnRequest look;
+  *look.add_success() = Get(keys_.leader());
+  const auto seen = etcd_->Txn(look);
+  if (!seen.ok()) return seen.status();
+  const pb::KeyValue* leads = Found(*seen, 0);
+  Note(leads == nullptr ? "" : leads->value());
+  return absl::OkStatus();
+}
+
 absl::StatusOr<absl::Duration> Leadership::Renew() {
   if (lease_ == 0) return absl::NotFoundError("this member has no lease");
   auto left = etcd_->KeepAlive(lease_);

@@ -46,12 +46,14 @@ class Leadership {
 
   // Asks once to lead. nullopt when another member does; `leader` then says who.
   absl::StatusOr<std::optional<Fence>> Campaign();
+  // Asks who leads, without standing.
+  absl::Status Look();
   // Renews the lease; how long it lasts from the call on. NOT_FOUND when it has ended: the member leads no more, and may ask again. After
   // another error it may still lead.
   absl::StatusOr<absl::Duration> Renew();
   // Ends the lease, so that another member can lead at once.
   absl::Status Resign();
-  // Of the last campaign; empty when there was none.
+  // As of when it was last asked; empty when nobody leads.
   const std::string& leader() const { return leader_; }
   const std::string& leader_address() const { return leader_address_; }
 

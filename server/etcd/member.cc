@@ -19,8 +19,13 @@ void Member::Step() {
     const bool ended = absl::IsNotFound(renewed) || now - renewed_ > options_.leadership.ttl;
     if (ended || !may_lead || absl::IsAborted(log_->Confirm(now))) StepDown();
   }
-  if (log_->Term() == 0 && may_lead) {
-    const auto elected = leadership_.Campaign();
+  if (log_->Term() == 0) {
+    absl::StatusOr<std::optional<Fence>> elected = std::nullopt;
+    if (may_lead) {
+      elected = leadership_.Campaign();
+    } else if (absl::Status seen = leadership_.Look(); !seen.ok()) {
+      elected = seen;
+    }
     if (elected.ok() && *elected) {
       renewed_ = now;
       log_->SetFence(**elected);

@@ -242,6 +242,8 @@ TEST_F(MemberTest, ALeaderThatCannotWriteLetsAnotherLead) {
   }
   EXPECT_FALSE(a_->leads());
   ASSERT_TRUE(b_->leads());
+  a_->Step();
+  EXPECT_EQ(a_->member->leader(), "b") << "it does not stand, and asks";
   const auto again = Write(b_->node(), request);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_TRUE(again->replayed) << "the site's log has it";
