@@ -224,6 +224,8 @@ class Committer::Assembly {
   std::vector<Part> PartsOf(const Erasure& erasure, Dot by) const;
   // The erasures of the entry, ascending.
   absl::StatusOr<std::vector<Dot>> ErasedBy(Dot entry) const;
+  // The same, the more trusted first: what headquarters says of an entry goes before what others do.
+  absl::StatusOr<std::vector<Dot>> ErasedByTrust(Dot entry) const;
   void ListErasures(Dot entry, std::vector<Dot> by);
   // The bytes of this SHA-256 have to leave the store, unless a record needs them still.
   void PurgeContent(std::string_view sha256, Dot by);

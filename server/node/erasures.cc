@@ -95,6 +95,14 @@ absl::StatusOr<std::vector<Dot>> Committer::Assembly::ErasedBy(Dot entry) const 
   return ErasuresOf(*committer_.store_, entry);
 }
 
+absl::StatusOr<std::vector<Dot>> Committer::Assembly::ErasedByTrust(Dot entry) const {
+  auto erasures = ErasedBy(entry);
+  const RosterSite* hq = options_.roster.FindSite(ErasingSite(options_.roster));
+  if (!erasures.ok() || hq == nullptr) return erasures;
+  std::stable_partition(erasures->begin(), erasures->end(), [&](Dot by) { return SiteOf(by.log) == hq->id; });
+  return erasures;
+}
+
 void Committer::Assembly::ListErasures(Dot entry, std::vector<Dot> by) {
   std::string list;
   for (const Dot& each : by) list += storage::DotKey(each);
@@ -188,6 +196,7 @@ absl::Status Committer::Assembly::AdoptErasure(Erasing erasing, const Payload& p
   for (size_t i = 0; i < payload.mutations.size(); ++i) AddRow(payload.mutations[i].record, header.time, by, i);
   auto list = ErasedBy(entry);
   if (!list.ok()) return list.status();
+  const bool again = !list->empty();
   auto at = std::lower_bound(list->begin(), list->end(), by);
   if (at == list->end() || *at != by) list->insert(at, by);
   ListErasures(entry, *std::move(list));
@@ -208,7 +217,15 @@ absl::Status Committer::Assembly::AdoptErasure(Erasing erasing, const Payload& p
   }
   if (!erasing.counts) return absl::OkStatus();
   if (absl::StatusOr<bool> was = MakeClear(entry); !was.ok()) return was.status();
-  return Adopt(std::move(erasing.effect), erasing.parts, erasing.erased->time, entry);
+  if (absl::Status status = Adopt(std::move(erasing.effect), erasing.parts, erasing.erased->time, entry); !status.ok() || !again)
+    return status;
+  // Another may have stated another shape, where the payload was not here to compare: which one came first must not count.
+  std::set<std::string> names;
+  for (const Part& part : erasing.parts) names.insert(part.mutation->record);
+  for (const std::string& name : names) {
+    if (absl::Status status = RefoldRecord(name); !status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 void Committer::Assembly::Purge(Cf cf, std::string_view key, Dot by) {
@@ -233,13 +250,9 @@ std::optional<Dot> Committer::Assembly::ErasedBefore(const std::vector<MutationI
 }
 
 std::optional<std::string> Committer::Assembly::KeptValue(const ValueId& id, Dot dot) const {
-  std::vector<Dot> erasures;
-  if (auto here = erased_.find(dot); here != erased_.end()) {
-    erasures = here->second;
-  } else if (auto stored = ErasuresOf(*committer_.store_, dot); stored.ok()) {
-    erasures = *std::move(stored);
-  }
-  for (const Dot& by : erasures) {
+  const auto erasures = ErasedByTrust(dot);
+  if (!erasures.ok()) return std::nullopt;
+  for (const Dot& by : *erasures) {
     auto payload = PayloadOf(by);
     if (!payload.ok() || !payload->has_value()) continue;
     auto erasure = ErasureIn(**payload);

@@ -263,6 +263,45 @@ TEST_F(ErasureTest, AnotherShapeErasesNothing) {
   EXPECT_EQ(Country(*hq.node).display_name(), "Japan");
 }
 
+// Where the payload is not held nobody can tell a false shape, which a compromised origin states of its own entry.
+TEST_F(ErasureTest, OfTwoShapesThatOfHeadquartersCountsWhicheverComesFirst) {
+  Site apac = network_.Open("apac"), hq = network_.Open("hq");
+  ASSERT_TRUE(Name(*apac.node, "first").ok());
+  const auto secret = Name(*apac.node, "SECRET");
+  Sync(*apac.node, *hq.node);
+  ASSERT_TRUE(Name(*apac.node, "third").ok());
+  Site lied_to = network_.Open("eame"), told_first = network_.Open("eame"), told_alone = network_.Open("eame");
+  replication::RemoteBatch lie = Missing(*apac.node, *lied_to.node);
+  ASSERT_THAT(lie.entries, SizeIs(3));
+  Erasure erasure = *ErasureIn(Payload{.mutations = Erasing(*apac.node, secret->dot).mutations});
+  for (Op& op : erasure.mutations[0].shape.ops) {
+    op.has_value = false;  // as if it had only taken away
+    op.value.clear();
+  }
+  Payload payload = *DecodePayload(*lie.entries[2].payload);
+  payload.mutations = MutationsOf(erasure);
+  lie.entries[1].payload.reset();
+  lie.entries[2].payload = EncodePayload(payload);
+  lie.entries[2].header.payload_digest = Sha256(*lie.entries[2].payload);
+  lie.entries[2].header_bytes = EncodeHeader(lie.entries[2].header);
+  lie.checkpoints.clear();
+  replication::RemoteBatch before = lie;
+  before.entries.pop_back();
+  ASSERT_TRUE(Erase(*hq.node, secret->dot).ok());
+  replication::RemoteBatch truth = Missing(*hq.node, *lied_to.node);
+  std::erase_if(truth.entries, [&](const auto& entry) { return entry.dot.log != hq.node->own_log(); });
+  truth.checkpoints.clear();
+
+  for (const auto& batch : {lie, truth}) EXPECT_TRUE(Apply(*lied_to.node, batch).status.ok());
+  for (const auto& batch : {before, truth, lie}) EXPECT_TRUE(Apply(*told_first.node, batch).status.ok());
+  for (const auto& batch : {before, truth}) EXPECT_TRUE(Apply(*told_alone.node, batch).status.ok());
+  for (const Site* site : {&lied_to, &told_first}) {
+    EXPECT_EQ(site->node->OpaqueCount(), 0);
+    EXPECT_EQ(Digests(*site->node), Digests(*told_alone.node));
+    EXPECT_THAT(Fsck(*site->node), IsEmpty());
+  }
+}
+
 TEST_F(ErasureTest, AudienceMarkingStateAndWithdrawalStay) {
   Site apac = network_.Open("apac"), eame = network_.Open("eame");
   v1::Engagement engagement;

@@ -283,12 +283,11 @@ TEST_F(FollowingTest, AMemberThatFollowsNeitherWritesNorSigns) {
 TEST_F(FollowingTest, AMemberThatFollowsSignsNothingWhenItsLicenceComes) {
   const storage::ScratchDirectory folder;
   const std::unique_ptr<LicenceFile> licence = LicenceFileAt(folder.path() + "/licence");
-  ASSERT_TRUE(licence
-                  ->Replace(FormatLicence({.origin = network_.roster().FindLog(log_)->origin(),
-                                           .unused_until = clock_.Now() + absl::Hours(1),
-                                           .id = "",
-                                           .size = {}}))
-                  .ok());
+  ASSERT_TRUE(
+      licence
+          ->Replace(FormatLicence(
+              {.origin = network_.roster().FindLog(log_)->origin(), .unused_until = clock_.Now() + absl::Hours(1), .id = "", .size = {}}))
+          .ok());
   Member b = Open(nullptr, licence.get());
   auto copy = b.site.store->Crash(99);
   b = Open(b.site.store->Crash(99), licence.get());  // a restart: the copy's licence is an old one

@@ -68,7 +68,7 @@ absl::StatusOr<std::optional<Payload>> Committer::Assembly::PayloadOf(Dot dot) c
 
 absl::StatusOr<std::optional<Committer::Assembly::Content>> Committer::Assembly::ContentOf(Dot dot) const {
   Content content;
-  const auto erasures = ErasedBy(dot);
+  const auto erasures = ErasedByTrust(dot);
   if (!erasures.ok()) return erasures.status();
   for (const Dot& by : *erasures) {
     auto payload = PayloadOf(by);
