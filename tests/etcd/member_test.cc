@@ -21,6 +21,7 @@ namespace fairlead::etcd {
 namespace {
 
 using node::TestNetwork;
+using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using Fate = LossyEtcd::Fate;
 
@@ -262,6 +263,37 @@ TEST_F(MemberTest, ALeaderDoesNotTrimBeforeItHasSaidWhatItLacks) {
   a_->Step();
   EXPECT_TRUE(a_->leads());
   ExpectSame(*a_, *b_);
+}
+
+TEST_F(MemberTest, AMemberWithAnotherHistoryThanTheLogNeitherFollowsNorLeads) {
+  a_->Step();
+  ASSERT_TRUE(Name(*a_, "Japan").ok());
+  b_->Step();
+  const Keys keys(prefix_);
+  pb::TxnRequest look;
+  *look.add_success() = Get(keys.tail());
+  const auto tail = client_->Txn(look);
+  ASSERT_TRUE(tail.ok()) << tail.status();
+  ASSERT_TRUE(Name(*a_, "Nippon").ok());
+  const std::string before = *a_->node().CheckpointNote(log_);
+
+  // etcd is put back to a snapshot, and another goes on from there.
+  pb::TxnRequest put_back;
+  *put_back.add_success() = DeleteRange(keys.Batch(Position(1)), keys.batches_end());
+  *put_back.add_success() = Put(keys.tail(), Found(*tail, 0)->value());
+  ASSERT_TRUE(client_->Txn(put_back).ok());
+  ASSERT_TRUE(a_->etcd.EndLease().ok());
+  b_->Step();
+  ASSERT_TRUE(Name(*b_, "Zipangu").ok());
+  a_->Step();
+  EXPECT_FALSE(a_->node().CanLead());
+  ASSERT_TRUE(Name(*b_, "Cipangu").ok());
+  b_->member->Leave();
+  a_->Step();
+  EXPECT_FALSE(a_->leads());
+  EXPECT_THAT(a_->node().UnwritableReason(), HasSubstr("another"));
+  EXPECT_EQ(a_->node().JournalEnd(), Position(2));
+  EXPECT_EQ(a_->node().CheckpointNote(log_), before);
 }
 
 TEST_F(MemberTest, AnswersThatAreLostDoubleNothingAtAnyMember) {
