@@ -39,6 +39,7 @@
 #include "server/rpc/exchange_attachments.h"
 #include "server/rpc/exchange_methods.h"
 #include "server/rpc/exchange_watch.h"
+#include "server/rpc/forwarder.h"
 #include "server/rpc/grpc_log.h"
 #include "server/rpc/limits.h"
 #include "server/rpc/log_service.h"
@@ -57,6 +58,7 @@
 #include "server/rpc/void_methods.h"
 #include "server/rpc/wire_forms.h"
 #include "server/search/search_index.h"
+#include "server/status.h"
 #include "server/version.h"
 #include "server/view/priority_score.h"
 #include "storage/backup.h"
@@ -64,38 +66,6 @@
 
 namespace fairlead {
 namespace {
-
-void SetTime(absl::Time time, google::protobuf::Timestamp* out) {
-  out->set_seconds(absl::ToUnixSeconds(time));
-  out->set_nanos(static_cast<int32_t>((time - absl::FromUnixSeconds(out->seconds())) / absl::Nanoseconds(1)));
-}
-
-v1::LinkStatus ToProto(const replication::LinkInfo& link) {
-  v1::LinkStatus out;
-  out.set_peer(link.peer);
-  out.set_address(link.address);
-  out.set_connected(link.connected);
-  if (link.last_contact) SetTime(*link.last_contact, out.mutable_last_contact_time());
-  out.mutable_rtt()->set_nanos(static_cast<int32_t>(link.rtt / absl::Nanoseconds(1)));
-  if (link.clock_ahead) rpc::SetDuration(*link.clock_ahead, out.mutable_clock_ahead());
-  out.set_entries_behind(static_cast<int64_t>(link.entries_behind));
-  out.set_entries_received(static_cast<int64_t>(link.entries_received));
-  out.set_bytes_received(static_cast<int64_t>(link.bytes_received));
-  if (!link.last_error.ok()) out.set_last_error(link.last_error.ToString(absl::StatusToStringMode::kWithNoExtraData));
-  if (link.last_error_time) SetTime(*link.last_error_time, out.mutable_last_error_time());
-  for (const auto& [origin, why] : link.refused) {
-    fairlead::v1::RefusedLog* refused = out.add_refused_logs();
-    refused->set_origin(origin);
-    refused->set_reason(std::string(why.message()));
-  }
-  return out;
-}
-
-std::vector<v1::LinkStatus> ToProto(const std::vector<replication::LinkInfo>& links) {
-  std::vector<v1::LinkStatus> out;
-  for (const replication::LinkInfo& link : links) out.push_back(ToProto(link));
-  return out;
-}
 
 // One line a statement, key and value, for machines and people alike.
 void StartLogging(const NodeConfig& config) {
@@ -113,6 +83,8 @@ void LogVouched(const rpc::CallSummary& summary) {
   if (summary.gateway.empty() || reads) return;
   spdlog::info("{} for {} through {}: status {}", summary.method, summary.caller, summary.gateway, static_cast<int>(summary.code));
 }
+
+constexpr absl::Duration kAuditTimeout = absl::Seconds(5);  // of what one member of a site has another keep
 
 // What the audit says of the credentials that are in use now.
 std::string CredentialsText(const rpc::CredentialFigures& figures) {
@@ -147,7 +119,7 @@ std::vector<std::pair<NodeConfig::Peer, std::string>> AddressesOf(const NodeConf
 }
 
 rpc::ContentFetcherOptions FetcherOptionsFrom(const NodeConfig& config, rpc::Credentials* credentials,
-                                              const replication::Replicator* replicator) {
+                                              const replication::Replicator* replicator, const Membership* membership) {
   rpc::ContentFetcherOptions options;
   options.idle_max = absl::Hours(config.attachments.upload_hours);
   for (const auto& [peer, address] : AddressesOf(config)) {
@@ -163,6 +135,11 @@ rpc::ContentFetcherOptions FetcherOptionsFrom(const NodeConfig& config, rpc::Cre
                                    return false;
                                  }});
   }
+  if (membership == nullptr) return options;
+  // What is uploaded, the leader has.
+  options.peers.push_back({.site = config.site,
+                           .find = [membership] { return membership->leader_address(); },
+                           .credentials = [credentials, site = config.site] { return credentials->ForPeer(site); }});
   return options;
 }
 
@@ -227,7 +204,22 @@ int Serve(const NodeConfig& config) {
                                               return trusted.ok() ? leads() : trusted;
                                             }});
   }
-  rpc::AuditTrail audit(&node, {});
+  const auto forwarder = membership == nullptr ? nullptr
+                                               : std::make_unique<rpc::Forwarder>(rpc::ForwarderOptions{
+                                                     .site = config.site,
+                                                     .leads = [&membership] { return membership->leads(); },
+                                                     .leader_address = [&membership] { return membership->leader_address(); },
+                                                     .credentials = [&credentials, &config] { return credentials.ForPeer(config.site); },
+                                                     .keepalive = absl::Seconds(config.limits.ping_seconds_min + 1)});
+  rpc::AuditOptions audit_options;
+  if (forwarder != nullptr) {
+    audit_options.pass_on = [&forwarder,
+                             own = "node/" + config.site](const v1::KeepAuditEventsRequest& request) -> std::optional<absl::Status> {
+      if (forwarder->leads()) return std::nullopt;
+      return forwarder->Ask("fairlead.v1.NodeService/KeepAuditEvents", request, own, kAuditTimeout);
+    };
+  }
+  rpc::AuditTrail audit(&node, std::move(audit_options));
   replication::Replicator replicator(std::move(replicator_options), &node, &node);
   replicator.set_authorize([&node, &credentials, &audit, leads](const grpc::ServerContextBase& context) -> absl::StatusOr<SiteId> {
     constexpr std::string_view kMethod = "fairlead.v1.ReplicationService/Replicate";
@@ -242,7 +234,8 @@ int Serve(const NodeConfig& config) {
     if (absl::Status leader = leads(); !leader.ok()) return leader;
     return site->id;
   });
-  rpc::ContentFetcher fetcher(FetcherOptionsFrom(config, &credentials, &replicator), &node.contents(), [&node] { return node.WallTime(); });
+  rpc::ContentFetcher fetcher(FetcherOptionsFrom(config, &credentials, &replicator, membership.get()), &node.contents(),
+                              [&node] { return node.WallTime(); });
   node::Runner runner(&node, config.limits.completion_threads, [&replicator] { replicator.OnJournalAdvanced(); });
   uint64_t listener = node.AddJournalListener([&replicator, &fetcher](Position) {
     replicator.OnJournalAdvanced();
@@ -260,12 +253,17 @@ int Serve(const NodeConfig& config) {
                               .consistency = consistency.get(),
                               .request_bytes_max = static_cast<size_t>(config.limits.message_bytes_max),
                               .limits = &limits,
+                              .forwarder = forwarder.get(),
                               .unary_in_flight_max = config.limits.in_flight_max,
                               .streams_max = config.limits.streams_max,
-                              .on_stream = [&audit](const rpc::CallSummary& summary) { audit.StreamBegan(summary); },
+                              .on_stream =
+                                  [&audit](const rpc::CallSummary& summary) {
+                                    if (!summary.passed_on) audit.StreamBegan(summary);
+                                  },
                               .on_finish =
                                   [&metrics, &audit](const rpc::CallSummary& summary) {
                                     metrics.CallFinished(summary);
+                                    if (summary.passed_on) return;  // the leader tells of it
                                     audit.CallFinished(summary);
                                     LogVouched(summary);
                                   }});
@@ -304,17 +302,24 @@ int Serve(const NodeConfig& config) {
   exchange_watches->Register(&dispatcher);
   auto search_methods = std::make_unique<rpc::SearchMethods>(&node, &sealer, &search_index);
   search_methods->Register(&dispatcher);
+  const auto unwritable = [&membership, &node] {
+    return membership == nullptr ? node.UnwritableReason() : membership->UnwritableReason(node);
+  };
   rpc::NodeService node_service(&node, &sealer,
                                 {.version = kVersion,
                                  .start_time = started,
                                  .links = [&replicator] { return ToProto(replicator.Links()); },
                                  .search = [&search_methods] { return search_methods->Status(); },
-                                 .certificate_expiry = [&credentials] { return credentials.Figures().certificate_not_after; }});
+                                 .certificate_expiry = [&credentials] { return credentials.Figures().certificate_not_after; },
+                                 .membership = membership == nullptr ? std::function<v1::MembershipStatus()>()
+                                                                     : [&membership] { return ToProto(membership->View()); },
+                                 .unwritable_reason = unwritable});
   node_service.Register(&dispatcher);
   rpc::LogService log_service(&node);
   log_service.Register(&dispatcher);
   const rpc::AuditMethods audit_methods(&node, &sealer);
   audit_methods.Register(&dispatcher);
+  audit.Register(&dispatcher);
   rpc::VoidMethods void_methods(&node, &sealer, &standard_methods.writes());
   void_methods.Register(&dispatcher);
   rpc::BackupMethods backup_methods(&node, &sealer, backups.get());
@@ -351,7 +356,9 @@ int Serve(const NodeConfig& config) {
                                                          .links = [&replicator] { return replicator.Links(); },
                                                          .credentials = &credentials,
                                                          .backups = [&backup_methods] { return backup_methods.figures(); },
-                                                         .search = [&search_index] { return search_index.figures(); }});
+                                                         .search = [&search_index] { return search_index.figures(); },
+                                                         .unwritable_reason = unwritable,
+                                                         .membership = membership.get()});
     if (!served.ok()) return Fail(kExitStart, std::string(served.message()));
   }
   replicator.Start();

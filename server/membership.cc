@@ -128,6 +128,7 @@ absl::StatusOr<std::unique_ptr<node::CommitLog>> Membership::OpenLog(storage::St
 }
 
 void Membership::Start(node::Node* node, std::function<void()> on_change) {
+  node_ = node;
   on_change_ = std::move(on_change);
   const etcd::Keys keys(log_->keys());
   member_ = std::make_unique<etcd::Member>(etcd_.get(), log_,
@@ -183,12 +184,13 @@ void Membership::Run() {
 
 void Membership::LookAtEtcd() {
   const auto health = etcd::ReadHealth(etcd_.get());
-  const std::string warning = health.ok() ? etcd::WarningOf(*health, int64_t{config_.etcd.quota_mebibytes} << 20)
-                                          : fmt::format("etcd does not answer: {}", std::string(health.status().message()));
+  std::string warning = health.ok() ? etcd::WarningOf(*health, int64_t{config_.etcd.quota_mebibytes} << 20)
+                                    : fmt::format("etcd does not answer: {}", std::string(health.status().message()));
+  if (warning.empty() && !node_->CanLead()) warning = "this member does not follow the site's log on etcd: its own log says why";
   auto durable = log_->Members();
   absl::MutexLock lock(&mu_);
   if (warning_ != warning && !warning.empty()) spdlog::warn("{}", warning);
-  if (warning_ != warning && warning.empty()) spdlog::info("all is well with etcd again");
+  if (warning_ != warning && warning.empty()) spdlog::info("all is well with the site's log on etcd again");
   warning_ = warning;
   health_ = health.ok() ? std::optional(*health) : std::nullopt;
   if (durable.ok()) durable_ = *std::move(durable);
@@ -201,10 +203,15 @@ absl::Status Membership::Leads() const {
 
 std::string Membership::leader_address() const { return leads() ? "" : member_->leader_address(); }
 
+std::string Membership::UnwritableReason(const node::Node& node) const {
+  if (leads()) return node.UnwritableReason();
+  return leader_address().empty() ? "no member of the site is known to lead it" : "";
+}
+
 MembershipView Membership::View() const {
   MembershipView view{.name = config_.member.name, .leader = member_->leader(), .leader_address = member_->leader_address()};
   view.term = log_->Term();
-  view.leads = view.term != 0;
+  view.quota_bytes = int64_t{config_.etcd.quota_mebibytes} << 20;
   absl::MutexLock lock(&mu_);
   view.durable = durable_;
   view.health = health_;

@@ -41,11 +41,11 @@ struct MembershipView {
   std::string name;    // of this one
   std::string leader;  // empty: none is known
   std::string leader_address;
-  bool leads = false;
-  uint64_t term = 0;                        // while it leads
+  uint64_t term = 0;                        // while this one leads; else 0
   std::map<std::string, Position> durable;  // of each member, as it said last
   std::optional<etcd::EtcdHealth> health;   // nullopt: etcd does not answer
-  std::string warning;                      // what an operator has to know of etcd; empty when all is well
+  int64_t quota_bytes = 0;                  // of etcd, as configured
+  std::string warning;                      // what an operator has to know of it; empty when all is well
 };
 
 class Membership {
@@ -81,6 +81,8 @@ class Membership {
   // Where the member is that leads; empty when there is none, or it is this one.
   std::string leader_address() const;
   MembershipView View() const;
+  // Why the site takes no writes through this member; empty when it does.
+  std::string UnwritableReason(const node::Node& node) const;
 
  private:
   void Run();
@@ -89,6 +91,7 @@ class Membership {
   const NodeConfig config_;
   const std::unique_ptr<etcd::EtcdClient> etcd_;
   etcd::EtcdCommitLog* log_ = nullptr;  // the node's
+  node::Node* node_ = nullptr;
   std::function<void()> on_change_;
   std::unique_ptr<etcd::Member> member_;
   std::vector<std::unique_ptr<etcd::EtcdWatch>> watches_;

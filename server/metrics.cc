@@ -98,6 +98,24 @@ std::vector<MetricFamily> CollectSearch(const search::IndexFigures& figures, Pos
   return out;
 }
 
+std::vector<MetricFamily> CollectMembership(const MembershipView& view) {
+  FamilyOf leads("fairlead_member_leads", "1 at the member that leads a site of several machines.");
+  leads.Add({{"member", view.name}}, view.term != 0 ? 1 : 0);
+  FamilyOf has_leader("fairlead_member_has_leader", "1 when this member knows of one that leads.");
+  has_leader.Add({{"member", view.name}}, view.leader.empty() ? 0 : 1);
+  FamilyOf durable("fairlead_member_durable_entries", "Entries of the site's journal that each member has said to have durably.");
+  for (const auto& [name, position] : view.durable) durable.Add({{"member", name}}, static_cast<double>(position.value()));
+  FamilyOf bytes("fairlead_etcd_bytes", "Bytes of etcd's file, on the member of etcd that answered.");
+  FamilyOf quota("fairlead_etcd_quota_bytes", "What that file may have before etcd takes no more writes, as configured.");
+  if (view.health) bytes.Add({}, static_cast<double>(view.health->bytes));
+  quota.Add({}, static_cast<double>(view.quota_bytes));
+  FamilyOf warning("fairlead_etcd_warning", "1 while there is something an operator has to know of etcd: the status says what.");
+  warning.Add({}, view.warning.empty() ? 0 : 1);
+  std::vector<MetricFamily> out;
+  for (FamilyOf* family : {&leads, &has_leader, &durable, &bytes, &quota, &warning}) out.push_back(family->Take());
+  return out;
+}
+
 }  // namespace
 
 class Metrics::NodeCollector : public prometheus::Collectable {
@@ -144,7 +162,7 @@ class Metrics::NodeCollector : public prometheus::Collectable {
       for (const auto& [reason, count] : link.errors) errors.Add({{"peer", link.peer}, {"reason", reason}}, static_cast<double>(count));
     }
     FamilyOf writable("fairlead_node_writable", "1 when the node takes writes.");
-    writable.Add({}, node.UnwritableReason().empty() ? 1 : 0);
+    writable.Add({}, sources_.unwritable_reason().empty() ? 1 : 0);
     FamilyOf opaque("fairlead_opaque_entries", "Entries this node could not fold.");
     opaque.Add({}, static_cast<double>(node.OpaqueCount()));
     FamilyOf unauthorised("fairlead_unauthorised_changes", "Changes that their site had no right to make.");
@@ -184,6 +202,8 @@ class Metrics::NodeCollector : public prometheus::Collectable {
       out.push_back(family->Take());
     }
     for (MetricFamily& family : CollectSearch(sources_.search(), node.JournalEnd())) out.push_back(std::move(family));
+    if (sources_.membership == nullptr) return out;
+    for (MetricFamily& family : CollectMembership(sources_.membership->View())) out.push_back(std::move(family));
     return out;
   }
 

@@ -2,7 +2,7 @@
 //
 // Counters of calls are kept as they end; everything about logs, links and the certificate is read when scraped, from the same sources as
 // NodeService.GetNodeStatus, so that the two never disagree.
-// Thread safety: any thread. Ownership: borrows the node.
+// Thread safety: any thread. Ownership: borrows what its sources name.
 
 #ifndef FAIRLEAD_SERVER_METRICS_H_
 #define FAIRLEAD_SERVER_METRICS_H_
@@ -25,6 +25,7 @@
 #include <tuple>
 #include <vector>
 
+#include "server/membership.h"
 #include "server/node/node.h"
 #include "server/replication/link_info.h"
 #include "server/rpc/backup_methods.h"
@@ -42,6 +43,8 @@ class Metrics {
     const rpc::Credentials* credentials = nullptr;
     std::function<rpc::BackupFigures()> backups;
     std::function<search::IndexFigures()> search;
+    std::function<std::string()> unwritable_reason;
+    const Membership* membership = nullptr;  // null: the site is one machine
   };
 
   Metrics();

@@ -28,6 +28,13 @@ struct WatchArguments {
 
 std::string TimeOrNever(bool has, const google::protobuf::Timestamp& time) { return has ? TimeText(time) : "never"; }
 
+void PrintMembership(const fairlead::v1::MembershipStatus& membership, std::ostream& out) {
+  out << fmt::format("member {}  leader {}  ", membership.member(), membership.leader().empty() ? "none" : membership.leader());
+  for (const auto& member : membership.members()) out << fmt::format(" {}:{}", member.member(), member.durable_size());
+  out << fmt::format("  etcd {} of {} bytes\n", membership.etcd_bytes(), membership.etcd_quota_bytes());
+  if (!membership.etcd_warning().empty()) out << "etcd: " << membership.etcd_warning() << "\n";
+}
+
 void PrintStatus(const NodeStatus& node, std::ostream& out, int width) {
   out << fmt::format("{}  version {}  started {}  clock {}\n", node.site(), node.version(), TimeText(node.start_time()),
                      TimeText(node.time()));
@@ -39,6 +46,7 @@ void PrintStatus(const NodeStatus& node, std::ostream& out, int width) {
     if (!node.search().building()) out << fmt::format(", {} entries behind", node.search().entries_behind());
     out << (node.search().error().empty() ? "" : ": " + node.search().error()) << "\n";
   }
+  if (node.has_membership()) PrintMembership(node.membership(), out);
   out << "\n";
   Table logs{{"LOG", "ENTRIES", "CHECKPOINT", "LAG", "COSIGNED", "QUARANTINE"}, {}};
   for (const auto& log : node.logs()) {

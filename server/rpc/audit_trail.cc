@@ -38,10 +38,10 @@ std::string CodeName(int code) { return absl::StatusCodeToString(static_cast<abs
 
 AuditTrail::AuditTrail(node::Node* node, AuditOptions options)
     : node_(node),
-      options_(options),
+      options_(std::move(options)),
       enabled_(node->own_logs().contains(kAuditStream)),
       actor_("node/" + node->options().site),
-      batch_(options.limits) {}
+      batch_(options_.limits) {}
 
 AuditTrail::~AuditTrail() { Stop(); }
 
@@ -149,14 +149,14 @@ void AuditTrail::Run() {
 }
 
 bool AuditTrail::Keep(const std::vector<v1::AuditEvent>& events) {
-  node::WriteRequest write = WriteOf(events);
+  v1::KeepAuditEventsRequest request = RequestOf(events);
   while (true) {
     bool last = false;
     {
       absl::MutexLock lock(&mu_);
       last = stopping_;
     }
-    const absl::Status status = Write(write);
+    const absl::Status status = Write(request);
     if (status.ok()) return true;
     if (last) return false;  // one try at the end
     {
@@ -165,20 +165,28 @@ bool AuditTrail::Keep(const std::vector<v1::AuditEvent>& events) {
     }
     // Refused for good, and nothing written: the id is of a time that has become wrong, or too long ago.
     const std::string reason = ReasonOf(status);
-    if (reason == ReasonName(Reason::kFieldInvalid) || reason == ReasonName(Reason::kRequestIdExpired)) write = WriteOf(events);
+    if (reason == ReasonName(Reason::kFieldInvalid) || reason == ReasonName(Reason::kRequestIdExpired)) request = RequestOf(events);
   }
 }
 
-node::WriteRequest AuditTrail::WriteOf(const std::vector<v1::AuditEvent>& events) const {
+v1::KeepAuditEventsRequest AuditTrail::RequestOf(const std::vector<v1::AuditEvent>& events) const {
+  v1::KeepAuditEventsRequest request;
+  request.set_request_id(NewRequestId(static_cast<uint64_t>(absl::ToUnixMillis(node_->options().clock->Now()))));
+  request.mutable_events()->Assign(events.begin(), events.end());
+  return request;
+}
+
+node::WriteRequest AuditTrail::WriteOf(const v1::KeepAuditEventsRequest& request) const {
+  const auto& events = request.events();
   const records::RecordType& type = *node_->registry().FindByMessage("AuditEvent");
   node::WriteRequest write;
   write.actor = actor_;
-  write.request_id = NewRequestId(static_cast<uint64_t>(absl::ToUnixMillis(node_->options().clock->Now())));
+  write.request_id = request.request_id();
   write.method = "audit";
   write.stream = std::string(kAuditStream);
   const Digest digest = Sha256(write.request_id);
   std::copy_n(digest.begin(), write.request_digest.size(), write.request_digest.begin());
-  for (size_t i = 0; i < events.size(); ++i) {
+  for (int i = 0; i < events.size(); ++i) {
     const std::string name =
         "auditEvents/" + CreatedRecordId(node_->roster().network(), write.actor, fmt::format("audit {}", i), write.request_id);
     std::vector<const google::protobuf::FieldDescriptor*> fields;
@@ -190,14 +198,37 @@ node::WriteRequest AuditTrail::WriteOf(const std::vector<v1::AuditEvent>& events
   return write;
 }
 
-absl::Status AuditTrail::Write(const node::WriteRequest& write) {
+void AuditTrail::Register(Dispatcher* dispatcher) {
+  dispatcher->Handle("fairlead.v1.NodeService/KeepAuditEvents",
+                     [this](const std::shared_ptr<Call>& call, const google::protobuf::Message& message, const Reply& reply) {
+                       const auto& request = static_cast<const v1::KeepAuditEventsRequest&>(message);
+                       if (request.events().empty() || static_cast<size_t>(request.events_size()) > options_.entry_events_max) {
+                         return reply(FieldError(Reason::kFieldInvalid, "events", fmt::format("1 to {}", options_.entry_events_max)));
+                       }
+                       const Identity& caller = call->identity;
+                       if (caller.kind != IdentityKind::kNode || caller.scope != node_->options().site) {
+                         return reply(Error(Reason::kPermissionDenied, "not permitted"));
+                       }
+                       node_->Write(WriteOf(request), [reply](const absl::StatusOr<node::WriteResult>& result) {
+                         if (!result.ok()) return reply(result.status());
+                         reply(std::make_unique<v1::KeepAuditEventsResponse>());
+                       });
+                     });
+}
+
+absl::Status AuditTrail::Write(const v1::KeepAuditEventsRequest& request) {
   absl::Status status;
-  absl::Notification done;
-  node_->Write(write, [&](const absl::StatusOr<node::WriteResult>& result) {
-    status = result.status();
-    done.Notify();
-  });
-  done.WaitForNotification();
+  const std::optional<absl::Status> passed_on = options_.pass_on ? options_.pass_on(request) : std::nullopt;
+  if (passed_on) {
+    status = *passed_on;
+  } else {
+    absl::Notification done;
+    node_->Write(WriteOf(request), [&](const absl::StatusOr<node::WriteResult>& result) {
+      status = result.status();
+      done.Notify();
+    });
+    done.WaitForNotification();
+  }
   // Tried again every few seconds: each cause is told once.
   const std::string cause = status.ok() ? "" : std::string(status.message());
   if (std::exchange(failing_, cause) != cause && !cause.empty()) spdlog::warn("the audit is not written: {}", cause);

@@ -4,6 +4,8 @@
 // waits for it, and one entry at a time is on its way. What the store does not take is tried again, under another request id when that is
 // what it refuses, and meanwhile gathered within the bounds of AuditBatch. A crash loses what was not written yet.
 //
+// Of a site of several machines, what a member sees that does not lead is kept by the one that does (KeepAuditEvents).
+//
 // Where the roster names no log `audit` of the site, nothing is audited, and the trail says so when it starts.
 //
 // Thread safety: any thread. Ownership: borrows the node; REQUIRES: Stop before the node's runner is stopped.
@@ -16,12 +18,14 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
+#include "fairlead/v1/node_service.pb.h"
 #include "server/node/node.h"
 #include "server/rpc/audit_batch.h"
 #include "server/rpc/dispatcher.h"
@@ -32,6 +36,9 @@ struct AuditOptions {
   AuditBatchLimits limits;
   absl::Duration interval = absl::Seconds(5);  // how long events are gathered
   size_t entry_events_max = 256;               // of one entry, which may have 1 MiB
+  // Of a site of several machines: has the member that leads keep what this one has seen, when another does; nullopt when this one leads.
+  // Null: the site is one machine.
+  std::function<std::optional<absl::Status>(const v1::KeepAuditEventsRequest&)> pass_on;
 };
 
 class AuditTrail {
@@ -41,6 +48,8 @@ class AuditTrail {
   AuditTrail(const AuditTrail&) = delete;
   AuditTrail& operator=(const AuditTrail&) = delete;
 
+  // KeepAuditEvents.
+  void Register(Dispatcher* dispatcher);
   void Start();
   // Writes what is gathered, if the store takes it, and ends the thread. What comes afterwards is not kept.
   void Stop();
@@ -62,11 +71,12 @@ class AuditTrail {
   void AddCall(const CallSummary& summary, const std::string& outcome);
   void Add(v1::AuditEvent event) ABSL_LOCKS_EXCLUDED(mu_);
   void Run();
-  // The entry of these events.
-  node::WriteRequest WriteOf(const std::vector<v1::AuditEvent>& events) const;
+  v1::KeepAuditEventsRequest RequestOf(const std::vector<v1::AuditEvent>& events) const;
+  // The entry of these events, which is the same whichever member writes it.
+  node::WriteRequest WriteOf(const v1::KeepAuditEventsRequest& request) const;
   // Writes them; false when the trail is stopped before the store takes them.
   bool Keep(const std::vector<v1::AuditEvent>& events);
-  absl::Status Write(const node::WriteRequest& write);
+  absl::Status Write(const v1::KeepAuditEventsRequest& request);
 
   node::Node* const node_;
   const AuditOptions options_;

@@ -172,10 +172,12 @@ ContentFetcher::Outcome ContentFetcher::Fetch(Worker* worker, const node::Conten
   const ContentPeer& peer = worker->peer;
   if (!Yield(peer)) return Outcome::kFailed;
   if (worker->channel == nullptr) {
+    const std::string address = peer.find ? peer.find() : peer.address;
+    if (address.empty()) return Outcome::kFailed;
     grpc::ChannelArguments arguments;
     // A connection of its own: what the entries' stream waits for never stands behind a photograph.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    worker->channel = grpc::CreateCustomChannel(peer.address, peer.credentials(), arguments);
+    worker->channel = grpc::CreateCustomChannel(address, peer.credentials(), arguments);
   }
   const std::string source = "node/" + peer.site;
   const absl::StatusOr<std::optional<node::Transfer>> before = contents_->Find(node::TransferId(source, wanted.sha256));

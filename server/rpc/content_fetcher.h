@@ -33,6 +33,8 @@ namespace fairlead::rpc {
 struct ContentPeer {
   std::string site;
   std::string address;
+  // In place of an address that stays: where the peer is now; empty when it is nowhere. Called for each dial.
+  std::function<std::string()> find = nullptr;
   // Called for each dial, so that rotated certificates take effect.
   std::function<std::shared_ptr<grpc::ChannelCredentials>()> credentials;
   // Whether the certificate that the peer has shown still holds; null: it does.

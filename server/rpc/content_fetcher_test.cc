@@ -7,6 +7,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <deque>
 #include <thread>
 
@@ -163,6 +164,17 @@ TEST_F(ContentFetcherTest, AsksTheNextWhenOneDoesNotHaveThem) {
   ASSERT_TRUE(AwaitHeld(bytes_));
   EXPECT_EQ(Held(bytes_), bytes_);
   EXPECT_EQ(site_.node->contents().wanted(), 0);
+}
+
+TEST_F(ContentFetcherTest, APeerThatMovesIsAskedWhereItIsNow) {
+  Due(bytes_);
+  eame_.Give(bytes_);
+  std::atomic<int> looked{0};
+  ContentPeer leader = eame_.As("hq");
+  leader.find = [&looked, address = std::exchange(leader.address, "")]() -> std::string { return ++looked > 2 ? address : ""; };
+  const auto fetcher = Start({leader});
+  ASSERT_TRUE(AwaitHeld(bytes_));
+  EXPECT_EQ(looked, 3);
 }
 
 TEST_F(ContentFetcherTest, GoesOnAfterTheLastChunkThatCame) {

@@ -14,6 +14,7 @@
 #include "api/errors.h"
 #include "server/rpc/consistency.h"
 #include "server/rpc/durability.h"
+#include "server/rpc/forwarder.h"
 #include "server/rpc/viewer.h"
 
 namespace fairlead::rpc {
@@ -95,7 +96,9 @@ absl::Status ForPartner(const absl::Status& status) {
                              Reason::kSignatureInvalid}) {
     if (reason == ReasonName(fault)) return Error(fault, kText);
   }
-  const bool of_grpc = absl::IsCancelled(status) || absl::IsDeadlineExceeded(status) || absl::IsUnavailable(status);
+  // Which machines a site has, the words for one that does not answer say.
+  if (absl::IsUnavailable(status) && reason.empty()) return absl::UnavailableError(kText);
+  const bool of_grpc = absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
   return status.ok() || of_grpc || !reason.empty() ? status : Error(Reason::kInternal, kText);
 }
 
@@ -184,6 +187,11 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     if (request_bytes_.Length() > owner_->options_.request_bytes_max) {
       return End(
           Error(Reason::kMessageTooLarge, "the request is too large", {{"bytes_max", std::to_string(owner_->options_.request_bytes_max)}}));
+    }
+    if (Forwarder* const forwarder = owner_->options_.forwarder; forwarder != nullptr && entry_->by_leader && !forwarder->leads()) {
+      // Once: else it might go round.
+      if (passed_on_by_) return End(absl::UnavailableError("this member of the site does not lead it"));
+      return PassOn(forwarder);
     }
     // Before they are parsed: that takes them.
     if (call_->identity.kind == IdentityKind::kPartner) call_->submitted = BytesOf(request_bytes_);
@@ -275,8 +283,13 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     absl::StatusOr<Identity> peer = Identified();
     if (!peer.ok()) return peer.status();
     call_->identity = *peer;
+    const absl::StatusOr<std::optional<PassedOn>> passed_on = PassedOnBy(
+        *peer, context_->client_metadata(), options.network, options.forwarder == nullptr ? std::string_view() : options.forwarder->site());
+    if (!passed_on.ok()) return passed_on.status();
+    passed_on_by_ = passed_on->has_value();
+    if (passed_on_by_) peer = (*passed_on)->gateway.value_or((*passed_on)->caller);
     if (peer->kind == IdentityKind::kGateway) call_->gateway = peer->path;
-    absl::StatusOr<Identity> viewer = ViewerOf(*peer, context_->client_metadata(), options.network);
+    absl::StatusOr<Identity> viewer = passed_on_by_ ? (*passed_on)->caller : ViewerOf(*peer, context_->client_metadata(), options.network);
     if (!viewer.ok()) return viewer.status();
     call_->identity = *std::move(viewer);
     if (owner_->draining_.load()) return ShuttingDown();
@@ -338,7 +351,22 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   absl::Status Readmit() const {
     const absl::StatusOr<Identity> identity = Identified();
     if (!identity.ok()) return identity.status();
-    return owner_->options_.authorize(*identity, call_->method);
+    return owner_->options_.authorize(passed_on_by_ ? call_->identity : *identity, call_->method);
+  }
+
+  // Has the member that leads the site answer.
+  void PassOn(Forwarder* forwarder) {
+    passed_on_ = true;
+    if (entry_->unary) {
+      forwarder->Unary(call_, context_->client_metadata(), std::move(request_bytes_), [self = self_](Forwarder::Answer answer) {
+        self->leaders_token_ = std::move(answer.token);
+        self->call_->durability = std::move(answer.durability);
+        if (!answer.status.ok()) return self->End(answer.status);
+        if (self->Claim(grpc::StatusCode::OK)) self->Reply(&answer.message);
+      });
+      return;
+    }
+    Follow(forwarder->Stream(call_, context_->client_metadata(), std::move(request_bytes_), entry_->response));
   }
 
   void EndLater(const absl::Status& refusal) {
@@ -366,6 +394,11 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     }
     absl::StatusOr<std::shared_ptr<Source>> source = entry_->stream(call_, *request_);
     request_.reset();
+    Follow(std::move(source));
+  }
+
+  // Sends what the source gives.
+  void Follow(absl::StatusOr<std::shared_ptr<Source>> source) {
     if (!source.ok()) return End(source.status());
     bool gone;
     {
@@ -386,18 +419,31 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
             limit_,
             call_->identity.path,
             call_->gateway,
-            subject_};
+            subject_,
+            passed_on_};
+  }
+
+  // A member that leads no more wrote nothing: as when a connection breaks, the same is asked for again.
+  absl::Status Settled(const absl::Status& error) const {
+    const Forwarder* const forwarder = owner_->options_.forwarder;
+    const bool deposed = forwarder != nullptr && !forwarder->leads() && ReasonOf(error) == ReasonName(Reason::kNodeReadOnly);
+    return deposed ? absl::UnavailableError("another member of the site leads it now") : error;
   }
 
   void Answer(absl::StatusOr<MessagePtr> reply) {
-    if (!reply.ok()) return End(reply.status());
+    if (!reply.ok()) return End(Settled(reply.status()));
     bool own;
     grpc::ByteBuffer bytes;
     const grpc::Status serialised = grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(**reply, &bytes, &own);
     if (!serialised.ok()) return End(Error(Reason::kInternal, "the reply could not be written"));
     if (!Claim(grpc::StatusCode::OK)) return;
-    response_bytes_.Swap(&bytes);
     if (const std::string name = named_later_ ? TextIn(**reply, "name") : ""; !name.empty()) subject_ = name.substr(0, kSubjectCharsMax);
+    Reply(&bytes);
+  }
+
+  // REQUIRES: Claim.
+  void Reply(grpc::ByteBuffer* bytes) {
+    response_bytes_.Swap(bytes);
     AddToken();
     if (!call_->durability.empty()) context_->AddTrailingMetadata(kDurabilityMetadata, call_->durability);
     StartWriteAndFinish(&response_bytes_, grpc::WriteOptions(), grpc::Status::OK);
@@ -440,7 +486,8 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   bool UsesTokens() const { return owner_->options_.consistency != nullptr && call_->identity.kind != IdentityKind::kPartner; }
 
   void AddToken() {
-    if (UsesTokens()) context_->AddTrailingMetadata(kConsistencyMetadata, owner_->options_.consistency->Token());
+    if (!UsesTokens()) return;
+    context_->AddTrailingMetadata(kConsistencyMetadata, leaders_token_.empty() ? owner_->options_.consistency->Token() : leaders_token_);
   }
 
   void End(const absl::Status& status) {
@@ -460,6 +507,9 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   bool place_taken_ = false;
   bool over_rate_ = false;
   bool held_ = false;
+  bool passed_on_by_ = false;  // by another member of the site
+  bool passed_on_ = false;     // to the one that leads it
+  std::string leaders_token_;
   std::string limit_;         // by which the call was refused
   std::string subject_;       // what the request named, or made
   bool named_later_ = false;  // what the request gives has its name from the answer
@@ -486,7 +536,9 @@ void Dispatcher::Add(std::string_view method, Entry entry, bool streams) {
   if (descriptor == nullptr) Fatal("no such method in the linked protos", method);
   if (descriptor->client_streaming() || descriptor->server_streaming() != streams) Fatal("a handler of the wrong shape", method);
   entry.request = google::protobuf::MessageFactory::generated_factory()->GetPrototype(descriptor->input_type());
+  entry.response = google::protobuf::MessageFactory::generated_factory()->GetPrototype(descriptor->output_type());
   entry.subject = SubjectField(*descriptor->input_type());
+  entry.by_leader = AnsweredByLeader(method);
   if (!table_.emplace(std::string(method), std::move(entry)).second) Fatal("two handlers", method);
 }
 

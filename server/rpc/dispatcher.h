@@ -2,11 +2,12 @@
 //
 // A table leads from a method's full name to its handler; requests are parsed with the generated descriptors, so that a new record type
 // needs no code here. For each call, in this order: identity, its rate, policy, the limits on what is in flight, one message of bounded
-// size, its parse, the caller's wish for durability and its consistency token, the handler. Every call is bounded in time: by the caller's
-// deadline or else by a default one. Every error carries google.rpc.ErrorInfo, and every reply the consistency token of what it has seen.
+// size, whether this member of its site may answer it (forwarder.h), its parse, the caller's wish for durability and its consistency token,
+// the handler. Every call is bounded in time: by the caller's deadline or else by a default one. Every error carries google.rpc.ErrorInfo,
+// and every reply the consistency token of what it has seen.
 //
 // Thread safety: Handle* before the server starts, by one thread; after that any thread. Handlers run on gRPC's threads and may answer
-// later from any thread. Ownership: borrows `Options::consistency`; outlives the server it is registered with.
+// later from any thread. Ownership: borrows what its options point to; outlives the server it is registered with.
 
 #ifndef FAIRLEAD_SERVER_RPC_DISPATCHER_H_
 #define FAIRLEAD_SERVER_RPC_DISPATCHER_H_
@@ -37,6 +38,7 @@
 namespace fairlead::rpc {
 
 class Consistency;
+class Forwarder;
 
 using MessagePtr = std::unique_ptr<google::protobuf::Message>;
 
@@ -98,6 +100,7 @@ struct CallSummary {
   std::string_view caller;   // as Call::identity.path; valid during the call of on_stream or on_finish
   std::string_view gateway;  // as Call::gateway; likewise
   std::string_view subject;  // what the request named, as the caller wrote it, of up to kSubjectCharsMax characters; likewise
+  bool passed_on = false;    // to the member that leads the site, which has its own summary of it
 };
 
 struct DispatcherOptions {
@@ -110,6 +113,8 @@ struct DispatcherOptions {
   absl::Duration default_deadline = absl::Seconds(30);
   size_t request_bytes_max = 4 << 20;
   Limits* limits = nullptr;  // of each identity; null: none
+  // Of a site of several machines: where calls go that only its leader answers; null: there is one machine.
+  Forwarder* forwarder = nullptr;
   int unary_in_flight_max = 4096;
   int streams_max = 256;
   std::function<void(const CallSummary&)> on_stream;  // before a stream's first message is asked for; may be null
@@ -157,7 +162,9 @@ class Dispatcher : public grpc::CallbackGenericService {
   class Reactor;
   struct Entry {
     const google::protobuf::Message* request = nullptr;          // prototype
+    const google::protobuf::Message* response = nullptr;         // likewise
     const google::protobuf::FieldDescriptor* subject = nullptr;  // of the request; null: it names nothing
+    bool by_leader = false;                                      // of a site of several machines
     UnaryHandler unary;
     StreamHandler stream;
   };

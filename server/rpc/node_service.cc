@@ -31,7 +31,7 @@ v1::NodeStatus NodeService::GetNodeStatus() const {
   status.set_version(options_.version);
   SetTimestamp(options_.start_time, status.mutable_start_time());
   SetTimestamp(node_->options().clock->Now(), status.mutable_time());
-  status.set_unwritable_reason(node_->UnwritableReason());
+  status.set_unwritable_reason(options_.unwritable_reason ? options_.unwritable_reason() : node_->UnwritableReason());
   status.set_writable(status.unwritable_reason().empty());
   status.set_journal_size(static_cast<int64_t>(node_->JournalEnd().value()));
   for (const node::LogInfo& info : node_->Logs()) {
@@ -71,6 +71,7 @@ v1::NodeStatus NodeService::GetNodeStatus() const {
   status.set_attachment_bytes_held(node_->contents().bytes_held());
   status.set_attachments_wanted(node_->contents().wanted());
   if (options_.search) *status.mutable_search() = options_.search();
+  if (options_.membership) *status.mutable_membership() = options_.membership();
   if (options_.certificate_expiry) SetTimestamp(options_.certificate_expiry(), status.mutable_certificate_expire_time());
   return status;
 }

@@ -28,6 +28,10 @@ struct NodeServiceOptions {
   std::function<v1::SearchStatus()> search;
   // When the node's certificate ends; null when not known.
   std::function<absl::Time()> certificate_expiry;
+  // Of a site of several machines; null: it is one.
+  std::function<v1::MembershipStatus()> membership;
+  // Why the node takes no writes, empty when it does; null: what the node says.
+  std::function<std::string()> unwritable_reason;
 };
 
 class NodeService {

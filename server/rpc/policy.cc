@@ -185,6 +185,8 @@ const std::vector<PolicyRule>& PolicyRules() {
       {"NodeService/VerifyBackup", kStaff},
       {"NodeService/DeleteBackup", kHq},  // a stolen officer's key shall not take a region's last copy
 
+      {"NodeService/KeepAuditEvents", kNode},  // of the node's own site (audit_trail.h)
+
       // Who was shown and refused what is for headquarters' staff: an officer is among those who are audited.
       {"AuditService/*", kHq},
 

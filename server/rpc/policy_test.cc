@@ -232,6 +232,7 @@ const std::map<std::string, std::string>& Table() {
       {"NodeService/ListBackups", "OH"},
       {"NodeService/VerifyBackup", "OH"},
       {"NodeService/DeleteBackup", "H"},
+      {"NodeService/KeepAuditEvents", "N"},
       {"LogService/GetCheckpoint", "NOHG"},
       {"LogService/ListLogEntries", "OH"},
       {"LogService/GetReceipt", "OH"},

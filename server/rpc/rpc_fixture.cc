@@ -112,6 +112,7 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   log_service_->Register(dispatcher_.get());
   audit_methods_ = std::make_unique<AuditMethods>(node_.get(), &sealer_);
   audit_methods_->Register(dispatcher_.get());
+  audit_->Register(dispatcher_.get());
   void_methods_ = std::make_unique<VoidMethods>(node_.get(), &sealer_, &standard_methods_->writes());
   void_methods_->Register(dispatcher_.get());
   backup_methods_ = std::make_unique<BackupMethods>(node_.get(), &sealer_, backups);

@@ -47,12 +47,13 @@ class SiteMember {
     auto opened = TestNetwork::Open(std::move(node_options), std::move(store));
     if (!opened.ok()) throw std::runtime_error(opened.status().ToString());
     site = *std::move(opened);
-    member = std::make_unique<Member>(&etcd, log,
-                                      Member::Options{.leadership = {.prefix = prefix, .member = name, .ttl = kTtl, .attempts_max = 3},
-                                                      .may_lead = [this] { return node().CanLead(); },
-                                                      .now = [&clock] { return clock.Now(); },
-                                                      .durable = [this] { return node().JournalEnd(); },
-                                                      .wake = [this] { node().Wake(); }});
+    member = std::make_unique<Member>(
+        &etcd, log,
+        Member::Options{.leadership = {.prefix = prefix, .member = name, .address = name + ".example:7401", .ttl = kTtl, .attempts_max = 3},
+                        .may_lead = [this] { return node().CanLead(); },
+                        .now = [&clock] { return clock.Now(); },
+                        .durable = [this] { return node().JournalEnd(); },
+                        .wake = [this] { node().Wake(); }});
   }
   node::Node& node() const { return *site.node; }
   void Step() {
@@ -116,7 +117,10 @@ TEST_F(MemberTest, OneLeadsAndTheOthersFollow) {
   for (SiteMember* member : {a_.get(), b_.get(), c_.get()}) member->Step();
   EXPECT_TRUE(a_->leads());
   EXPECT_FALSE(b_->leads() || c_->leads());
-  for (const SiteMember* member : {a_.get(), b_.get(), c_.get()}) EXPECT_EQ(member->member->leader(), "a");
+  for (const SiteMember* member : {a_.get(), b_.get(), c_.get()}) {
+    EXPECT_EQ(member->member->leader(), "a");
+    EXPECT_EQ(member->member->leader_address(), "a.example:7401");
+  }
   ASSERT_TRUE(Name(*a_, "Japan").ok());
   TestNetwork::Site hq = network_.Open("hq");
   ASSERT_TRUE(Name(*a_, "Nippon").ok());

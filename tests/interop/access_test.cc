@@ -57,6 +57,7 @@ constexpr Row kRows[] = {
     {"NodeService/ReissueEntries", "H"},                  //
     {"NodeService/DeleteBackup", "H"},                    // a region's last copy
     {"NodeService/ListOpaqueEntries", "OHG"},             //
+    {"NodeService/KeepAuditEvents", "N"},                 // of the same site, when it asks for anything
     {"NodeService/", "OH"},                               // running a node
     {"LogService/", "OH"},                                // entries and receipts as they are stored
     {"AuditService/", "H"},                               // not for those who are audited
