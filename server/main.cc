@@ -334,7 +334,11 @@ int Serve(const NodeConfig& config) {
 
   search_index.Start();
   runner.Start();
-  if (membership != nullptr) membership->Start(&node, [&replicator] { replicator.Reauthorize(); });
+  if (membership != nullptr)
+    membership->Start(&node, [&replicator, &dispatcher] {
+      replicator.Reauthorize();
+      dispatcher.Reauthorize();
+    });
   // However this function ends: before the node, whose log it speaks for.
   const absl::Cleanup leave = [&membership, &runner] {
     runner.Stop();

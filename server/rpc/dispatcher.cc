@@ -351,6 +351,10 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   absl::Status Readmit() const {
     const absl::StatusOr<Identity> identity = Identified();
     if (!identity.ok()) return identity.status();
+    const Forwarder* const forwarder = owner_->options_.forwarder;
+    if (forwarder != nullptr && entry_->by_leader && !passed_on_ && !forwarder->leads()) {
+      return absl::UnavailableError("this member of the site does not lead it any more");
+    }
     return owner_->options_.authorize(passed_on_by_ ? call_->identity : *identity, call_->method);
   }
 
