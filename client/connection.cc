@@ -185,7 +185,9 @@ absl::StatusOr<std::vector<size_t>> Client::Route(const CallOptions& call) const
   if (route.empty()) return absl::InvalidArgumentError(fmt::format("no node of site {} is configured", wanted));
   const bool failover = options_.failover && call.site.empty();
   if (!failover) {
-    route.resize(1);
+    // The members of one site.
+    const std::string& site = options_.nodes[route.front()].site;
+    std::erase_if(route, [&](size_t i) { return options_.nodes[i].site != site; });
     return route;
   }
   for (size_t i = 0; i < options_.nodes.size(); ++i) {

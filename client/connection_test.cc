@@ -139,6 +139,21 @@ TEST_F(ConnectionTest, FailsOverOnlyWhenAsked) {
   EXPECT_EQ(answer.attempts, 2);
 }
 
+TEST_F(ConnectionTest, AsksAnyNodeOfItsSiteAndNoOtherSite) {
+  TestNode member("apac");
+  member.Put(MakePort("ports/JPYOK"));
+  options_.nodes = {{"apac", "127.0.0.1:1"}, {"hq", hq_.address()}, {"apac", member.address()}};
+  Client client(options_, {grpc::CreateChannel("127.0.0.1:1", grpc::InsecureChannelCredentials()), hq_.Channel(), member.Channel()});
+  Answer answer;
+  ASSERT_TRUE(client.Call<Port>(kGetPort, Get("ports/JPYOK"), {}, &answer).ok());
+  EXPECT_EQ(answer.address, member.address());
+  CallOptions call;
+  call.site = "apac";
+  ASSERT_TRUE(client.Call<Port>(kGetPort, Get("ports/JPYOK"), call, &answer).ok());
+  EXPECT_EQ(answer.address, member.address());
+  EXPECT_EQ(hq_.calls(), 0);
+}
+
 TEST_F(ConnectionTest, FailsOverFromANodeThatIsNotThere) {
   options_.failover = true;
   Client client(options_, {grpc::CreateChannel("127.0.0.1:1", grpc::InsecureChannelCredentials()), hq_.Channel()});
