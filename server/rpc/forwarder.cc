@@ -127,14 +127,16 @@ class ForwardedStream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::B
   }
 
   void Next(Ready ready) override {
-    bool over = false;
     {
       absl::MutexLock lock(&mu_);
-      over = over_;
-      if (!over) ready_ = std::move(ready);
+      if (!over_) {
+        ready_ = std::move(ready);
+        // Within the lock: once the hold is gone, the call may be over before a read begins. OnDone tells then.
+        if (!released_) StartRead(&message_);
+        return;
+      }
     }
-    if (over) return ready(End());
-    StartRead(&message_);
+    ready(End());
   }
 
   void Cancel() override {
