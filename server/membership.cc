@@ -205,6 +205,8 @@ std::string Membership::leader_address() const { return leads() ? "" : member_->
 
 std::string Membership::UnwritableReason(const node::Node& node) const {
   if (leads()) return node.UnwritableReason();
+  absl::MutexLock lock(&mu_);
+  if (!health_ && !warning_.empty()) return warning_;  // whoever led, nobody can write
   return leader_address().empty() ? "no member of the site is known to lead it" : "";
 }
 
