@@ -189,7 +189,7 @@ absl::Status RunExchangeGet(Session& session, const ExchangeArguments& arguments
   return CallAndPrint<v1::ReleasedRecord>(session, std::string(kExchange) + "GetReleasedRecord", request);
 }
 
-absl::Status RunExchangeWithdrawals(Session& session, const ExchangeArguments& arguments) {
+absl::Status RunExchangeWithdrawals(Session& session, const ExchangeArguments&) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   using Response = v1::ListWithdrawalsResponse;
   const auto all = session.ListAll<Response>(std::string(kExchange) + "ListWithdrawals", v1::ListWithdrawalsRequest());
@@ -231,7 +231,7 @@ absl::Status RunExchangeSuggest(Session& session, const ExchangeArguments& argum
   return CallAndPrint<v1::Suggestion>(session, std::string(kExchange) + "SubmitSuggestion", request);
 }
 
-absl::Status RunExchangeSuggestions(Session& session, const ExchangeArguments& arguments) {
+absl::Status RunExchangeSuggestions(Session& session, const ExchangeArguments&) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
   using Response = v1::ListSuggestionsResponse;
   const auto all = session.ListAll<Response>(std::string(kExchange) + "ListSuggestions", v1::ListSuggestionsRequest());

@@ -145,7 +145,7 @@ absl::Status RunCancelCourse(Session& session, const PartnerArguments& arguments
   return CallAndPrint<v1::CourseRequest>(session, "CancelCourseRequest", request);
 }
 
-absl::Status RunVisitRequests(Session& session, const PartnerArguments& arguments) {
+absl::Status RunVisitRequests(Session& session, const PartnerArguments&) {
   return ListAndPrint<v1::ListVisitRequestsResponse, v1::ListVisitRequestsRequest>(session, "ListVisitRequests",
                                                                                    {{"NAME", "name"},
                                                                                     {"REQUESTED", "request_time"},
@@ -168,7 +168,7 @@ absl::Status RunCourseRequest(Session& session, const PartnerArguments& argument
   return GetAndPrint<v1::CourseRequest, v1::GetCourseRequestRequest>(session, "GetCourseRequest", NameIn("courseRequests", arguments.name));
 }
 
-absl::Status RunCourseRequests(Session& session, const PartnerArguments& arguments) {
+absl::Status RunCourseRequests(Session& session, const PartnerArguments&) {
   return ListAndPrint<v1::ListCourseRequestsResponse, v1::ListCourseRequestsRequest>(session, "ListCourseRequests",
                                                                                      {{"NAME", "name"},
                                                                                       {"REQUESTED", "request_time"},
@@ -192,7 +192,7 @@ absl::Status RunContribution(Session& session, const PartnerArguments& arguments
                                                                                  NameIn("contributedPractices", arguments.name));
 }
 
-absl::Status RunContributions(Session& session, const PartnerArguments& arguments) {
+absl::Status RunContributions(Session& session, const PartnerArguments&) {
   return ListAndPrint<v1::ListContributedPracticesResponse, v1::ListContributedPracticesRequest>(
       session, "ListContributedPractices",
       {{"NAME", "name"}, {"CONTRIBUTED", "contribute_time"}, {"OUTCOME", "outcome"}, {"PRACTICE", "practice"}, {"REVIEW", "review"}});
@@ -212,12 +212,12 @@ absl::Status RunRetract(Session& session, const PartnerArguments& arguments) {
   return CallAndPrint<v1::PracticeEndorsement>(session, "RetractEndorsement", request);
 }
 
-absl::Status RunEndorsements(Session& session, const PartnerArguments& arguments) {
+absl::Status RunEndorsements(Session& session, const PartnerArguments&) {
   return ListAndPrint<v1::ListPracticeEndorsementsResponse, v1::ListPracticeEndorsementsRequest>(
       session, "ListPracticeEndorsements", {{"PRACTICE", "practice"}, {"ENDORSED", "endorse_time"}, {"RETRACTED", "retracted"}});
 }
 
-absl::Status RunQuestions(Session& session, const PartnerArguments& arguments) {
+absl::Status RunQuestions(Session& session, const PartnerArguments&) {
   return ListAndPrint<v1::ListQuestionsResponse, v1::ListQuestionsRequest>(
       session, "ListQuestions", {{"NAME", "name"}, {"ASKED", "ask_time"}, {"SUBJECT", "subject"}, {"ANSWER", "answer"}});
 }
