@@ -188,6 +188,8 @@ absl::StatusOr<std::vector<size_t>> Client::Route(const CallOptions& call) const
     // The members of one site.
     const std::string& site = options_.nodes[route.front()].site;
     std::erase_if(route, [&](size_t i) { return options_.nodes[i].site != site; });
+    if (!call.address.empty()) std::erase_if(route, [&](size_t i) { return options_.nodes[i].address != call.address; });
+    if (route.empty()) return absl::InvalidArgumentError(fmt::format("no node of site {} at {} is configured", site, call.address));
     return route;
   }
   for (size_t i = 0; i < options_.nodes.size(); ++i) {

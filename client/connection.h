@@ -64,6 +64,7 @@ struct CallOptions {
   std::stop_token stop;              // ends the call with CANCELLED
   std::string basis;                 // metadata fairlead-basis of a change (record_service.proto); empty: none
   std::string viewer;                // of a gateway's call: the identity it is made for, such as "officer/apac/watch"
+  std::string address;               // this node alone, of those of `site`; empty: any of them
 };
 
 // Who answered.

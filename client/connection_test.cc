@@ -151,6 +151,13 @@ TEST_F(ConnectionTest, AsksAnyNodeOfItsSiteAndNoOtherSite) {
   call.site = "apac";
   ASSERT_TRUE(client.Call<Port>(kGetPort, Get("ports/JPYOK"), call, &answer).ok());
   EXPECT_EQ(answer.address, member.address());
+  // One of them alone.
+  call.address = "127.0.0.1:1";
+  call.timeout = absl::Milliseconds(200);
+  EXPECT_TRUE(absl::IsUnavailable(client.Call<Port>(kGetPort, Get("ports/JPYOK"), call, &answer).status()));
+  EXPECT_EQ(answer.address, "127.0.0.1:1");
+  call.address = hq_.address();
+  EXPECT_TRUE(absl::IsInvalidArgument(client.Call<Port>(kGetPort, Get("ports/JPYOK"), call).status()));
   EXPECT_EQ(hq_.calls(), 0);
 }
 

@@ -80,6 +80,7 @@ absl::Status AskAll(Session& session, const std::string& method, const google::p
   for (const client::NodeAddress& node : session.client().options().nodes) {
     client::CallOptions call;
     call.site = node.site;
+    call.address = node.address;
     call.stop = session.environment().stop;
     call.timeout = std::min(session.client().options().timeout, kAskTimeoutMax);
     call.token = "";  // what each node holds now is the question
