@@ -104,9 +104,8 @@ absl::Status Membership::Prepare(storage::Store* store) {
   if (*mark == storage::kSharedLogMade) return absl::OkStatus();
   if (!held->empty()) {
     return absl::FailedPreconditionError(
-        "this store has been its site's alone: `fairlead-node grow` makes the site's log of it, or it is to be put aside and this member "
-        "to "
-        "begin with a backup of another");
+        "this store has been its site's alone: `fairlead-node grow` makes the site's log of it, or it is to be put aside, "
+        "and this member to begin with a backup of another");
   }
   if (begins->first > Position(0)) {
     return absl::FailedPreconditionError(fmt::format(
