@@ -22,6 +22,8 @@ const viewer = "hq/analyst/desk";
 // Ports of their own, beside a network that may run here: nodes, metrics 100 above, links.
 const firstPort = 18_401;
 const firstLink = 18_601;
+// A node that could not reach a peer for long dials it again after up to 30 s (server/replication/backoff.h).
+export const dialledAgain = { timeout: 45_000 };
 
 // The connection that one node dials to another.
 class Link {
