@@ -9,6 +9,7 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -190,8 +191,14 @@ absl::StatusOr<std::vector<size_t>> Client::Route(const CallOptions& call) const
     std::erase_if(route, [&](size_t i) { return options_.nodes[i].site != site; });
     if (!call.address.empty()) std::erase_if(route, [&](size_t i) { return options_.nodes[i].address != call.address; });
     if (route.empty()) return absl::InvalidArgumentError(fmt::format("no node of site {} at {} is configured", site, call.address));
-    return route;
   }
+  const auto others =
+      std::find_if(route.begin(), route.end(), [&](size_t i) { return options_.nodes[i].site != options_.nodes[route.front()].site; });
+  {
+    absl::MutexLock lock(&mutex_);
+    if (const auto answered = std::find(route.begin(), others, answered_); answered != others) std::rotate(route.begin(), answered, others);
+  }
+  if (!failover) return route;
   for (size_t i = 0; i < options_.nodes.size(); ++i) {
     if (!wanted.empty() && options_.nodes[i].site != wanted) route.push_back(i);
   }
@@ -265,6 +272,10 @@ absl::Status Client::Call(const MethodDescriptor& method, const Message& request
     if (ReasonOf(status) == ReasonName(Reason::kReplicationTimeout) && attempt_deadline == deadline) return status;
     if (call.stop.stop_requested() && !status.ok()) return absl::CancelledError("interrupted");
     const NextStep step = StepAfter(status, idempotent, has_other);
+    if (has_other && step != NextStep::kOtherNode) {
+      absl::MutexLock lock(&mutex_);
+      answered_ = node;
+    }
     if (step == NextStep::kStop) return status;
     bool wait = true;
     if (step == NextStep::kOtherNode) {

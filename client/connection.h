@@ -134,7 +134,7 @@ class Client {
 
  private:
   static const google::protobuf::MethodDescriptor& Method(const std::string& full_name);
-  // The nodes to ask, in order.
+  // The nodes to ask, in order. Of a site's several, first the one that answered last: one that is silent costs time once.
   absl::StatusOr<std::vector<size_t>> Route(const CallOptions& call) const;
   // Presents the token and the wish for durability.
   void Prepare(const CallOptions& call, bool writes, grpc::ClientContext* context) const;
@@ -155,6 +155,7 @@ class Client {
   const std::vector<std::shared_ptr<grpc::Channel>> channels_;
   mutable absl::Mutex mutex_;
   std::string token_ ABSL_GUARDED_BY(mutex_);
+  size_t answered_ ABSL_GUARDED_BY(mutex_) = 0;  // the node that answered last, of a site that has several
   std::mt19937_64 random_ ABSL_GUARDED_BY(mutex_){std::random_device()()};
 };
 

@@ -151,6 +151,8 @@ TEST_F(ConnectionTest, AsksAnyNodeOfItsSiteAndNoOtherSite) {
   call.site = "apac";
   ASSERT_TRUE(client.Call<Port>(kGetPort, Get("ports/JPYOK"), call, &answer).ok());
   EXPECT_EQ(answer.address, member.address());
+  // It begins with the one that answered last.
+  EXPECT_EQ(answer.attempts, 1);
   // One of them alone.
   call.address = "127.0.0.1:1";
   call.timeout = absl::Milliseconds(200);

@@ -335,9 +335,10 @@ int Serve(const NodeConfig& config) {
   search_index.Start();
   runner.Start();
   if (membership != nullptr)
-    membership->Start(&node, [&replicator, &dispatcher] {
+    membership->Start(&node, [&replicator, &dispatcher, &forwarder] {
       replicator.Reauthorize();
       dispatcher.Reauthorize();
+      forwarder->LeaderChanged();
     });
   // However this function ends: before the node, whose log it speaks for.
   const absl::Cleanup leave = [&membership, &runner] {

@@ -136,6 +136,7 @@ void Membership::Start(node::Node* node, std::function<void()> on_change) {
                                                                                 .address = config_.member.address,
                                                                                 .ttl = absl::Seconds(config_.etcd.lease_seconds)},
                                                                  .may_lead = [node] { return node->CanLead(); },
+                                                                 .gives_way = [node] { return !node->ClockTrouble().empty(); },
                                                                  .now = [node] { return node->WallTime(); },
                                                                  .durable = [node] { return node->JournalEnd(); },
                                                                  .wake = [node] { node->Wake(); }});
@@ -160,6 +161,7 @@ void Membership::Stop() {
 
 void Membership::Run() {
   bool led = false;
+  std::string leader;
   absl::Time looked = absl::InfinitePast();
   const absl::Duration interval = absl::Seconds(config_.etcd.lease_seconds) / kStepsOfLease;
   for (;;) {
@@ -170,7 +172,8 @@ void Membership::Run() {
     }
     member_->Step();
     // Also when an append has found another leader.
-    if (std::exchange(led, leads()) != leads()) on_change_();
+    const bool changed = std::exchange(led, leads()) != leads();
+    if (std::exchange(leader, leader_address()) != leader || changed) on_change_();
     if (absl::Now() - looked >= kLookInterval) {
       looked = absl::Now();
       LookAtEtcd();
@@ -186,7 +189,8 @@ void Membership::LookAtEtcd() {
   std::string warning = health.ok() ? etcd::WarningOf(*health, int64_t{config_.etcd.quota_mebibytes} << 20)
                                     : fmt::format("etcd does not answer: {}", std::string(health.status().message()));
   if (warning.empty() && !node_->CanLead()) warning = "this member does not follow the site's log on etcd: its own log says why";
-  auto durable = log_->Members();
+  // An etcd that does not answer is asked no more: the lease is renewed by this thread.
+  auto durable = health.ok() ? log_->Members() : health.status();
   absl::MutexLock lock(&mu_);
   if (warning_ != warning && !warning.empty()) spdlog::warn("{}", warning);
   if (warning_ != warning && warning.empty()) spdlog::info("all is well with the site's log on etcd again");
@@ -206,7 +210,7 @@ std::string Membership::UnwritableReason(const node::Node& node) const {
   if (leads()) return node.UnwritableReason();
   absl::MutexLock lock(&mu_);
   if (!health_ && !warning_.empty()) return warning_;  // whoever led, nobody can write
-  return leader_address().empty() ? "no member of the site is known to lead it" : "";
+  return member_->leader().empty() ? "no member of the site is known to lead it" : "";
 }
 
 MembershipView Membership::View() const {

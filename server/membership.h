@@ -70,7 +70,8 @@ class Membership {
   absl::Status Prepare(storage::Store* store);
   // NodeOptions::commit_log. REQUIRES: Prepare.
   absl::StatusOr<std::unique_ptr<node::CommitLog>> OpenLog(storage::Store* store);
-  // Has this member stand for election, and follow. `on_change` is called, from a thread of this, after it came to lead or ceased to. Once.
+  // Has this member stand for election, and follow. `on_change` is called, from a thread of this, after it came to lead or ceased to, or
+  // the leader is at another address. Once.
   void Start(node::Node* node, std::function<void()> on_change);
   // Steps down. After the node's runner has stopped, so that what it had taken is committed.
   void Stop();

@@ -414,7 +414,7 @@ absl::Status EtcdCommitLog::Forget(Etcd* etcd, const EtcdLogOptions& options) {
 absl::StatusOr<std::map<std::string, Position>> EtcdCommitLog::Members() {
   pb::TxnRequest txn;
   *txn.add_success() = GetRange(keys_.members(), keys_.members_end(), 0);
-  const auto answer = Ask(txn);
+  const auto answer = Ask(txn, 1);
   if (!answer.ok()) return answer.status();
   std::map<std::string, Position> members;
   for (const pb::KeyValue& member : answer->responses(0).response_range().kvs()) {

@@ -6,16 +6,26 @@
 #include <utility>
 
 namespace fairlead::etcd {
+namespace {
+
+// For others to stand for election: Step is called about five times a lease.
+constexpr int kStepsAside = 10;
+
+}  // namespace
 
 Member::Member(Etcd* etcd, EtcdCommitLog* log, Options options)
     : log_(log), options_(std::move(options)), leadership_(etcd, options_.leadership) {}
 
 void Member::Step() {
   const absl::Time now = options_.now();
-  const bool may_lead = !options_.may_lead || options_.may_lead();
+  const bool gives_way = options_.gives_way && options_.gives_way();
+  if (!std::exchange(gave_way_, gives_way)) steps_aside_ = kStepsAside;
+  const bool aside = gives_way && steps_aside_ > 0;
+  if (aside) --steps_aside_;
+  const bool may_lead = (!options_.may_lead || options_.may_lead()) && !aside;
   if (log_->Term() != 0) {
     const absl::Status renewed = leadership_.Renew().status();
-    if (renewed.ok()) renewed_ = now;
+    if (renewed.ok()) renewed_ = told_ = now;
     const bool ended = absl::IsNotFound(renewed) || now - renewed_ > options_.leadership.ttl;
     if (ended || !may_lead || absl::IsAborted(log_->Confirm(now))) StepDown();
   }
@@ -31,7 +41,10 @@ void Member::Step() {
       log_->SetFence(**elected);
       spdlog::info("this member of the site leads, in term {}", (*elected)->term);
     }
+    if (elected.ok()) told_ = now;
     absl::MutexLock lock(&mu_);
+    // Its address is still good to be tried: etcd may be out of this member's reach alone.
+    if (now - told_ > options_.leadership.ttl) leader_.clear();
     if (elected.ok()) leader_address_ = leadership_.leader_address();
     if (elected.ok() && leader_ != leadership_.leader()) {
       leader_ = leadership_.leader();

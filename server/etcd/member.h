@@ -26,7 +26,9 @@ class Member {
   struct Options {
     LeadershipOptions leadership;
     // Whether this member may lead: one that is not let stays a follower, and gives up the lead when it has it.
-    std::function<bool()> may_lead;     // null: always
+    std::function<bool()> may_lead;  // null: always
+    // Whether another member had better lead: it gives up the lead for a while, and has it again if nobody takes it. Null: never.
+    std::function<bool()> gives_way;
     std::function<absl::Time()> now;    // of the node's clock
     std::function<Position()> durable;  // before which the node has all durably
     std::function<void()> wake;         // the node reads the log
@@ -38,7 +40,7 @@ class Member {
   void Step();
   // Steps down, so that another member can lead at once. Step is not called any more.
   void Leave();
-  // Who leads, as far as this member knows; empty: nobody.
+  // Who leads, as far as this member knows; empty: nobody, or etcd has not said for as long as a lease lasts.
   std::string leader() const;
   // Where; empty when that is not known.
   std::string leader_address() const;
@@ -51,6 +53,9 @@ class Member {
   Leadership leadership_;
   absl::Time renewed_ = absl::InfinitePast();  // when the lease was last known to last
   absl::Time trimmed_ = absl::InfinitePast();
+  absl::Time told_ = absl::InfinitePast();  // when etcd last said who leads
+  bool gave_way_ = false;
+  int steps_aside_ = 0;  // that are left for another to take the lead
   Position reported_;
   bool has_reported_ = false;
   mutable absl::Mutex mu_;

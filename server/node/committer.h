@@ -78,6 +78,8 @@ class Committer {
   void Wake();
   // Whether the store takes what is committed, and the commit log has all that this member lacks.
   bool CanLead() const;
+  // The latest that any entry says that it is here.
+  Hlc LastTime() const;
   // Until when it is known that the logs of this site had no entries but those held here; the past while this member does not lead.
   absl::Time LedUntil() const;
   bool RunCompletions();

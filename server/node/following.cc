@@ -175,6 +175,11 @@ bool Committer::CanLead() const {
   return failure_.empty() && unfolded_.empty();
 }
 
+Hlc Committer::LastTime() const {
+  absl::MutexLock lock(&committed_mu_);
+  return committed_.last_time;
+}
+
 absl::Time Committer::LedUntil() const {
   const uint64_t term = term_;
   return term == 0 || term == kUnread ? absl::InfinitePast() : commit_log_->LedUntil(term, JournalEnd());

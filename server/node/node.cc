@@ -224,7 +224,14 @@ void Node::Stop() { committer_->Stop(); }
 void Node::StopCompletions() { committer_->StopCompletions(); }
 std::string Node::UnwritableReason() const {
   std::string reason = committer_->UnwritableReason();
-  return reason.empty() ? clock_watch_->Disagreement() : reason;
+  return reason.empty() ? ClockTrouble() : reason;
+}
+std::string Node::ClockTrouble() const {
+  std::string disagreement = clock_watch_->Disagreement();
+  if (!disagreement.empty()) return disagreement;
+  const absl::Duration behind = absl::FromUnixMillis(committer_->LastTime().millis()) - WallTime();
+  if (behind <= options_.future_bound) return "";
+  return fmt::format("this node's clock is {} ms behind what it has seen", absl::ToInt64Milliseconds(behind));
 }
 std::string Node::ClockDisagreement() const { return clock_watch_->Disagreement(); }
 absl::Time Node::WallTime() const { return options_.clock->Now(); }

@@ -193,6 +193,8 @@ class Node : public replication::LogSource, public replication::EntrySink {
   void StopCompletions();
   // Empty when the node takes writes; else why not.
   std::string UnwritableReason() const;
+  // Why its clock lets it take none; empty when it does (api/PROTOCOL.md, rule 18).
+  std::string ClockTrouble() const;
 
   // --- Reading -----------------------------------------------------------------------------------------------------------------
   const storage::Store& store() const { return *store_; }

@@ -427,11 +427,12 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
             passed_on_};
   }
 
-  // A member that leads no more wrote nothing: as when a connection breaks, the same is asked for again.
+  // What one member of several cannot write another soon can, or itself: as when a connection breaks, the same is asked for again. Of a
+  // site of one machine NODE_READ_ONLY lasts until an operator acts.
   absl::Status Settled(const absl::Status& error) const {
     const Forwarder* const forwarder = owner_->options_.forwarder;
-    const bool deposed = forwarder != nullptr && !forwarder->leads() && ReasonOf(error) == ReasonName(Reason::kNodeReadOnly);
-    return deposed ? absl::UnavailableError("another member of the site leads it now") : error;
+    if (forwarder == nullptr || ReasonOf(error) != ReasonName(Reason::kNodeReadOnly)) return error;
+    return absl::UnavailableError(forwarder->leads() ? error.message() : "another member of the site leads it now");
   }
 
   void Answer(absl::StatusOr<MessagePtr> reply) {

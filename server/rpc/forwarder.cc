@@ -11,8 +11,11 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <iterator>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "api/errors.h"
 #include "server/rpc/consistency.h"
@@ -87,6 +90,24 @@ absl::StatusOr<std::optional<PassedOn>> PassedOnBy(const Identity& peer, const M
   return passed_on;
 }
 
+namespace {
+
+// A call on its way to the leader.
+struct Passing {
+  explicit Passing(std::string to) : address(std::move(to)) {}
+
+  const std::string address;
+  grpc::ClientContext context;
+  std::atomic<bool> overtaken{false};  // by another leader
+
+  absl::Status Result(const grpc::Status& status) const {
+    if (status.error_code() != grpc::StatusCode::CANCELLED || !overtaken) return FromGrpc(status);
+    return absl::UnavailableError("the site's leader had not answered when another was known");
+  }
+};
+
+}  // namespace
+
 struct Forwarder::Connection {
   std::string address;
   std::unique_ptr<grpc::GenericStub> stub;
@@ -95,7 +116,18 @@ struct Forwarder::Connection {
 struct Forwarder::Shared {
   absl::Mutex mu;
   std::shared_ptr<Connection> connection ABSL_GUARDED_BY(mu);
+  std::set<std::shared_ptr<Passing>> passing ABSL_GUARDED_BY(mu);
 
+  std::shared_ptr<Passing> Begin(const std::string& address) {
+    auto call = std::make_shared<Passing>(address);
+    absl::MutexLock lock(&mu);
+    passing.insert(call);
+    return call;
+  }
+  void End(const std::shared_ptr<Passing>& call) {
+    absl::MutexLock lock(&mu);
+    passing.erase(call);
+  }
   void Drop(const std::shared_ptr<Connection>& dropped) {
     absl::MutexLock lock(&mu);
     if (connection == dropped) connection.reset();
@@ -111,15 +143,13 @@ class ForwardedStream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::B
  public:
   using Ready = std::function<void(absl::StatusOr<MessagePtr>)>;
 
-  ForwardedStream(grpc::ByteBuffer request, const google::protobuf::Message* response)
-      : request_(std::move(request)), response_(response) {}
-
-  grpc::ClientContext* context() { return &context_; }
+  ForwardedStream(std::shared_ptr<Passing> passing, grpc::ByteBuffer request, const google::protobuf::Message* response)
+      : passing_(std::move(passing)), request_(std::move(request)), response_(response) {}
 
   // `connection` is kept as long as the stream.
-  void Begin(std::shared_ptr<void> connection, std::function<void()> unavailable) {
+  void Begin(std::shared_ptr<void> connection, std::function<void(const grpc::Status&)> ended) {
     connection_ = std::move(connection);
-    unavailable_ = std::move(unavailable);
+    ended_ = std::move(ended);
     self_ = shared_from_this();
     AddHold();  // for reads that begin outside of callbacks
     StartWriteLast(&request_, grpc::WriteOptions());
@@ -140,7 +170,7 @@ class ForwardedStream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::B
   }
 
   void Cancel() override {
-    context_.TryCancel();
+    passing_->context.TryCancel();
     Release();
   }
 
@@ -163,10 +193,10 @@ class ForwardedStream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::B
     {
       absl::MutexLock lock(&mu_);
       over_ = true;
-      status_ = FromGrpc(status);
+      status_ = passing_->Result(status);
       ready = std::exchange(ready_, nullptr);
     }
-    if (status.error_code() == grpc::StatusCode::UNAVAILABLE) unavailable_();
+    ended_(status);
     const std::shared_ptr<ForwardedStream> self = std::move(self_);
     if (ready) ready(End());
   }
@@ -186,11 +216,11 @@ class ForwardedStream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::B
     RemoveHold();
   }
 
-  grpc::ClientContext context_;
+  const std::shared_ptr<Passing> passing_;
   grpc::ByteBuffer request_;
   const google::protobuf::Message* const response_;
   std::shared_ptr<void> connection_;
-  std::function<void()> unavailable_;
+  std::function<void(const grpc::Status&)> ended_;
   grpc::ByteBuffer message_;
   std::shared_ptr<ForwardedStream> self_;  // until OnDone
   absl::Mutex mu_;
@@ -225,23 +255,39 @@ absl::StatusOr<std::shared_ptr<Forwarder::Connection>> Forwarder::Connect() {
 
 void Forwarder::Unary(const std::shared_ptr<Call>& call, const Metadata& metadata, grpc::ByteBuffer request,
                       std::function<void(Answer)> done) {
-  struct OnItsWay {
-    grpc::ClientContext context;
+  struct Messages {
     grpc::ByteBuffer request, response;
   };
   auto connection = Connect();
   if (!connection.ok()) return done({connection.status(), {}, {}, {}});
-  const auto out = std::make_shared<OnItsWay>();
-  out->request.Swap(&request);
-  Copy(*call, metadata, &out->context);
+  const auto messages = std::make_shared<Messages>();
+  messages->request.Swap(&request);
+  const std::shared_ptr<Passing> passing = shared_->Begin((*connection)->address);
+  Copy(*call, metadata, &passing->context);
   (*connection)
-      ->stub->UnaryCall(&out->context, "/" + call->method, {}, &out->request, &out->response,
-                        [out, done = std::move(done), shared = shared_, connection = *connection](const grpc::Status& status) {
-                          if (status.error_code() == grpc::StatusCode::UNAVAILABLE) shared->Drop(connection);
-                          done({FromGrpc(status), out->response, Trailing(out->context, kConsistencyMetadata),
-                                Trailing(out->context, kDurabilityMetadata)});
-                        });
-  call->OnEnd([out] { out->context.TryCancel(); });
+      ->stub->UnaryCall(
+          &passing->context, "/" + call->method, {}, &messages->request, &messages->response,
+          [passing, messages, done = std::move(done), shared = shared_, connection = *connection](const grpc::Status& status) {
+            shared->End(passing);
+            if (status.error_code() == grpc::StatusCode::UNAVAILABLE) shared->Drop(connection);
+            done({passing->Result(status), messages->response, Trailing(passing->context, kConsistencyMetadata),
+                  Trailing(passing->context, kDurabilityMetadata)});
+          });
+  call->OnEnd([passing] { passing->context.TryCancel(); });
+}
+
+void Forwarder::LeaderChanged() {
+  const std::string leader = options_.leader_address();
+  std::vector<std::shared_ptr<Passing>> overtaken;
+  {
+    absl::MutexLock lock(&shared_->mu);
+    std::copy_if(shared_->passing.begin(), shared_->passing.end(), std::back_inserter(overtaken),
+                 [&](const auto& call) { return call->address != leader; });
+  }
+  for (const auto& call : overtaken) {
+    call->overtaken = true;
+    call->context.TryCancel();
+  }
 }
 
 absl::Status Forwarder::Ask(std::string_view method, const google::protobuf::Message& request, const std::string& own,
@@ -268,10 +314,14 @@ absl::StatusOr<std::shared_ptr<Source>> Forwarder::Stream(const std::shared_ptr<
                                                           grpc::ByteBuffer request, const google::protobuf::Message* response) {
   auto connection = Connect();
   if (!connection.ok()) return connection.status();
-  auto stream = std::make_shared<ForwardedStream>(std::move(request), response);
-  Copy(*call, metadata, stream->context());
-  (*connection)->stub->PrepareBidiStreamingCall(stream->context(), "/" + call->method, {}, stream.get());
-  stream->Begin(*connection, [shared = shared_, connection = *connection] { shared->Drop(connection); });
+  const std::shared_ptr<Passing> passing = shared_->Begin((*connection)->address);
+  Copy(*call, metadata, &passing->context);
+  auto stream = std::make_shared<ForwardedStream>(passing, std::move(request), response);
+  (*connection)->stub->PrepareBidiStreamingCall(&passing->context, "/" + call->method, {}, stream.get());
+  stream->Begin(*connection, [passing, shared = shared_, connection = *connection](const grpc::Status& status) {
+    shared->End(passing);
+    if (status.error_code() == grpc::StatusCode::UNAVAILABLE) shared->Drop(connection);
+  });
   return stream;
 }
 

@@ -82,6 +82,10 @@ class Forwarder {
   absl::StatusOr<std::shared_ptr<Source>> Stream(const std::shared_ptr<Call>& call, const Metadata& metadata, grpc::ByteBuffer request,
                                                  const google::protobuf::Message* response);
 
+  // Another member leads, or nobody is known to: ends the calls that are on their way to one that does not, with UNAVAILABLE. It may stand
+  // still, and would let them wait.
+  void LeaderChanged();
+
   // Makes a unary call of this node's own to the leader, and waits for its answer, which is not looked at. Errors as of Unary, and the
   // leader's. `own` is the path of the node's identity.
   absl::Status Ask(std::string_view method, const google::protobuf::Message& request, const std::string& own, absl::Duration timeout);

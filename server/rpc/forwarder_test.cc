@@ -150,6 +150,11 @@ class ForwarderTest : public ::testing::Test {
               deadline_ = call->deadline;
             }
             if (refusal_) return reply(*refusal_);
+            if (silent_) {
+              std::lock_guard lock(mutex_);
+              unanswered_ = reply;
+              return asked_.Notify();
+            }
             call->durability = "replicated:1 hq";
             auto country = std::make_unique<v1::Country>();
             country->set_display_name("answered");
@@ -193,6 +198,9 @@ class ForwarderTest : public ::testing::Test {
   std::string leader_address_;
   absl::Time deadline_;
   std::optional<absl::Status> refusal_;
+  std::atomic<bool> silent_{false};  // one call is not answered before the test answers it
+  Reply unanswered_;
+  absl::Notification asked_;
   const std::shared_ptr<WaitingSource> source_ = std::make_shared<WaitingSource>(3);  // of the first stream
   std::atomic<int> streams_{0};
   Member leader_, follower_;
@@ -288,6 +296,16 @@ TEST_F(ForwarderTest, WithoutALeaderACallIsRefusedAndNeverGoesRound) {
   EXPECT_THAT(Seen(follower_), ElementsAre("CreateCountry for officer/apac/watch via '', 0 replicas"));
 }
 
+TEST_F(ForwarderTest, WhatTheLeaderCannotWriteYetIsAskedForAgain) {
+  refusal_ = Error(Reason::kNodeReadOnly, "peers hold 2 entries of this site's log and this node 1: it recovers them before it writes");
+  for (const Member* member : {&leader_, &follower_}) {
+    const absl::Status status = At(*member).Call<v1::Country>("ReferenceService/CreateCountry", v1::CreateCountryRequest()).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(ReasonOf(status), "") << "with a reason that lasts until an operator acts, callers give up";
+    EXPECT_EQ(status.message(), refusal_->message());
+  }
+}
+
 TEST_F(ForwarderTest, WhoLeadsNoMoreEndsTheStreamsThatOnlyALeaderHas) {
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
   std::vector<std::unique_ptr<grpc::ClientReader<v1::Overview>>> readers;
@@ -309,6 +327,36 @@ TEST_F(ForwarderTest, WhoLeadsNoMoreEndsTheStreamsThatOnlyALeaderHas) {
     }
     EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
   }
+}
+
+TEST_F(ForwarderTest, WhatALeaderLeavesWaitingEndsWhenAnotherIsKnown) {
+  silent_ = true;
+  absl::Status status;
+  std::thread caller(
+      [&] { status = At(follower_).Call<v1::Country>("ReferenceService/CreateCountry", v1::CreateCountryRequest()).status(); });
+  EXPECT_TRUE(asked_.WaitForNotificationWithTimeout(kPatience));
+  const Client reader_client = At(follower_);
+  const auto stub = v1::OverviewService::NewStub(reader_client.channel());
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+  const auto reader = stub->WatchOverview(&context, v1::WatchOverviewRequest());
+  v1::Overview response;
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(reader->Read(&response)) << i;
+  // The same one still leads: they wait on.
+  follower_.forwarder->LeaderChanged();
+  SetLeaderAddress("127.0.0.1:1");
+  follower_.forwarder->LeaderChanged();
+  caller.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(status.message(), "the site's leader had not answered when another was known");
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  Reply late;
+  {
+    std::lock_guard lock(mutex_);
+    late = std::exchange(unanswered_, nullptr);
+  }
+  late(Error(Reason::kInternal, "nobody waits for it"));
 }
 
 TEST_F(ForwarderTest, AStreamOfTheLeadersIsPassedOnUntilItsReaderGoes) {

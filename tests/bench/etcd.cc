@@ -18,17 +18,21 @@ const std::string kFirstKey(1, '\0');  // with this as the end of a range too: e
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Etcd>> Etcd::Start(int channels) {
+absl::StatusOr<std::unique_ptr<Etcd>> Etcd::Start(int channels, int members) {
   std::unique_ptr<Etcd> etcd(new Etcd);
-  absl::StatusOr<std::unique_ptr<framework::EtcdCluster>> server = framework::EtcdCluster::Start({.quota_bytes = kQuotaBytes});
+  absl::StatusOr<std::unique_ptr<framework::EtcdCluster>> server =
+      framework::EtcdCluster::Start({.members = members, .quota_bytes = kQuotaBytes});
   if (!server.ok()) return server.status();
   etcd->server_ = *std::move(server);
+  // They listen before they have elected one.
+  if (!framework::Eventually([&] { return (etcd->leader_ = etcd->server_->Leader()) >= 0; }, kPeerStartTimeout)) {
+    return etcd->server_->WithLog(absl::UnavailableError("etcd has no leader"));
+  }
   for (int i = 0; i < channels; ++i) {
     absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = etcd->Channel();
     if (!channel.ok()) return channel.status();
     etcd->callers_.push_back(std::make_unique<Caller>(*channel));
   }
-  // It listens before it has elected itself.
   absl::Status answered;
   framework::Eventually(
       [&] {
@@ -52,7 +56,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Etcd::Channel() const {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(64 << 20);
-  return grpc::CreateCustomChannel(server_->endpoints()[0], grpc::SslCredentials(ssl), arguments);
+  return grpc::CreateCustomChannel(server_->endpoints()[static_cast<size_t>(leader_)], grpc::SslCredentials(ssl), arguments);
 }
 
 absl::StatusOr<int64_t> Etcd::Keys() {

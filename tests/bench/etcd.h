@@ -1,4 +1,4 @@
-// One etcd server with mutual TLS and synced writes, and the calls that are measured.
+// etcd with mutual TLS and synced writes, and the calls that are measured.
 //
 // Thread safety: one thread at a time; the requests' functions any. Ownership: owns its process.
 
@@ -23,8 +23,8 @@ class Etcd {
   static constexpr char kRange[] = "/etcdserverpb.KV/Range";
   static constexpr char kWatch[] = "/etcdserverpb.Watch/Watch";
 
-  // Returns when it answers, with `channels` connections. NOT_FOUND when it is not installed.
-  static absl::StatusOr<std::unique_ptr<Etcd>> Start(int channels);
+  // Returns when it answers, with `channels` connections to the member that leads. NOT_FOUND when it is not installed.
+  static absl::StatusOr<std::unique_ptr<Etcd>> Start(int channels, int members = 1);
 
   const Callers& callers() const { return callers_; }
   // A connection of its own.
@@ -46,6 +46,7 @@ class Etcd {
   Etcd() = default;
 
   std::unique_ptr<framework::EtcdCluster> server_;
+  int leader_ = 0;
   Callers callers_;
 };
 

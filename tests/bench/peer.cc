@@ -33,12 +33,12 @@ absl::Status RequireProgram(const std::string& path, const std::string& package)
   return absl::NotFoundError(fmt::format("there is no {}: install Debian's package {}", path, package));
 }
 
-absl::StatusOr<std::unique_ptr<PeerHome>> PeerHome::Make(RunAs run_as) {
+absl::StatusOr<std::unique_ptr<PeerHome>> PeerHome::Make(RunAs run_as, const std::vector<std::string>& hosts) {
   // Whoever is not root runs it as himself.
   if (geteuid() != 0) run_as = RunAs::kSelf;
   std::unique_ptr<PeerHome> home(new PeerHome(run_as));
   if (absl::Status given = home->GiveAway(home->path()); !given.ok()) return given;
-  if (absl::Status made = home->MakeCertificates(); !made.ok()) return made;
+  if (absl::Status made = home->MakeCertificates(hosts); !made.ok()) return made;
   return home;
 }
 
@@ -50,7 +50,9 @@ absl::Status PeerHome::GiveAway(const std::string& file) const {
   return absl::OkStatus();
 }
 
-absl::Status PeerHome::MakeCertificates() const {
+absl::Status PeerHome::MakeCertificates(const std::vector<std::string>& hosts) const {
+  std::string names = "subjectAltName=IP:127.0.0.1,DNS:localhost";
+  for (const std::string& host : hosts) names += ",IP:" + host;
   const auto make = [&](const std::string& name, const std::string& subject, const std::vector<std::string>& more) {
     std::vector<std::string> command = {kOpenSsl,
                                         "req",
@@ -73,8 +75,8 @@ absl::Status PeerHome::MakeCertificates() const {
   };
   if (absl::Status made = make("ca", "/CN=peers", {}); !made.ok()) return made;
   return make("peer", fmt::format("/CN={}", kPeerUser),
-              {"-CA", ca_file(), "-CAkey", path() + "/ca.key", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-addext",
-               "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth,clientAuth"});
+              {"-CA", ca_file(), "-CAkey", path() + "/ca.key", "-addext", names, "-addext", "basicConstraints=critical,CA:FALSE", "-addext",
+               "extendedKeyUsage=serverAuth,clientAuth"});
 }
 
 absl::Status PeerHome::Write(const std::string& name, const std::string& text) const {
@@ -118,11 +120,11 @@ void EndPeer(Process* process, int signal) {
   process->Wait(kEndTimeout);
 }
 
-bool Listens(int port) {
+bool Listens(int port, const std::string& host) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  inet_pton(AF_INET, host.c_str(), &address.sin_addr);
   address.sin_port = htons(static_cast<uint16_t>(port));
   const bool connected = connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
   close(fd);

@@ -26,8 +26,9 @@ enum class RunAs { kSelf, kPostgres };
 
 class PeerHome {
  public:
-  // With a certificate authority of its own and one certificate for both sides of each connection: for 127.0.0.1, common name kPeerUser.
-  static absl::StatusOr<std::unique_ptr<PeerHome>> Make(RunAs run_as = RunAs::kSelf);
+  // With a certificate authority of its own and one certificate for both sides of each connection: for 127.0.0.1 and these
+  // addresses, common name kPeerUser.
+  static absl::StatusOr<std::unique_ptr<PeerHome>> Make(RunAs run_as = RunAs::kSelf, const std::vector<std::string>& hosts = {});
 
   const std::string& path() const { return scratch_.path(); }
   std::string ca_file() const { return path() + "/ca.crt"; }
@@ -47,7 +48,7 @@ class PeerHome {
   explicit PeerHome(RunAs run_as) : run_as_(run_as) {}
   std::vector<std::string> Command(std::vector<std::string> arguments) const;
   absl::Status GiveAway(const std::string& file) const;
-  absl::Status MakeCertificates() const;
+  absl::Status MakeCertificates(const std::vector<std::string>& hosts) const;
 
   const storage::ScratchDirectory scratch_;
   const RunAs run_as_;
@@ -58,8 +59,8 @@ inline constexpr absl::Duration kPeerStartTimeout = absl::Seconds(60);
 
 // Asks a process to end by `signal` and waits; one that does not is killed by its destructor.
 void EndPeer(framework::Process* process, int signal);
-// Whether somebody listens on this port of loopback.
-bool Listens(int port);
+// Whether somebody listens on this port.
+bool Listens(int port, const std::string& host = "127.0.0.1");
 
 }  // namespace fairlead::bench
 

@@ -31,6 +31,7 @@ struct PeerSettings {
   int64_t entries = 50'000;                    // to catch up with
   int watchers = 1000;
   int changes_per_s = 1000;  // that they watch
+  int kills = 5;             // of a leader, in a round
 };
 
 // Durable creates one by one, beside etcd's put and an empty call to the same node.
@@ -46,6 +47,11 @@ absl::StatusOr<Section> CompareCatchUp(const PeerSettings& settings);
 absl::StatusOr<Section> CompareLag(const PeerSettings& settings);
 // Many watchers of every change, beside etcd's watch.
 absl::StatusOr<Section> CompareWatches(const PeerSettings& settings);
+
+// Durable creates of a site of three members on etcd of three, beside puts to etcd of three.
+absl::StatusOr<Section> CompareMembers(const PeerSettings& settings);
+// How long such a site acknowledges nothing when the member that leads is killed.
+absl::StatusOr<Section> MeasureFailover(const PeerSettings& settings);
 
 // What one system did in one round. Those without latency have 0.
 using SystemLoad = std::pair<std::string, Load>;

@@ -1,6 +1,7 @@
 // fairlead-peers: the same work on Fairlead and on others of Debian's packages, in turn in one run, with ratios.
 //
-//   fairlead-peers [--only creates|batches|reads|catchup|lag|watches] [--rounds N] [--seconds S] [--rows N] [--engagements N] [--entries N]
+//   fairlead-peers [--only creates|batches|reads|catchup|lag|watches|members|failover] [--rounds N] [--seconds S] [--rows N] [--engagements
+//   N] [--entries N]
 //   [--watchers N] [--changes N] [--json FILE] [--smoke]
 //
 // Each system runs as processes of its own on loopback, in a folder of its own, with mutual TLS; the clients share the machine with them.
@@ -38,8 +39,9 @@ int Main(int argc, char** argv) {
     const char* name;
     absl::StatusOr<Section> (*compare)(const PeerSettings&);
   };
-  constexpr Row kRows[] = {{"creates", CompareCreates}, {"batches", CompareBatches}, {"reads", CompareReads},
-                           {"catchup", CompareCatchUp}, {"lag", CompareLag},         {"watches", CompareWatches}};
+  constexpr Row kRows[] = {{"creates", CompareCreates}, {"batches", CompareBatches},  {"reads", CompareReads},
+                           {"catchup", CompareCatchUp}, {"lag", CompareLag},          {"watches", CompareWatches},
+                           {"members", CompareMembers}, {"failover", MeasureFailover}};
   std::vector<std::string> names;
   for (const Row& row : kRows) names.emplace_back(row.name);
 
@@ -70,7 +72,8 @@ int Main(int argc, char** argv) {
                 .engagements = 400,
                 .entries = 600,
                 .watchers = 20,
-                .changes_per_s = 100};
+                .changes_per_s = 100,
+                .kills = 1};
   }
   settings.rows -= settings.rows % kImportRows;
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "server/etcd/client.h"
 #include "tests/framework/eventually.h"
 #include "tests/framework/ports.h"
 
@@ -12,9 +13,10 @@ namespace fairlead::framework {
 namespace {
 
 constexpr char kProgram[] = "/usr/bin/etcd";
+constexpr absl::Duration kLeaderTimeout = absl::Seconds(1);
 
 std::string NameOf(int member) { return fmt::format("m{}", member); }
-std::string Url(int port) { return fmt::format("https://127.0.0.1:{}", port); }
+std::string Url(const Place& place, int port) { return fmt::format("https://{}:{}", place.host, port); }
 std::string LogOf(int member) { return NameOf(member) + ".log"; }
 
 }  // namespace
@@ -24,7 +26,9 @@ bool EtcdCluster::Installed() { return access(kProgram, X_OK) == 0; }
 absl::StatusOr<std::unique_ptr<EtcdCluster>> EtcdCluster::Start(EtcdClusterOptions options) {
   if (absl::Status there = bench::RequireProgram(kProgram, "etcd-server"); !there.ok()) return there;
   std::unique_ptr<EtcdCluster> cluster(new EtcdCluster(options));
-  absl::StatusOr<std::unique_ptr<bench::PeerHome>> home = bench::PeerHome::Make();
+  std::vector<std::string> hosts;
+  for (const Place& place : options.places) hosts.push_back(place.host);
+  absl::StatusOr<std::unique_ptr<bench::PeerHome>> home = bench::PeerHome::Make(bench::RunAs::kSelf, hosts);
   if (!home.ok()) return home.status();
   cluster->home_ = *std::move(home);
   for (int i = 0; i < options.members; ++i) {
@@ -38,7 +42,8 @@ absl::StatusOr<std::unique_ptr<EtcdCluster>> EtcdCluster::Start(EtcdClusterOptio
   }
   for (int i = 0; i < options.members; ++i) {
     Member& member = cluster->members_[i];
-    const bool ready = Eventually([&] { return member.process->HasEnded() || bench::Listens(member.port); }, bench::kPeerStartTimeout);
+    const bool ready = Eventually([&] { return member.process->HasEnded() || bench::Listens(member.port, cluster->PlaceOf(i).host); },
+                                  bench::kPeerStartTimeout);
     if (!ready || member.process->HasEnded()) return cluster->home_->WithLog(absl::UnavailableError("etcd does not listen"), LogOf(i));
   }
   return cluster;
@@ -54,28 +59,57 @@ EtcdCluster::~EtcdCluster() {
 absl::Status EtcdCluster::Launch(int member) {
   std::string cluster;
   for (int i = 0; i < options_.members; ++i) {
-    cluster += fmt::format("{}{}={}", i == 0 ? "" : ",", NameOf(i), Url(members_[i].peer_port));
+    cluster += fmt::format("{}{}={}", i == 0 ? "" : ",", NameOf(i), Url(PlaceOf(i), members_[i].peer_port));
   }
-  const std::string client_url = Url(members_[member].port);
-  const std::string peer_url = Url(members_[member].peer_port);
+  const std::string client_url = Url(PlaceOf(member), members_[member].port);
+  const std::string peer_url = Url(PlaceOf(member), members_[member].peer_port);
   const bench::PeerHome& files = *home_;
-  absl::StatusOr<std::unique_ptr<Process>> process = files.Start(
-      {kProgram, "--name=" + NameOf(member), "--data-dir=" + files.path() + "/" + NameOf(member), "--listen-client-urls=" + client_url,
-       "--advertise-client-urls=" + client_url, "--listen-peer-urls=" + peer_url, "--initial-advertise-peer-urls=" + peer_url,
-       "--initial-cluster=" + cluster, "--client-cert-auth", "--trusted-ca-file=" + files.ca_file(),
-       "--cert-file=" + files.certificate_file(), "--key-file=" + files.key_file(), "--peer-client-cert-auth",
-       "--peer-trusted-ca-file=" + files.ca_file(), "--peer-cert-file=" + files.certificate_file(), "--peer-key-file=" + files.key_file(),
-       fmt::format("--quota-backend-bytes={}", options_.quota_bytes), "--logger=zap", "--log-level=error"},
-      LogOf(member));
+  std::vector<std::string> command = {kProgram,
+                                      "--name=" + NameOf(member),
+                                      "--data-dir=" + files.path() + "/" + NameOf(member),
+                                      "--listen-client-urls=" + client_url,
+                                      "--advertise-client-urls=" + client_url,
+                                      "--listen-peer-urls=" + peer_url,
+                                      "--initial-advertise-peer-urls=" + peer_url,
+                                      "--initial-cluster=" + cluster,
+                                      "--client-cert-auth",
+                                      "--trusted-ca-file=" + files.ca_file(),
+                                      "--cert-file=" + files.certificate_file(),
+                                      "--key-file=" + files.key_file(),
+                                      "--peer-client-cert-auth",
+                                      "--peer-trusted-ca-file=" + files.ca_file(),
+                                      "--peer-cert-file=" + files.certificate_file(),
+                                      "--peer-key-file=" + files.key_file(),
+                                      fmt::format("--quota-backend-bytes={}", options_.quota_bytes),
+                                      "--logger=zap",
+                                      "--log-level=error"};
+  absl::StatusOr<std::unique_ptr<Process>> process = files.Start(At(PlaceOf(member), std::move(command)), LogOf(member));
   if (!process.ok()) return process.status();
   members_[member].process = *std::move(process);
   return absl::OkStatus();
 }
 
+Place EtcdCluster::PlaceOf(int member) const {
+  return static_cast<size_t>(member) < options_.places.size() ? options_.places[member] : Place();
+}
+
 std::vector<std::string> EtcdCluster::endpoints() const {
   std::vector<std::string> out;
-  for (const Member& member : members_) out.push_back(fmt::format("127.0.0.1:{}", member.port));
+  for (size_t i = 0; i < members_.size(); ++i) out.push_back(fmt::format("{}:{}", PlaceOf(i).host, members_[i].port));
   return out;
+}
+
+int EtcdCluster::Leader() const {
+  const std::vector<std::string> all = endpoints();
+  for (size_t i = 0; i < all.size(); ++i) {
+    etcd::EtcdClient client(
+        {.endpoints = {all[i]},
+         .credentials = [this] { return etcd::EtcdCredentials(home_->ca_file(), home_->certificate_file(), home_->key_file()); },
+         .timeout = kLeaderTimeout});
+    const absl::StatusOr<etcd::pb::StatusResponse> status = client.Status();
+    if (status.ok() && status->leader() != 0 && status->leader() == status->header().member_id()) return static_cast<int>(i);
+  }
+  return -1;
 }
 
 void EtcdCluster::Signal(int member, int signal) {

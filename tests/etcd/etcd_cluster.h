@@ -20,6 +20,7 @@ namespace fairlead::framework {
 struct EtcdClusterOptions {
   int members = 1;
   int64_t quota_bytes = int64_t{2} << 30;
+  std::vector<Place> places = {};  // of each member; those beyond its end are on loopback
 };
 
 class EtcdCluster {
@@ -29,12 +30,14 @@ class EtcdCluster {
   static absl::StatusOr<std::unique_ptr<EtcdCluster>> Start(EtcdClusterOptions options = {});
   ~EtcdCluster();
 
-  // "127.0.0.1:port" of each member.
+  // "host:port" of each member.
   std::vector<std::string> endpoints() const;
   // Whose certificates it trusts, and one that it does.
   const bench::PeerHome& home() const { return *home_; }
   // Has no effect on a member that is down.
   void Signal(int member, int signal);
+  // The member that leads, as it says itself; -1 when none does.
+  int Leader() const;
   // Without a chance to end in order.
   void Kill(int member);
   // A member that was killed, with what it had.
@@ -50,6 +53,7 @@ class EtcdCluster {
   };
   explicit EtcdCluster(const EtcdClusterOptions& options) : options_(options) {}
   absl::Status Launch(int member);
+  Place PlaceOf(int member) const;
 
   const EtcdClusterOptions options_;
   std::unique_ptr<bench::PeerHome> home_;

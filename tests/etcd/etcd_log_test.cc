@@ -308,6 +308,9 @@ TEST_F(EtcdLogTest, WhatIsDoneAgainInTimeIsAskedForOnce) {
   a_->etcd.Expect({Fate::kLost});
   EXPECT_EQ(a_->log->Trim().status().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(a_->log->Trim()->value(), 2u);
+  a_->etcd.Expect({Fate::kLost});
+  EXPECT_EQ(a_->log->Members().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(*a_->log->Members(), ElementsAre(Pair("a", Position(2))));
 }
 
 TEST_F(EtcdLogTest, OnlyTheLeaderTrims) {

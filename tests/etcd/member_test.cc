@@ -51,6 +51,7 @@ class SiteMember {
         &etcd, log,
         Member::Options{.leadership = {.prefix = prefix, .member = name, .address = name + ".example:7401", .ttl = kTtl, .attempts_max = 3},
                         .may_lead = [this] { return node().CanLead(); },
+                        .gives_way = [this] { return gives_way; },
                         .now = [&clock] { return clock.Now(); },
                         .durable = [this] { return node().JournalEnd(); },
                         .wake = [this] { node().Wake(); }});
@@ -66,6 +67,7 @@ class SiteMember {
   TestNetwork::Site site;
   EtcdCommitLog* log = nullptr;  // the node's
   std::unique_ptr<Member> member;
+  bool gives_way = false;
 };
 
 class MemberTest : public testing::Test {
@@ -256,6 +258,49 @@ TEST_F(MemberTest, ALeaderThatCannotWriteLetsAnotherLead) {
   a_->Step();
   EXPECT_TRUE(a_->node().CanLead());
   ExpectSame(*a_, *b_);
+}
+
+TEST_F(MemberTest, ALeaderThatHadBetterNotLeadGivesWayAndLeadsAgainWhenNobodyElseDoes) {
+  a_->Step();
+  ASSERT_TRUE(a_->leads());
+  a_->gives_way = true;
+  a_->Step();
+  EXPECT_FALSE(a_->leads());
+  int steps = 1;
+  while (!a_->leads() && steps < 100) {
+    a_->Step();
+    ++steps;
+  }
+  EXPECT_EQ(steps, 11) << "nobody else stood";
+  a_->Step();
+  EXPECT_TRUE(a_->leads()) << "once";
+  // It is well again, and not well again.
+  a_->gives_way = false;
+  a_->Step();
+  EXPECT_TRUE(a_->leads());
+  a_->gives_way = true;
+  a_->Step();
+  b_->Step();
+  EXPECT_TRUE(b_->leads());
+  for (steps = 0; steps < 20; ++steps) a_->Step();
+  EXPECT_FALSE(a_->leads());
+  EXPECT_EQ(a_->member->leader(), "b");
+}
+
+TEST_F(MemberTest, WhoEtcdHasNotToldForALeaseKnowsOfNoLeader) {
+  a_->Step();
+  b_->Step();
+  b_->etcd.SetDown(true);
+  clock_.Advance(kTtl);
+  b_->Step();
+  EXPECT_EQ(b_->member->leader(), "a");
+  clock_.Advance(absl::Milliseconds(1));
+  b_->Step();
+  EXPECT_EQ(b_->member->leader(), "");
+  EXPECT_EQ(b_->member->leader_address(), "a.example:7401") << "it may be reached all the same";
+  b_->etcd.SetDown(false);
+  b_->Step();
+  EXPECT_EQ(b_->member->leader(), "a");
 }
 
 TEST_F(MemberTest, ALeaderDoesNotTrimBeforeItHasSaidWhatItLacks) {

@@ -4,9 +4,6 @@
 #include <absl/time/clock.h>
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/support/channel_arguments.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -338,21 +335,7 @@ absl::StatusOr<std::unique_ptr<client::Client>> Cluster::Connect(const Credentia
 client::Client& Cluster::Officer(const std::string& site) { return *officers_.at(site); }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Cluster::Channel(const Credentials& credentials, const std::string& site) const {
-  RequireTls13();
-  grpc::SslCredentialsOptions ssl;
-  for (const auto& [file, text] :
-       {std::pair(&credentials.ca_file, &ssl.pem_root_certs), std::pair(&credentials.certificate_file, &ssl.pem_cert_chain),
-        std::pair(&credentials.key_file, &ssl.pem_private_key)}) {
-    if (file->empty()) continue;
-    absl::StatusOr<std::string> bytes = certs::ReadFile(*file);
-    if (!bytes.ok()) return bytes.status();
-    *text = *std::move(bytes);
-  }
-  grpc::ChannelArguments arguments;
-  arguments.SetSslTargetNameOverride(fmt::format("{}.node.{}", site, kNetworkName));
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetMaxReceiveMessageSize(64 << 20);
-  return grpc::CreateCustomChannel(address(site), grpc::SslCredentials(ssl), arguments);
+  return ChannelTo(credentials, site, address(site));
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Cluster::Channel(const std::string& identity, const std::string& site) const {

@@ -39,6 +39,11 @@ std::string ToString(const Exit& exit) {
   return exit.signal != 0 ? fmt::format("signal {}", exit.signal) : fmt::format("exit code {}", exit.code);
 }
 
+std::vector<std::string> At(const Place& place, std::vector<std::string> command) {
+  command.insert(command.begin(), place.enter.begin(), place.enter.end());
+  return command;
+}
+
 absl::StatusOr<std::unique_ptr<Process>> Process::Start(const std::vector<std::string>& arguments, const std::string& output_file) {
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));

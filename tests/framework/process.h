@@ -25,6 +25,13 @@ struct Exit {
 };
 std::string ToString(const Exit& exit);
 
+// Where a program runs: a machine, or what a test makes one of.
+struct Place {
+  std::string host = "127.0.0.1";
+  std::vector<std::string> enter = {};  // words before the program's own that make it run there
+};
+std::vector<std::string> At(const Place& place, std::vector<std::string> command);
+
 class Process {
  public:
   // Runs `arguments` (the program's path first) in a process group of its own, with no input and what it writes appended to `output_file`.

@@ -2,10 +2,15 @@
 
 #include <absl/time/clock.h>
 #include <fmt/format.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
+#include "api/tls.h"
 #include "certs/files.h"
 #include "certs/identity.h"
 #include "certs/x509.h"
@@ -91,6 +96,25 @@ absl::StatusOr<Credentials> TestNetwork::Foreign(const std::string& identity, co
     }
   }
   return out;
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelTo(const Credentials& credentials, const std::string& site,
+                                                         const std::string& address) {
+  RequireTls13();
+  grpc::SslCredentialsOptions ssl;
+  for (const auto& [file, text] :
+       {std::pair(&credentials.ca_file, &ssl.pem_root_certs), std::pair(&credentials.certificate_file, &ssl.pem_cert_chain),
+        std::pair(&credentials.key_file, &ssl.pem_private_key)}) {
+    if (file->empty()) continue;
+    absl::StatusOr<std::string> bytes = certs::ReadFile(*file);
+    if (!bytes.ok()) return bytes.status();
+    *text = *std::move(bytes);
+  }
+  grpc::ChannelArguments arguments;
+  arguments.SetSslTargetNameOverride(fmt::format("{}.node.{}", site, kNetworkName));
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetMaxReceiveMessageSize(64 << 20);
+  return grpc::CreateCustomChannel(address, grpc::SslCredentials(ssl), arguments);
 }
 
 }  // namespace fairlead::framework

@@ -7,8 +7,10 @@
 
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
+#include <grpcpp/channel.h>
 
 #include <filesystem>
+#include <memory>
 #include <string>
 
 #include "certs/network.h"
@@ -23,6 +25,10 @@ struct Credentials {
   std::string key_file;
   std::string ca_file;
 };
+
+// A channel of its own to the node of `site` at `address`, for calls that the client library does not make. Any thread.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelTo(const Credentials& credentials, const std::string& site,
+                                                         const std::string& address);
 
 class TestNetwork {
  public:

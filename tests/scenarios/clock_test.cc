@@ -13,6 +13,7 @@
 #include <string>
 
 #include "storage/scratch_directory.h"
+#include "tests/framework/shifted_clock.h"
 #include "tests/scenarios/scenario.h"
 
 namespace fairlead::scenarios {
@@ -21,27 +22,7 @@ namespace {
 // The time that is right here, as against this machine's: the network's certificates were made just now, and are good an hour earlier.
 constexpr absl::Duration kRight = absl::Hours(2);
 
-// The clock of processes that are started with its file.
-class ShiftedClock {
- public:
-  explicit ShiftedClock(std::string file) : file_(std::move(file)) {
-    const int fd = open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0 || ftruncate(fd, sizeof(int64_t)) != 0) abort();
-    void* mapped = mmap(nullptr, sizeof(int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (mapped == MAP_FAILED) abort();
-    close(fd);
-    shift_ns_ = static_cast<std::atomic<int64_t>*>(mapped);
-  }
-  ~ShiftedClock() { munmap(shift_ns_, sizeof(int64_t)); }
-  ShiftedClock(const ShiftedClock&) = delete;
-  ShiftedClock& operator=(const ShiftedClock&) = delete;
-  const std::string& file() const { return file_; }
-  void Set(absl::Duration shift) { shift_ns_->store(absl::ToInt64Nanoseconds(shift)); }
-
- private:
-  const std::string file_;
-  std::atomic<int64_t>* shift_ns_;
-};
+using framework::ShiftedClock;
 
 class Clocks : public Scenario {
  protected:
@@ -51,8 +32,9 @@ class Clocks : public Scenario {
     for (const std::string& site : cluster().sites()) {
       clocks_[site] = std::make_unique<ShiftedClock>(files_.path() + "/" + site);
       clocks_[site]->Set(kRight);
-      cluster().RunAs(site, {"/usr/bin/env", "LD_PRELOAD=" FAIRLEAD_CLOCK_SHIFT_LIBRARY, "FAIRLEAD_CLOCK_SHIFT=" + clocks_[site]->file(),
-                             cluster().node_binary()});
+      std::vector<std::string> command = clocks_[site]->command();
+      command.push_back(cluster().node_binary());
+      cluster().RunAs(site, std::move(command));
       ASSERT_TRUE(Ok(cluster().Stop(site)));
     }
     for (const std::string& site : cluster().sites()) ASSERT_TRUE(Ok(cluster().StartNode(site)));
