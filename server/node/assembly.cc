@@ -461,6 +461,7 @@ absl::StatusOr<std::string> Committer::Assembly::PruneRequests(const std::string
 absl::Status Committer::Assembly::Finish() {
   std::set<std::string> touched_classes;
   std::map<std::string, int64_t> figure_deltas;
+  std::vector<std::string> new_index_keys;
   for (auto& [name, record] : records_) {
     if (!record.changed || (record.stored.empty() && !record.state)) continue;
     std::string stored = record.state ? EncodeState(*record.state) : "";
@@ -511,7 +512,7 @@ absl::Status Committer::Assembly::Finish() {
     }
     for (const std::string& key : after.index_keys) {
       if (before.index_keys.contains(key)) continue;
-      batch_->Put(Cf::kIndexes, key, {});
+      new_index_keys.push_back(key);
       if (const std::string_view content = ContentOfIndexKey(key); !content.empty()) {
         batch_->Put(Cf::kMeta, std::string(storage::kMetaFetchPrefix).append(content), {});
       }
@@ -527,6 +528,10 @@ absl::Status Committer::Assembly::Finish() {
       batch_->Delete(Cf::kDerived, name);
     }
   }
+  // In the order of the keys, as records and revisions: each is put beside the one before (storage/rocksdb_store.cc).
+  std::sort(new_index_keys.begin(), new_index_keys.end());
+  for (const std::string& key : new_index_keys) batch_->Put(Cf::kIndexes, key, {});
+  PutRows();
   for (const auto& [key, delta] : figure_deltas) {
     if (delta == 0) continue;
     int64_t value = committer_.Figure(key) + delta;

@@ -89,8 +89,12 @@ class Committer::Assembly {
   };
   // The rows of Cf::kRevisions of one record that this batch adds and takes away.
   struct Rows {
-    std::map<Dot, Hlc> added;
-    std::set<Dot> removed;
+    struct Row {
+      Hlc time;
+      size_t index = 0;  // of the mutation in its entry
+    };
+    std::map<Dot, Row> added;
+    std::map<Dot, Hlc> removed;
   };
   // One mutation of an entry, as it is folded.
   struct Part {
@@ -163,6 +167,8 @@ class Committer::Assembly {
   absl::StatusOr<std::vector<std::pair<Hlc, Dot>>> RowsOf(const std::string& record) const;
   void AddRow(const std::string& record, Hlc time, Dot dot, size_t index);
   void RemoveRow(const std::string& record, Hlc time, Dot dot);
+  // Adds to the batch what these two have noted.
+  void PutRows();
   std::vector<Maker> MakersOf(const std::string& record, bool all) const;
   SiteId SiteOf(LogId log) const;
   std::string NameOf(Dot dot) const;

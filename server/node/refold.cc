@@ -110,26 +110,33 @@ absl::StatusOr<std::vector<std::pair<Hlc, Dot>>> Committer::Assembly::RowsOf(con
   }
   if (!it->status().ok()) return it->status();
   if (changes != rows_.end()) {
-    for (const auto& [dot, time] : changes->second.added) rows.emplace_back(time, dot);
+    for (const auto& [dot, row] : changes->second.added) rows.emplace_back(row.time, dot);
   }
   std::sort(rows.begin(), rows.end());
   return rows;
 }
 
 void Committer::Assembly::AddRow(const std::string& record, Hlc time, Dot dot, size_t index) {
-  std::string value;
-  PutVarint(&value, index);
-  batch_->Put(Cf::kRevisions, RevisionKey(record, time, dot), value);
   Rows& rows = rows_[record];
-  rows.added[dot] = time;
+  rows.added[dot] = {time, index};
   rows.removed.erase(dot);
 }
 
 void Committer::Assembly::RemoveRow(const std::string& record, Hlc time, Dot dot) {
-  batch_->Delete(Cf::kRevisions, RevisionKey(record, time, dot));
   Rows& rows = rows_[record];
   rows.added.erase(dot);
-  rows.removed.insert(dot);
+  rows.removed[dot] = time;
+}
+
+void Committer::Assembly::PutRows() {
+  for (const auto& [record, rows] : rows_) {
+    for (const auto& [dot, time] : rows.removed) batch_->Delete(Cf::kRevisions, RevisionKey(record, time, dot));
+    for (const auto& [dot, row] : rows.added) {
+      std::string value;
+      PutVarint(&value, row.index);
+      batch_->Put(Cf::kRevisions, RevisionKey(record, row.time, dot), value);
+    }
+  }
 }
 
 std::vector<Maker> Committer::Assembly::MakersOf(const std::string& record, bool all) const {

@@ -26,7 +26,7 @@ constexpr size_t kRecordsPerCommit = 4096;  // unless one entry has more
 constexpr absl::Duration kCommitInterval = absl::Milliseconds(100);
 constexpr absl::Duration kRetry = absl::Seconds(1);
 constexpr absl::Duration kIdle = absl::Minutes(1);
-constexpr int kNice = 10;
+constexpr int kNice = 19;
 
 std::string VersionOf(const records::Registry& registry) {
   return fmt::format("{} {} {}", kTermsVersion, Xapian::version_string(), HexEncode(AsView(Sha256({UsesOf(registry)}))));
