@@ -187,7 +187,8 @@ absl::StatusOr<Header> DecodeHeader(std::string_view bytes) {
 }
 
 std::string EncodePayload(const Payload& payload) {
-  std::string out;
+  thread_local std::string out;  // one that grew before grows no more
+  out.clear();
   PutU8(&out, kVersion);
   PutArray(&out, payload.nonce);
   PutBytes(&out, payload.actor);

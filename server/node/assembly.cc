@@ -461,7 +461,9 @@ absl::StatusOr<std::string> Committer::Assembly::PruneRequests(const std::string
 absl::Status Committer::Assembly::Finish() {
   std::set<std::string> touched_classes;
   std::map<std::string, int64_t> figure_deltas;
-  std::vector<std::string> new_index_keys;
+  std::deque<Derived> derived;
+  // Keys of indexes, by all that they have before the record's name: of `derived`.
+  std::map<std::string_view, std::vector<std::string_view>> new_index_keys;
   for (auto& [name, record] : records_) {
     if (!record.changed || (record.stored.empty() && !record.state)) continue;
     std::string stored = record.state ? EncodeState(*record.state) : "";
@@ -482,7 +484,7 @@ absl::Status Committer::Assembly::Finish() {
         before = *std::move(decoded);
       }
     }
-    Derived after;
+    Derived& after = derived.emplace_back();
     if (record.state) {
       std::string new_class = ClassOf(*record.state);
       ClassState& state = committed_.classes[new_class];
@@ -490,6 +492,7 @@ absl::Status Committer::Assembly::Finish() {
       ++state.records;
       touched_classes.insert(new_class);
       batch_->Put(Cf::kRecords, name, stored);
+      record.written.state = std::move(stored);
       if (const records::RecordType* type = options_.registry->FindByNumber(record.state->type)) {
         after = DeriveFrom(*type, options_.roster, name, *record.state);
       }
@@ -499,6 +502,7 @@ absl::Status Committer::Assembly::Finish() {
         return header->has_value() ? std::move((*header)->audience) : Audience{};
       };
       if (absl::Status status = AddPartly(options_.roster, *record.state, audience_of, &after); !status.ok()) return status;
+      record.written.fields = after.record;
     } else {
       batch_->Delete(Cf::kRecords, name);  // all that it was has been undone
     }
@@ -512,7 +516,7 @@ absl::Status Committer::Assembly::Finish() {
     }
     for (const std::string& key : after.index_keys) {
       if (before.index_keys.contains(key)) continue;
-      new_index_keys.push_back(key);
+      new_index_keys[std::string_view(key).substr(0, key.rfind('\0'))].push_back(key);
       if (const std::string_view content = ContentOfIndexKey(key); !content.empty()) {
         batch_->Put(Cf::kMeta, std::string(storage::kMetaFetchPrefix).append(content), {});
       }
@@ -529,8 +533,9 @@ absl::Status Committer::Assembly::Finish() {
     }
   }
   // In the order of the keys, as records and revisions: each is put beside the one before (storage/rocksdb_store.cc).
-  std::sort(new_index_keys.begin(), new_index_keys.end());
-  for (const std::string& key : new_index_keys) batch_->Put(Cf::kIndexes, key, {});
+  for (const auto& [beginning, keys] : new_index_keys) {
+    for (const std::string_view key : keys) batch_->Put(Cf::kIndexes, key, {});
+  }
   PutRows();
   for (const auto& [key, delta] : figure_deltas) {
     if (delta == 0) continue;
@@ -569,6 +574,12 @@ absl::Status Committer::Assembly::Finish() {
   PutU64(&time, committed_.last_time.raw());
   batch_->Put(Cf::kMeta, storage::kMetaHlc, time);
   return absl::OkStatus();
+}
+
+void Committer::Assembly::ShowRecords(WriteResult* result) const {
+  for (auto& [name, written] : result->records) {
+    if (const auto record = records_.find(name); record != records_.end()) written = record->second.written;
+  }
 }
 
 }  // namespace fairlead::node

@@ -63,6 +63,8 @@ class Committer::Assembly {
 
   // Adds what follows from the folded records: states, digests, indexes, figures, position.
   absl::Status Finish();
+  // Puts what Finish has made of its records into the result of a local write. REQUIRES: Finish; the result is of AddLocal.
+  void ShowRecords(WriteResult* result) const;
 
   storage::Batch* batch() { return batch_.get(); }
   // What the journal gets; empty unless the commit log needs it.
@@ -86,6 +88,7 @@ class Committer::Assembly {
     std::string stored;                // as in the store; empty when it was not there
     std::optional<RecordState> state;  // as it is now
     bool changed = false;
+    WrittenRecord written;  // by Finish
   };
   // The rows of Cf::kRevisions of one record that this batch adds and takes away.
   struct Rows {

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -478,13 +479,17 @@ bool Committer::CommitOnce() {
   const VersionVector applied_after = assembly.committed().applied;
   if (!assembly.empty()) Publish(&assembly);
   // The batch is durable: its callers need not wait for its signature. Peers are told after it.
+  std::vector<std::function<void()>> completions;
+  completions.reserve(works.size());
   for (size_t i = 0; i < works.size(); ++i) {
     if (auto* write = std::get_if<LocalWrite>(&works[i])) {
-      Complete([done = std::move(write->done), result = std::move(written[i])]() mutable { done(std::move(result)); });
+      if (written[i].ok()) assembly.ShowRecords(&*written[i]);
+      completions.emplace_back([done = std::move(write->done), result = std::move(written[i])]() mutable { done(std::move(result)); });
     } else if (auto* remote = std::get_if<RemoteWork>(&works[i])) {
-      Complete([done = std::move(remote->done), result = std::move(applied[i])] { done(result); });
+      completions.emplace_back([done = std::move(remote->done), result = std::move(applied[i])] { done(result); });
     }
   }
+  Complete(std::move(completions));
   Advance(&assembly);
   for (const auto& [stream, log] : own_logs_) {
     const Seq size = applied_after.Get(log);
@@ -620,6 +625,11 @@ bool Committer::WaitForWork() {
 void Committer::Complete(std::function<void()> completion) {
   absl::MutexLock lock(&completions_mu_);
   completions_.push_back(std::move(completion));
+}
+
+void Committer::Complete(std::vector<std::function<void()>> completions) {
+  absl::MutexLock lock(&completions_mu_);
+  completions_.insert(completions_.end(), std::make_move_iterator(completions.begin()), std::make_move_iterator(completions.end()));
 }
 
 bool Committer::RunCompletions() {

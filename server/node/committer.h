@@ -168,6 +168,8 @@ class Committer {
   size_t CostOf(const Work& work) const;
   void Enqueue(Work work);
   void Complete(std::function<void()> completion);
+  // All of them at once, so that those who run them are woken once.
+  void Complete(std::vector<std::function<void()>> completions);
   // Whether what the erasures took is gone from all that erasers speak for.
   absl::StatusOr<bool> ErasedElsewhere(const std::set<Dot>& erasures);
   // Makes what `assembly` has written what readers see.

@@ -219,7 +219,8 @@ Derived DeriveFrom(const records::RecordType& type, const Roster& roster, const 
   Derived derived;
   const std::map<uint32_t, FieldView> views = ViewOf(state);
   const std::map<uint32_t, FieldView> conflicts = ConflictsOf(type, state, views);
-  const std::unique_ptr<google::protobuf::Message> record = MaterialiseFields(type, name, state, views, conflicts);
+  derived.record = MaterialiseFields(type, name, state, views, conflicts);
+  const google::protobuf::Message* const record = derived.record.get();
   for (const records::Index& index : type.indexes) {
     const std::vector<std::string> values = index.values(*record);
     if (values.empty()) continue;
@@ -243,7 +244,8 @@ Derived DeriveFrom(const records::RecordType& type, const Roster& roster, const 
 }
 
 std::string EncodeDerived(const Derived& derived) {
-  std::string out;
+  thread_local std::string out;  // one that grew before grows no more
+  out.clear();
   PutVarint(&out, derived.index_keys.size());
   for (const std::string& key : derived.index_keys) PutBytes(&out, key);
   PutVarint(&out, derived.figures.size());

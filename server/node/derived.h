@@ -12,9 +12,11 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+#include <google/protobuf/message.h>
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
@@ -49,6 +51,7 @@ std::string ConflictName(std::string_view record, std::string_view field);
 struct Derived {
   std::set<std::string> index_keys;
   std::map<std::string, int64_t> figures;
+  std::shared_ptr<const google::protobuf::Message> record;  // MaterialiseFields of the record that it was derived from; not stored
 };
 
 // Key in Cf::kIndexes. `value` and `sort` hold no zero byte.

@@ -181,7 +181,8 @@ class MutationTable {
 
 std::string EncodeState(const RecordState& state) {
   MutationTable table(state);
-  std::string out;
+  thread_local std::string out;  // one that grew before grows no more
+  out.clear();
   PutU8(&out, kStateVersion);
   PutVarint(&out, state.type);
   PutVarint(&out, table.index().size());

@@ -193,7 +193,7 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
 
   result.dot = {plan.front().header.log, plan.front().header.seq};
   result.time = plan.front().header.time;
-  result.states = plan.front().states();
+  for (const auto& [name, state] : plan.front().states()) result.records.try_emplace(name);
   for (size_t i = 0; i < plan.size(); ++i) {
     if (i > 0) result.companions.push_back({plan[i].header.log, plan[i].header.seq});
     broken_ = Append(std::move(plan[i]));

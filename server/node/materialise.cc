@@ -3,7 +3,6 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/timestamp.pb.h>
 #include <google/protobuf/util/json_util.h>
-#include <google/protobuf/util/time_util.h>
 #include <google/protobuf/wire_format_lite.h>
 
 #include <algorithm>
@@ -205,9 +204,9 @@ void ShowDefaultMarking(Message* message) {
 
 void SetTime(Message* message, int number, Hlc time) {
   const FieldDescriptor* field = message->GetDescriptor()->FindFieldByNumber(number);
-  message->GetReflection()
-      ->MutableMessage(message, field)
-      ->CopyFrom(google::protobuf::util::TimeUtil::MillisecondsToTimestamp(static_cast<int64_t>(time.millis())));
+  auto* timestamp = static_cast<google::protobuf::Timestamp*>(message->GetReflection()->MutableMessage(message, field));
+  timestamp->set_seconds(static_cast<int64_t>(time.millis() / 1000));
+  timestamp->set_nanos(static_cast<int32_t>(time.millis() % 1000) * 1'000'000);
 }
 
 // The JSON of a scalar that is at its default, which a message leaves out.
@@ -365,9 +364,13 @@ std::unique_ptr<Message> MaterialiseFields(const records::RecordType& type, cons
   return message;
 }
 
-std::unique_ptr<Message> Materialise(const records::RecordType& type, const std::string& name, const RecordState& state) {
+std::unique_ptr<Message> MaterialiseFields(const records::RecordType& type, const std::string& name, const RecordState& state) {
   const std::map<uint32_t, FieldView> views = ViewOf(state);
-  std::unique_ptr<Message> message = MaterialiseFields(type, name, state, views, ConflictsOf(type, state, views));
+  return MaterialiseFields(type, name, state, views, ConflictsOf(type, state, views));
+}
+
+std::unique_ptr<Message> Materialise(const records::RecordType& type, const std::string& name, const RecordState& state) {
+  std::unique_ptr<Message> message = MaterialiseFields(type, name, state);
   message->GetReflection()->SetString(message.get(), message->GetDescriptor()->FindFieldByNumber(kEtag), EtagOf(state));
   return message;
 }
@@ -401,7 +404,8 @@ Mutation MutationFor(const records::RecordType& type, const std::string& name, c
   for (const FieldDescriptor* field : fields) ordered.emplace(field->number(), field);
 
   const WireFields wire(next);
-  std::unique_ptr<Message> shown(next.New());  // by those fields that are compared with what is written
+  const std::unique_ptr<Message> shown(read == nullptr ? nullptr : next.New());  // by those fields that are compared with what is written
+  const Message& before = shown == nullptr ? *type.prototype : *shown;
   for (const auto& [number, field] : ordered) {
     auto found = views.find(static_cast<uint32_t>(number));
     const FieldView* view = found == views.end() ? nullptr : &found->second;
@@ -418,7 +422,7 @@ Mutation MutationFor(const records::RecordType& type, const std::string& name, c
       case MergeKind::kRestrictMax: {
         if (view != nullptr) ShowField(field, *view, shown.get());
         uint64_t wanted = NumberOf(next, field);
-        if (SameNumber(field, NumberOf(*shown, field), wanted)) break;
+        if (SameNumber(field, NumberOf(before, field), wanted)) break;
         std::string bytes;
         PutVarint(&bytes, wanted);
         writer.Replace(wanted == 0 ? std::nullopt : std::optional(bytes));
@@ -427,7 +431,7 @@ Mutation MutationFor(const records::RecordType& type, const std::string& name, c
       case MergeKind::kRestrictIntersect: {
         if (view != nullptr) ShowField(field, *view, shown.get());
         std::set<std::string> wanted = NamesOf(next, field);
-        if (wanted == NamesOf(*shown, field)) break;
+        if (wanted == NamesOf(before, field)) break;
         writer.Replace(wanted.empty() ? std::nullopt : std::optional(EncodeNames(wanted)));
         break;
       }

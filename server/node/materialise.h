@@ -29,6 +29,8 @@ std::unique_ptr<google::protobuf::Message> Materialise(const records::RecordType
 // The same without its etag, which takes a hash of the whole state, for who looks at fields alone. REQUIRES: `views` are ViewOf(state) and
 // `conflicts` ConflictsOf(type, state).
 std::unique_ptr<google::protobuf::Message> MaterialiseFields(const records::RecordType& type, const std::string& name,
+                                                             const RecordState& state);
+std::unique_ptr<google::protobuf::Message> MaterialiseFields(const records::RecordType& type, const std::string& name,
                                                              const RecordState& state, const std::map<uint32_t, FieldView>& views,
                                                              const std::map<uint32_t, FieldView>& conflicts);
 

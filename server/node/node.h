@@ -95,13 +95,19 @@ struct WriteRequest {
   std::vector<CompanionWrite> companions;
 };
 
+// A record as a batch has left it.
+struct WrittenRecord {
+  std::shared_ptr<const google::protobuf::Message> fields;  // MaterialiseFields of it; null: there is no record of a known type
+  std::string state;                                        // EncodeState of it
+};
+
 struct WriteResult {
   Dot dot;
   Hlc time;
   // The same request had been committed before, here or elsewhere; nothing was written now.
   bool replayed = false;
-  // The states of the records that the request's own mutations wrote, after this write, by name (empty when replayed).
-  std::map<std::string, RecordState> states;
+  // The records that the request's own mutations wrote, by name (empty when replayed).
+  std::map<std::string, WrittenRecord> records;
   std::vector<Dot> companions;  // in the order of the request; empty when replayed
 };
 using WriteCallback = std::function<void(absl::StatusOr<WriteResult>)>;

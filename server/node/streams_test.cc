@@ -102,7 +102,10 @@ TEST_F(StreamsTest, AWriteGoesIntoTheLogOfItsStreamAndIsSignedUnderThatLogsKey) 
   ASSERT_TRUE(written.ok()) << written.status();
   EXPECT_EQ(written->dot, (Dot{audit_, Seq(0)}));
   EXPECT_EQ(apac_.node->Applied().Get(main_), Seq(0));
-  EXPECT_TRUE(written->states.contains("countries/JP"));
+  ASSERT_TRUE(written->records.contains("countries/JP"));
+  const WrittenRecord& record = written->records.at("countries/JP");
+  EXPECT_EQ(record.state, **apac_.node->store().Get(storage::Cf::kRecords, "countries/JP"));
+  EXPECT_EQ(record.fields->GetDescriptor(), v1::Country::descriptor());
 
   const auto note = note::Parse(*apac_.node->CheckpointNote(audit_));
   const auto checkpoint = note::ParseCheckpoint(note->text);
@@ -157,7 +160,7 @@ TEST_F(StreamsTest, CompanionsComeWithTheirRequest) {
   EXPECT_EQ(written->dot, (Dot{main_, Seq(0)}));
   EXPECT_THAT(written->companions, ElementsAre(Dot{audit_, Seq(0)}, Dot{partner_, Seq(0)}));
   for (const char* code : {"X", "AX", "JX"}) EXPECT_TRUE(Has(*apac_.node, code)) << code;
-  EXPECT_THAT(written->states, SizeIs(1));
+  EXPECT_THAT(written->records, SizeIs(1));
   const Payload main = *DecodePayload(**apac_.node->ReadPayload(written->dot));
   for (const Dot& dot : written->companions) {
     const Payload companion = *DecodePayload(**apac_.node->ReadPayload(dot));

@@ -200,7 +200,7 @@ void Checks::Reference(std::string_view field, std::string_view name, const Coll
   if (!name.starts_with(prefix) || !collection.is_id(name.substr(prefix.size()))) {
     return Fail(Reason::kFieldInvalid, field, fmt::format("must be {}{{id}}, the id being {}", prefix, collection.rule));
   }
-  if (reader_.Find(name) == nullptr) Fail(Reason::kReferenceNotFound, field, fmt::format("there is no {}", name));
+  if (!reader_.Has(name)) Fail(Reason::kReferenceNotFound, field, fmt::format("there is no {}", name));
 }
 
 void Checks::References(std::string_view field, const google::protobuf::RepeatedPtrField<std::string>& names,

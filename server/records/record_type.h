@@ -29,6 +29,8 @@ class RecordReader {
   virtual ~RecordReader() = default;
   // Null when there is no such record (or it cannot be read).
   virtual std::unique_ptr<google::protobuf::Message> Find(std::string_view name) const = 0;
+  // Whether Find finds it.
+  virtual bool Has(std::string_view name) const { return Find(name) != nullptr; }
 };
 
 // Index numbers from here on are the node's own, for indexes over records of every type.

@@ -51,7 +51,12 @@ std::string Consistency::Token() const {
   for (const RosterLog& log : node_->roster().logs()) {
     if (log.stream == kMainStream) main.Set(log.id, applied.Get(log.id));
   }
-  return sealer_->Seal(kPurpose, EncodeVector(main));
+  absl::MutexLock lock(&mu_);
+  if (token_.empty() || sealed_ != main) {
+    token_ = sealer_->Seal(kPurpose, EncodeVector(main));
+    sealed_ = std::move(main);
+  }
+  return token_;
 }
 
 uint64_t Consistency::Await(std::string_view token, absl::Time deadline, std::function<void(absl::Status)> done) {

@@ -8,7 +8,9 @@
 #ifndef FAIRLEAD_SERVER_RPC_CONSISTENCY_H_
 #define FAIRLEAD_SERVER_RPC_CONSISTENCY_H_
 
+#include <absl/base/thread_annotations.h>
 #include <absl/status/status.h>
+#include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
 
 #include <cstdint>
@@ -47,6 +49,10 @@ class Consistency {
   const Sealer* const sealer_;
   uint64_t listener_ = 0;
   WaitingRoom<VersionVector> waiting_;
+  mutable absl::Mutex mu_;
+  // Of the replies to one batch, most have the same.
+  mutable VersionVector sealed_ ABSL_GUARDED_BY(mu_);
+  mutable std::string token_ ABSL_GUARDED_BY(mu_);  // of `sealed_`; empty: none was made yet
 };
 
 }  // namespace fairlead::rpc

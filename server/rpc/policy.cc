@@ -211,7 +211,7 @@ bool Matches(const PolicyRule& rule, std::string_view method) {
 
 absl::Status Authorize(const Identity& identity, std::string_view method) {
   for (const PolicyRule& rule : PolicyRules()) {
-    if (Matches(rule, method) && (rule.kinds & Bit(identity.kind)) != 0) return absl::OkStatus();
+    if ((rule.kinds & Bit(identity.kind)) != 0 && Matches(rule, method)) return absl::OkStatus();
   }
   return Error(Reason::kPermissionDenied, "not permitted");
 }

@@ -25,6 +25,14 @@ namespace {
 constexpr size_t kNameBytesMax = 512;
 constexpr char kWithdrawnField[] = "withdrawn";
 
+// Of an attachment, whether its bytes are here.
+void ShowBytesState(const storage::View& view, Message* message) {
+  if (message->GetDescriptor() != v1::Attachment::descriptor()) return;
+  auto& attachment = static_cast<v1::Attachment&>(*message);
+  // Of a damaged store nothing is said: whoever reads the bytes will hear of it.
+  attachment.set_bytes_state(node::BytesStateOf(view, attachment).value_or(v1::BYTES_STATE_UNSPECIFIED));
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<Loaded>> Load(const node::Node& node, const storage::View& view, const records::RecordType& type,
@@ -38,10 +46,15 @@ absl::StatusOr<std::optional<Loaded>> Load(const node::Node& node, const storage
 
 MessagePtr Show(const storage::View& view, const records::RecordType& type, const std::string& name, const node::RecordState& state) {
   MessagePtr message = node::Materialise(type, name, state);
-  if (message->GetDescriptor() != v1::Attachment::descriptor()) return message;
-  auto& attachment = static_cast<v1::Attachment&>(*message);
-  // Of a damaged store nothing is said: whoever reads the bytes will hear of it.
-  attachment.set_bytes_state(node::BytesStateOf(view, attachment).value_or(v1::BYTES_STATE_UNSPECIFIED));
+  ShowBytesState(view, message.get());
+  return message;
+}
+
+MessagePtr Show(const storage::View& view, const node::WrittenRecord& written) {
+  MessagePtr message(written.fields->New());
+  message->CopyFrom(*written.fields);
+  message->GetReflection()->SetString(message.get(), Field(*message, "etag"), node::EtagOfBytes(written.state));
+  ShowBytesState(view, message.get());
   return message;
 }
 
@@ -69,9 +82,13 @@ MessagePtr StoreReader::Find(std::string_view name) const {
   if (type == nullptr) return nullptr;
   const absl::StatusOr<std::optional<node::RecordState>> state = node_.GetState(view_, name);
   if (!state.ok() || !state->has_value()) return nullptr;
-  // Without its etag, which is a hash over the whole record and says nothing to a validator.
-  const std::map<uint32_t, node::FieldView> views = node::ViewOf(**state);
-  return node::MaterialiseFields(*type, std::string(name), **state, views, node::ConflictsOf(*type, **state, views));
+  return node::MaterialiseFields(*type, std::string(name), **state);  // an etag says nothing to a validator
+}
+
+bool StoreReader::Has(std::string_view name) const {
+  if (node_.registry().FindByName(name) == nullptr) return false;
+  const absl::StatusOr<std::optional<node::RecordState>> state = node_.GetState(view_, name);
+  return state.ok() && state->has_value();
 }
 
 absl::Status CheckName(const records::Registry& registry, const records::RecordType& type, const std::string& name,
@@ -119,17 +136,19 @@ void CopyFields(const Message& from, const std::vector<const FieldDescriptor*>& 
   to->GetReflection()->SwapFields(to, copy.get(), fields);
 }
 
+bool IsFolded(const FieldDescriptor* field) { return field->options().GetExtension(v1::merge) != v1::MERGE_KIND_UNSPECIFIED; }
+
 std::vector<const FieldDescriptor*> FoldedFields(const records::RecordType& type) {
   std::vector<const FieldDescriptor*> fields;
   const Descriptor* descriptor = type.prototype->GetDescriptor();
   for (int i = 0; i < descriptor->field_count(); ++i) {
-    if (descriptor->field(i)->options().GetExtension(v1::merge) != v1::MERGE_KIND_UNSPECIFIED) fields.push_back(descriptor->field(i));
+    if (IsFolded(descriptor->field(i))) fields.push_back(descriptor->field(i));
   }
   return fields;
 }
 
 bool IsSettable(const records::RecordType& type, const FieldDescriptor* field) {
-  if (field->options().GetExtension(v1::merge) == v1::MERGE_KIND_UNSPECIFIED || records::IsServiceSet(*field)) return false;
+  if (!IsFolded(field) || records::IsServiceSet(*field)) return false;
   return field->name() != kWithdrawnField && field->name() != type.state_field;
 }
 

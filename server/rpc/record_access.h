@@ -39,6 +39,8 @@ absl::StatusOr<std::optional<Loaded>> Load(const node::Node& node, const storage
                                            const std::string& name);
 // The record as it is shown here: as it is folded, with what this site says of itself (bytes_state of an attachment).
 MessagePtr Show(const storage::View& view, const records::RecordType& type, const std::string& name, const node::RecordState& state);
+// The same of one that was just written. REQUIRES: there is one.
+MessagePtr Show(const storage::View& view, const node::WrittenRecord& written);
 // RECORD_NOT_FOUND when there is none.
 absl::StatusOr<Loaded> LoadExisting(const node::Node& node, const storage::View& view, const records::RecordType& type,
                                     const std::string& name);
@@ -52,6 +54,7 @@ class StoreReader : public records::RecordReader {
  public:
   StoreReader(const node::Node& node, const storage::View& view) : node_(node), view_(view) {}
   MessagePtr Find(std::string_view name) const override;
+  bool Has(std::string_view name) const override;
 
  private:
   const node::Node& node_;
@@ -80,6 +83,7 @@ bool IsSet(const google::protobuf::Message& message, const google::protobuf::Fie
 void CopyFields(const google::protobuf::Message& from, const std::vector<const google::protobuf::FieldDescriptor*>& fields,
                 google::protobuf::Message* to);
 
+bool IsFolded(const google::protobuf::FieldDescriptor* field);
 // Fields that take part in the fold.
 std::vector<const google::protobuf::FieldDescriptor*> FoldedFields(const records::RecordType& type);
 // Whether a caller may set the field by Create, Update or Import: it is folded, not moved by a method of its own, and not

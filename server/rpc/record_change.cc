@@ -36,11 +36,16 @@ MessagePtr NewRecord(const records::RecordType& type, const std::string& name, c
   return record;
 }
 
-Fields SetFields(const records::RecordType& type, const Message& record) {
+Fields SetFieldsOf(const Message& message) {
   Fields fields;
-  for (const FieldDescriptor* field : FoldedFields(type)) {
-    if (IsSet(record, field)) fields.push_back(field);
-  }
+  message.GetReflection()->ListFields(message, &fields);
+  return fields;
+}
+
+// Those that take part in the fold.
+Fields FoldedFieldsOf(const Message& record) {
+  Fields fields = SetFieldsOf(record);
+  std::erase_if(fields, [](const FieldDescriptor* field) { return !IsFolded(field); });
   return fields;
 }
 
@@ -53,10 +58,8 @@ MessagePtr Clone(const Message& message) {
 }
 
 Fields PopulatedFields(const records::RecordType& type, const Message& record) {
-  Fields fields;
-  for (const FieldDescriptor* field : FoldedFields(type)) {
-    if (IsSettable(type, field) && IsSet(record, field)) fields.push_back(field);
-  }
+  Fields fields = SetFieldsOf(record);
+  std::erase_if(fields, [&type](const FieldDescriptor* field) { return !IsSettable(type, field); });
   return fields;
 }
 
@@ -99,7 +102,7 @@ absl::StatusOr<Change> PlanNew(const node::Node& node, const storage::View& view
   const StoreReader reader(node, view);
   if (type.complete) type.complete(change.next.get(), nullptr, reader, node.options().clock->Now());
   if (absl::Status valid = CheckRecord(node, type, *change.next, nullptr, reader); !valid.ok()) return valid;
-  change.mutation = node::MutationFor(type, name, nullptr, *change.next, SetFields(type, *change.next));
+  change.mutation = node::MutationFor(type, name, nullptr, *change.next, FoldedFieldsOf(*change.next));
   return change;
 }
 
@@ -139,7 +142,7 @@ void AddEndOfPublication(const node::Node& node, std::optional<v1::Release> end,
   if (!end) return;
   const records::RecordType& type = *node.registry().FindByMessage("Release");
   const std::string name = "releases/" + CreatedRecordId(node.roster().network(), write->actor, write->method, write->request_id);
-  write->mutations.push_back(node::MutationFor(type, name, nullptr, *end, SetFields(type, *end)));
+  write->mutations.push_back(node::MutationFor(type, name, nullptr, *end, FoldedFieldsOf(*end)));
 }
 
 absl::Status CheckRecord(const node::Node& node, const records::RecordType& type, const Message& next, const Message* previous,

@@ -323,12 +323,12 @@ void WriteMethods::Finish(const records::RecordType& type, const std::shared_ptr
     AnswerWhenHeld(call, name, {dot.log, dot.seq + 1, *std::move(audience)}, *std::move(message), reply);
   };
   if (plan->replay) return answer(*plan->replay, as_it_is());
-  node_->Write(std::move(plan->write), [node = node_, &type, name = plan->name, as_it_is, answer,
+  node_->Write(std::move(plan->write), [node = node_, name = plan->name, as_it_is, answer,
                                         reply = std::move(reply)](const absl::StatusOr<node::WriteResult>& result) {
     if (!result.ok()) return reply(result.status());
-    const auto state = result->states.find(name);
-    if (result->replayed || state == result->states.end()) return answer(result->dot, as_it_is());
-    answer(result->dot, Show(node->store(), type, name, state->second));
+    const auto written = result->records.find(name);
+    if (result->replayed || written == result->records.end() || written->second.fields == nullptr) return answer(result->dot, as_it_is());
+    answer(result->dot, Show(node->store(), written->second));
   });
 }
 

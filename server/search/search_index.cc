@@ -26,7 +26,7 @@ constexpr size_t kRecordsPerCommit = 4096;  // unless one entry has more
 constexpr absl::Duration kCommitInterval = absl::Milliseconds(100);
 constexpr absl::Duration kRetry = absl::Seconds(1);
 constexpr absl::Duration kIdle = absl::Minutes(1);
-constexpr int kNice = 19;
+constexpr int kNice = 10;
 
 std::string VersionOf(const records::Registry& registry) {
   return fmt::format("{} {} {}", kTermsVersion, Xapian::version_string(), HexEncode(AsView(Sha256({UsesOf(registry)}))));
@@ -187,7 +187,7 @@ absl::Status SearchIndex::Put(const std::string& name) {
   }
   if (!state.ok()) return state.status();
   if (!state->has_value()) return folder_.Remove(RecordTerm(name));
-  const std::unique_ptr<google::protobuf::Message> record = node::Materialise(*type, name, **state);
+  const std::unique_ptr<google::protobuf::Message> record = node::MaterialiseFields(*type, name, **state);
   if (IsWithdrawn(*record)) return folder_.Remove(RecordTerm(name));
   return folder_.Put(RecordTerm(name), DocumentOf(*type, name, ContentOf(*type, *record)));
 }
