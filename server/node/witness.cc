@@ -432,7 +432,10 @@ std::vector<replication::HeldCosignature> Witness::CosignaturesOf(LogId log) con
   absl::MutexLock lock(&mu_);
   const auto found = logs_.find(log);
   if (found == logs_.end()) return out;
-  for (const auto& [site, statement] : found->second.statements) out.push_back({statement.version, log, site, statement.note});
+  for (const auto& [site, statement] : found->second.statements) {
+    // Without a version it was not kept, and is not said.
+    if (statement.version > 0) out.push_back({statement.version, log, site, statement.note});
+  }
   return out;
 }
 

@@ -285,6 +285,7 @@ TEST_F(WitnessTest, StatementsThatAFullDiskDoesNotTakeAreCounted) {
     EXPECT_TRUE(hq_->CosignDue().empty());
   }
   EXPECT_EQ(hq_->UnkeptStatements(), 3);
+  EXPECT_THAT(hq_->CosignaturesOf(kApac), IsEmpty());
   store_.set_write_fault(nullptr);
   network_.clock().Advance(absl::Seconds(1));
   EXPECT_FALSE(hq_->CosignDue().empty());
