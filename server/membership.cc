@@ -107,14 +107,20 @@ absl::Status Membership::Prepare(storage::Store* store) {
         "this store has been its site's alone: `fairlead-node grow` makes the site's log of it, or it is to be put aside, "
         "and this member to begin with a backup of another");
   }
-  if (begins->first > Position(0)) {
+  const auto trimmed = [this](Position first) {
     return absl::FailedPreconditionError(fmt::format(
         "etcd has the site's log from position {} on, and this store is empty: `fairlead-node admit {}`, then restore a backup here that "
         "another member makes after that",
-        begins->first.value(), config_.member.name));
-  }
+        first.value(), config_.member.name));
+  };
+  if (begins->first > Position(0)) return trimmed(begins->first);
+  // What this member may have said before, of a store that is gone, holds for this one no more.
+  if (absl::Status admitted = Admit(config_, config_.member.name); !admitted.ok()) return admitted;
+  const auto kept = etcd::EtcdCommitLog::Find(etcd_.get(), LogOptionsOf(config_, config_.member.name));
+  if (!kept.ok()) return kept.status();
+  if (kept->first > Position(0)) return trimmed(kept->first);
   auto batch = store->NewBatch();
-  batch->Put(Cf::kMeta, storage::kMetaJournalInstance, begins->journal_instance);
+  batch->Put(Cf::kMeta, storage::kMetaJournalInstance, kept->journal_instance);
   batch->Put(Cf::kMeta, storage::kMetaSharedLog, storage::kSharedLogMade);
   return store->Write(batch.get(), storage::Sync::kYes);
 }

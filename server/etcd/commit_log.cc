@@ -106,10 +106,8 @@ absl::Status EtcdCommitLog::Admit(Etcd* etcd, const EtcdLogOptions& options) {
   const auto found = Find(etcd, options);
   if (!found.ok()) return found.status();
   EtcdCommitLog log(etcd, options, nullptr);
-  const std::string key = log.keys_.members() + options.member;
   pb::TxnRequest txn;
-  *txn.add_compare() = ChangedAt(key, 0);
-  *txn.add_success() = Put(key, PositionText(found->first));
+  *txn.add_success() = Put(log.keys_.members() + options.member, PositionText(found->first));
   return log.Ask(txn).status();
 }
 
@@ -457,8 +455,8 @@ absl::StatusOr<Position> EtcdCommitLog::Trim() {
 
   pb::TxnRequest txn;
   *txn.add_compare() = ChangedAt(keys_.fence(), fence->revision);
-  // A member that comes now may need what is to go.
-  *txn.add_compare() = NoneMadeSince(keys_.members(), keys_.members_end(), seen->header().revision());
+  // A member that comes now, or has another store by now, may need what is to go.
+  *txn.add_compare() = AllAfter(keys_.members(), keys_.members_end(), PositionText(Position(keep.value() - 1)));
   // Nothing is put: etcd whose quota is used up takes this, too.
   *txn.add_success() = DeleteRange(keys_.Batch(*first), keys_.Batch(keep));
   *txn.add_failure() = Get(keys_.fence());
@@ -467,7 +465,7 @@ absl::StatusOr<Position> EtcdCommitLog::Trim() {
   if (!answer->succeeded()) {
     const pb::KeyValue* now = Found(*answer, 0);
     if (now == nullptr || now->mod_revision() != fence->revision) return Deposed(*fence);
-    return absl::UnavailableError("a member has come meanwhile: to be tried again");
+    return absl::UnavailableError("a member lacks by now what was to go: to be tried again");
   }
   // Until then etcd keeps what was deleted, and every end that the log ever had.
   if (absl::Status compacted = etcd_->Compact(answer->header().revision()); !compacted.ok()) return compacted;

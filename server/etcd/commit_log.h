@@ -51,8 +51,8 @@ class EtcdCommitLog : public node::CommitLog {
     Position first;
   };
   static absl::StatusOr<Beginning> Find(Etcd* etcd, const EtcdLogOptions& options);
-  // Keeps, from now on, all that is there now for a member that has not reported yet: it can begin with a copy of another's store that is
-  // made after this. No change when the member is known.
+  // Keeps, from now on, all that is there now for a member until it reports: it can begin with a copy of another's store that is made after
+  // this. What a known one has said counts no more: its store may be another.
   static absl::Status Admit(Etcd* etcd, const EtcdLogOptions& options);
   // NOT_FOUND when there is no log; FAILED_PRECONDITION when it is another journal's than the store's.
   static absl::StatusOr<std::unique_ptr<EtcdCommitLog>> Open(Etcd* etcd, EtcdLogOptions options, storage::Store* store);
@@ -84,8 +84,8 @@ class EtcdCommitLog : public node::CommitLog {
   // Before which each member that has reported, or was admitted, has all durably.
   absl::StatusOr<std::map<std::string, Position>> Members();
   // Takes out of etcd what every member has durably, but for the batch that the slowest is in. Where the log begins now. REQUIRES: the
-  // fence; ABORTED when another leads, UNAVAILABLE when a member came meanwhile. It can be done while etcd's quota is used up, unlike all
-  // else that changes.
+  // fence; ABORTED when another leads, UNAVAILABLE when a member lacks by now what was to go. It can be done while etcd's quota is used up,
+  // unlike all else that changes.
   absl::StatusOr<Position> Trim();
 
   const Keys& keys() const { return keys_; }

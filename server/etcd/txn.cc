@@ -55,12 +55,12 @@ pb::Compare ChangedAt(const std::string& key, int64_t revision) {
   return compare;
 }
 
-pb::Compare NoneMadeSince(const std::string& key, const std::string& end, int64_t revision) {
+pb::Compare AllAfter(const std::string& key, const std::string& end, const std::string& value) {
   pb::Compare compare;
-  compare.set_result(pb::Compare::LESS);
-  compare.set_target(pb::Compare::CREATE);
+  compare.set_result(pb::Compare::GREATER);
+  compare.set_target(pb::Compare::VALUE);
   compare.set_key(key);
-  compare.set_create_revision(revision + 1);
+  compare.set_value(value);
   compare.set_range_end(end);
   return compare;
 }

@@ -60,8 +60,8 @@ absl::StatusOr<Tail> ReadTail(std::string_view text);
 pb::Compare HasValue(const std::string& key, const std::string& value);
 // The key was last changed by the transaction of this revision. Revision 0: it is not there.
 pb::Compare ChangedAt(const std::string& key, int64_t revision);
-// No key of [key, end) was made after this revision.
-pb::Compare NoneMadeSince(const std::string& key, const std::string& end, int64_t revision);
+// There are keys in [key, end), and each has a value that is after this one.
+pb::Compare AllAfter(const std::string& key, const std::string& end, const std::string& value);
 
 pb::RequestOp Put(const std::string& key, const std::string& value, int64_t lease = 0);
 pb::RequestOp Get(const std::string& key);

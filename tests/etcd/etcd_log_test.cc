@@ -280,13 +280,14 @@ TEST_F(EtcdLogTest, WhatEveryMemberHasIsTrimmed) {
   EXPECT_THAT(b_->Read(5), ElementsAreArray(Entries(5, 5)));
   EXPECT_THAT(b_->Read(4), ElementsAreArray(Entries(4, 6)));
 
-  // One that is to come is kept all that is there now; admitted again, it is what it was.
+  // One that is to come is kept all that is there now, and so is one that is admitted again: its store may be another.
   const EtcdLogOptions late{.prefix = prefix_, .member = "late"};
   ASSERT_TRUE(EtcdCommitLog::Admit(client_.get(), late).ok());
   ASSERT_TRUE(b_->log->ReportDurable(Position(10)).ok());
   EXPECT_EQ(a_->log->Trim()->value(), 4u);
   ASSERT_TRUE(EtcdCommitLog::Admit(client_.get(), b_->options).ok());
-  EXPECT_THAT(*a_->log->Members(), ElementsAre(Pair("a", Position(10)), Pair("b", Position(10)), Pair("late", Position(4))));
+  EXPECT_THAT(*a_->log->Members(), ElementsAre(Pair("a", Position(10)), Pair("b", Position(4)), Pair("late", Position(4))));
+  ASSERT_TRUE(b_->log->ReportDurable(Position(10)).ok());
   EXPECT_EQ(EtcdCommitLog::Find(client_.get(), late)->first, Position(4));
   EXPECT_TRUE(absl::IsNotFound(EtcdCommitLog::Find(client_.get(), {.prefix = NewPrefix()}).status()));
 
@@ -298,6 +299,20 @@ TEST_F(EtcdLogTest, WhatEveryMemberHasIsTrimmed) {
   EXPECT_THAT(b_->Read(10), IsEmpty());
   ASSERT_TRUE(a_->Append(10, Entries(10, 1)).ok());
   EXPECT_THAT(b_->Read(10), ElementsAreArray(Entries(10, 1)));
+}
+
+// Its disk was lost: what it had said was of a store that is gone.
+TEST_F(EtcdLogTest, AKnownMemberThatIsAdmittedIsKeptAllThatIsThere) {
+  for (uint64_t at = 0; at < 10; at += 2) ASSERT_TRUE(a_->Append(at, Entries(at, 2)).ok());
+  ASSERT_TRUE(a_->log->ReportDurable(Position(10)).ok());
+  ASSERT_TRUE(b_->log->ReportDurable(Position(10)).ok());
+  a_->etcd.Expect({Fate::kLate});
+  EXPECT_EQ(a_->log->Trim().status().code(), absl::StatusCode::kUnavailable);
+  ASSERT_TRUE(EtcdCommitLog::Admit(client_.get(), b_->options).ok());
+  EXPECT_EQ(a_->etcd.Deliver(), 0) << "it was asked for before, and comes after";
+  EXPECT_EQ(a_->log->Trim()->value(), 0u);
+  ASSERT_TRUE(b_->log->ReportDurable(Position(4)).ok());
+  EXPECT_EQ(a_->log->Trim()->value(), 4u);
 }
 
 TEST_F(EtcdLogTest, WhatIsDoneAgainInTimeIsAskedForOnce) {
