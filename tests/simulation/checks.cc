@@ -20,31 +20,6 @@ using storage::Cf;
 
 namespace {
 
-// MTH of RFC 6962, section 2.1, as it is written there.
-Digest TreeHash(const std::vector<Digest>& leaves, size_t begin, size_t end) {
-  if (begin == end) return Sha256("");
-  if (end - begin == 1) return leaves[begin];
-  size_t k = 1;
-  while (k * 2 < end - begin) k *= 2;
-  const Digest left = TreeHash(leaves, begin, begin + k);
-  const Digest right = TreeHash(leaves, begin + k, end);
-  return Sha256({std::string_view("\x01", 1), AsView(left), AsView(right)});
-}
-
-std::string Show(Dot dot) { return fmt::format("{}/{}", dot.log.value(), dot.seq.value()); }
-
-// What Clients::Text has made.
-void TextsIn(std::string_view bytes, std::set<std::string>* out) {
-  constexpr std::string_view kBegin = "text";
-  for (size_t at = bytes.find(kBegin); at != std::string_view::npos; at = bytes.find(kBegin, at + 1)) {
-    const size_t end = bytes.find('.', at);
-    if (end == std::string_view::npos) return;
-    out->emplace(bytes.substr(at, end + 1 - at));
-  }
-}
-
-std::string Show(const absl::Status& status) { return std::string(status.message()); }
-
 // The values that the mutation says its author had read.
 std::set<ValueId> Cited(const Mutation& mutation) {
   std::set<ValueId> ids(mutation.seen_seals.begin(), mutation.seen_seals.end());
@@ -55,10 +30,6 @@ std::set<ValueId> Cited(const Mutation& mutation) {
   return ids;
 }
 
-bool Owns(const Site& site, LogId log) {
-  return std::any_of(site.logs.begin(), site.logs.end(), [log](const auto& own) { return own.second == log; });
-}
-
 node::LogInfo InfoOf(const node::Node& node, LogId log) {
   std::vector<node::LogInfo> logs = node.Logs();
   return *std::find_if(logs.begin(), logs.end(), [log](const node::LogInfo& info) { return info.log->id == log; });
@@ -66,15 +37,19 @@ node::LogInfo InfoOf(const node::Node& node, LogId log) {
 
 }  // namespace
 
+bool Owns(const Site& site, LogId log) {
+  return std::any_of(site.logs.begin(), site.logs.end(), [log](const auto& own) { return own.second == log; });
+}
+
 bool Checks::IsMain(LogId log) const { return world_.roster().FindLog(log)->stream == kMainStream; }
 
 Checks::Checks(World* world) : world_(*world) { world_.set_watcher(this); }
 
 void Checks::OnStart(Site& site, bool restored) {
-  Reader& reader = readers_[site.id];
+  Reader& reader = readers_[site.number];
   if (restored) {
     reader = {};
-    ForgetLost(site);
+    if (site.members == nullptr) ForgetLost(site);  // else etcd and the others have it
   } else if (site.node->JournalEnd() < reader.position) {
     Fail(site, fmt::format("has {} durable entries after a restart, and had {}", site.node->JournalEnd().value(), reader.position.value()));
     return;
@@ -84,6 +59,7 @@ void Checks::OnStart(Site& site, bool restored) {
     const auto& [log, size] = key;
     if (!Owns(site, log) || restored_.contains(site.id)) continue;
     if (site.node->Applied().Get(log) < Seq(size)) {
+      if (site.members != nullptr) continue;  // another of its machines has signed it, and the log on etcd has it
       return Fail(site, fmt::format("has signed a checkpoint of log {} of size {} and holds {}", log.value(), size,
                                     site.node->Applied().Get(log).value()));
     }
@@ -92,7 +68,8 @@ void Checks::OnStart(Site& site, bool restored) {
   }
   for (const auto& [key, said] : said_) {
     const auto& [signer, log] = key;
-    if (signer != site.id || restored_.contains(site.id) || site.node->Applied().Get(log) >= Seq(said.size_max)) continue;
+    if (signer != site.id || site.members != nullptr || restored_.contains(site.id) || site.node->Applied().Get(log) >= Seq(said.size_max))
+      continue;
     return Fail(
         site, fmt::format("has cosigned log {} up to {} and holds {}", log.value(), said.size_max, site.node->Applied().Get(log).value()));
   }
@@ -109,7 +86,7 @@ void Checks::ForgetLost(Site& site) {
     uint64_t known = held;
     for (const auto& other : world_.sites()) {
       if (other.get() == &site) continue;
-      held = std::max(held, readers_[other->id].applied.Get(log).value());
+      held = std::max(held, readers_[other->number].applied.Get(log).value());
       if (other->node != nullptr) known = std::max(known, InfoOf(*other->node, log).known_size.value());
     }
     known = std::max(known, held);
@@ -162,7 +139,8 @@ void Checks::CheckFreshness(Site& site) {
 }
 
 void Checks::FollowJournal(Site& site, bool catching_up) {
-  Reader& reader = readers_[site.id];
+  Reader& reader = readers_[site.number];
+  if (site.members != nullptr) CheckMember(site, reader.position);
   auto journal = site.node->ReadJournal(reader.position, site.node->JournalEnd().value() - reader.position.value());
   if (!journal.ok()) return Fail(site, "the journal cannot be read: " + Show(journal.status()));
   const Hlc bound = Hlc::FromMillis(static_cast<uint64_t>(absl::ToUnixMillis(site.clock.Now() + absl::Seconds(5))));
@@ -176,13 +154,19 @@ void Checks::FollowJournal(Site& site, bool catching_up) {
       ++reader.position;
       continue;
     }
+    if (dot.seq < reader.applied.Get(dot.log) && site.members != nullptr) {
+      // Its payload came late, and was there when the first was read. What a member is told of twice, MemberSite looks at.
+      ++reader.position;
+      continue;
+    }
     if (dot.seq != reader.applied.Get(dot.log)) return Fail(site, fmt::format("entry {} is not the next of its log", Show(dot)));
     auto headers = site.node->ReadHeaders(dot.log, dot.seq, dot.seq + 1);
     if (!headers.ok()) return Fail(site, fmt::format("entry {} cannot be read", Show(dot)));
     auto header = DecodeHeader(headers->at(0));
     if (!header.ok()) return Fail(site, fmt::format("the header of entry {} is malformed", Show(dot)));
     if (!reader.applied.Covers(header->deps)) return Fail(site, fmt::format("entry {} came before entries it follows", Show(dot)));
-    if (!catching_up && !Owns(site, dot.log) && header->time > bound) {
+    // A member follows whatever the leader's clock had let in; MemberSite looks at that.
+    if (!catching_up && site.members == nullptr && !Owns(site, dot.log) && header->time > bound) {
       return Fail(site, fmt::format("entry {} of the future was applied", Show(dot)));
     }
     if (!IsMain(dot.log) && !header->deps.entries().empty()) {
@@ -290,6 +274,10 @@ void Checks::OnCheckpoint(Site& from, LogId log, const std::string& note) {
   const Told* told = Read(note);
   if (told == nullptr) return Fail(from, "sends a malformed checkpoint of its log");
   const note::Checkpoint& checkpoint = told->checkpoint;
+  NoteRoot(from, log, checkpoint);
+}
+
+void Checks::NoteRoot(const Site& from, LogId log, const note::Checkpoint& checkpoint) {
   if (roots_.try_emplace({log, checkpoint.size}, checkpoint.root).first->second != checkpoint.root)
     Fail(from, fmt::format("has signed two histories of log {} of size {}", log.value(), checkpoint.size));
 }
@@ -303,7 +291,18 @@ void Checks::OnCosignature(Site& from, LogId log, const std::string& note) {
   for (const note::Signature& signature : told->signatures) {
     if (signature.name != verifier.name()) continue;
     const uint64_t time_s = fairlead::Reader(signature.bytes).U64();
-    if (Owns(from, log)) origin_said_[log].try_emplace(time_s, size);
+    if (cosigned_.try_emplace({from.id, log, size}, told->checkpoint.root).first->second != told->checkpoint.root &&
+        !restored_.contains(world_.SiteOf(log).id)) {
+      return Fail(from, fmt::format("cosigns two histories of log {} of size {}", log.value(), size));
+    }
+    if (Owns(from, log)) {
+      uint64_t& said = origin_said_[log].try_emplace(time_s, size).first->second;
+      said = std::min(said, size);
+    }
+    if (from.members != nullptr) {
+      CheckMemberCosignature(from, log, size, time_s);
+      continue;
+    }
     if (restored_.contains(from.id)) continue;  // its peers may have told it what it has vouched for before
     if (Seq(size) > from.node->Applied().Get(log)) {
       return Fail(from, fmt::format("cosigns log {} up to {} and holds {}", log.value(), size, from.node->Applied().Get(log).value()));
@@ -320,195 +319,14 @@ void Checks::OnCosignature(Site& from, LogId log, const std::string& note) {
   }
 }
 
-void Checks::CheckTree(Site& site, const RosterLog& log, const std::vector<std::string>& headers) {
-  std::vector<Digest> leaves;
-  for (const std::string& header : headers) leaves.push_back(Sha256({std::string_view("\x00", 1), header}));
-  auto root = site.node->RootAt(log.id, Seq(headers.size()));
-  if (!root.ok() || *root != TreeHash(leaves, 0, leaves.size()))
-    return Fail(site, fmt::format("the tree of log {} is wrong", log.origin()));
-  auto note = site.node->CheckpointNote(log.id);
-  if (!note) return;
-  auto parsed = note::Parse(*note);
-  auto checkpoint = parsed.ok() ? note::ParseCheckpoint(parsed->text) : parsed.status();
-  if (!checkpoint.ok() || !note::Verify(*parsed, log.verifier) || checkpoint->origin != log.origin()) {
-    return Fail(site, fmt::format("the checkpoint of log {} does not verify", log.origin()));
-  }
-  if (checkpoint->size > leaves.size() || checkpoint->root != TreeHash(leaves, 0, checkpoint->size)) {
-    Fail(site, fmt::format("the checkpoint of log {} is not of its entries", log.origin()));
-  }
-}
-
-void Checks::CheckDerived(Site& site, const std::map<std::string, std::string>& states) {
-  std::set<std::string> indexes;
-  std::map<std::string, int64_t> figures;
-  std::map<std::string, std::pair<node::LatticeHash, int64_t>> classes;
-  for (const auto& [name, bytes] : states) {
-    auto state = node::DecodeState(bytes);
-    if (!state.ok()) return Fail(site, fmt::format("the state of {} is malformed", name));
-    if (node::EncodeState(*state) != bytes) return Fail(site, fmt::format("the state of {} is not canonical", name));
-    const records::RecordType* type = records::TheRegistry().FindByNumber(state->type);
-    node::Derived derived = node::DeriveFrom(*type, world_.roster(), name, *state);
-    if (!node::AddPartly(world_.roster(), *state, node::AudiencesIn(site.node->store()), &derived).ok()) {
-      return Fail(site, fmt::format("an entry of {} has no header", name));
-    }
-    indexes.insert(derived.index_keys.begin(), derived.index_keys.end());
-    for (const auto& [key, amount] : derived.figures) figures[key] += amount;
-    const auto record = node::Materialise(*type, name, *state);
-    const auto* audience = rpc::Field(*record, "audience");
-    std::string sites;
-    for (int i = 0; i < record->GetReflection()->FieldSize(*record, audience); ++i) {
-      sites += (i == 0 ? "" : ",") + record->GetReflection()->GetRepeatedString(*record, audience, i);
-    }
-    auto& [hash, count] = classes[sites.empty() ? "*" : sites];
-    std::string element;
-    PutBytes(&element, name);
-    hash.Add(element + bytes);
-    ++count;
-  }
-  std::erase_if(figures, [](const auto& figure) { return figure.second == 0; });
-  const auto held_figures = site.node->Aggregates("");
-  if (std::map<std::string, int64_t>(held_figures.begin(), held_figures.end()) != figures) {
-    return Fail(site, "the figures are not the sums of what the records contribute");
-  }
-  std::set<std::string> held_indexes;
-  auto it = site.node->store().Iterate(Cf::kIndexes, {}, {});
-  for (it->SeekToFirst(); it->Valid(); it->Next()) held_indexes.emplace(it->key());
-  if (held_indexes != indexes) return Fail(site, "the indexes are not those of the records");
-  for (const node::ClassDigestInfo& info : site.node->StateDigests().second) {
-    auto found = classes.find(node::ParseClass(info.audience).sites);
-    if (found == classes.end() || found->second.first.Sum() != info.digest || found->second.second != info.records) {
-      return Fail(site, fmt::format("the state digest of class {} is not that of its records", info.audience));
-    }
-    classes.erase(found);
-  }
-  if (!classes.empty()) Fail(site, fmt::format("there is no state digest of class {}", classes.begin()->first));
-}
-
-void Checks::CheckStore(Site& site) {
-  const node::Node& node = *site.node;
-  std::map<std::string, ReferenceRecord> records;
-  std::set<Dot> withheld;
-  int64_t due = 0;  // of them, what a site that may not have it has passed on, and no other yet
-  for (const RosterLog& log : world_.roster().logs()) {
-    const Seq size = node.Applied().Get(log.id);
-    auto headers = node.ReadHeaders(log.id, Seq(0), size);
-    if (!headers.ok()) return Fail(site, fmt::format("log {} cannot be read: {}", log.origin(), Show(headers.status())));
-    CheckTree(site, log, *headers);
-    for (uint64_t seq = 0; seq < size.value(); ++seq) {
-      const Dot dot{log.id, Seq(seq)};
-      const Header header = *DecodeHeader(headers->at(seq));
-      auto bytes = node.ReadPayload(dot);
-      if (!bytes.ok()) return Fail(site, fmt::format("the payload of entry {} cannot be read", Show(dot)));
-      auto erased = node.Erased(dot);
-      if (!erased.ok()) return Fail(site, fmt::format("whether entry {} is erased cannot be read", Show(dot)));
-      if (*erased) {
-        if (bytes->has_value()) return Fail(site, fmt::format("entry {} is erased and there", Show(dot)));
-        const Entry& entry = entries_.at(dot);
-        if (!entry.payload) return Fail(site, fmt::format("entry {} is erased, and nobody ever had it", Show(dot)));
-        for (size_t i = 0; i < entry.mutations.size(); ++i) {
-          const Mutation& mutation = entry.payload->mutations[i];
-          records[mutation.record].Add(mutation, entry.mutations[i], header.time, dot, /*erased=*/true);
-        }
-        continue;
-      }
-      if (!bytes->has_value()) {
-        withheld.insert(dot);
-        due += header.audience.Includes(site.id) ? 1 : 0;
-        continue;
-      }
-      auto payload = DecodePayload(**bytes);
-      if (!payload.ok()) return Fail(site, fmt::format("the payload of entry {} is malformed", Show(dot)));
-      for (size_t i = 0; i < payload->mutations.size(); ++i) {
-        const Mutation& mutation = payload->mutations[i];
-        records[mutation.record].Add(mutation, MutationIdOf(world_.roster().network(), *payload, i), header.time, dot);
-      }
-      if (payload->request_digest == kCompanionDigest) continue;  // its request is answered by another entry
-      auto request = node.store().Get(Cf::kRequests, node::RequestKey(payload->actor, payload->request_id));
-      if (!request.ok() || !request->has_value()) return Fail(site, fmt::format("request {} is forgotten", payload->request_id));
-    }
-  }
-  std::set<Dot> journal;
-  const auto items = node.ReadJournal(Position(0), node.JournalEnd().value());
-  if (!items.ok()) return Fail(site, "the journal cannot be read: " + Show(items.status()));
-  for (const Dot& dot : *items) journal.insert(dot);  // again, when its payload came late: FollowJournal has seen to that
-  const VersionVector applied = node.Applied();
-  for (const auto& [log, size] : applied.entries()) {
-    for (uint64_t seq = 0; seq < size.value(); ++seq) {
-      if (!journal.contains({log, Seq(seq)})) return Fail(site, fmt::format("entry {} is not in the journal", Show({log, Seq(seq)})));
-    }
-  }
-  std::set<Dot> opaque;
-  auto listed = node.store().Iterate(Cf::kOpaque, {}, {});
-  for (listed->SeekToFirst(); listed->Valid(); listed->Next()) {
-    fairlead::Reader key(listed->key());
-    opaque.insert(storage::ReadDot(&key));
-  }
-  if (opaque != withheld) return Fail(site, fmt::format("{} entries are opaque, {} are withheld", opaque.size(), withheld.size()));
-  const auto told = static_cast<int64_t>(node.OpaqueEntries(std::nullopt, opaque.size() + 1).size());
-  if (node.OpaqueCount() != due || told != due) {
-    return Fail(site, fmt::format("{} entries that are due here are opaque; it counts {} and lists {}", due, node.OpaqueCount(), told));
-  }
-  std::map<std::string, std::string> states;
-  auto it = node.store().Iterate(Cf::kRecords, {}, {});
-  for (it->SeekToFirst(); it->Valid(); it->Next()) states.emplace(it->key(), it->value());
-  for (const auto& [name, bytes] : states) {
-    auto record = records.find(name);
-    const std::string wrong = Compare(node, name, record == records.end() ? nullptr : &record->second);
-    if (!wrong.empty()) return Fail(site, fmt::format("{} {}", name, wrong));
-  }
-  for (const auto& [name, record] : records) {
-    if (!states.contains(name)) return Fail(site, fmt::format("{} is not there", name));
-  }
-  CheckDerived(site, states);
-}
-
-void Checks::CheckErased(Site& site, const Clients& clients) {
-  const node::Node& node = *site.node;
-  std::set<std::string> erased;  // texts
-  std::set<std::string> kept;    // texts that another entry has, too
-  for (const auto& [dot, entry] : entries_) {
-    if (!entry.payload) continue;
-    std::vector<std::string> texts;
-    auto request = clients.requests().find(entry.payload->request_id);
-    auto gone = node.Erased(dot);
-    if (gone.ok() && *gone && request != clients.requests().end()) {
-      for (const auto& [record, text] : request->second.written) erased.insert(text);
-      for (const Mutation& mutation : entry.payload->mutations) {
-        std::string key = mutation.record;
-        PutU8(&key, 0);
-        PutU64(&key, entry.header.time.raw());
-        key += storage::DotKey(dot);
-        auto revision = node.store().Get(Cf::kRevisions, key);
-        if (!revision.ok() || !revision->has_value()) {
-          return Fail(site, fmt::format("the history of {} does not have entry {}, which is erased", mutation.record, Show(dot)));
-        }
-      }
-    } else if (!gone.ok() || !*gone) {
-      TextsIn(EncodePayload(*entry.payload), &kept);
-    }
-  }
-  for (const std::string& text : kept) erased.erase(text);
-  if (erased.empty()) return;
-  std::set<std::string> held;
-  for (size_t cf = 0; cf < storage::kCfCount; ++cf) {
-    auto it = node.store().Iterate(static_cast<Cf>(cf), {}, {});
-    for (it->SeekToFirst(); it->Valid(); it->Next()) {
-      TextsIn(it->key(), &held);
-      TextsIn(it->value(), &held);
-    }
-  }
-  for (const std::string& text : erased) {
-    if (held.contains(text)) return Fail(site, fmt::format("holds {}, which is erased", text));
-  }
-}
-
 void Checks::Final(const Clients& clients) {
+  CheckMembersAgree();
   std::map<std::string, std::vector<std::pair<std::string, node::ClassDigestInfo>>> digests;  // by class: of which site, and what
   for (const auto& site : world_.sites()) {
     CheckStore(*site);
     CheckErased(*site, clients);
     CheckFreshness(*site);
-    for (const Dot& dot : readers_[site->id].pending) {
+    for (const Dot& dot : readers_[site->number].pending) {
       // Only what a site alone had, and lost, may be missed for good.
       const auto& sites = world_.sites();
       const bool there = std::any_of(sites.begin(), sites.end(), [&](const auto& other) {
@@ -529,6 +347,7 @@ void Checks::Final(const Clients& clients) {
       return info.known_size > info.size;
     });
     const bool bereft = bereft_.contains(site->id) || (restored_.contains(site->id) && behind);
+    if (!world_.Leads(*site)) continue;  // nor has it digests of its own: CheckMembersAgree
     if (std::string reason = site->node->UnwritableReason(); reason.empty() == bereft) {
       Fail(*site, reason.empty() ? "writes on where it has signed what is lost" : "takes no writes: " + reason);
     }
@@ -552,11 +371,11 @@ void Checks::Final(const Clients& clients) {
   std::map<std::string, Written> requests;
   std::map<std::string, ReferenceRecord> records;
   for (const RosterLog& log : world_.roster().logs()) {
-    Site& site = *world_.sites()[log.site.value() - 1];
+    Site& site = world_.SiteOf(log.id);
     for (uint64_t seq = 0; seq < site.node->Applied().Get(log.id).value(); ++seq) {
       const Dot dot{log.id, Seq(seq)};
       const Entry& entry = entries_.at(dot);
-      if (readers_[site.id].pending.contains(dot)) {
+      if (readers_[site.number].pending.contains(dot)) {
         if (entry.payload) lost_.insert(entry.payload->request_id);
         continue;
       }

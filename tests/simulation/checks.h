@@ -5,10 +5,13 @@
 #ifndef FAIRLEAD_TESTS_SIMULATION_CHECKS_H_
 #define FAIRLEAD_TESTS_SIMULATION_CHECKS_H_
 
+#include <fmt/format.h>
+
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -19,6 +22,10 @@
 
 namespace fairlead::simulation {
 
+inline std::string Show(Dot dot) { return fmt::format("{}/{}", dot.log.value(), dot.seq.value()); }
+inline std::string Show(const absl::Status& status) { return std::string(status.message()); }
+bool Owns(const Site& site, LogId log);
+
 class Checks : public Watcher {
  public:
   explicit Checks(World* world);
@@ -27,6 +34,7 @@ class Checks : public Watcher {
   void OnCommit(Site& site) override;
   void OnSend(Site& from, Site& to, const v1::ReplicateResponse& message) override;
   void OnAsk(Site& from, Site& to, const v1::ReplicateRequest& message) override;
+  void OnMemberTick(Site& site) override;
 
   // After healing: REQUIRES: the world has converged.
   void Final(const Clients& clients);
@@ -80,13 +88,22 @@ class Checks : public Watcher {
   // What a note says, read once however often it is sent; null when it is no signed checkpoint.
   const Told* Read(const std::string& note);
   void OnCosignature(Site& from, LogId log, const std::string& note);
+  // One root for each size of a log, whoever of its site's machines signed it.
+  void NoteRoot(const Site& from, LogId log, const note::Checkpoint& checkpoint);
+  // --- Of a site of several machines (member_checks.cc)
+  // Its journal is what the log on etcd has, and what it keeps as signed is so.
+  void CheckMember(Site& site, Position from);
+  // What such a site has signed, the log on etcd has; a site that says that its log had ended as of a time speaks of all that was in it.
+  void CheckMemberCosignature(const Site& site, LogId log, uint64_t size, uint64_t time_s);
+  void CheckMembersAgree();
   void OnCheckpoint(Site& from, LogId log, const std::string& note);
-  void Fail(const Site& site, const std::string& what) { world_.Fail(site.name + ": " + what); }
+  void Fail(const Site& site, const std::string& what) { world_.Fail(site.label + ": " + what); }
 
   World& world_;
-  std::map<SiteId, Reader> readers_;
+  std::map<size_t, Reader> readers_;  // by machine
   std::map<Dot, Entry> entries_;
   std::map<std::pair<LogId, uint64_t>, Digest> roots_;  // signed and shown by the log's own site
+  std::map<std::tuple<SiteId, LogId, uint64_t>, Digest> cosigned_;
   std::map<std::pair<SiteId, LogId>, Said> said_;
   std::map<LogId, std::map<uint64_t, uint64_t>> origin_said_;  // seconds and size of each statement of an origin about its own log
   std::unordered_map<std::string, std::optional<Told>> told_;  // by the bytes of the note

@@ -11,6 +11,7 @@
 #include "api/errors.h"
 #include "fairlead/v1/engagement_service.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
+#include "server/node/assembly.h"
 #include "server/node/erasures.h"
 #include "server/node/materialise.h"
 #include "server/records/types.h"
@@ -193,11 +194,11 @@ void Clients::CreateEngagement() {
   engagement.add_participants()->set_counterpart(Text(&request, name));
   // Only a leaf may be left out: what its peer is due never has to pass through it.
   std::vector<Site*> leaves = world_.Leaves();
-  std::erase(leaves, site);
-  if (random_.OneIn(4) && !leaves.empty() && world_.sites().size() > 2) {
+  std::erase_if(leaves, [site](const Site* leaf) { return leaf->id == site->id; });
+  if (random_.OneIn(4) && !leaves.empty() && world_.roster().sites().size() > 2) {
     const Site* out = random_.Of(leaves);
-    for (const auto& other : world_.sites()) {
-      if (other.get() != out) engagement.add_audience(other->name);
+    for (const RosterSite& other : world_.roster().sites()) {
+      if (other.id != out->id) engagement.add_audience(other.name);
     }
   }
   request.basis[name];
@@ -227,11 +228,11 @@ void Clients::CreateMany() {
 bool Clients::Narrow(const Site* site, v1::Engagement* engagement) {
   std::set<std::string> audience(engagement->audience().begin(), engagement->audience().end());
   if (audience.empty()) {
-    for (const auto& each : world_.sites()) audience.insert(each->name);
+    for (const RosterSite& each : world_.roster().sites()) audience.insert(each.name);
   }
   std::vector<Site*> leaves = world_.Leaves();
-  std::erase(leaves, site);
-  if (leaves.empty() || world_.sites().size() < 3 || !audience.contains(site->name)) return false;
+  std::erase_if(leaves, [site](const Site* leaf) { return leaf->id == site->id; });
+  if (leaves.empty() || world_.roster().sites().size() < 3 || !audience.contains(site->name)) return false;
   if (audience.erase(random_.Of(leaves)->name) == 0) return false;
   *engagement->mutable_audience() = {audience.begin(), audience.end()};
   return true;
@@ -354,11 +355,11 @@ Mutation Clients::Begin(Site* site, const std::string& method, Request* request)
   std::vector<const FieldDescriptor*> fields = {rpc::Field(engagement, "kind"), rpc::Field(engagement, "title"),
                                                 rpc::Field(engagement, "region")};
   std::vector<Site*> leaves = world_.Leaves();
-  std::erase(leaves, site);
-  if (random_.OneIn(4) && !leaves.empty() && world_.sites().size() > 2) {
+  std::erase_if(leaves, [site](const Site* leaf) { return leaf->id == site->id; });
+  if (random_.OneIn(4) && !leaves.empty() && world_.roster().sites().size() > 2) {
     const Site* out = random_.Of(leaves);
-    for (const auto& other : world_.sites()) {
-      if (other.get() != out) engagement.add_audience(other->name);
+    for (const RosterSite& other : world_.roster().sites()) {
+      if (other.id != out->id) engagement.add_audience(other.name);
     }
     fields.push_back(rpc::Field(engagement, "audience"));
   }
@@ -444,19 +445,29 @@ void Clients::Submit(Request request, Site* site) {
   Attempt(id, site);
 }
 
-void Clients::Attempt(const std::string& id, Site* site) {
+void Clients::Attempt(const std::string& id, Site* asked) {
   Request& request = requests_.at(id);
+  if (asked->node == nullptr || world_.Defer(*asked, [this, id, asked] { Attempt(id, asked); })) return;
+  Site* const site = world_.WriterFor(*asked);
+  if (site == nullptr) {
+    // As when any connection breaks: whoever asks again may do so anywhere.
+    world_.trace().Add("{} asks {} for {} {}: nobody leads", request.identity.path, asked->label,
+                       request.method.substr(request.method.find('/') + 1), id);
+    ++request.attempts;
+    ++request.open;
+    ++refused_;
+    return;
+  }
+  if (site != asked && world_.Defer(*site, [this, id, site] { Attempt(id, site); })) return;
   if (request.kind == Request::Kind::kErase) {
     // It is asked where the revision is and may be erased.
     auto audience = site->node->AudienceOf(request.erases);
     if (!audience.ok() || !audience->Includes(site->id) || !node::MayErase(world_.roster(), site->id, request.erases)) return;
   }
   const bool first = request.attempts++ == 0;
-  world_.trace().Add("{} asks {} for {} {}", request.identity.path, site->name, request.method.substr(request.method.find('/') + 1), id);
+  world_.trace().Add("{} asks {} for {} {}", request.identity.path, site->label, request.method.substr(request.method.find('/') + 1), id);
   ++request.open;
-  auto answer = [this, id, first, site = site->name](const absl::Status& status, const std::string& text) {
-    Answer(id, first, site, status, text);
-  };
+  auto answer = [this, id, first, site](const absl::Status& status, const std::string& text) { Answer(id, first, site, status, text); };
   if (request.message == nullptr) {
     node::WriteRequest write = request.pair;
     if (site->plant != nullptr && site->plant->write) site->plant->write(&write);
@@ -486,10 +497,10 @@ void Clients::Attempt(const std::string& id, Site* site) {
   world_.ScheduleCommit(*site);
 }
 
-void Clients::Answer(const std::string& id, bool first, const std::string& site, const absl::Status& status, const std::string& text) {
+void Clients::Answer(const std::string& id, bool first, Site* site, const absl::Status& status, const std::string& text) {
   Request& request = requests_.at(id);
   const std::string reason = ReasonOf(status);
-  world_.trace().Add("{} answers {}: {}", site, id, status.ok() ? "OK" : reason);
+  world_.trace().Add("{} answers {}: {}", site->label, id, status.ok() ? "OK" : reason);
   if (status.ok()) {
     ++acknowledged_;
     request.acknowledged = true;
@@ -499,14 +510,27 @@ void Clients::Answer(const std::string& id, bool first, const std::string& site,
         world_.Fail(fmt::format("the answer to {} does not show what it wrote: {}", id, written));
       }
     }
+    if (site->members != nullptr) ReadBack(request, *site);
     return;
   }
   ++refused_;
   if (IsRefusal(reason)) {
     --request.open;
-  } else if (reason != "STORAGE_FAILED") {
-    world_.Fail(fmt::format("{} answers {} to {} {}: {}", site, reason, request.method, id, std::string(status.message())));
+  } else if (reason != "STORAGE_FAILED" && !(site->members != nullptr && reason.empty() && absl::IsUnavailable(status))) {
+    world_.Fail(fmt::format("{} answers {} to {} {}: {}", site->label, reason, request.method, id, std::string(status.message())));
   }
+}
+
+void Clients::ReadBack(const Request& request, const Site& site) {
+  const std::string key = node::RequestKey(request.identity.path, request.id);
+  const auto held = site.node->store().Get(storage::Cf::kRequests, key);
+  if (!held.ok() || !held->has_value()) return;  // it changes nothing, and was not written
+  Site* other = random_.Of(site.members->machines());
+  world_.schedule().After(random_.Between(absl::ZeroDuration(), absl::Seconds(3)), [this, other, key, token = site.node->Applied()] {
+    if (other->node == nullptr || !other->node->Applied().Covers(token)) return;  // he waits
+    const auto read = other->node->store().Get(storage::Cf::kRequests, key);
+    if (read.ok() && !read->has_value()) world_.Fail(other->label + " says that it has what an answer spoke of, and lacks its write");
+  });
 }
 
 }  // namespace fairlead::simulation

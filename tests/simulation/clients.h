@@ -1,5 +1,7 @@
 // Random clients, and the ledger of what they asked for, what they had read and what they were told.
 //
+// Those of a site of several machines ask any of them, and what only the one answers that leads is passed on to it.
+//
 // They call the write methods that the RPC layer serves (validation, etags, request ids), create, edit several fields, move lifecycles,
 // settle conflicts with what they have read, write two records at once, write into several streams, withdraw, and repeat requests at the
 // same or another site, whether or not they were answered.
@@ -93,7 +95,9 @@ class Clients {
   void Repeat();
   void Submit(Request request, Site* site);
   void Attempt(const std::string& id, Site* site);
-  void Answer(const std::string& id, bool first, const std::string& site, const absl::Status& status, const std::string& text);
+  void Answer(const std::string& id, bool first, Site* site, const absl::Status& status, const std::string& text);
+  // Of a site of several machines: whoever was answered reads, with the token of the answer, at any of them.
+  void ReadBack(const Request& request, const Site& site);
 
   World& world_;
   Random random_;

@@ -1,6 +1,6 @@
 // fairlead-sim: runs simulated networks from seeds and says which promises they broke.
 //
-//   fairlead-sim [--seeds N] [--first S] [--seed S] [--nodes K] [--seconds S] [--jobs J] [--plant NAME] [--trace]
+//   fairlead-sim [--seeds N] [--first S] [--seed S] [--nodes K] [--members K] [--seconds S] [--jobs J] [--plant NAME] [--trace]
 //
 // Exits with 1 when a seed failed, and prints for each what broke, the end of its trace and the command that repeats it.
 
@@ -25,6 +25,7 @@ namespace {
 std::string Command(const Options& options) {
   std::string command = fmt::format("tools/dev sim --seed {}", options.seed);
   if (options.sites > 0) command += fmt::format(" --nodes {}", options.sites);
+  if (options.members > 0) command += fmt::format(" --members {}", options.members);
   if (options.length != Options().length) command += fmt::format(" --seconds {}", absl::ToDoubleSeconds(options.length));
   if (options.plant != nullptr) command += fmt::format(" --plant {}", options.plant->name);
   return command;
@@ -52,6 +53,9 @@ int Main(int argc, char** argv) {
   app.add_option("--first", first, "The first of them")->capture_default_str();
   app.add_option("--seed", one, "Only this seed");
   app.add_option("--nodes", options.sites, "Sites; 3 to 7 by the seed when 0")->check(CLI::Range(0, 7))->capture_default_str();
+  app.add_option("--members", options.members, "Machines of one of the sites; 1, 2 or 3 by the seed when 0")
+      ->check(CLI::Range(0, 5))
+      ->capture_default_str();
   app.add_option("--seconds", seconds, "Simulated time with faults")->check(CLI::Range(1.0, 3600.0))->capture_default_str();
   app.add_option("--jobs", jobs, "Simulations at once")->check(CLI::Range(1, 256))->capture_default_str();
   app.add_option("--plant", plant, "With a planted bug; README.md lists them");
@@ -80,6 +84,7 @@ int Main(int argc, char** argv) {
 
   std::mutex mu;
   Result total;
+  uint64_t with_members = 0;
   std::vector<uint64_t> failed;
   std::atomic<uint64_t> next{first};
   const auto start = std::chrono::steady_clock::now();
@@ -95,8 +100,12 @@ int Main(int argc, char** argv) {
       total.entries += result.entries;
       total.conflicts += result.conflicts;
       total.messages += result.messages;
+      total.elections += result.elections;
+      total.trims += result.trims;
+      with_members += result.members > 1;
       if (result.failures.empty()) {
-        if (one > 0) fmt::print("seed {}: {} sites, trace {:016x}\n", seed, result.sites, result.trace_hash);
+        if (one > 0)
+          fmt::print("seed {}: {} sites, {} members of one, trace {:016x}\n", seed, result.sites, result.members, result.trace_hash);
         continue;
       }
       failed.push_back(seed);
@@ -111,6 +120,9 @@ int Main(int argc, char** argv) {
       "{} seeds in {:.1f} s ({:.0f} a minute): {} faults, {} requests, {} acknowledged, {} entries, {} messages, {} conflicts kept\n",
       seeds, took, static_cast<double>(seeds) * 60 / took, total.faults, total.requests, total.acknowledged, total.entries, total.messages,
       total.conflicts);
+  if (with_members > 0) {
+    fmt::print("{} of them with a site of several machines: {} elections, {} trims\n", with_members, total.elections, total.trims);
+  }
   if (failed.empty()) {
     fmt::print("every promise was kept\n");
     return 0;

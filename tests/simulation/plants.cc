@@ -10,6 +10,7 @@
 #include "server/node/fold.h"
 #include "server/rpc/record_access.h"
 #include "storage/schema.h"
+#include "tests/simulation/member_plants.h"
 
 namespace fairlead::simulation {
 
@@ -300,6 +301,7 @@ std::vector<Plant> MakePlants() {
 
   add("cosigns-on-receipt", "20: what was counted as replicated is lost").cosigns_on_receipt = true;
 
+  for (Plant& plant : MemberPlants()) plants.push_back(std::move(plant));
   return plants;
 }
 

@@ -9,11 +9,14 @@
 #include <google/protobuf/message.h>
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "fairlead/v1/replication_service.pb.h"
+#include "server/etcd/etcd.h"
+#include "server/node/commit_log.h"
 #include "server/node/node.h"
 #include "server/replication/log_io.h"
 #include "server/rpc/dispatcher.h"
@@ -49,6 +52,13 @@ struct Plant {
   bool fresh_on_receipt = false;
   // What is restored is always an empty disk.
   bool forgets = false;
+
+  // --- Of each machine of a site of several; shows only where there is one
+  bool members = false;
+  // Between a member and its way to etcd.
+  std::function<std::unique_ptr<etcd::Etcd>(etcd::Etcd*, const std::string& member)> etcd;
+  // Between a node and its commit log.
+  std::function<std::unique_ptr<node::CommitLog>(std::unique_ptr<node::CommitLog>, storage::Store*)> commit_log;
 };
 
 const std::vector<Plant>& Plants();

@@ -4,6 +4,7 @@
 
 #include "tests/simulation/checks.h"
 #include "tests/simulation/clients.h"
+#include "tests/simulation/member_weather.h"
 #include "tests/simulation/random.h"
 #include "tests/simulation/schedule.h"
 #include "tests/simulation/verified.h"
@@ -18,6 +19,14 @@ constexpr absl::Duration kHealingMax = absl::Seconds(90);
 // After this long nothing that was cut or slowed is still on its way.
 constexpr absl::Duration kSettling = absl::Seconds(6);
 
+// Drawn apart, so that a run without such a site is what it would be if there were none.
+size_t MembersOf(const Options& options) {
+  if (options.members > 0) return static_cast<size_t>(options.members);
+  if (options.plant != nullptr) return options.plant->members ? 3 : 1;
+  Random random(options.seed ^ 0x6d656d62657273);
+  return random.OneIn(3) ? 2 + random.Below(2) : 1;
+}
+
 }  // namespace
 
 Result Simulate(const Options& options) {
@@ -26,11 +35,14 @@ Result Simulate(const Options& options) {
   Schedule schedule;
   Trace trace(&schedule, options.print_trace);
   const size_t sites = options.sites > 0 ? static_cast<size_t>(options.sites) : 3 + random.Below(5);
-  World world(&schedule, &trace, random.Fork(), sites, options.plant);
+  const size_t members = MembersOf(options);
+  World world(&schedule, &trace, random.Fork(), sites, members, options.plant);
   Checks checks(&world);
   Clients clients(&world, random.Fork());
   const Plant* plant = options.plant;
   Weather weather(&world, random.Fork(), plant != nullptr && plant->restores, plant != nullptr && plant->forgets);
+
+  MemberWeather member_weather(&world, Random(options.seed ^ 0x66617561));
 
   const absl::Time end = schedule.now() + options.length;
   auto run_until = [&](absl::Time time) {
@@ -40,8 +52,12 @@ Result Simulate(const Options& options) {
   for (const auto& site : world.sites()) world.Start(*site);
   clients.Start(end);
   weather.Start(end);
+  member_weather.Start(end);
   run_until(end);
-  if (world.failures().empty()) weather.Heal();
+  if (world.failures().empty()) {
+    member_weather.Heal();
+    weather.Heal();
+  }
   const absl::Time settled = schedule.now() + kSettling;
   const absl::Time late = schedule.now() + kHealingMax;
   bool converged = false;
@@ -58,7 +74,12 @@ Result Simulate(const Options& options) {
   result.seed = options.seed;
   result.failures = world.failures();
   result.sites = static_cast<int>(sites);
-  result.faults = weather.faults();
+  result.members = static_cast<int>(members);
+  if (const MemberSite* site = world.member_site()) {
+    result.elections = site->elections();
+    result.trims = site->trims();
+  }
+  result.faults = weather.faults() + member_weather.faults();
   result.requests = static_cast<int64_t>(clients.requests().size());
   result.acknowledged = clients.acknowledged();
   result.refused = clients.refused();

@@ -20,10 +20,17 @@
 //            out only sites that no entry needs to pass through. A payload may come after its header all the same: of a restored site's own
 //            entries, and while a site waits for erasures (rules 13 and 14).
 //            They erase revisions where they may. What was erased is nobody's loss.
+//   members  A site may have several machines, whose commit point is etcd (etcd_model.h). Each of them has all of the above for itself, but
+//            that its clock is within 50 ms of the others' while no fault sets it. A process may stand still, for longer than its lease.
+//            Its way to etcd may carry nothing, no answers, or be late: what it asked for may be done, or be done later, when it was told
+//            that nobody answers. etcd may lose its majority, or be full until somebody sees to it. Leases end late and never early.
+//            Watches wake late, twice or never. One machine at a time may lose its disk, or be replaced: by an empty one while the log has
+//            its first entry, else by a copy of a member's store that the log goes on from, after `admit`. Nothing is lost with it.
 //   healing  In the end all paths carry, clocks are right within 1 s, disks have room, every site runs and nobody lies. All sites then
 //            hold all entries within 90 s.
 //
-// Not in the model: two processes of one site at once, keys in wrong hands, damaged synced bytes.
+// Not in the model: two processes of one machine at once, keys in wrong hands, damaged synced bytes, etcd put back to an older copy (its
+// members then need copies of one that follows the log: rule 26; what was acknowledged in between is lost).
 //
 // Thread safety: Simulate may be called from several threads. Ownership: values.
 
@@ -43,6 +50,7 @@ namespace fairlead::simulation {
 struct Options {
   uint64_t seed = 1;
   int sites = 0;                              // 0: 3 to 7, by the seed
+  int members = 0;                            // machines of one of the sites; 0: 1 in two runs of three, else 2 or 3, by the seed
   absl::Duration length = absl::Seconds(20);  // of the time in which faults happen and clients write
   const Plant* plant = nullptr;
   bool print_trace = false;
@@ -63,6 +71,9 @@ struct Result {
   int64_t conflicts = 0;   // unresolved at the end
   int64_t companions = 0;  // entries that came with others in other streams
   uint64_t messages = 0;
+  int members = 1;
+  int64_t elections = 0;
+  int64_t trims = 0;  // of the log on etcd
 };
 
 Result Simulate(const Options& options);

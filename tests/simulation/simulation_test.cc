@@ -36,6 +36,37 @@ TEST_F(SimulationTest, ASeedGivesOneTrace) {
   }
 }
 
+TEST_F(SimulationTest, ASeedOfASiteOfSeveralMachinesGivesOneTrace) {
+  for (const uint64_t seed : {3, 4, 5}) {
+    const Result first = Simulate({.seed = seed, .members = 3});
+    const Result second = Simulate({.seed = seed, .members = 3});
+    EXPECT_EQ(first.trace_hash, second.trace_hash) << "seed " << seed;
+    EXPECT_EQ(first.trace_tail, second.trace_tail);
+    EXPECT_NE(first.trace_hash, Simulate({.seed = seed, .members = 1}).trace_hash);
+  }
+}
+
+TEST_F(SimulationTest, RunsOfASiteOfSeveralMachinesDoSomething) {
+  int64_t acknowledged = 0, elections = 0, trims = 0;
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    const Result result = Simulate({.seed = seed, .members = 2 + static_cast<int>(seed % 2)});
+    EXPECT_TRUE(result.failures.empty()) << "seed " << seed << ": " << result.failures.front();
+    acknowledged += result.acknowledged;
+    elections += result.elections;
+    trims += result.trims;
+  }
+  EXPECT_GT(acknowledged, 100);
+  EXPECT_GT(elections, 20);
+  EXPECT_GT(trims, 10);
+}
+
+TEST_F(SimulationTest, ARunInThreeHasASiteOfSeveralMachines) {
+  int with_members = 0;
+  for (uint64_t seed = 1; seed <= 12; ++seed) with_members += Simulate({.seed = seed, .length = absl::Seconds(1)}).members > 1;
+  EXPECT_GE(with_members, 1);
+  EXPECT_LE(with_members, 8);
+}
+
 TEST_F(SimulationTest, RunsDoSomething) {
   int64_t faults = 0, acknowledged = 0, refused = 0, conflicts = 0, erased = 0, companions = 0;
   for (uint64_t seed = 1; seed <= 15; ++seed) {

@@ -60,29 +60,29 @@ void Weather::Strike(Fault fault) {
   Trace& trace = world_.trace();
   switch (fault) {
     case Fault::kBreak:
-      trace.Add("fault: connections of {} and {} break", site.name, other.name);
+      trace.Add("fault: connections of {} and {} break", site.label, other.label);
       world_.Break(site, other);
       if (random_.OneIn(2)) world_.Break(other, site);
       break;
     case Fault::kPartition: {
       trace.Add("fault: partition");
-      std::map<SiteId, bool> side;
-      for (const auto& each : world_.sites()) side[each->id] = random_.OneIn(2);
+      std::map<size_t, bool> side;  // by machine
+      for (const auto& each : world_.sites()) side[each->number] = random_.OneIn(2);
       std::vector<std::pair<Site*, Site*>> paths;
       for (const auto& from : world_.sites()) {
         for (const auto& to : world_.sites()) {
-          if (side[from->id] != side[to->id]) paths.emplace_back(from.get(), to.get());
+          if (side[from->number] != side[to->number]) paths.emplace_back(from.get(), to.get());
         }
       }
       CutBetween(paths);
       break;
     }
     case Fault::kCutOneWay:
-      trace.Add("fault: nothing gets from {} to {}", site.name, other.name);
+      trace.Add("fault: nothing gets from {} to {}", site.label, other.label);
       CutBetween({{&site, &other}});
       break;
     case Fault::kIsolate: {
-      trace.Add("fault: {} is cut off", site.name);
+      trace.Add("fault: {} is cut off", site.label);
       std::vector<std::pair<Site*, Site*>> paths;
       for (const auto& each : world_.sites()) {
         paths.emplace_back(&site, each.get());
@@ -92,28 +92,28 @@ void Weather::Strike(Fault fault) {
       break;
     }
     case Fault::kSlow:
-      trace.Add("fault: {} to {} is slow", site.name, other.name);
+      trace.Add("fault: {} to {} is slow", site.label, other.label);
       world_.Slow(site, other, random_.Between(absl::Milliseconds(100), absl::Seconds(3)));
       Later(absl::Seconds(10), [this, &site, &other] { world_.MendPath(site, other); });
       break;
     case Fault::kCrash:
-      trace.Add("fault: {} crashes", site.name);
+      trace.Add("fault: {} crashes", site.label);
       Crash(site);
       break;
     case Fault::kCrashAtWrite: {
       const auto writes = static_cast<int64_t>(1 + random_.Below(12));
       const bool after = random_.OneIn(2);
-      trace.Add("fault: {} will crash {} its write {}", site.name, after ? "after" : "before", writes);
+      trace.Add("fault: {} will crash {} its write {}", site.label, after ? "after" : "before", writes);
       site.disk.CutAtWrite(writes, after);
       break;
     }
     case Fault::kDiskFull:
-      trace.Add("fault: the disk of {} is full", site.name);
+      trace.Add("fault: the disk of {} is full", site.label);
       site.disk.SetFull(true);
       Later(absl::Seconds(5), [&site] { site.disk.SetFull(false); });
       break;
     case Fault::kSyncFails:
-      trace.Add("fault: the disk of {} cannot sync", site.name);
+      trace.Add("fault: the disk of {} cannot sync", site.label);
       site.disk.FailNextSync();
       Later(absl::Seconds(6), [this, &site] {
         if (site.disk.failed()) Crash(site);
@@ -121,11 +121,12 @@ void Weather::Strike(Fault fault) {
       break;
     case Fault::kClockJump:
       site.clock.offset = random_.Between(-absl::Seconds(15), absl::Seconds(15));
-      trace.Add("fault: the clock of {} is {} ms off", site.name, absl::ToInt64Milliseconds(site.clock.offset));
+      if (site.members != nullptr) site.members->NoteClockJump();
+      trace.Add("fault: the clock of {} is {} ms off", site.label, absl::ToInt64Milliseconds(site.clock.offset));
       Later(absl::Seconds(10), [&site, right = random_.Between(-absl::Seconds(1), absl::Seconds(1))] { site.clock.offset = right; });
       break;
     case Fault::kLiar:
-      trace.Add("fault: {} lies", site.name);
+      trace.Add("fault: {} lies", site.label);
       site.lying = true;
       Later(absl::Seconds(10), [this, &site] {
         if (!std::exchange(site.lying, false)) return;
@@ -133,14 +134,15 @@ void Weather::Strike(Fault fault) {
       });
       break;
     case Fault::kRestore: {
-      auto copy = copies_.find(site.id);
+      if (site.members != nullptr) break;  // MemberWeather sees to those
+      auto copy = copies_.find(site.number);
       if (copy == copies_.end() || random_.OneIn(3)) {
-        copies_[site.id] = site.disk.Copy();
+        copies_[site.number] = site.disk.Copy();
         break;
       }
       if (std::exchange(restored_, true)) break;
       const bool lost = random_.OneIn(4) || forgets_;
-      trace.Add("fault: {} {}", site.name, lost ? "has a new disk" : "is restored from an old copy");
+      trace.Add("fault: {} {}", site.label, lost ? "has a new disk" : "is restored from an old copy");
       const storage::MemoryStore empty;
       world_.Restore(site, lost ? empty : *copy->second);
       Later(absl::Seconds(3), [this, &site] {
@@ -161,9 +163,11 @@ void Weather::Heal() {
   healed_ = true;
   world_.trace().Add("all is healed");
   world_.MendPaths();
+  if (world_.member_site() != nullptr) world_.member_site()->Heal();
   for (const auto& site : world_.sites()) {
     site->disk.Mend();
     site->clock.offset = random_.Between(-absl::Seconds(1), absl::Seconds(1));
+    if (site->members != nullptr) site->clock.offset *= absl::FDivDuration(MemberSite::kClockOffsetMax, absl::Seconds(1));
     const bool lied = std::exchange(site->lying, false);
     if (lied || site->disk.failed()) world_.Stop(*site, /*silent=*/false);
     world_.Start(*site);

@@ -56,7 +56,7 @@ class Weather {
   bool healed_ = false;
   int64_t faults_ = 0;
   bool restored_ = false;  // one site a run: two that have both forgotten cannot remind each other
-  std::map<SiteId, std::shared_ptr<const storage::MemoryStore>> copies_;
+  std::map<size_t, std::shared_ptr<const storage::MemoryStore>> copies_;  // by machine
 };
 
 }  // namespace fairlead::simulation

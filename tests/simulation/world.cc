@@ -15,16 +15,13 @@ namespace {
 
 constexpr char kNetwork[] = "sim.example";
 constexpr const char* kNames[] = {"apac", "eame", "csa", "hq", "arc", "med", "west"};
-constexpr size_t kWindow = 4;  // messages of one direction that the transport has taken and not delivered
-constexpr absl::Duration kStableAfter = absl::Seconds(5);
 
-uint64_t HashOf(std::string_view bytes) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : bytes) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
-  return hash;
+// What is drawn for a site of several machines, so that nothing else is drawn otherwise.
+Random MemberRandom(Random copy) {
+  copy.Below(1);
+  return copy.Fork();
 }
 
-// A connection that its machine or the network has ended.
 absl::Status Gone() { return absl::UnavailableError("the peer has gone"); }
 
 // Lies outside the disk: it survives what happens there.
@@ -45,8 +42,8 @@ class MemoryLicence : public node::LicenceFile {
 
 }  // namespace
 
-World::World(Schedule* schedule, Trace* trace, Random random, size_t sites, const Plant* plant)
-    : schedule_(*schedule), trace_(*trace), random_(std::move(random)), liar_(random_.Fork()) {
+World::World(Schedule* schedule, Trace* trace, Random random, size_t sites, size_t members, const Plant* plant)
+    : schedule_(*schedule), trace_(*trace), random_(std::move(random)), member_random_(MemberRandom(random_)), liar_(random_.Fork()) {
   cosign_interval_ = random_.Between(absl::Seconds(1), absl::Seconds(5));
   delay_max_ = random_.Between(absl::Milliseconds(2), absl::Milliseconds(120));
   receiver_options_.heartbeat_interval = sender_options_.heartbeat_interval = absl::Seconds(1);
@@ -60,8 +57,9 @@ World::World(Schedule* schedule, Trace* trace, Random random, size_t sites, cons
   if (random_.OneIn(2)) receiver_options_.batch_entries_max = 1 + random_.Below(8);
   if (random_.OneIn(4)) sender_options_.walk_items_max = 1 + random_.Below(8);
   MakeRoster(sites);
+  if (members > 1) MakeMembers(members, plant);
   MakeTopology();
-  if (plant != nullptr) {
+  if (plant != nullptr && !plant->members) {
     const size_t broken = random_.Below(sites);
     for (size_t i = 0; i < sites; ++i) {
       if (!plant->everywhere && i != broken) continue;
@@ -84,7 +82,8 @@ void World::MakeRoster(size_t count) {
   std::vector<RosterCosigner> cosigners;
   for (size_t i = 0; i < count; ++i) {
     auto site = std::make_unique<Site>(&schedule_, random_.Fork());
-    site->name = kNames[i];
+    site->name = site->label = kNames[i];
+    site->number = i;
     site->id = SiteId(static_cast<uint16_t>(i + 1));
     site->mirror_key = *SigningKey::FromSeed(random_.Bytes(32));
     site->clock.offset = random_.Between(-absl::Seconds(1), absl::Seconds(1));
@@ -115,16 +114,48 @@ void World::MakeRoster(size_t count) {
                           note::Verifier::Make(root_name, note::kEd25519, *VerifyKey::FromRaw(root.public_raw())));
 }
 
+void World::MakeMembers(size_t members, const Plant* plant) {
+  Site& first = *sites_[member_random_.Below(sites_.size())];
+  member_site_ = std::make_unique<MemberSite>(this, member_random_.Fork(), first.name, plant);
+  for (size_t i = 0; i < members; ++i) {
+    Site* machine = &first;
+    if (i > 0) {
+      machine = sites_.emplace_back(std::make_unique<Site>(&schedule_, member_random_.Fork())).get();
+      machine->name = first.name;
+      machine->number = sites_.size() - 1;
+      machine->id = first.id;
+      machine->log = first.log;
+      machine->logs = first.logs;
+      machine->log_keys = first.log_keys;
+      machine->mirror_key = first.mirror_key;
+    }
+    machine->clock.offset = member_random_.Between(-MemberSite::kClockOffsetMax, MemberSite::kClockOffsetMax);
+    machine->licence.reset();
+    member_site_->Add(machine);
+  }
+  member_site_->Begin();
+}
+
 void World::Connect(size_t to, size_t from) {
-  auto link = std::make_unique<Link>();
-  link->from = sites_[from].get();
-  link->backoff = std::make_unique<replication::Backoff>(backoff_options_, [this] { return random_.Uniform(); });
-  link->info.peer = sites_[from]->name;
-  sites_[to]->links.push_back(std::move(link));
+  const auto machines_of = [this](size_t site) {
+    std::vector<Site*> machines;
+    for (const auto& each : sites_) {
+      if (each->id == sites_[site]->id) machines.push_back(each.get());
+    }
+    return machines;
+  };
+  for (Site* machine : machines_of(to)) {
+    auto link = std::make_unique<Link>();
+    link->machines = machines_of(from);
+    link->from = link->machines.front();
+    link->backoff = std::make_unique<replication::Backoff>(backoff_options_, [this] { return random_.Uniform(); });
+    link->info.peer = sites_[from]->name;
+    machine->links.push_back(std::move(link));
+  }
 }
 
 void World::MakeTopology() {
-  const size_t n = sites_.size();
+  const size_t n = roster_->sites().size();
   std::set<std::pair<size_t, size_t>> pairs;
   for (size_t i = 1; i < n; ++i) pairs.insert({random_.Below(i), i});
   const uint64_t more = 1 + random_.Below(4);  // one in `more` of the other pairs
@@ -142,8 +173,8 @@ void World::MakeTopology() {
 
 std::vector<Site*> World::Leaves() const {
   std::vector<Site*> leaves;
-  for (const auto& site : sites_) {
-    if (site->links.size() == 1) leaves.push_back(site.get());
+  for (size_t i = 0; i < roster_->sites().size(); ++i) {
+    if (sites_[i]->links.size() == 1) leaves.push_back(sites_[i].get());
   }
   return leaves;
 }
@@ -158,6 +189,11 @@ void World::Fail(const std::string& what) {
 void World::Start(Site& site) {
   if (site.node != nullptr) return;
   ++site.life;
+  const auto start_later = [this, &site] {
+    site.disk.PowerCycle();
+    schedule_.After(random_.Between(absl::Milliseconds(100), absl::Seconds(3)), [this, &site] { Start(site); });
+  };
+  if (site.members != nullptr && !site.members->Prepare(site)) return start_later();
   node::NodeOptions options{.site = site.name, .roster = *roster_, .log_keys = site.log_keys, .mirror_key = *site.mirror_key};
   options.registry = &records::TheRegistry();
   options.clock = &site.clock;
@@ -166,27 +202,29 @@ void World::Start(Site& site) {
   options.licence = site.licence.get();
   for (const auto& link : site.links) options.peers.push_back(link->from->name);
   options.random_bytes = [this](size_t n) { return random_.Bytes(n); };
+  if (site.members != nullptr) site.members->Configure(site, &options);
   if (site.plant != nullptr && site.plant->options) site.plant->options(&options);
   auto node = node::Node::Open(std::move(options), site.disk.Open());
   // A disk that fails in the midst of opening: somebody tries again.
   if (site.disk.cut() || site.disk.failed() || ReasonOf(node.status()) == ReasonName(Reason::kStorageFull)) {
     if (node.ok()) node->reset();
-    site.disk.PowerCycle();
-    return schedule_.After(random_.Between(absl::Milliseconds(100), absl::Seconds(3)), [this, &site] { Start(site); });
+    return start_later();
   }
-  if (!node.ok()) return Fail(fmt::format("{} does not start: {}", site.name, std::string(node.status().message())));
+  if (site.members != nullptr && absl::IsUnavailable(node.status())) return start_later();  // etcd does not answer
+  if (!node.ok()) return Fail(fmt::format("{} does not start: {}", site.label, std::string(node.status().message())));
   site.node = *std::move(node);
   site.methods = std::make_unique<rpc::WriteMethods>(site.node.get(), nullptr);  // no client asks for more than LOCAL
   site.commit_due = site.completions_due = site.round_due = false;
   site.node->AddJournalListener([this, &site](Position) { ScheduleRound(site); });
-  trace_.Add("{} starts with {} entries", site.name, site.node->JournalEnd().value());
+  if (site.members != nullptr) site.members->OnStart(site);
+  trace_.Add("{} starts with {} entries", site.label, site.node->JournalEnd().value());
   if (watcher_ != nullptr) watcher_->OnStart(site, std::exchange(site.restored, false));
   schedule_.After(random_.Between(absl::ZeroDuration(), tick_), [this, &site, life = site.life] { Tick(site, life); });
 }
 
 void World::Stop(Site& site, bool silent) {
   if (site.node == nullptr) return;
-  trace_.Add("{} stops{}", site.name, silent ? " without a word" : "");
+  trace_.Add("{} stops{}", site.label, silent ? " without a word" : "");
   ++site.life;
   const std::vector<std::shared_ptr<Stream>> streams = streams_;
   for (const auto& stream : streams) {
@@ -200,7 +238,9 @@ void World::Stop(Site& site, bool silent) {
     link->backoff->Reset();
   }
   site.methods.reset();
+  site.machine.member.reset();
   site.node.reset();
+  site.asleep_until = absl::InfinitePast();
   site.disk.PowerCycle();
 }
 
@@ -217,28 +257,65 @@ bool World::EndIfCut(Site& site) {
   return true;
 }
 
+bool World::Defer(Site& site, std::function<void()> event) {
+  if (!Asleep(site)) return false;
+  schedule_.At(site.asleep_until, std::move(event));
+  return true;
+}
+
+bool World::Asleep(const Site& site) const { return schedule_.now() < site.asleep_until; }
+
+bool World::Leads(const Site& site) const { return site.members == nullptr || (site.node != nullptr && site.machine.log->Term() != 0); }
+
+Site* World::WriterFor(Site& site) {
+  if (Leads(site)) return &site;
+  Site* leader = site.members->Find(site.machine.member->leader());
+  if (leader == nullptr || leader->node == nullptr || !Leads(*leader)) return nullptr;
+  if (cut_.contains({site.number, leader->number}) || cut_.contains({leader->number, site.number})) return nullptr;
+  return leader;
+}
+
+void World::OnLeadChanged(Site& site) {
+  if (Leads(site)) return;
+  const std::vector<std::shared_ptr<Stream>> streams = streams_;
+  for (const auto& stream : streams) {
+    const absl::Status ended = absl::UnavailableError("another member of the site leads");
+    if (stream->to == &site && stream->receiver) EndReceiver(stream, ended, true);
+    if (stream->from == &site && stream->sender) EndSender(stream, ended, true);
+  }
+}
+
 void World::ScheduleCommit(Site& site) {
   if (site.node == nullptr || std::exchange(site.commit_due, true)) return;
-  schedule_.After(random_.Between(absl::Microseconds(100), absl::Milliseconds(20)), [this, &site, life = site.life] {
-    if (site.life != life) return;
-    site.commit_due = false;
-    const Position before = site.node->JournalEnd();
-    const bool worked = site.node->CommitOnce();
-    if (EndIfCut(site) || !worked) return;
-    trace_.Add("{} commits [{}, {})", site.name, before.value(), site.node->JournalEnd().value());
-    if (watcher_ != nullptr) watcher_->OnCommit(site);
-    ScheduleCommit(site);
-    ScheduleCompletions(site);
-  });
+  schedule_.After(random_.Between(absl::Microseconds(100), absl::Milliseconds(20)),
+                  [this, &site, life = site.life] { Commit(site, life); });
+}
+
+void World::Commit(Site& site, uint64_t life) {
+  if (site.life != life || Defer(site, [this, &site, life] { Commit(site, life); })) return;
+  site.commit_due = false;
+  const Position before = site.node->JournalEnd();
+  const bool worked = site.node->CommitOnce();
+  if (EndIfCut(site)) return;
+  const Position end = site.node->JournalEnd();
+  if (!worked && end == before) return;  // a member follows without work of its own
+  trace_.Add("{} commits [{}, {})", site.label, before.value(), end.value());
+  if (site.members != nullptr) site.machine.durable = end;
+  if (watcher_ != nullptr) watcher_->OnCommit(site);
+  if (worked) ScheduleCommit(site);
+  ScheduleCompletions(site);
 }
 
 void World::ScheduleCompletions(Site& site) {
   if (std::exchange(site.completions_due, true)) return;
-  schedule_.After(random_.Between(absl::Microseconds(10), absl::Milliseconds(5)), [this, &site, life = site.life] {
-    if (site.life != life) return;
-    site.completions_due = false;
-    if (site.node->RunCompletions() && !EndIfCut(site)) ScheduleCompletions(site);
-  });
+  schedule_.After(random_.Between(absl::Microseconds(10), absl::Milliseconds(5)),
+                  [this, &site, life = site.life] { Complete(site, life); });
+}
+
+void World::Complete(Site& site, uint64_t life) {
+  if (site.life != life || Defer(site, [this, &site, life] { Complete(site, life); })) return;
+  site.completions_due = false;
+  if (site.node->RunCompletions() && !EndIfCut(site)) ScheduleCompletions(site);
 }
 
 void World::ScheduleRound(Site& site) {
@@ -246,302 +323,20 @@ void World::ScheduleRound(Site& site) {
   schedule_.After(absl::Microseconds(50), [this, &site, life = site.life] {
     if (site.life != life) return;
     site.round_due = false;
-    Round(site, /*tick=*/false);
+    if (!Asleep(site)) Round(site, /*tick=*/false);  // else its next tick makes good for it
   });
 }
 
 void World::Tick(Site& site, uint64_t life) {
-  if (site.life != life) return;
+  if (site.life != life || Defer(site, [this, &site, life] { Tick(site, life); })) return;
   site.node->Tick();
   if (EndIfCut(site)) return;
+  if (watcher_ != nullptr && site.members != nullptr) watcher_->OnMemberTick(site);
   Round(site, /*tick=*/true);
   if (site.life != life) return;
   // Refusals are completed without a commit.
   ScheduleCompletions(site);
   schedule_.After(tick_, [this, &site, life] { Tick(site, life); });
-}
-
-std::vector<LogId> World::DirectLogs(const Site& site) const {
-  std::vector<LogId> logs;
-  for (const auto& link : site.links) {
-    if (!link->stream || !link->stream->receiver || !link->stream->receiver->info().connected) continue;
-    for (const auto& [stream, log] : link->from->logs) logs.push_back(log);
-  }
-  std::sort(logs.begin(), logs.end());
-  return logs;
-}
-
-void World::Round(Site& site, bool tick) {
-  const uint64_t life = site.life;
-  const absl::Time now = schedule_.now();
-  const std::vector<std::shared_ptr<Stream>> streams = streams_;
-  for (const auto& stream : streams) {
-    if (stream->from != &site || !stream->sender) continue;
-    stream->sender->OnJournalAdvanced(now);
-    if (tick) {
-      if (absl::Status status = stream->sender->OnTick(now); !status.ok()) {
-        EndSender(stream, status, true);
-        continue;
-      }
-    }
-    PumpSender(stream);
-    if (site.life != life) return;
-  }
-  const std::vector<LogId> direct_logs = DirectLogs(site);
-  for (const auto& link : site.links) {
-    if (!link->stream) {
-      if (link->applying == 0 && now >= link->dial_time) Dial(site, *link);
-      if (site.life != life) return;
-      continue;
-    }
-    const std::shared_ptr<Stream> stream = link->stream;
-    stream->receiver->SetDirectLogs(direct_logs);
-    absl::Status status = stream->receiver->OnAppliedChanged(now);
-    if (status.ok() && tick) status = stream->receiver->OnTick(now);
-    if (!status.ok()) {
-      EndReceiver(stream, status, true);
-    } else {
-      PumpReceiver(stream);
-    }
-    if (site.life != life) return;
-  }
-}
-
-// --- Streams ----------------------------------------------------------------------------------------------------------------------
-
-void World::Dial(Site& site, Link& link) {
-  auto stream = std::make_shared<Stream>();
-  stream->number = next_stream_++;
-  stream->to = &site;
-  stream->from = link.from;
-  stream->link = &link;
-  stream->started = schedule_.now();
-  stream->receiver.emplace(receiver_options_, site.node.get(), site.node.get(), link.info);
-  stream->receiver->SetDirectLogs(DirectLogs(site));
-  stream->receiver->Start(schedule_.now());
-  link.stream = stream;
-  streams_.push_back(stream);
-  trace_.Add("#{} {} dials {}", stream->number, site.name, link.from->name);
-  PumpReceiver(stream);
-}
-
-Site& World::Origin(Stream& stream, Way way) { return way == Way::kUp ? *stream.to : *stream.from; }
-Site& World::Target(Stream& stream, Way way) { return way == Way::kUp ? *stream.from : *stream.to; }
-std::deque<World::Packet>& World::Pipe(Stream& stream, Way way) { return way == Way::kUp ? stream.up : stream.down; }
-
-absl::Duration World::DelayOf(const Site& from, const Site& to) {
-  absl::Duration delay = random_.Between(delay_max_ / 10, delay_max_);
-  auto slow = slow_.find({from.id, to.id});
-  return slow == slow_.end() ? delay : delay + random_.Between(absl::ZeroDuration(), slow->second);
-}
-
-void World::Push(const std::shared_ptr<Stream>& stream, Way way, std::string bytes, bool end) {
-  if (stream->broken) {
-    if (!end) Pipe(*stream, way).push_back({absl::InfiniteFuture(), {}, false});  // takes up its place in the window
-    return;
-  }
-  std::deque<Packet>& pipe = Pipe(*stream, way);
-  absl::Time due = schedule_.now() + DelayOf(Origin(*stream, way), Target(*stream, way));
-  if (!pipe.empty()) due = std::max(due, pipe.back().due);
-  pipe.push_back({due, std::move(bytes), end});
-  ScheduleDelivery(stream, way, due);
-}
-
-void World::ScheduleDelivery(const std::shared_ptr<Stream>& stream, Way way, absl::Time time) {
-  schedule_.At(time, [this, stream, way] { Deliver(stream, way); });
-}
-
-void World::Deliver(const std::shared_ptr<Stream>& stream, Way way) {
-  std::deque<Packet>& pipe = Pipe(*stream, way);
-  if (stream->broken || pipe.empty() || pipe.front().due > schedule_.now()) return;
-  Site& origin = Origin(*stream, way);
-  Site& target = Target(*stream, way);
-  if (cut_.contains({origin.id, target.id})) return;
-  Packet packet = std::move(pipe.front());
-  pipe.pop_front();
-  ++messages_;
-  if (way == Way::kUp && !stream->accepted) {
-    stream->accepted = true;
-    if (target.node == nullptr) {
-      Push(stream, Way::kDown, {}, /*end=*/true);  // nobody listens there
-      return;
-    }
-    if (!packet.end) {
-      const std::vector<std::shared_ptr<Stream>> streams = streams_;
-      for (const auto& other : streams) {
-        if (other->sender && other->from == stream->from && other->to == stream->to) {
-          EndSender(other, absl::UnavailableError("the same site has opened another stream"), true);
-        }
-      }
-      if (!stream->receiver) streams_.push_back(stream);  // forgotten when its opener ended
-      stream->sender.emplace(sender_options_, target.node.get(), target.node.get(), origin.id, schedule_.now());
-    }
-  }
-  if (packet.end) {
-    if (way == Way::kUp && stream->sender) EndSender(stream, Gone(), false);
-    if (way == Way::kDown && stream->receiver) EndReceiver(stream, Gone(), false);
-    return;
-  }
-  trace_.Add("#{} {} {} {} {}: {} bytes {:016x}", stream->number, target.name, way == Way::kUp ? "is asked by" : "hears", origin.name,
-             static_cast<uint8_t>(packet.bytes.empty() ? 0 : packet.bytes[0]) >> 3, packet.bytes.size(), HashOf(packet.bytes));
-  if (way == Way::kUp) {
-    if (stream->sender) DeliverToSender(stream, packet.bytes);
-    if (stream->receiver && origin.node != nullptr) PumpReceiver(stream);  // the window has room
-  } else {
-    if (stream->receiver) DeliverToReceiver(stream, packet.bytes);
-    if (stream->sender && origin.node != nullptr) PumpSender(stream);
-  }
-}
-
-void World::DeliverToSender(const std::shared_ptr<Stream>& stream, const std::string& bytes) {
-  v1::ReplicateRequest request;
-  absl::Status status =
-      request.ParseFromString(bytes) ? stream->sender->OnMessage(request, schedule_.now()) : absl::InvalidArgumentError("malformed");
-  if (EndIfCut(*stream->from)) return;
-  if (!status.ok()) return EndSender(stream, status, true);
-  PumpSender(stream);
-}
-
-void World::DeliverToReceiver(const std::shared_ptr<Stream>& stream, const std::string& bytes) {
-  v1::ReplicateResponse response;
-  if (!response.ParseFromString(bytes)) return EndReceiver(stream, absl::InvalidArgumentError("malformed"), true);
-  Site& site = *stream->to;
-  if (site.plant != nullptr && site.plant->cosigns_on_receipt) CosignUnheld(site, response);
-  const bool wanted = response.has_wanted();
-  absl::Status status = stream->receiver->OnMessage(std::move(response), schedule_.now());
-  if (EndIfCut(site)) return;
-  if (!status.ok()) return EndReceiver(stream, status, true);
-  if (wanted) ScheduleCommit(site);
-  PumpReceiver(stream);
-}
-
-void World::PumpSender(const std::shared_ptr<Stream>& stream) {
-  while (stream->sender && stream->down.size() < kWindow) {
-    v1::ReplicateResponse response;
-    auto more = stream->sender->Pump(schedule_.now(), &response);
-    if (!more.ok()) {
-      // A receiver that lies about what it holds can only harm its own stream.
-      if (!stream->from->disk.failed() && !stream->to->lying)
-        Fail(fmt::format("{} cannot send: {}", stream->from->name, std::string(more.status().message())));
-      return EndSender(stream, more.status(), true);
-    }
-    if (!*more) return;
-    Site& from = *stream->from;
-    if (from.plant != nullptr && from.plant->response && !from.plant->response(*from.node, stream->to->id, &response)) continue;
-    if (watcher_ != nullptr) watcher_->OnSend(from, *stream->to, response);
-    if (from.lying && !liar_.Twist(*roster_, &response)) continue;
-    Push(stream, Way::kDown, response.SerializeAsString(), false);
-  }
-}
-
-void World::PumpReceiver(const std::shared_ptr<Stream>& stream) {
-  Site& site = *stream->to;
-  if (!stream->receiver) return;
-  if (auto batch = stream->receiver->TakeBatch()) {
-    if (site.plant != nullptr && site.plant->batch) site.plant->batch(*site.node, &*batch);
-    Link* link = stream->link;
-    ++link->applying;
-    site.node->ApplyRemote(*std::move(batch), [this, stream, link, &site](replication::ApplyResult result) {
-      --link->applying;
-      if (!stream->receiver || link->stream != stream) return;
-      trace_.Add("#{} {} applied {}: {}", stream->number, site.name, result.applied, std::string(result.status.message()));
-      absl::Status status = stream->receiver->OnApplied(result, schedule_.now());
-      if (!status.ok()) return EndReceiver(stream, status, true);
-      PumpReceiver(stream);
-    });
-    if (EndIfCut(site)) return;
-    ScheduleCommit(site);
-  }
-  while (stream->receiver && stream->up.size() < kWindow) {
-    v1::ReplicateRequest request;
-    auto more = stream->receiver->Pump(schedule_.now(), &request);
-    if (!more.ok()) return EndReceiver(stream, more.status(), true);
-    if (!*more) return;
-    if (site.plant != nullptr && site.plant->ask && !site.plant->ask(*site.node, &request)) continue;
-    if (watcher_ != nullptr) watcher_->OnAsk(site, *stream->from, request);
-    if (site.lying && !liar_.Twist(*roster_, &request)) continue;
-    Push(stream, Way::kUp, request.SerializeAsString(), false);
-  }
-}
-
-void World::EndSender(const std::shared_ptr<Stream>& stream, const absl::Status& status, bool tell) {
-  trace_.Add("#{} {} ends what it sends to {}: {}", stream->number, stream->from->name, stream->to->name, std::string(status.message()));
-  stream->sender.reset();
-  if (tell) Push(stream, Way::kDown, {}, /*end=*/true);
-  Forget(stream);
-}
-
-void World::EndReceiver(const std::shared_ptr<Stream>& stream, const absl::Status& status, bool tell) {
-  trace_.Add("#{} {} ends what it hears from {}: {}", stream->number, stream->to->name, stream->from->name, std::string(status.message()));
-  Link& link = *stream->link;
-  stream->receiver->OnEnd(status, schedule_.now());
-  link.info = stream->receiver->info();
-  stream->receiver.reset();
-  if (link.stream == stream) {
-    link.stream.reset();
-    if (schedule_.now() - stream->started >= kStableAfter) link.backoff->Reset();
-    link.dial_time = schedule_.now() + link.backoff->Next();
-  }
-  if (tell) Push(stream, Way::kUp, {}, /*end=*/true);
-  Forget(stream);
-}
-
-void World::Forget(const std::shared_ptr<Stream>& stream) {
-  if (stream->receiver || stream->sender) return;
-  std::erase(streams_, stream);
-}
-
-void World::CosignUnheld(Site& site, const v1::ReplicateResponse& message) {
-  for (const v1::HeaderPackage& package : message.entries().packages()) {
-    auto parsed = note::Parse(package.checkpoint());
-    if (!parsed.ok()) continue;
-    note::AddSignature(&*parsed, note::Cosign(roster_->FindCosigner(site.id)->verifier.name(), *site.mirror_key, parsed->text,
-                                              static_cast<uint64_t>(absl::ToUnixSeconds(site.clock.Now()))));
-    site.node->TakeCosignature(LogId(package.log()), note::Format(*parsed)).IgnoreError();
-  }
-}
-
-void World::Break(Site& to, Site& from) {
-  for (const auto& stream : std::vector<std::shared_ptr<Stream>>(streams_)) {
-    if (stream->to != &to || stream->from != &from || stream->broken) continue;
-    trace_.Add("#{} breaks", stream->number);
-    stream->broken = true;
-    if (!random_.OneIn(5)) {
-      schedule_.After(random_.Between(absl::ZeroDuration(), absl::Seconds(1)), [this, stream] {
-        if (stream->receiver) EndReceiver(stream, Gone(), false);
-      });
-    }
-    if (!random_.OneIn(5)) {
-      schedule_.After(random_.Between(absl::ZeroDuration(), absl::Seconds(1)), [this, stream] {
-        if (stream->sender) EndSender(stream, Gone(), false);
-      });
-    }
-  }
-}
-
-void World::MendPath(Site& from, Site& to) {
-  slow_.erase({from.id, to.id});
-  if (cut_.erase({from.id, to.id}) == 0) return;
-  for (const auto& stream : streams_) {
-    for (const Way way : {Way::kUp, Way::kDown}) {
-      if (&Origin(*stream, way) != &from || &Target(*stream, way) != &to) continue;
-      absl::Time due = schedule_.now();
-      for (Packet& packet : Pipe(*stream, way)) {
-        if (stream->broken) continue;
-        due += random_.Between(absl::ZeroDuration(), absl::Milliseconds(20));
-        packet.due = std::max(packet.due, due);
-        due = packet.due;
-        ScheduleDelivery(stream, way, packet.due);
-      }
-    }
-  }
-}
-
-void World::MendPaths() {
-  slow_.clear();
-  for (const auto& from : sites_) {
-    for (const auto& to : sites_) MendPath(*from, *to);
-  }
 }
 
 bool World::HeldElsewhere(const Site& site, Dot dot) const {
@@ -559,6 +354,7 @@ bool World::Converged() const {
   for (const auto& site : sites_) {
     const VersionVector applied = site->node->Applied();
     for (const auto& [log, size] : applied.entries()) {
+      if (site->members != nullptr && !Leads(*site)) continue;  // what it needs to prove, it proves once it leads
       // What a site signed and lost with its disk nobody can complete: what is left of it is proven by itself.
       auto proven = site->node->Proven(log);
       if (proven.ok() && proven->has_value() && (*proven)->size == size && (*proven)->checkpoint.size > size) continue;
@@ -571,13 +367,13 @@ bool World::Converged() const {
       if (HeldElsewhere(*site, dot)) return false;
     }
   }
-  return true;
+  return member_site_ == nullptr || member_site_->TakesWrites();
 }
 
 std::string World::Describe() const {
   std::string out;
   for (const auto& site : sites_) {
-    out += site->name + ":";
+    out += site->label + (site->members != nullptr && Leads(*site) ? " (leads):" : ":");
     if (site->node == nullptr) {
       out += " down; ";
       continue;
@@ -596,6 +392,7 @@ std::string World::Describe() const {
     for (const Dot& dot : site->node->WantedPayloads(std::nullopt, 1'000'000)) {
       out += fmt::format(" wants {}/{}{}", dot.log.value(), dot.seq.value(), HeldElsewhere(*site, dot) ? ", which is there" : "");
     }
+    if (site->members != nullptr && !site->node->UnwritableReason().empty()) out += " [" + site->node->UnwritableReason() + "]";
     for (const auto& link : site->links) {
       const auto& info = link->stream && link->stream->receiver ? link->stream->receiver->info() : link->info;
       if (!info.last_error.ok()) out += fmt::format(" [{}: {}]", info.peer, std::string(info.last_error.message()));

@@ -1,5 +1,7 @@
 // The simulated network: sites with the real node core on simulated disks and clocks, and the streams between them.
 //
+// A Site is one machine of a site: the only one, but for the machines of one site, which then has several (members.h).
+//
 // A site runs Node, Committer, Witness and fold unchanged, each stream a Sender and a Receiver unchanged. What grpc_link.h and runner.h do
 // with threads and sockets is done here with events: dialling with backoff, one batch of a link at the sink at a time, a window of messages
 // in flight, ticks, commits and completions. The two ends of a stream end each for itself, as the ends of a connection do.
@@ -31,6 +33,7 @@
 #include "server/rpc/write_methods.h"
 #include "tests/simulation/disk.h"
 #include "tests/simulation/liar.h"
+#include "tests/simulation/members.h"
 #include "tests/simulation/plants.h"
 #include "tests/simulation/random.h"
 #include "tests/simulation/schedule.h"
@@ -42,7 +45,9 @@ struct Stream;
 
 // A configured peer, as the one who receives from it keeps it.
 struct Link {
-  Site* from = nullptr;
+  std::vector<Site*> machines;  // of the peer, which are dialled one after another
+  size_t tried = 0;
+  Site* from = nullptr;  // the one that was dialled last
   std::unique_ptr<replication::Backoff> backoff;
   absl::Time dial_time = absl::InfinitePast();
   std::shared_ptr<Stream> stream;
@@ -54,6 +59,8 @@ struct Site {
   Site(const Schedule* schedule, Random disk_random) : disk(std::move(disk_random)), clock(schedule) {}
 
   std::string name;
+  size_t number = 0;  // in World::sites()
+  std::string label;  // of the machine: its site's name, and the member's if the site has several
   SiteId id;
   LogId log;  // of main
   node::OwnLogs logs;
@@ -63,9 +70,12 @@ struct Site {
   std::unique_ptr<node::LicenceFile> licence;
   SiteClock clock;
   std::vector<std::unique_ptr<Link>> links;
-  const Plant* plant = nullptr;  // null: an honest site
-  bool lying = false;            // what it sends is changed on its way out
-  bool restored = false;         // its disk is that of an old copy, which no process has seen yet
+  const Plant* plant = nullptr;                    // null: an honest site
+  bool lying = false;                              // what it sends is changed on its way out
+  bool restored = false;                           // its disk is that of an old copy, which no process has seen yet
+  MemberSite* members = nullptr;                   // null: its site has no other machine
+  MemberMachine machine;                           // else
+  absl::Time asleep_until = absl::InfinitePast();  // its process stands still
 
   // Of the process; null while the site is down.
   std::unique_ptr<node::Node> node;
@@ -84,21 +94,29 @@ class Watcher {
   virtual void OnCommit(Site& site) = 0;  // its journal may have grown
   virtual void OnSend(Site& from, Site& to, const v1::ReplicateResponse& message) = 0;
   virtual void OnAsk(Site& from, Site& to, const v1::ReplicateRequest& message) = 0;
+  // A machine of a site of several has said what was due.
+  virtual void OnMemberTick(Site& site) = 0;
 };
 
 class World {
  public:
-  World(Schedule* schedule, Trace* trace, Random random, size_t sites, const Plant* plant);
+  // `members`: how many machines one of the sites has.
+  World(Schedule* schedule, Trace* trace, Random random, size_t sites, size_t members, const Plant* plant);
   ~World();
   void set_watcher(Watcher* watcher) { watcher_ = watcher; }
 
+  // All machines. The first of each site come first, in the order of the sites.
   const std::vector<std::unique_ptr<Site>>& sites() const { return sites_; }
+  // A machine of the site whose log it is.
+  Site& SiteOf(LogId log) const { return *sites_[roster_->FindLog(log)->site.value() - 1]; }
+  // The site that has several machines; null when none has.
+  MemberSite* member_site() const { return member_site_.get(); }
   Schedule& schedule() { return schedule_; }
   Trace& trace() { return trace_; }
   const Roster& roster() const { return *roster_; }
   // Streams of every site other than main.
   const std::vector<std::string>& other_streams() const { return other_streams_; }
-  // Sites that no entry has to pass to get from one other site to another.
+  // Sites that no entry has to pass to get from one other site to another; a machine of each.
   std::vector<Site*> Leaves() const;
 
   // --- Processes
@@ -111,12 +129,21 @@ class World {
   void ScheduleCommit(Site& site);
   // Ends the process if the power was cut in what it just did; true when it did.
   bool EndIfCut(Site& site);
+  bool Asleep(const Site& site) const;
+  // Whether it answers for its site: of several machines the one does that has been elected, as far as it knows.
+  bool Leads(const Site& site) const;
+  // Whether its process stands still: then `event` happens once it goes on.
+  bool Defer(Site& site, std::function<void()> event);
+  // Of a site of several machines: the machine came to lead, or ceased to. Its connections end.
+  void OnLeadChanged(Site& site);
+  // The machine that answers what only the leader of the site answers, as far as this one knows and reaches it; null when there is none.
+  Site* WriterFor(Site& site);
 
   // --- The network. What is sent on a path that is cut waits, as in a connection, until it is mended.
-  void Cut(Site& from, Site& to) { cut_.insert({from.id, to.id}); }
+  void Cut(Site& from, Site& to) { cut_.insert({from.number, to.number}); }
   void MendPath(Site& from, Site& to);
   void MendPaths();
-  void Slow(Site& from, Site& to, absl::Duration delay) { slow_[{from.id, to.id}] = delay; }
+  void Slow(Site& from, Site& to, absl::Duration delay) { slow_[{from.number, to.number}] = delay; }
   // Connections of the link end, each end learning it in its own time, or never.
   void Break(Site& to, Site& from);
 
@@ -142,9 +169,12 @@ class World {
 
   friend struct Stream;
   void MakeRoster(size_t sites);
+  void MakeMembers(size_t members, const Plant* plant);
   void MakeTopology();
   void Connect(size_t to, size_t from);
   void Tick(Site& site, uint64_t life);
+  void Commit(Site& site, uint64_t life);
+  void Complete(Site& site, uint64_t life);
   void ScheduleCompletions(Site& site);
   void ScheduleRound(Site& site);
   void Round(Site& site, bool tick);
@@ -172,13 +202,15 @@ class World {
   Schedule& schedule_;
   Trace& trace_;
   Random random_;
+  Random member_random_;  // of its own, so that a run without such a site is what it would be if there were none
   Watcher* watcher_ = nullptr;
   std::optional<Roster> roster_;
   std::vector<std::string> other_streams_;
+  std::unique_ptr<MemberSite> member_site_;  // outlives the nodes
   std::vector<std::unique_ptr<Site>> sites_;
   std::vector<std::shared_ptr<Stream>> streams_;  // with at least one end
-  std::set<std::pair<SiteId, SiteId>> cut_;
-  std::map<std::pair<SiteId, SiteId>, absl::Duration> slow_;
+  std::set<std::pair<size_t, size_t>> cut_;
+  std::map<std::pair<size_t, size_t>, absl::Duration> slow_;
   absl::Duration delay_max_;
   absl::Duration cosign_interval_;
   std::vector<std::string> failures_;
