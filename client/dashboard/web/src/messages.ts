@@ -30,6 +30,16 @@ export interface LinkStatus {
   lastErrorTime?: string;
 }
 
+// A site of several machines, as the one that answers sees it.
+export interface MembershipStatus {
+  member: string;
+  leader: string;
+  members: { member: string; durableSize: string }[];
+  etcdBytes: string;
+  etcdQuotaBytes: string;
+  etcdWarning: string;
+}
+
 export interface NodeStatus {
   site: string;
   version: string;
@@ -42,6 +52,7 @@ export interface NodeStatus {
   links: LinkStatus[];
   opaqueEntries: string;
   certificateExpireTime?: string;
+  membership?: MembershipStatus;
 }
 
 export interface StateDigest {

@@ -41,6 +41,9 @@ export function contactAgeNow(report: NodeReport, link: LinkStatus, now: number)
 export function linkVerdict(report: NodeReport | undefined, link: LinkStatus | undefined, now: number): Verdict {
   if (!report || report.error) return { grade: "none", text: "unknown" };
   if (!link) return { grade: "none", text: "not configured" };
+  // Of a site of several machines, the one that leads has the links.
+  const membership = report.status?.membership;
+  if (membership && membership.member !== membership.leader) return { grade: "none", text: membership.leader ? `at ${membership.leader}` : "nobody leads" };
   if (!link.connected) return { grade: "bad", text: "down" };
   const age = contactAge(report, link);
   if (age === undefined || age > silentAtReportS || age + ageSeconds(report.heard, now) > silentNowS) return { grade: "bad", text: "silent" };
@@ -64,6 +67,9 @@ export function alarms(sites: string[], nodes: Map<string, NodeReport>, now: num
     const report = nodes.get(site);
     if (siteVerdict(report, now).grade === "bad") found.push(`${site} does not answer`);
     if (report?.status && !report.status.writable) found.push(`${site} takes no writes: ${report.status.unwritableReason}`);
+    const membership = report?.status?.membership;
+    if (membership && !membership.leader) found.push(`${site}: none of its members leads`);
+    if (membership?.etcdWarning) found.push(`${site}: ${membership.etcdWarning}`);
     const expiry = expiryVerdict(report?.status?.certificateExpireTime, now);
     if (expiry.grade === "warn" || expiry.grade === "bad") found.push(`certificate of ${site}: ${expiry.text}`);
     for (const link of report?.status?.links ?? []) {

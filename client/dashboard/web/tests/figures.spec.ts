@@ -38,6 +38,19 @@ test("a link is up, silent or down, by the clock of the node that reports it", (
   expect(contactAgeNow(report("apac"), link(-300), noon + 400)).toBeCloseTo(0.7);
 });
 
+test("of a site of several machines the one that leads has the links, and what is wrong with it is named", () => {
+  const membership = { member: "b", leader: "a", members: [], etcdBytes: "0", etcdQuotaBytes: "0", etcdWarning: "" };
+  const down = link(0, { connected: false });
+  const judged = (fields: Partial<typeof membership>) => {
+    const told = report("apac", [down], { membership: { ...membership, ...fields } });
+    return [linkVerdict(told, down, noon).text, ...alarms(["apac"], new Map([["apac", told]]), noon)];
+  };
+  expect(judged({})).toEqual(["at a"]);
+  expect(judged({ member: "a" })).toEqual(["down", "apac ← hq down"]);
+  expect(judged({ leader: "" })).toEqual(["nobody leads", "apac: none of its members leads"]);
+  expect(judged({ etcdWarning: "etcd has no leader" })).toEqual(["at a", "apac: etcd has no leader"]);
+});
+
 test("a site that is not heard is never shown as up", () => {
   expect(siteVerdict(undefined, noon).grade).toBe("none");
   expect(siteVerdict(report("apac"), noon).text).toBe("up");

@@ -119,6 +119,52 @@ function Links({ sites, nodes, now }: { sites: string[]; nodes: Map<string, Node
   );
 }
 
+const mebibytes = (bytes: string) => `${(Number(bytes) / 2 ** 20).toFixed(0)} MiB`;
+
+// Nothing where every site is one machine.
+function Members({ sites, nodes }: { sites: string[]; nodes: Map<string, NodeReport> }) {
+  const several = sites.flatMap((site) => {
+    const membership = nodes.get(site)?.status?.membership;
+    return membership ? [{ site, membership }] : [];
+  });
+  if (several.length === 0) return null;
+  return (
+    <Panel title="Members" note="Machines of one site, which share its log on etcd: what each has said to have durably of the site’s journal.">
+      <Scroll label="Members">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Site</th>
+              <th scope="col">Member</th>
+              <th scope="col">Role</th>
+              <th scope="col" class="number">Durable</th>
+              <th scope="col" class="number">etcd</th>
+              <th scope="col">Warning</th>
+            </tr>
+          </thead>
+          <tbody>
+            {several.flatMap(({ site, membership }) =>
+              membership.members.map((each) => (
+                <tr key={`${site} ${each.member}`} data-member={`${site}-${each.member}`}>
+                  <th scope="row">{site}</th>
+                  <td>{each.member}</td>
+                  <td>
+                    {each.member === membership.leader ? "leads" : "follows"}
+                    {each.member === membership.member && <span class="note"> answers here</span>}
+                  </td>
+                  <td class="number">{count(each.durableSize)}</td>
+                  <td class="number">{each.member === membership.member ? `${mebibytes(membership.etcdBytes)} of ${mebibytes(membership.etcdQuotaBytes)}` : ""}</td>
+                  <td>{each.member === membership.member && membership.etcdWarning ? <Status verdict={{ grade: "warn", text: membership.etcdWarning }} /> : ""}</td>
+                </tr>
+              )),
+            )}
+          </tbody>
+        </table>
+      </Scroll>
+    </Panel>
+  );
+}
+
 function lagVerdict(log: LogStatus, known: number): Verdict {
   const behind = known - Number(log.size);
   if (log.quarantine) return { grade: "bad", text: "quarantined" };
@@ -188,6 +234,7 @@ export function Network({ session }: ViewProps) {
   return (
     <>
       <Sites sites={session.sites} nodes={nodes} now={now} />
+      <Members sites={session.sites} nodes={nodes} />
       <Links sites={session.sites} nodes={nodes} now={now} />
       <Lags sites={session.sites} nodes={nodes} lags={lags} now={now} />
     </>
