@@ -213,7 +213,10 @@ absl::Status Membership::Leads() const {
 std::string Membership::leader_address() const { return leads() ? "" : member_->leader_address(); }
 
 std::string Membership::UnwritableReason(const node::Node& node) const {
-  if (leads()) return node.UnwritableReason();
+  if (leads()) {
+    const std::string reason = node.UnwritableReason();
+    return reason.empty() ? node.ClockTrouble() : reason;
+  }
   absl::MutexLock lock(&mu_);
   if (!health_ && !warning_.empty()) return warning_;  // whoever led, nobody can write
   return member_->leader().empty() ? "no member of the site is known to lead it" : "";

@@ -224,7 +224,7 @@ void Node::Stop() { committer_->Stop(); }
 void Node::StopCompletions() { committer_->StopCompletions(); }
 std::string Node::UnwritableReason() const {
   std::string reason = committer_->UnwritableReason();
-  return reason.empty() ? ClockTrouble() : reason;
+  return reason.empty() ? clock_watch_->Disagreement() : reason;
 }
 std::string Node::ClockTrouble() const {
   std::string disagreement = clock_watch_->Disagreement();

@@ -210,7 +210,7 @@ TEST_F(NodeTest, AnEntryOfTheFutureWaitsAndIsNotLost) {
   EXPECT_EQ(Apply(*hq.node, batch).status.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(hq.node->JournalEnd(), Position(0));
   EXPECT_EQ(ReasonOf(Name(*apac.node, "KR", "Korea").status()), "CLOCK_DRIFT");
-  EXPECT_THAT(apac.node->UnwritableReason(), testing::HasSubstr("ms behind what it has seen"));
+  EXPECT_THAT(apac.node->ClockTrouble(), testing::HasSubstr("ms behind what it has seen"));
   clock_.Advance(absl::Minutes(10));
   EXPECT_TRUE(Apply(*hq.node, batch).status.ok());
   EXPECT_EQ(hq.node->JournalEnd(), Position(1));

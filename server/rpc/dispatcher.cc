@@ -427,11 +427,14 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
             passed_on_};
   }
 
-  // What one member of several cannot write another soon can, or itself: as when a connection breaks, the same is asked for again. Of a
-  // site of one machine NODE_READ_ONLY lasts until an operator acts.
+  // What one member of several cannot write another soon can, or itself: as when a connection breaks, the same is asked for again. At a
+  // site of one machine these reasons last until an operator acts.
   absl::Status Settled(const absl::Status& error) const {
     const Forwarder* const forwarder = owner_->options_.forwarder;
-    if (forwarder == nullptr || ReasonOf(error) != ReasonName(Reason::kNodeReadOnly)) return error;
+    if (forwarder == nullptr) return error;
+    const std::string reason = ReasonOf(error);
+    const auto is = [&reason](Reason one) { return reason == ReasonName(one); };
+    if (!is(Reason::kNodeReadOnly) && !is(Reason::kClockDrift) && !is(Reason::kClockDisagrees)) return error;
     return absl::UnavailableError(forwarder->leads() ? error.message() : "another member of the site leads it now");
   }
 

@@ -297,12 +297,14 @@ TEST_F(ForwarderTest, WithoutALeaderACallIsRefusedAndNeverGoesRound) {
 }
 
 TEST_F(ForwarderTest, WhatTheLeaderCannotWriteYetIsAskedForAgain) {
-  refusal_ = Error(Reason::kNodeReadOnly, "peers hold 2 entries of this site's log and this node 1: it recovers them before it writes");
-  for (const Member* member : {&leader_, &follower_}) {
-    const absl::Status status = At(*member).Call<v1::Country>("ReferenceService/CreateCountry", v1::CreateCountryRequest()).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
-    EXPECT_EQ(ReasonOf(status), "") << "with a reason that lasts until an operator acts, callers give up";
-    EXPECT_EQ(status.message(), refusal_->message());
+  for (const Reason reason : {Reason::kNodeReadOnly, Reason::kClockDrift, Reason::kClockDisagrees}) {
+    refusal_ = Error(reason, "peers hold 2 entries of this site's log and this node 1: it recovers them before it writes");
+    for (const Member* member : {&leader_, &follower_}) {
+      const absl::Status status = At(*member).Call<v1::Country>("ReferenceService/CreateCountry", v1::CreateCountryRequest()).status();
+      EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+      EXPECT_EQ(ReasonOf(status), "") << "with a reason that lasts until an operator acts, callers give up";
+      EXPECT_EQ(status.message(), refusal_->message());
+    }
   }
 }
 

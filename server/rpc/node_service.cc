@@ -1,6 +1,8 @@
 #include "server/rpc/node_service.h"
 
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "api/bytes.h"
 #include "api/entry.h"
@@ -31,7 +33,9 @@ v1::NodeStatus NodeService::GetNodeStatus() const {
   status.set_version(options_.version);
   SetTimestamp(options_.start_time, status.mutable_start_time());
   SetTimestamp(node_->options().clock->Now(), status.mutable_time());
-  status.set_unwritable_reason(options_.unwritable_reason ? options_.unwritable_reason() : node_->UnwritableReason());
+  std::string unwritable = options_.unwritable_reason ? options_.unwritable_reason() : node_->UnwritableReason();
+  if (unwritable.empty() && !options_.unwritable_reason) unwritable = node_->ClockTrouble();
+  status.set_unwritable_reason(std::move(unwritable));
   status.set_writable(status.unwritable_reason().empty());
   status.set_journal_size(static_cast<int64_t>(node_->JournalEnd().value()));
   for (const node::LogInfo& info : node_->Logs()) {

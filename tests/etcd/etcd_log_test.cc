@@ -323,8 +323,11 @@ TEST_F(EtcdLogTest, WhatIsDoneAgainInTimeIsAskedForOnce) {
   a_->etcd.Expect({Fate::kLost});
   EXPECT_EQ(a_->log->Trim().status().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(a_->log->Trim()->value(), 2u);
-  a_->etcd.Expect({Fate::kLost});
+  a_->etcd.SetDown(true);
+  const int before = a_->etcd.unanswered();
   EXPECT_EQ(a_->log->Members().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(a_->etcd.unanswered() - before, 1);
+  a_->etcd.SetDown(false);
   EXPECT_THAT(*a_->log->Members(), ElementsAre(Pair("a", Position(2))));
 }
 

@@ -78,14 +78,20 @@ class LossyEtcd : public Etcd {
   void Pause(int) override {}
   // While it is down, nothing gets to etcd.
   void SetDown(bool down) { down_ = down; }
+  // How many calls were made meanwhile.
+  int unanswered() const { return unanswered_; }
   // What the end of the last granted lease does, without the wait.
   absl::Status EndLease() { return etcd_->Revoke(last_lease_); }
 
  private:
-  static absl::Status Down() { return absl::UnavailableError("nobody answers"); }
+  absl::Status Down() {
+    ++unanswered_;
+    return absl::UnavailableError("nobody answers");
+  }
 
   Etcd* const etcd_;
   bool down_ = false;
+  int unanswered_ = 0;
   std::deque<Fate> fates_;
   std::deque<pb::TxnRequest> late_;
   int attempts_ = 0;

@@ -224,9 +224,10 @@ absl::Status MemberSite::WaitForConvergence(absl::Duration timeout) {
         last = fmt::format("{}: {}", name, digest.status().ToString());
         return false;
       }
-      for (const v1::LogPosition& position : digest->vector()) held[name] += fmt::format(" {}={}", position.origin(), position.size());
+      std::string& all = held[name];
+      for (const v1::LogPosition& position : digest->vector()) all += fmt::format(" {}={}", position.origin(), position.size());
       for (const v1::ClassDigest& one : digest->classes()) {
-        if (one.audience() == "*") held[name] += fmt::format(" {} of {}", one.digest(), one.records());
+        if (one.audience() == "*") all += fmt::format(" {} of {}", one.digest(), one.records());
       }
     }
     last = fmt::format("{}", held);
