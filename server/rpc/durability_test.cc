@@ -14,6 +14,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
+// Of a call: as short as leaves the whole tenth of a second in which a wait that is given up is answered (waiting_room.h).
+constexpr absl::Duration kDeadline = absl::Seconds(1);
+
 ptrdiff_t ThreadCount() { return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {}); }
 
 // What ErrorInfo says beside the reason.
@@ -56,7 +59,7 @@ class DurabilityTest : public SiteTest {
   };
   template <class Request>
   Outcome Call(const std::string& method, const Request& request, const std::string& durability,
-               absl::Duration timeout = absl::Milliseconds(400)) const {
+               absl::Duration timeout = kDeadline) const {
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
     context.AddMetadata(kDurabilityMetadata, durability);
@@ -69,7 +72,7 @@ class DurabilityTest : public SiteTest {
     return outcome;
   }
   Outcome Create(const std::string& code, const std::string& durability, const std::string& request_id = "",
-                 absl::Duration timeout = absl::Milliseconds(400)) const {
+                 absl::Duration timeout = kDeadline) const {
     return Call("CreateCountry", Creating(code, request_id), durability, timeout);
   }
   // The site takes what apac has and says so.
@@ -188,7 +191,7 @@ TEST_F(DurabilityTest, AnImportWaitsForAllItsRowsAlsoForThoseThatWereThere) {
   }
   const auto import = [&](const std::string& durability) {
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Milliseconds(400)));
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kDeadline));
     context.AddMetadata(kDurabilityMetadata, durability);
     return officer_.Call<v1::ImportResponse>("ReferenceService/ImportCountries", request, &context);
   };
