@@ -58,8 +58,7 @@ class DurabilityTest : public SiteTest {
     std::string durability;  // of the trailing metadata
   };
   template <class Request>
-  Outcome Call(const std::string& method, const Request& request, const std::string& durability,
-               absl::Duration timeout = kDeadline) const {
+  Outcome Call(const std::string& method, const Request& request, const std::string& durability, absl::Duration timeout = kDeadline) const {
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
     context.AddMetadata(kDurabilityMetadata, durability);
