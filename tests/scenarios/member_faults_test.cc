@@ -106,15 +106,7 @@ TEST_F(MemberFaults, WithoutEtcdsMajorityReadsGoOnAndWritesAreTakenUpAgain) {
       if (member != kept) site().etcd().Signal(member, SIGSTOP);
     }
     // What was on its way when they stopped is answered or waits; after a lease nobody leads.
-    EXPECT_TRUE(Eventually(
-        [&] {
-          for (const std::string& name : site().members()) {
-            const auto status = site().Status(name);
-            if (!status.ok() || status->unwritable_reason().empty()) return false;
-          }
-          return true;
-        },
-        2 * kPatience));
+    EXPECT_TRUE(NobodyTakesWrites());
     const size_t before = writers.count();
     for (const std::string& name : site().members()) {
       const auto read = GetCountry(site().Analyst(name), "countries/JP");

@@ -94,15 +94,7 @@ TEST_F(MemberPartition, HoweverItsMachinesArePartedWhatWasAcknowledgedIsEverywhe
   ASSERT_TRUE(Ok(machines().Part("a", "b")));
   ASSERT_TRUE(Ok(machines().Part("a", "c")));
   ASSERT_TRUE(Ok(machines().Part("b", "c")));
-  EXPECT_TRUE(Eventually(
-      [&] {
-        for (const std::string& name : site().members()) {
-          const auto status = site().Status(name);
-          if (!status.ok() || status->unwritable_reason().empty()) return false;
-        }
-        return true;
-      },
-      2 * kPatience));
+  EXPECT_TRUE(NobodyTakesWrites());
   const size_t before = writers.count();
   ASSERT_TRUE(Ok(GetCountry(site().Analyst("a"), "countries/JP")));
   EXPECT_EQ(writers.count(), before);

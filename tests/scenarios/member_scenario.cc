@@ -41,6 +41,15 @@ void MemberScenario::AwaitAll() {
   ASSERT_NE(Leader(), "");
 }
 
+bool MemberScenario::NobodyTakesWrites() {
+  const auto refuses = [&](const std::string& name) {
+    const auto status = site_->Status(name);
+    return status.ok() && !status->writable();
+  };
+  const std::vector<std::string> members = site_->members();
+  return Eventually([&] { return std::all_of(members.begin(), members.end(), refuses); }, 2 * kPatience);
+}
+
 std::string MemberScenario::Another(const std::string& name) const {
   for (const std::string& other : site_->members()) {
     if (other != name) return other;

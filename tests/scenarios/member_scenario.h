@@ -29,6 +29,8 @@ class MemberScenario : public testing::Test {
   void ExpectEachOnceEverywhere(const Acknowledged& acknowledged);
   // After a fault that has ended: all answer, and one leads.
   void AwaitAll();
+  // Whether every node of the site comes to say that it takes no writes.
+  bool NobodyTakesWrites();
   MemberSite& site() { return *site_; }
   std::string Leader() { return site_->Leader(2 * kPatience); }
   // Of the site's nodes, the first that is not this one.
