@@ -424,6 +424,8 @@ int Main(int argc, char** argv) {
       app.add_subcommand("grow", "Make the log on etcd, for a site of several machines, of the store of a node that does not run");
   std::vector<std::string> members;
   grow->add_option("--with", members, "Another member that is to come, for which the log is kept; may stand several times");
+  CLI::App* shrink = app.add_subcommand(
+      "shrink", "End the log on etcd, of a site of which no node runs: it goes on on this machine alone, with all that the log has");
   CLI::App* admit = app.add_subcommand("admit", "Keep the log on etcd for a member that is to come");
   CLI::App* forget = app.add_subcommand("forget", "Keep the log on etcd no more for a member that is gone");
   for (CLI::App* about : {admit, forget}) about->add_option("member", member, "Its name")->required();
@@ -449,8 +451,9 @@ int Main(int argc, char** argv) {
 
   RequireTls13();
   rpc::TakeOverGrpcLog();
-  if (grow->parsed() || admit->parsed() || forget->parsed()) {
+  if (grow->parsed() || shrink->parsed() || admit->parsed() || forget->parsed()) {
     StartLogging(*config);
+    if (shrink->parsed()) return RunShrink(*config);
     return grow->parsed() ? RunGrow(*config, members) : admit->parsed() ? RunAdmit(*config, member) : RunForget(*config, member);
   }
   // On in Debian's build: each lock of this program and of gRPC would go through one graph under one lock of its own. The tests, which open

@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "server/node/licence.h"
 #include "server/node/log_book.h"
 #include "storage/schema.h"
 #include "storage/shared_log.h"
@@ -42,9 +43,32 @@ absl::StatusOr<std::string> Get(const storage::Store& store, std::string_view ke
   return value->value_or("");
 }
 
-absl::Status NoLog(const NodeConfig& config) {
+absl::Status NoLog(etcd::Etcd* etcd, const NodeConfig& config) {
+  const auto ending = etcd::EtcdCommitLog::FindEnding(etcd, LogOptionsOf(config, config.member.name));
+  if (!ending.ok()) return ending.status();
+  if (*ending) {
+    return absl::FailedPreconditionError(
+        fmt::format("the log of site '{}' was ended on etcd at position {}: the site is on the machine of '{}' alone", config.site,
+                    (*ending)->tail.position.value(), (*ending)->member));
+  }
   return absl::FailedPreconditionError(
       fmt::format("etcd has no log of site '{}': `fairlead-node grow` makes it, on the machine that the site has been on", config.site));
+}
+
+// Has this member elected. Who led may have ended without having said so: then until his lease has.
+absl::StatusOr<etcd::Fence> Elect(etcd::Etcd* etcd, const NodeConfig& config, const std::string& prefix) {
+  const absl::Duration lease = absl::Seconds(config.etcd.lease_seconds);
+  etcd::Leadership leadership(etcd, {.prefix = prefix, .member = config.member.name, .address = config.member.address, .ttl = lease});
+  for (const absl::Time deadline = absl::Now() + 2 * lease;;) {
+    const auto elected = leadership.Campaign();
+    if (!elected.ok()) return elected.status();
+    if (*elected) return **elected;
+    if (absl::Now() >= deadline) {
+      return absl::FailedPreconditionError(
+          fmt::format("member '{}' leads site '{}': every node of the site must be stopped", leadership.leader(), config.site));
+    }
+    absl::SleepFor(lease / kStepsOfLease);
+  }
 }
 
 }  // namespace
@@ -81,12 +105,60 @@ absl::Status Membership::Grow(const NodeConfig& config, storage::Store* store, c
 }
 
 absl::Status Membership::Admit(const NodeConfig& config, const std::string& member) {
-  const absl::Status admitted = etcd::EtcdCommitLog::Admit(ClientOf(config).get(), LogOptionsOf(config, member));
-  return absl::IsNotFound(admitted) ? NoLog(config) : admitted;
+  const auto etcd = ClientOf(config);
+  const absl::Status admitted = etcd::EtcdCommitLog::Admit(etcd.get(), LogOptionsOf(config, member));
+  return absl::IsNotFound(admitted) ? NoLog(etcd.get(), config) : admitted;
 }
 
 absl::Status Membership::Forget(const NodeConfig& config, const std::string& member) {
   return etcd::EtcdCommitLog::Forget(ClientOf(config).get(), LogOptionsOf(config, member));
+}
+
+absl::Status Membership::EndLog(const NodeConfig& config, node::NodeOptions options, std::unique_ptr<storage::Store> store) {
+  const auto etcd = ClientOf(config);
+  const etcd::EtcdLogOptions log_options = LogOptionsOf(config, config.member.name);
+  etcd::EtcdCommitLog* log = nullptr;  // the node's
+  options.commit_log = [&](storage::Store* s) -> absl::StatusOr<std::unique_ptr<node::CommitLog>> {
+    auto opened = etcd::EtcdCommitLog::Open(etcd.get(), log_options, s);
+    if (absl::IsNotFound(opened.status())) return NoLog(etcd.get(), config);
+    if (!opened.ok()) return opened.status();
+    log = opened->get();
+    return *std::move(opened);
+  };
+  const auto node = node::Node::Open(std::move(options), std::move(store));
+  if (!node.ok()) return node.status();
+  const auto fence = Elect(etcd.get(), config, log_options.prefix);
+  if (!fence.ok()) return fence.status();
+  log->SetFence(*fence);
+  // Reads the log to its end, and signs it.
+  (*node)->Wake();
+  (*node)->CommitOnce();
+  if (const std::string reason = (*node)->UnwritableReason(); !reason.empty()) return absl::FailedPreconditionError(reason);
+  return log->Finish();
+}
+
+absl::StatusOr<bool> Membership::LogEnded(const NodeConfig& config, storage::Store* store) {
+  return etcd::EtcdCommitLog::FinishedWith(ClientOf(config).get(), LogOptionsOf(config, config.member.name), store);
+}
+
+absl::Status Membership::LeaveLog(const NodeConfig& config, const Roster& roster, storage::Store* store) {
+  const RosterSite* site = roster.FindSite(config.site);
+  if (site == nullptr) return absl::FailedPreconditionError(fmt::format("site '{}' is not in the roster", config.site));
+  LogSizes held;
+  std::string origin;
+  for (const RosterLog* log : roster.CurrentLogs(site->id)) {
+    const auto size = node::LogBook(*store).Size(log->id);
+    if (!size.ok()) return size.status();
+    held[log->origin()] = *size;
+    if (log->stream == kMainStream) origin = log->origin();
+  }
+  const auto file = node::LicenceFileAt(config.licence);
+  const absl::Status granted =
+      node::LicenceKeeper::Grant({.file = file.get(), .origin = origin, .clock = &node::SystemClock()}, store, held);
+  if (!granted.ok()) return granted;
+  auto batch = store->NewBatch();
+  storage::LeaveSharedLog(batch.get());
+  return store->Write(batch.get(), storage::Sync::kYes);
 }
 
 Membership::Membership(const NodeConfig& config) : config_(config), etcd_(ClientOf(config)) {}
@@ -99,7 +171,7 @@ absl::Status Membership::Prepare(storage::Store* store) {
   const auto mark = Get(*store, storage::kMetaSharedLog);
   if (!mark.ok()) return mark.status();
   const auto begins = etcd::EtcdCommitLog::Find(etcd_.get(), LogOptionsOf(config_, config_.member.name));
-  if (absl::IsNotFound(begins.status())) return NoLog(config_);
+  if (absl::IsNotFound(begins.status())) return NoLog(etcd_.get(), config_);
   if (!begins.ok()) return begins.status();
   if (*mark == storage::kSharedLogMade) return absl::OkStatus();
   if (!held->empty()) {

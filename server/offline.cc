@@ -115,6 +115,29 @@ int RunGrow(const NodeConfig& config, const std::vector<std::string>& members) {
   return 0;
 }
 
+int RunShrink(const NodeConfig& config) {
+  if (absl::Status member = RequireMember(config); !member.ok()) return Fail(kExitConfiguration, member);
+  const auto roster = RosterFrom(config);
+  if (!roster.ok()) return Fail(kExitConfiguration, roster.status());
+  auto store = storage::OpenRocksDbStore({.path = config.data});
+  if (!store.ok()) return Fail(kExitStart, store.status());
+  if (Membership::RefuseMembersStore(**store).ok()) {
+    return Fail(kExitStart, absl::FailedPreconditionError(fmt::format("the store in {} is no member's", config.data)));
+  }
+  const auto ended = Membership::LogEnded(config, store->get());
+  if (!ended.ok()) return Fail(kExitStart, ended.status());
+  if (!*ended) {
+    auto options = NodeOptionsFrom(config);
+    if (!options.ok()) return Fail(kExitConfiguration, options.status());
+    if (absl::Status end = Membership::EndLog(config, *std::move(options), *std::move(store)); !end.ok()) return Fail(kExitStart, end);
+    store = storage::OpenRocksDbStore({.path = config.data});
+    if (!store.ok()) return Fail(kExitStart, store.status());
+  }
+  if (absl::Status left = Membership::LeaveLog(config, *roster, store->get()); !left.ok()) return Fail(kExitStart, left);
+  fmt::print("site '{}' is in {} alone; its node may be started without [member] and [etcd]\n", config.site, config.data);
+  return 0;
+}
+
 int RunAdmit(const NodeConfig& config, const std::string& member) {
   if (absl::Status ours = RequireMember(config); !ours.ok()) return Fail(kExitConfiguration, ours);
   if (absl::Status admitted = Membership::Admit(config, member); !admitted.ok()) return Fail(kExitStart, admitted);

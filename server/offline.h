@@ -29,6 +29,7 @@ int RunRestore(const NodeConfig& config, const std::string& id);
 // Of a site of several machines (server/membership.h); the configuration is a member's. kExitConfiguration when it is none;
 // kExitStart when the store may not extend its site's log, or etcd does not have what it should.
 int RunGrow(const NodeConfig& config, const std::vector<std::string>& members);
+int RunShrink(const NodeConfig& config);
 int RunAdmit(const NodeConfig& config, const std::string& member);
 int RunForget(const NodeConfig& config, const std::string& member);
 

@@ -239,7 +239,7 @@ absl::Status BecomeAnother(const std::string& store_path, BackupFolder::As as) {
     if (*mark != kSharedLogMade) return absl::FailedPreconditionError("it is of a site of one machine: no member can begin with it");
   } else {
     batch->Put(Cf::kMeta, kMetaJournalInstance, RandomBytes(16));
-    batch->Delete(Cf::kMeta, kMetaSharedLog);
+    LeaveSharedLog(batch.get());
   }
   batch->Delete(Cf::kMeta, kMetaLicence);
   return (*store)->Write(batch.get(), Sync::kYes);

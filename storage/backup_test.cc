@@ -261,6 +261,7 @@ TEST_F(BackupTest, AMembersBackupBecomesAMemberOfTheSameJournalOrASiteOfOneMachi
   const absl::Status refused = folder_->Restore(of_one_machine.id, "test.example", "apac", data_, BackupFolder::As::kMember);
   EXPECT_THAT(std::string(refused.message()), HasSubstr("no member can begin with it"));
   Put(store_.get(), Cf::kMeta, kMetaSharedLog, std::string(kSharedLogMade));
+  Put(store_.get(), Cf::kMeta, kMetaChain, "of the log so far");
   const Backup backup = Make(kOther);
   ASSERT_TRUE(folder_->Restore(backup.id, "test.example", "apac", data_, BackupFolder::As::kMember).ok());
   auto member = Open(data_);
@@ -270,6 +271,7 @@ TEST_F(BackupTest, AMembersBackupBecomesAMemberOfTheSameJournalOrASiteOfOneMachi
   auto alone = Open(data_ + "-alone");
   EXPECT_NE(alone->Get(Cf::kMeta, kMetaJournalInstance)->value(), store_->Get(Cf::kMeta, kMetaJournalInstance)->value());
   EXPECT_FALSE(alone->Get(Cf::kMeta, kMetaSharedLog)->has_value());
+  EXPECT_FALSE(alone->Get(Cf::kMeta, kMetaChain)->has_value()) << "it would not fit a log that it makes later";
 }
 
 TEST_F(BackupTest, ARestorationIsIntoAnEmptyFolderOfTheSameSite) {

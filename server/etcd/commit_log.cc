@@ -76,6 +76,9 @@ absl::Status EtcdCommitLog::Create(Etcd* etcd, const EtcdLogOptions& options, co
   *txn.add_compare() = ChangedAt(log.keys_.instance(), 0);
   *txn.add_success() = Put(log.keys_.instance(), journal_instance);
   *txn.add_success() = Put(log.keys_.tail(), TailText(first, Digest{}));
+  // Of one that was ended, and of whoever did not know.
+  *txn.add_success() = Delete(log.keys_.ended());
+  *txn.add_success() = DeleteRange(log.keys_.members(), log.keys_.members_end());
   *txn.add_failure() = Get(log.keys_.instance());
   const auto answer = log.Ask(txn);
   if (!answer.ok()) return answer.status();
@@ -109,6 +112,30 @@ absl::Status EtcdCommitLog::Admit(Etcd* etcd, const EtcdLogOptions& options) {
   pb::TxnRequest txn;
   *txn.add_success() = Put(log.keys_.members() + options.member, PositionText(found->first));
   return log.Ask(txn).status();
+}
+
+absl::StatusOr<std::optional<EtcdCommitLog::Ending>> EtcdCommitLog::FindEnding(Etcd* etcd, const EtcdLogOptions& options) {
+  EtcdCommitLog log(etcd, options, nullptr);
+  pb::TxnRequest txn;
+  *txn.add_success() = Get(log.keys_.ended());
+  const auto answer = log.Ask(txn);
+  if (!answer.ok()) return answer.status();
+  const pb::KeyValue* ended = Found(*answer, 0);
+  if (ended == nullptr) return std::nullopt;
+  const std::string_view text = ended->value();
+  const size_t name_end = text.find(' ');
+  auto tail = ReadTail(text.substr(name_end == std::string_view::npos ? text.size() : name_end + 1));
+  if (!tail.ok()) return tail.status();
+  return Ending{std::string(text.substr(0, name_end)), *std::move(tail)};
+}
+
+absl::StatusOr<bool> EtcdCommitLog::FinishedWith(Etcd* etcd, const EtcdLogOptions& options, storage::Store* store) {
+  const auto ending = FindEnding(etcd, options);
+  if (!ending.ok()) return ending.status();
+  if (!*ending || (*ending)->member != options.member) return false;
+  const auto held = EtcdCommitLog(etcd, options, store).ChainAt((*ending)->tail.position);
+  if (!held.ok()) return held.status();
+  return *held && (*ending)->tail.Has(**held);
 }
 
 absl::StatusOr<std::unique_ptr<EtcdCommitLog>> EtcdCommitLog::Open(Etcd* etcd, EtcdLogOptions options, storage::Store* store) {
@@ -404,8 +431,7 @@ absl::Status EtcdCommitLog::ReportDurable(Position position) {
 absl::Status EtcdCommitLog::Forget(Etcd* etcd, const EtcdLogOptions& options) {
   EtcdCommitLog log(etcd, options, nullptr);
   pb::TxnRequest txn;
-  const std::string key = log.keys_.members() + options.member;
-  *txn.add_success() = DeleteRange(key, key + '\0');
+  *txn.add_success() = Delete(log.keys_.members() + options.member);
   return log.Ask(txn).status();
 }
 
@@ -470,6 +496,42 @@ absl::StatusOr<Position> EtcdCommitLog::Trim() {
   // Until then etcd keeps what was deleted, and every end that the log ever had.
   if (absl::Status compacted = etcd_->Compact(answer->header().revision()); !compacted.ok()) return compacted;
   return keep;
+}
+
+absl::Status EtcdCommitLog::Finish() {
+  const std::optional<Fence> fence = this->fence();
+  if (!fence) return NotElected();
+  pb::TxnRequest look;
+  *look.add_success() = Get(keys_.tail());
+  const auto seen = Ask(look);
+  if (!seen.ok()) return seen.status();
+  const auto tail = WholeTailIn(*seen, 0);
+  if (!tail.ok()) return tail.status();
+  const auto held = ChainAt(tail->position);
+  if (!held.ok()) return held.status();
+  if (!*held)
+    return absl::FailedPreconditionError(fmt::format("the store does not end at position {}, where the log does", tail->position.value()));
+  if (!tail->Has(**held)) return OtherHistory(tail->position);
+
+  const std::string end = TailText(tail->position, **held);
+  pb::TxnRequest txn;
+  *txn.add_compare() = ChangedAt(keys_.fence(), fence->revision);
+  *txn.add_compare() = HasValue(keys_.tail(), end);
+  *txn.add_success() = Put(keys_.ended(), options_.member + ' ' + end);
+  *txn.add_success() = Delete(keys_.instance());
+  *txn.add_success() = Delete(keys_.tail());
+  *txn.add_success() = DeleteRange(keys_.batches(), keys_.batches_end());
+  *txn.add_success() = DeleteRange(keys_.members(), keys_.members_end());
+  const auto answer = Ask(txn);
+  if (!answer.ok()) return answer.status();
+  if (!answer->succeeded()) {
+    // An earlier attempt whose answer was lost.
+    const auto finished = FinishedWith(etcd_, options_, store_);
+    if (!finished.ok()) return finished.status();
+    if (!*finished) return Deposed(*fence);
+  }
+  etcd_->Compact(answer->header().revision()).IgnoreError();  // else etcd does, in its time
+  return absl::OkStatus();
 }
 
 }  // namespace fairlead::etcd

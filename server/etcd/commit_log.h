@@ -54,6 +54,12 @@ class EtcdCommitLog : public node::CommitLog {
   // Keeps, from now on, all that is there now for a member until it reports: it can begin with a copy of another's store that is made after
   // this. What a known one has said counts no more: its store may be another.
   static absl::Status Admit(Etcd* etcd, const EtcdLogOptions& options);
+  // Who ended the log for good, and where; nullopt when there is a log, or there never was one.
+  struct Ending {
+    std::string member;
+    Tail tail;
+  };
+  static absl::StatusOr<std::optional<Ending>> FindEnding(Etcd* etcd, const EtcdLogOptions& options);
   // NOT_FOUND when there is no log; FAILED_PRECONDITION when it is another journal's than the store's.
   static absl::StatusOr<std::unique_ptr<EtcdCommitLog>> Open(Etcd* etcd, EtcdLogOptions options, storage::Store* store);
 
@@ -87,6 +93,13 @@ class EtcdCommitLog : public node::CommitLog {
   // fence; ABORTED when another leads, UNAVAILABLE when a member lacks by now what was to go. It can be done while etcd's quota is used up,
   // unlike all else that changes.
   absl::StatusOr<Position> Trim();
+
+  // Ends the log for good, where this member's store ends: the site goes on in that store alone. Nobody finds a log in etcd afterwards, until
+  // Create makes another; only who ended it. REQUIRES: the fence; ABORTED when another leads. FAILED_PRECONDITION when the store does not
+  // end where the log does.
+  absl::Status Finish();
+  // Whether the log was ended by this member, with this store.
+  static absl::StatusOr<bool> FinishedWith(Etcd* etcd, const EtcdLogOptions& options, storage::Store* store);
 
   const Keys& keys() const { return keys_; }
 

@@ -87,6 +87,8 @@ pb::RequestOp GetRange(const std::string& key, const std::string& end, int64_t l
   return op;
 }
 
+pb::RequestOp Delete(const std::string& key) { return DeleteRange(key, key + '\0'); }
+
 pb::RequestOp DeleteRange(const std::string& key, const std::string& end) {
   pb::RequestOp op;
   op.mutable_request_delete_range()->set_key(key);

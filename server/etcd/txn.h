@@ -6,6 +6,7 @@
 //   {prefix}leader                who leads: name, candidacy, address; with his lease (leadership.h)
 //   {prefix}fence                 how often the leader has changed; the key's revision is what an append compares
 //   {prefix}members/{name}        position before which that member has all durably
+//   {prefix}ended                 instead of instance, batches, tail and members: who ended the log, at which position and chain
 //
 // A position is written with 20 decimal digits, so that the order of keys is theirs and an operator can read them.
 //
@@ -39,6 +40,7 @@ struct Keys {
   std::string fence() const { return prefix + "fence"; }
   std::string members() const { return prefix + "members/"; }
   std::string members_end() const { return prefix + "members0"; }
+  std::string ended() const { return prefix + "ended"; }
   // The position in a key that Batch made. DATA_LOSS when it is none.
   absl::StatusOr<Position> PositionOf(std::string_view batch_key) const;
 };
@@ -68,6 +70,7 @@ pb::RequestOp Get(const std::string& key);
 enum class With { kKeys, kValues };
 // Keys of [key, end) in order; 0: all of them.
 pb::RequestOp GetRange(const std::string& key, const std::string& end, int64_t limit, With with = With::kValues);
+pb::RequestOp Delete(const std::string& key);
 pb::RequestOp DeleteRange(const std::string& key, const std::string& end);
 
 // What the index-th operation of a transaction, a Get, found; null when the key is not there. REQUIRES: the transaction had that operation.

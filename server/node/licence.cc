@@ -140,6 +140,12 @@ absl::StatusOr<std::unique_ptr<LicenceKeeper>> LicenceKeeper::Open(Options optio
   return keeper;
 }
 
+absl::Status LicenceKeeper::Grant(Options options, storage::Store* store, const LogSizes& held) {
+  LicenceKeeper keeper(std::move(options), store);
+  absl::MutexLock lock(&keeper.mu_);
+  return keeper.Take(held);
+}
+
 absl::Status LicenceKeeper::Take(const LogSizes& held) {
   const std::string next = RandomBytes(kLicenceIdBytes);
   Licence licence{.origin = options_.origin, .unused_until = {}, .id = next, .size = held.at(options_.origin), .others = held};

@@ -58,6 +58,9 @@ class LicenceKeeper {
   // `held`, here and below: the entries in the store of each of the site's current logs. An error is the store's.
   static absl::StatusOr<std::unique_ptr<LicenceKeeper>> Open(Options options, storage::Store* store, const LogSizes& held);
 
+  // Gives the store the licence, whichever had it. REQUIRES: nobody holds more of the logs than the store, and no other store extends them.
+  static absl::Status Grant(Options options, storage::Store* store, const LogSizes& held);
+
   // Empty when the store may extend the logs; else why not, and what would help.
   std::string Missing() const;
   // `peer` has shown that it holds `sizes` entries of the logs. True when that brought the licence.

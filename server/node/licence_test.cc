@@ -69,6 +69,15 @@ TEST_F(LicenceTest, ARestartKeepsIt) {
   }
 }
 
+TEST_F(LicenceTest, OneThatIsGrantedIsTheStoresAndNoOthers) {
+  storage::MemoryStore former;
+  Open(&former, 0);
+  ASSERT_TRUE(LicenceKeeper::Grant({.file = file_.get(), .origin = kOrigin, .clock = &clock_}, &store_, Sizes(4, 2)).ok());
+  EXPECT_EQ(InFile().size, Seq(4));
+  EXPECT_THAT(Open(&former, 5)->Missing(), HasSubstr("belongs to another store"));
+  EXPECT_EQ(Open(&store_, 4, 2)->Missing(), "");
+}
+
 // --- What has none -----------------------------------------------------------------------------------------------------------------------
 
 TEST_F(LicenceTest, AnEmptyStoreInPlaceOfALostOne) {

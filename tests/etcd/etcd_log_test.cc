@@ -344,7 +344,7 @@ TEST_F(EtcdLogTest, OnlyTheLeaderTrims) {
 TEST_F(EtcdLogTest, GapIsALoss) {
   for (uint64_t at = 0; at < 6; at += 2) ASSERT_TRUE(a_->Append(at, Entries(at, 2)).ok());
   const std::string second = Keys(prefix_).Batch(Position(2));
-  Change(DeleteRange(second, second + '\0'));
+  Change(Delete(second));
   for (const uint64_t from : {0, 2, 3}) {
     const auto read = a_->log->Read(Position(from), kPlenty);
     EXPECT_EQ(ReasonOf(read.status()), "STORE_DAMAGED") << "from " << from << ": " << read.status();
@@ -434,6 +434,59 @@ TEST_F(EtcdLogTest, AStoreGoesOnInALogThatIsMadeAnew) {
   const auto read = (*log)->Read(Position(2), kPlenty);
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_THAT(*read, ElementsAreArray(Entries(2, 2)));
+}
+
+// --- Its end -----------------------------------------------------------------------------------------------------------------------
+
+TEST_F(EtcdLogTest, WhoHasAllOfItEndsItForGood) {
+  ASSERT_TRUE(a_->Append(0, Entries(0, 3)).ok());
+  EXPECT_EQ(b_->log->Finish().code(), absl::StatusCode::kAborted) << "without the fence";
+  b_->CatchUp();
+  ASSERT_TRUE(b_->log->ReportDurable(Position(3)).ok());
+  ASSERT_TRUE(a_->log->Finish().ok());
+  const auto none = EtcdCommitLog::Find(client_.get(), a_->options);
+  EXPECT_EQ(none.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(b_->log->Read(Position(3), kPlenty).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(EtcdCommitLog::Open(client_.get(), b_->options, &b_->store).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(a_->Append(3, Entries(3, 1)).code(), absl::StatusCode::kNotFound);
+  const auto ending = EtcdCommitLog::FindEnding(client_.get(), b_->options);
+  ASSERT_TRUE(ending.ok() && *ending) << ending.status();
+  EXPECT_EQ((*ending)->member, "a");
+  EXPECT_EQ((*ending)->tail.position, Position(3));
+  EXPECT_EQ(EtcdCommitLog::FinishedWith(client_.get(), a_->options, &a_->store).value(), true);
+  EXPECT_EQ(EtcdCommitLog::FinishedWith(client_.get(), b_->options, &b_->store).value(), false);
+  MemoryStore another;
+  EXPECT_EQ(EtcdCommitLog::FinishedWith(client_.get(), a_->options, &another).value(), false);
+}
+
+TEST_F(EtcdLogTest, AnEndWhoseAnswerWasLostIsOne) {
+  ASSERT_TRUE(a_->Append(0, Entries(0, 3)).ok());
+  a_->etcd.Expect({Fate::kDone, Fate::kAnswerLost});
+  EXPECT_TRUE(a_->log->Finish().ok());
+  EXPECT_EQ(EtcdCommitLog::Find(client_.get(), a_->options).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(EtcdLogTest, WhoLacksSomethingOrWasDeposedEndsNothing) {
+  ASSERT_TRUE(a_->Append(0, Entries(0, 3)).ok());
+  ASSERT_TRUE(a_->leadership.Resign().ok());
+  ASSERT_TRUE(b_->Lead());
+  EXPECT_EQ(b_->log->Finish().code(), absl::StatusCode::kFailedPrecondition) << "it has not read the log";
+  EXPECT_EQ(a_->log->Finish().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(a_->Append(3, Entries(3, 1)).code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(EtcdCommitLog::FindEnding(client_.get(), a_->options).value(), std::nullopt);
+  EXPECT_EQ(b_->End(), 3u);
+}
+
+TEST_F(EtcdLogTest, ALogThatWasEndedCanBeMadeAnew) {
+  ASSERT_TRUE(a_->Append(0, Entries(0, 3)).ok());
+  ASSERT_TRUE(a_->log->Finish().ok());
+  // One that runs on and knows nothing of it.
+  ASSERT_TRUE(b_->log->ReportDurable(Position(1)).ok());
+  ASSERT_TRUE(EtcdCommitLog::Create(client_.get(), a_->options, kInstance, Position(7)).ok());
+  EXPECT_EQ(EtcdCommitLog::FindEnding(client_.get(), a_->options).value(), std::nullopt);
+  EXPECT_EQ(EtcdCommitLog::Find(client_.get(), a_->options)->first, Position(7));
+  EXPECT_THAT(a_->log->Members().value(), IsEmpty());
+  EXPECT_EQ(b_->log->Read(Position(0), kPlenty).status().code(), absl::StatusCode::kOutOfRange);
 }
 
 TEST_F(EtcdLogTest, LogOfAnotherJournalIsRefused) {

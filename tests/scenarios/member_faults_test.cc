@@ -21,6 +21,7 @@ namespace fairlead::scenarios {
 namespace {
 
 using framework::ShiftedClock;
+using ::testing::HasSubstr;
 
 constexpr size_t kWritesDuringFault = 10;
 
@@ -203,6 +204,59 @@ TEST_F(MemberFaults, BackToOneMachineTheSameLogGoesOn) {
   ASSERT_TRUE(Ok(status));
   EXPECT_FALSE(status->has_membership());
   ASSERT_NO_FATAL_FAILURE(ExpectEachOnceEverywhere(*acknowledged));
+}
+
+// With etcd there, nobody else is needed: neither another member's store nor a peer. And it can grow again.
+TEST_F(MemberFaults, ASiteWhoseLogOnEtcdIsEndedGoesOnOnOneMachineAndGrowsAgain) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  const auto shrink = [&](int exit, const std::string& says) {
+    const auto ended = site().RunNode("b", {"shrink"});
+    ASSERT_TRUE(Ok(ended));
+    EXPECT_EQ(ended->exit, framework::Exit{exit}) << ended->output;
+    EXPECT_THAT(ended->output, HasSubstr(says));
+  };
+  Acknowledged acknowledged;
+  const auto write = [&](const std::vector<std::string>& through, const std::string& what) {
+    MemberWriters writers(&site(), through, what);
+    EXPECT_TRUE(writers.EachAcknowledges(kWritesDuringFault)) << what;
+    const auto written = writers.Stop();
+    ASSERT_TRUE(Ok(written));
+    acknowledged.insert(acknowledged.end(), written->begin(), written->end());
+  };
+  ASSERT_NO_FATAL_FAILURE(write(site().members(), "several"));
+  site().Kill("b");
+  ASSERT_NO_FATAL_FAILURE(write({"a", "c"}, "without b"));
+  ASSERT_NO_FATAL_FAILURE(shrink(4, "every node of the site must be stopped"));
+  for (const std::string name : {"hq", "a", "c"}) site().Kill(name);
+  ASSERT_NO_FATAL_FAILURE(shrink(0, "site 'apac' is in"));
+  ASSERT_NO_FATAL_FAILURE(shrink(4, "is no member's"));
+  const auto other = site().RunNode("c", {});
+  ASSERT_TRUE(Ok(other));
+  EXPECT_EQ(other->exit, framework::Exit{4}) << other->output;
+  EXPECT_THAT(other->output, HasSubstr("the site is on the machine of 'b' alone"));
+  site().Remove("a");
+  site().Remove("c");
+
+  ASSERT_TRUE(Ok(site().Configure("b", /*of_one_machine=*/true)));
+  ASSERT_TRUE(Ok(site().Launch("b")));
+  ASSERT_NO_FATAL_FAILURE(write({"b"}, "one"));  // headquarters has not been heard
+  const auto alone = site().Status("b");
+  ASSERT_TRUE(Ok(alone));
+  EXPECT_FALSE(alone->has_membership());
+  ASSERT_TRUE(Ok(site().Launch("hq")));
+  ASSERT_NO_FATAL_FAILURE(ExpectEachOnceEverywhere(acknowledged));
+
+  ASSERT_TRUE(Ok(site().Stop("b")));
+  ASSERT_TRUE(Ok(site().Configure("b")));
+  const auto grown = site().RunNode("b", {"grow"});
+  ASSERT_TRUE(Ok(grown));
+  ASSERT_EQ(grown->exit, framework::Exit()) << grown->output;
+  ASSERT_TRUE(Ok(site().Launch("b")));
+  ASSERT_NO_FATAL_FAILURE(write({"b"}, "again"));
+  const auto again = site().Status("b");
+  ASSERT_TRUE(Ok(again));
+  EXPECT_TRUE(again->has_membership());
+  ASSERT_NO_FATAL_FAILURE(ExpectEachOnceEverywhere(acknowledged));
 }
 
 // A leader whose clock is set back believes for longer that its lease lasts; one that is set ahead, that it has ended.
