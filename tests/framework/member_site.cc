@@ -145,10 +145,12 @@ absl::Status MemberSite::Configure(const std::string& name, bool of_one_machine)
   return certs::WriteFile(config_file(name), text, certs::Access::kOwnerOnly, certs::IfExists::kReplace);
 }
 
+std::string MemberSite::NodeBinary() const { return options_.node_binary.empty() ? Cluster::node_binary() : options_.node_binary; }
+
 absl::Status MemberSite::Launch(const std::string& name) {
   Node& node = nodes_.at(name);
   absl::StatusOr<std::unique_ptr<Process>> process =
-      Process::Start(At(node.place, {Cluster::node_binary(), "--config", config_file(name)}), folder(name) + "/node.log");
+      Process::Start(At(node.place, {NodeBinary(), "--config", config_file(name)}), folder(name) + "/node.log");
   if (!process.ok()) return process.status();
   node.process = *std::move(process);
   return absl::OkStatus();
@@ -167,7 +169,7 @@ absl::Status MemberSite::Stop(const std::string& name) {
 }
 
 absl::StatusOr<Ended> MemberSite::RunNode(const std::string& name, std::vector<std::string> words) const {
-  words.insert(words.begin(), {Cluster::node_binary(), "--config", config_file(name)});
+  words.insert(words.begin(), {NodeBinary(), "--config", config_file(name)});
   return RunToEnd(At(nodes_.at(name).place, std::move(words)), kPatience);
 }
 

@@ -29,6 +29,7 @@ struct MemberSiteOptions {
   absl::Duration lease = absl::Seconds(2);  // whole seconds
   // Where each node runs, by name. Of several members of etcd, the first is where a is, and so on.
   std::map<std::string, Place> places;
+  std::string node_binary = {};  // what every node begins as; empty: this build's
 };
 
 class MemberSite {
@@ -61,6 +62,8 @@ class MemberSite {
   // Writes the configuration; of one machine: without [member] and [etcd].
   absl::Status Configure(const std::string& name, bool of_one_machine = false);
   absl::Status Launch(const std::string& name);
+  // Of the nodes that are launched from now on: this build's program.
+  void Upgrade() { options_.node_binary.clear(); }
   // SIGKILL; returns when the process is gone.
   void Kill(const std::string& name);
   void Signal(const std::string& name, int signal) { nodes_.at(name).process->Signal(signal); }
@@ -93,7 +96,9 @@ class MemberSite {
   };
   explicit MemberSite(MemberSiteOptions options) : options_(std::move(options)) {}
 
-  const MemberSiteOptions options_;
+  std::string NodeBinary() const;
+
+  MemberSiteOptions options_;
   const storage::ScratchDirectory scratch_;
   std::unique_ptr<EtcdCluster> etcd_;
   std::map<std::string, Node> nodes_;

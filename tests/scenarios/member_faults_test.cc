@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <iostream>
@@ -123,9 +124,12 @@ TEST_F(MemberFaults, WithoutEtcdsMajorityReadsGoOnAndWritesAreTakenUpAgain) {
   ASSERT_NO_FATAL_FAILURE(ExpectEachOnceEverywhere(*acknowledged));
 }
 
-// As an operator brings a new version: one node after the other is stopped and started, and each member of etcd.
+// As an operator brings a new version: one node after the other is stopped and started, and each member of etcd. FAIRLEAD_NODE_BEFORE names
+// the program of an older version, as which all of them begin; headquarters goes on as that.
 TEST_F(MemberFaults, RestartedOneAfterTheOtherTheSiteGoesOnWriting) {
-  ASSERT_NO_FATAL_FAILURE(Start({.etcd_members = 3}));
+  const char* before = std::getenv("FAIRLEAD_NODE_BEFORE");
+  ASSERT_NO_FATAL_FAILURE(Start({.etcd_members = 3, .node_binary = before == nullptr ? "" : before}));
+  site().Upgrade();
   MemberWriters writers(&site(), {}, "rolling");
   writers.AddFor(site().members());
   writers.AddFor(site().members());
