@@ -87,7 +87,7 @@ NatsConnection::~NatsConnection() {
   if (fd_ >= 0) close(fd_);
 }
 
-void NatsConnection::Subscribe(std::string_view subject) { out_ += fmt::format("SUB {} 1\r\n", subject); }
+void NatsConnection::Subscribe(std::string_view subject) { out_ += fmt::format("SUB {} {}\r\n", subject, ++subscriptions_); }
 
 void NatsConnection::Publish(std::string_view subject, std::string_view reply, std::string_view payload) {
   fmt::format_to(std::back_inserter(out_), "PUB {}{}{} {}\r\n", subject, reply.empty() ? "" : " ", reply, payload.size());
@@ -160,7 +160,7 @@ absl::StatusOr<std::optional<NatsConnection::Message>> NatsConnection::Next(absl
     if (!message.ok() || message->has_value()) return message;
     const absl::StatusOr<bool> more = Read(deadline);
     if (!more.ok()) return more.status();
-    if (!*more) return std::nullopt;
+    if (!*more && absl::Now() >= deadline) return std::nullopt;
   }
 }
 

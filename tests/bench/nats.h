@@ -62,6 +62,7 @@ class NatsConnection {
   std::string out_;
   std::string in_;
   size_t parsed_ = 0;  // bytes of in_ that are done with
+  int subscriptions_ = 0;
 };
 
 class Nats {

@@ -40,7 +40,8 @@ v1::Engagement Record(std::string_view country) {
   engagement.mutable_start_date()->set_month(5);
   engagement.mutable_start_date()->set_day(11);
   // The tag and the length of so long a text take three bytes.
-  engagement.set_objectives(std::string(kRecordBytes - engagement.ByteSizeLong() - 3, 'o'));
+  engagement.set_objectives(std::string(kRecordBytes - engagement.ByteSizeLong(), 'o'));
+  engagement.mutable_objectives()->resize(engagement.objectives().size() - (engagement.ByteSizeLong() - kRecordBytes));
   return engagement;
 }
 
