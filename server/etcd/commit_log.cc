@@ -245,6 +245,11 @@ absl::Time EtcdCommitLog::LedUntil(uint64_t term, Position held) const {
   return until;
 }
 
+Position EtcdCommitLog::SeenEnd() const {
+  absl::MutexLock lock(&mu_);
+  return confirmed_.empty() ? Position(0) : confirmed_.back().second;
+}
+
 std::optional<Fence> EtcdCommitLog::fence() const {
   absl::MutexLock lock(&mu_);
   return fence_;

@@ -76,6 +76,8 @@ class EtcdCommitLog : public node::CommitLog {
   // When it was last confirmed, of the times when the log ended no later than `held`: an append may be done and not be known here.
   absl::Time LedUntil(uint64_t term, Position held) const override;
   // Also MESSAGE_TOO_LARGE, when the items are more than kAppendBytesMax (packing.h); STORAGE_FULL, when etcd's quota is used up.
+  // As Confirm saw it last.
+  Position SeenEnd() const override;
   absl::Status Append(Position expected, Position end, const std::vector<node::JournalItem>& items, storage::Batch* folded) override;
   // `from` is best where a batch begins, as it is after each that was read or appended.
   absl::StatusOr<std::vector<node::JournalItem>> Read(Position from, size_t bytes_max) override;

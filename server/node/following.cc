@@ -77,7 +77,9 @@ bool Committer::Leads() {
   }
   if (!commit_log_->needs_items()) return true;
   const uint64_t term = commit_log_->Term();
-  if (term == term_ && (term != 0 || !woken)) return term != 0;
+  // Who leads has what is in the log, but for an append of its own that etcd did late.
+  const bool behind = woken && (term == 0 || commit_log_->SeenEnd() > JournalEnd());
+  if (term == term_ && !behind) return term != 0;
   absl::Status status = Follow();
   // Damaged, trimmed, or of a roster that is not here, or the store is: no waiting helps.
   const bool for_good = absl::IsDataLoss(status) || absl::IsOutOfRange(status) || absl::IsFailedPrecondition(status) ||

@@ -576,8 +576,8 @@ TEST(EtcdQuotaTest, FullDatabaseIsToldBeforeAndWhenItRefuses) {
     EtcdHealth health;
     ASSERT_TRUE(Eventually([&] {
       const auto read = ReadHealth(&client);
-      EXPECT_TRUE(read.ok()) << read.status();
-      if (read.ok()) health = *read;
+      if (!read.ok()) return false;  // on a busy machine etcd does not answer in time now and then
+      health = *read;
       return at % 4 != 0 || health.bytes_in_use >= static_cast<int64_t>(at * kEntryBytes);
     }));
     EXPECT_FALSE(health.full);

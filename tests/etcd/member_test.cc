@@ -370,6 +370,25 @@ TEST_F(MemberTest, AnswersThatAreLostDoubleNothingAtAnyMember) {
   EXPECT_EQ(b_->node().JournalEnd(), Position(5));
 }
 
+// When it was asked for, its leader did not hear of it; when the log was read, it was not there yet. Nobody writes any more.
+TEST_F(MemberTest, ALeaderReadsItsOwnAppendThatEtcdDidLate) {
+  a_->Step();
+  a_->etcd.Expect({Fate::kLate, Fate::kLost, Fate::kLost});
+  EXPECT_EQ(Name(*a_, "Japan").status().code(), absl::StatusCode::kUnavailable);
+  a_->Step();
+  EXPECT_EQ(a_->node().JournalEnd(), Position(0));
+  ASSERT_EQ(a_->etcd.Deliver(), 1);
+  b_->Step();
+  EXPECT_EQ(b_->node().JournalEnd(), Position(1));
+  a_->Step();
+  EXPECT_TRUE(a_->leads());
+  EXPECT_EQ(a_->node().JournalEnd(), Position(1));
+  EXPECT_NE(a_->node().CheckpointNote(log_), std::nullopt);
+  ExpectSame(*b_, *a_);
+  ASSERT_TRUE(Name(*a_, "Nippon").ok());
+  NoteSigned(a_->node());
+}
+
 // Any of three is elected, suspended or lost with what it had not synced, again and again, under writes.
 TEST_F(MemberTest, AcknowledgedWritesAreThereOnceWhoeverLeads) {
   std::map<std::string, std::unique_ptr<SiteMember>*> members = {{"a", &a_}, {"b", &b_}, {"c", &c_}};
