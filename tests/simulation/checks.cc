@@ -90,7 +90,7 @@ void Checks::ForgetLost(Site& site) {
       if (other->node != nullptr) known = std::max(known, InfoOf(*other->node, log).known_size.value());
     }
     known = std::max(known, held);
-    if (known > held) bereft_.insert(site.id);
+    if (known > held) bereft_[log] = known;
     std::erase_if(roots_, [&](const auto& root) { return root.first.first == log && root.first.second > known; });
     for (auto it = entries_.lower_bound({log, Seq(held)}); it != entries_.end() && it->first.log == log;) {
       lost_.insert(it->second.payload ? it->second.payload->request_id : "");
@@ -346,7 +346,14 @@ void Checks::Final(const Clients& clients) {
       const node::LogInfo info = InfoOf(*site->node, own.second);
       return info.known_size > info.size;
     });
-    const bool bereft = bereft_.contains(site->id) || (restored_.contains(site->id) && behind);
+    const bool lacks = std::any_of(site->logs.begin(), site->logs.end(), [&](const auto& own) {
+      const auto known = bereft_.find(own.second);
+      if (known == bereft_.end()) return false;
+      const auto root = site->node->RootAt(own.second, Seq(known->second));
+      const auto was = roots_.find({own.second, known->second});
+      return !root.ok() || (was != roots_.end() && *root != was->second);
+    });
+    const bool bereft = lacks || (restored_.contains(site->id) && behind);
     if (!world_.Leads(*site)) continue;  // nor has it digests of its own: CheckMembersAgree
     if (std::string reason = site->node->UnwritableReason(); reason.empty() == bereft) {
       Fail(*site, reason.empty() ? "writes on where it has signed what is lost" : "takes no writes: " + reason);

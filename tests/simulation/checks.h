@@ -109,8 +109,9 @@ class Checks : public Watcher {
   std::unordered_map<std::string, std::optional<Told>> told_;  // by the bytes of the note
   std::set<std::string> lost_;                                 // requests that only a restored site had
   std::set<SiteId> restored_;
-  // Restored, and others know checkpoints of its log beyond all entries that are left: it may not write again but in a new epoch.
-  std::set<SiteId> bereft_;
+  // Logs of restored sites of which others know checkpoints of up to so many entries, which no store had then. Unless they come all the
+  // same, from where they had arrived and not been applied, their site may not write again but in a new epoch.
+  std::map<LogId, uint64_t> bereft_;
   std::set<MutationId> alone_;  // of entries of other streams than main, which nothing follows
   int64_t conflicts_ = 0;
   int64_t companions_ = 0;
