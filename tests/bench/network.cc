@@ -19,17 +19,6 @@ constexpr char kImportCountries[] = "/fairlead.v1.ReferenceService/ImportCountri
 // UN/LOCODE's last three characters: letters, and digits 2 to 9.
 constexpr std::string_view kPlaceCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ23456789";
 
-std::string CountriesRequest() {
-  v1::ImportCountriesRequest request;
-  for (std::string_view code : kCountries) {
-    v1::Country& country = *request.add_countries();
-    country.set_name(fmt::format("countries/{}", code));
-    country.set_display_name(fmt::format("Country {}", code));
-    country.set_region(v1::REGION_APAC);
-  }
-  return request.SerializeAsString();
-}
-
 v1::Engagement Record(std::string_view country) {
   v1::Engagement engagement;
   engagement.set_kind(v1::ENGAGEMENT_KIND_COUNTRY_VISIT);
@@ -46,6 +35,17 @@ v1::Engagement Record(std::string_view country) {
 }
 
 }  // namespace
+
+std::string CountriesRequest() {
+  v1::ImportCountriesRequest request;
+  for (std::string_view code : kCountries) {
+    v1::Country& country = *request.add_countries();
+    country.set_name(fmt::format("countries/{}", code));
+    country.set_display_name(fmt::format("Country {}", code));
+    country.set_region(v1::REGION_APAC);
+  }
+  return request.SerializeAsString();
+}
 
 std::string CreateRequest(std::string_view country) {
   v1::CreateEngagementRequest request;

@@ -41,6 +41,8 @@ inline constexpr absl::Duration kWarmUp = absl::Seconds(2);
 // Eight, so that there are enough UN/LOCODEs for all rows.
 inline constexpr std::string_view kCountries[] = {"AU", "ID", "JP", "KR", "MY", "NZ", "PH", "VN"};
 
+// The import of them all.
+std::string CountriesRequest();
 // A request whose record has kRecordBytes in protobuf.
 std::string CreateRequest(std::string_view country = "JP");
 // Its record alone.

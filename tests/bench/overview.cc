@@ -14,6 +14,7 @@
 #include "fairlead/v1/reference_service.pb.h"
 #include "tests/bench/load.h"
 #include "tests/bench/measurements.h"
+#include "tests/bench/network.h"
 #include "tests/framework/cluster.h"
 
 namespace fairlead::bench {
@@ -22,22 +23,8 @@ namespace {
 using framework::Cluster;
 
 constexpr char kImportCountries[] = "/fairlead.v1.ReferenceService/ImportCountries";
-constexpr char kCreate[] = "/fairlead.v1.EngagementService/CreateEngagement";
 constexpr char kOverview[] = "/fairlead.v1.OverviewService/GetOverview";
 constexpr int kFewer = 100;  // times fewer engagements, for comparison
-constexpr int kFillInFlight = 256;
-constexpr const char* kCountries[] = {"AU", "ID", "JP", "KR", "MY", "NZ", "PH", "VN"};
-
-std::string CountriesRequest() {
-  v1::ImportCountriesRequest request;
-  for (const char* code : kCountries) {
-    v1::Country& country = *request.add_countries();
-    country.set_name(std::string("countries/") + code);
-    country.set_display_name(code);
-    country.set_region(v1::REGION_APAC);
-  }
-  return request.SerializeAsString();
-}
 
 // Spread over kinds, countries and the days of three years.
 std::string EngagementRequest(int64_t n) {
@@ -45,7 +32,7 @@ std::string EngagementRequest(int64_t n) {
   v1::Engagement& engagement = *request.mutable_engagement();
   engagement.set_kind(n % 2 == 0 ? v1::ENGAGEMENT_KIND_COUNTRY_VISIT : v1::ENGAGEMENT_KIND_PORT_VISIT);
   engagement.set_title(fmt::format("Visit {}", n));
-  engagement.add_countries(std::string("countries/") + kCountries[n % std::size(kCountries)]);
+  engagement.add_countries(fmt::format("countries/{}", kCountries[n % std::size(kCountries)]));
   engagement.set_region(v1::REGION_APAC);
   const absl::CivilDay day = absl::ToCivilDay(absl::Now(), absl::UTCTimeZone()) - 800 + n % 1000;
   engagement.mutable_start_date()->set_year(static_cast<int32_t>(day.year()));
