@@ -1,8 +1,9 @@
 // One member of a site of several machines, whose commit log is on etcd: what it has beside its node.
 //
 // A site begins on one machine. Grow makes its log on etcd from that machine's store, which is a member's from then on, until EndLog and
-// LeaveLog make one member's store its site's alone again. Other members begin with a copy of it, or empty while the log has its first entry yet; for each, the log is kept from
-// the moment it is admitted. Members need no licence (api/PROTOCOL.md, rule 7): what may be appended, the log decides.
+// LeaveLog make one member's store its site's alone again. Other members begin with a copy of it, or empty while the log has its first
+// entry yet; for each, the log is kept from the moment it is admitted. Members need no licence (api/PROTOCOL.md, rule 7): what may be
+// appended, the log decides.
 //
 // Thread safety: any thread, but Prepare, Start and Stop by one. Ownership: owns its connections to etcd and its threads; borrows the node,
 // which it outlives, since the node's commit log uses the connections.
@@ -59,8 +60,8 @@ class Membership {
   static absl::Status Admit(const NodeConfig& config, const std::string& member);
   static absl::Status Forget(const NodeConfig& config, const std::string& member);
 
-  // Back to one machine, when no node of the site runs: first the log on etcd is ended for good, by a member that has all of it by then. Nobody
-  // leads the site afterwards. FAILED_PRECONDITION when another member does, or this one cannot follow the log.
+  // Back to one machine, when no node of the site runs: first the log on etcd is ended for good, by a member that has all of it by then.
+  // Nobody leads the site afterwards. FAILED_PRECONDITION when another member does, or this one cannot follow the log.
   static absl::Status EndLog(const NodeConfig& config, node::NodeOptions options, std::unique_ptr<storage::Store> store);
   // Whether it was ended so, with this store.
   static absl::StatusOr<bool> LogEnded(const NodeConfig& config, storage::Store* store);

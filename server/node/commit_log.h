@@ -56,8 +56,8 @@ class CommitLog {
   virtual uint64_t Term() const { return 1; }
   // Until when, at least, the log had nothing from `held` on, and nobody else has appended in that term. Any thread.
   virtual absl::Time LedUntil(uint64_t /*term*/, Position /*held*/) const { return absl::InfiniteFuture(); }
-  // Where the log was last seen to end, other than by reading it: also beyond what the one that appends has, since an append of which it was
-  // not known whether it was done may be done later. Any thread.
+  // Where the log was last seen to end, other than by reading it: also beyond what the one that appends has, since an append of which it
+  // was not known whether it was done may be done later. Any thread.
   virtual Position SeenEnd() const { return Position(0); }
   // Makes the journal items [expected, end), which `folded` holds with all that follows from them, durable, and writes `folded` to the
   // store. `items` are those items, or none where they are not needed.
