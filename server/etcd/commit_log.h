@@ -96,9 +96,9 @@ class EtcdCommitLog : public node::CommitLog {
   // unlike all else that changes.
   absl::StatusOr<Position> Trim();
 
-  // Ends the log for good, where this member's store ends: the site goes on in that store alone. Nobody finds a log in etcd afterwards, until
-  // Create makes another; only who ended it. REQUIRES: the fence; ABORTED when another leads. FAILED_PRECONDITION when the store does not
-  // end where the log does.
+  // Ends the log for good, where this member's store ends: the site goes on in that store alone. Nobody finds a log in etcd afterwards,
+  // until Create makes another; only who ended it. REQUIRES: the fence; ABORTED when another leads. FAILED_PRECONDITION when the store does
+  // not end where the log does.
   absl::Status Finish();
   // Whether the log was ended by this member, with this store.
   static absl::StatusOr<bool> FinishedWith(Etcd* etcd, const EtcdLogOptions& options, storage::Store* store);
