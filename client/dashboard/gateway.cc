@@ -259,14 +259,12 @@ void Gateway::DescribeSession(const Request& request, Response& response) {
     signed_in = SignedIn{*secret, *sessions_.Find(*secret)};
   }
   if (!signed_in.ok()) return AnswerError(response, signed_in.status());
-  ordered_json sites = ordered_json::array();
-  for (const client::NodeAddress& node : client_->options().nodes) sites.push_back(node.site);
   Answer(response, 200,
          {{"viewer", signed_in->session.viewer},
           {"network", client_->options().network},
           {"csrf", signed_in->session.csrf},
           {"expireTime", TimeText(signed_in->session.expire_time)},
-          {"sites", std::move(sites)}});
+          {"sites", Sites(client_->options())}});
 }
 
 void Gateway::CloseSession(const Request& request, Response& response) {

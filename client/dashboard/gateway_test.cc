@@ -106,6 +106,14 @@ TEST_F(GatewayTest, ALinkOpensOneSessionOnce) {
   EXPECT_EQ(browser.Get("/open")->status, 401);
 }
 
+TEST_F(GatewayTest, ASiteOfSeveralMachinesIsOne) {
+  client::TestNode a("apac"), b("apac");
+  StartBefore({{"apac", &a}, {"hq", &node_}, {"apac", &b}});
+  const auto session = Browser().Get("/api/session", SignIn());
+  ASSERT_EQ(session->status, 200) << session->body;
+  EXPECT_EQ(json::parse(session->body)["sites"], json::array({"apac", "hq"}));
+}
+
 TEST_F(GatewayTest, NothingIsToldWithoutASession) {
   Start();
   httplib::Client browser = Browser();

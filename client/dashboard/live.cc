@@ -34,10 +34,18 @@ std::string TimeText(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:
 
 }  // namespace
 
+std::vector<std::string> Sites(const client::ClientOptions& options) {
+  std::vector<std::string> sites;
+  for (const client::NodeAddress& node : options.nodes) {
+    if (std::find(sites.begin(), sites.end(), node.site) == sites.end()) sites.push_back(node.site);
+  }
+  return sites;
+}
+
 NodePoll::NodePoll(client::Client* client, std::string viewer, LiveOptions options)
     : client_(client), viewer_(std::move(viewer)), options_(options) {
-  for (const client::NodeAddress& node : client_->options().nodes) {
-    threads_.emplace_back([this, node](const std::stop_token& stop) { Follow(node, stop); });
+  for (const std::string& site : Sites(client_->options())) {
+    threads_.emplace_back([this, site](const std::stop_token& stop) { Follow(site, stop); });
   }
 }
 
@@ -63,9 +71,9 @@ void NodePoll::Tell(const std::string& site, Event event) {
   newest_[site] = std::move(event);
 }
 
-void NodePoll::Follow(const client::NodeAddress& node, const std::stop_token& stop) {
+void NodePoll::Follow(const std::string& site, const std::stop_token& stop) {
   client::CallOptions call;
-  call.site = node.site;
+  call.site = site;
   call.viewer = viewer_;
   call.token = "";  // what the node knows now, not what another knew
   call.stop = stop;
@@ -73,8 +81,9 @@ void NodePoll::Follow(const client::NodeAddress& node, const std::stop_token& st
   do {
     const absl::Time start = absl::Now();
     call.timeout = options_.poll_timeout;
+    client::Answer answer;
     absl::StatusOr<v1::NodeStatus> status =
-        client_->Call<v1::NodeStatus>("fairlead.v1.NodeService.GetNodeStatus", v1::GetNodeStatusRequest(), call);
+        client_->Call<v1::NodeStatus>("fairlead.v1.NodeService.GetNodeStatus", v1::GetNodeStatusRequest(), call, &answer);
     const absl::Duration elapsed = absl::Now() - start;
     absl::StatusOr<v1::StateDigest> digest = absl::UnavailableError("not asked");
     if (status.ok()) {
@@ -82,13 +91,11 @@ void NodePoll::Follow(const client::NodeAddress& node, const std::stop_token& st
       digest = client_->Call<v1::StateDigest>("fairlead.v1.NodeService.GetStateDigest", v1::GetStateDigestRequest(), call);
     }
     if (stop.stop_requested()) return;
-    ordered_json event = {{"site", node.site},
-                          {"address", node.address},
-                          {"time", TimeText(absl::Now())},
-                          {"elapsedMs", absl::ToDoubleMilliseconds(elapsed)}};
+    ordered_json event = {{"site", site}, {"time", TimeText(absl::Now())}, {"elapsedMs", absl::ToDoubleMilliseconds(elapsed)}};
     const absl::StatusOr<std::string> status_text = status.ok() ? ToJson(*status) : status.status();
     if (status_text.ok()) {
       failing_since.reset();
+      event["address"] = answer.address;
       event["status"] = ordered_json::parse(*status_text);
       const absl::StatusOr<std::string> digest_text = digest.ok() ? ToJson(*digest) : digest.status();
       if (digest_text.ok()) event["digest"] = ordered_json::parse(*digest_text);
@@ -97,7 +104,7 @@ void NodePoll::Follow(const client::NodeAddress& node, const std::stop_token& st
       event["error"] = ErrorJson(status_text.status());
       event["since"] = TimeText(*failing_since);
     }
-    Tell(node.site, {"node", event.dump(-1, ' ', false, ordered_json::error_handler_t::replace), ""});
+    Tell(site, {"node", event.dump(-1, ' ', false, ordered_json::error_handler_t::replace), ""});
   } while (SleepUnlessStopped(options_.poll_interval, stop));
 }
 
@@ -129,9 +136,8 @@ LivePage::~LivePage() {
 }
 
 void LivePage::FollowRecords(std::string resume, const std::stop_token& stop) {
-  std::vector<std::string> sites;
   const client::ClientOptions& options = client_->options();
-  for (const client::NodeAddress& node : options.nodes) sites.push_back(node.site);
+  std::vector<std::string> sites = Sites(options);
   const auto first = [&sites](std::string_view site) {
     const auto it = std::find(sites.begin(), sites.end(), site);
     if (it != sites.end()) std::rotate(sites.begin(), it, it + 1);

@@ -29,19 +29,22 @@ struct LiveOptions {
   absl::Duration poll_timeout = absl::Milliseconds(900);
 };
 
-// Asks every node for its status and digest in one viewer's name, for all of that viewer's pages. Ends with its last page.
+// The sites of the configured nodes, each once, in their order: one of several machines is one site, of which the client asks any.
+std::vector<std::string> Sites(const client::ClientOptions& options);
+
+// Asks every site for its status and digest in one viewer's name, for all of that viewer's pages. Ends with its last page.
 class NodePoll {
  public:
   NodePoll(client::Client* client, std::string viewer, LiveOptions options);
   ~NodePoll();
 
-  // From now on the queue has state events of type `node`, one a site: {"site", "address", "time", "elapsedMs"} and either
-  // {"status", "digest"} or {"error", "since"}. A newcomer is told at once what is known.
+  // From now on the queue has state events of type `node`, one a site: {"site", "time", "elapsedMs"} and either {"address", "status",
+  // "digest"}, of the node that answered, or {"error", "since"}. A newcomer is told at once what is known.
   void Add(EventQueue* queue);
   void Remove(EventQueue* queue);
 
  private:
-  void Follow(const client::NodeAddress& node, const std::stop_token& stop);
+  void Follow(const std::string& site, const std::stop_token& stop);
   void Tell(const std::string& site, Event event);
 
   client::Client* const client_;

@@ -278,8 +278,15 @@ void Checks::OnCheckpoint(Site& from, LogId log, const std::string& note) {
 }
 
 void Checks::NoteRoot(const Site& from, LogId log, const note::Checkpoint& checkpoint) {
-  if (roots_.try_emplace({log, checkpoint.size}, checkpoint.root).first->second != checkpoint.root)
-    Fail(from, fmt::format("has signed two histories of log {} of size {}", log.value(), checkpoint.size));
+  Digest& root = roots_.try_emplace({log, checkpoint.size}, checkpoint.root).first->second;
+  if (root == checkpoint.root) return;
+  // With its disk it lost what it had signed, and whoever had been told could not keep it and has forgotten it, too. Should somebody who is
+  // down have kept it, he finds two histories.
+  const bool remembered = !restored_.contains(from.id) || std::any_of(world_.sites().begin(), world_.sites().end(), [&](const auto& other) {
+    return other->id != from.id && other->node != nullptr && InfoOf(*other->node, log).known_size.value() >= checkpoint.size;
+  });
+  if (remembered) return Fail(from, fmt::format("has signed two histories of log {} of size {}", log.value(), checkpoint.size));
+  root = checkpoint.root;
 }
 
 void Checks::OnCosignature(Site& from, LogId log, const std::string& note) {

@@ -6,7 +6,7 @@ import type { NodeStatus, StateDigest, WatchEvent } from "./messages";
 
 export interface NodeReport {
   site: string;
-  address: string;
+  address?: string; // of the node that answered
   time: string;
   elapsedMs: number;
   status?: NodeStatus;
