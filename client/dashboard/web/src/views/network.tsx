@@ -11,7 +11,7 @@ import type { ViewProps } from "./registry";
 function Sites({ sites, nodes, now }: { sites: string[]; nodes: Map<string, NodeReport>; now: number }) {
   const digests = digestVerdicts(sites, nodes);
   return (
-    <Panel title="Sites" note="Each node asked about twice a second.">
+    <Panel title="Sites" note="Each asked about twice a second.">
       <Scroll label="Sites">
         <table>
           <thead>
