@@ -100,6 +100,10 @@ absl::StatusOr<Ended> RunToEnd(const std::vector<std::string>& arguments, absl::
   absl::StatusOr<std::unique_ptr<Process>> process = Process::Start(arguments, file);
   if (!process.ok()) return process.status();
   const std::optional<Exit> exit = (*process)->Wait(timeout);
+  if (!exit) {  // what can say where it is says so now
+    (*process)->Signal(SIGABRT);
+    (*process)->Wait(absl::Seconds(10));
+  }
   const absl::StatusOr<std::string> output = certs::ReadFile(file);
   if (!output.ok()) return output.status();
   if (!exit) return absl::DeadlineExceededError(fmt::format("{} still runs:\n{}", arguments[0], *output));

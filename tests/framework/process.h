@@ -61,7 +61,7 @@ struct Ended {
   Exit exit;
   std::string output;
 };
-// DEADLINE_EXCEEDED when it runs on after `timeout`; it is then killed.
+// DEADLINE_EXCEEDED when it runs on after `timeout`: it is then aborted, so that what can say where it was does, and killed.
 absl::StatusOr<Ended> RunToEnd(const std::vector<std::string>& arguments, absl::Duration timeout);
 
 }  // namespace fairlead::framework

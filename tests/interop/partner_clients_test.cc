@@ -39,10 +39,12 @@ struct Language {
 void PrintTo(const Language& language, std::ostream* out) { *out << language.name; }
 
 const std::vector<Language>& Languages() {
-  static const auto* const languages = new std::vector<Language>{
-      {"node", {"/usr/bin/env", "node", "client/partners/node/main.js"}},
-      {"python", {"/usr/bin/env", "PYTHONPATH=" FAIRLEAD_PARTNER_PYTHON, "/usr/bin/python3", "client/partners/python/main.py"}},
-      {"cpp", {FAIRLEAD_PARTNER_BINARY}}};
+  static const auto* const languages =
+      new std::vector<Language>{{"node", {"/usr/bin/env", "node", "client/partners/node/main.js"}},
+                                {"python",
+                                 {"/usr/bin/env", "PYTHONPATH=" FAIRLEAD_PARTNER_PYTHON, "PYTHONFAULTHANDLER=1", "/usr/bin/python3",
+                                  "client/partners/python/main.py"}},
+                                {"cpp", {FAIRLEAD_PARTNER_BINARY}}};
   return *languages;
 }
 

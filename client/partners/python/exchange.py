@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import grpc
+import grpc.experimental
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
@@ -195,6 +196,8 @@ class Exchange:
                 ("grpc.keepalive_time_ms", 30_000),
                 ("grpc.keepalive_timeout_ms", 10_000),
                 ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+                # A watch is read by its caller's thread: gRPC's own would be a daemon that the interpreter kills, with what it holds, as it ends.
+                (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, True),
             )
             channel = grpc.secure_channel(address, credentials, options)
             self._nodes.append(_Node(channel, v1_grpc.ExchangeServiceStub(channel)))
