@@ -35,6 +35,7 @@ constexpr char kDurabilityMetadata[] = "fairlead-durability";
 constexpr char kBasisMetadata[] = "fairlead-basis";
 constexpr char kViewerMetadata[] = "fairlead-viewer";
 // A page of 1,000 records with long notes is larger than gRPC's default of 4 MiB.
+constexpr int kEventsPerMessage = 100;  // of the change feed
 constexpr int kReceiveBytesMax = 64 << 20;
 // Finds a dead link under a silent watch. Just above five minutes: a gRPC server takes more frequent pings for abuse.
 constexpr int kKeepaliveMs = 310'000;
@@ -294,8 +295,7 @@ template <class Response>
 absl::Status Client::Follow(
     const std::vector<size_t>& nodes,
     const std::function<std::unique_ptr<grpc::ClientReader<Response>>(size_t node, grpc::ClientContext* context)>& open,
-    const std::function<bool(const Response&)>& on_response, const std::function<void(const absl::Status&)>& on_retry,
-    const CallOptions& call) {
+    const std::function<bool(Response&)>& on_response, const std::function<void(const absl::Status&)>& on_retry, const CallOptions& call) {
   size_t next = 0;  // of nodes
   for (int attempt = 1;; ++attempt) {
     grpc::ClientContext context;
@@ -327,15 +327,21 @@ absl::Status Client::Watch(fairlead::v1::WatchRecordsRequest request,
   const size_t node = route->front();  // a resume token belongs to one node's journal
   if (answer != nullptr) *answer = {options_.nodes[node].site, options_.nodes[node].address, 1, "", ""};
   const auto stub = fairlead::v1::RecordService::NewStub(channels_[node]);
+  if (request.events_max() == 0) request.set_events_max(kEventsPerMessage);
+  const auto take = [&](const fairlead::v1::WatchRecordsResponse& event) {
+    const bool wanted = on_event(event);
+    if (!event.resume_token().empty()) {
+      request.set_resume_token(event.resume_token());
+      request.set_snapshot(false);
+    }
+    return wanted;
+  };
   return Follow<fairlead::v1::WatchRecordsResponse>(
       {node}, [&](size_t, grpc::ClientContext* context) { return stub->WatchRecords(context, request); },
-      [&](const fairlead::v1::WatchRecordsResponse& event) {
-        const bool wanted = on_event(event);
-        if (!event.resume_token().empty()) {
-          request.set_resume_token(event.resume_token());
-          request.set_snapshot(false);
-        }
-        return wanted;
+      [&](fairlead::v1::WatchRecordsResponse& first) {
+        google::protobuf::RepeatedPtrField<fairlead::v1::WatchRecordsResponse> following;
+        following.Swap(first.mutable_following());
+        return take(first) && std::all_of(following.begin(), following.end(), take);
       },
       on_retry, call);
 }

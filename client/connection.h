@@ -106,7 +106,8 @@ class Client {
   }
 
   // Follows the change feed of one node until `stop`, until `on_event` returns false (both: OK), or until an error that does not pass.
-  // A broken stream is resumed after the last event. `on_retry` is told of each break.
+  // Events come one by one, also when a message brings several (up to 100, unless the request says otherwise). A broken stream is resumed
+  // after the last event. `on_retry` is told of each break.
   absl::Status Watch(fairlead::v1::WatchRecordsRequest request,
                      const std::function<bool(const fairlead::v1::WatchRecordsResponse&)>& on_event,
                      const std::function<void(const absl::Status&)>& on_retry, const CallOptions& call, Answer* answer = nullptr);
@@ -145,7 +146,7 @@ class Client {
   template <class Response>
   absl::Status Follow(const std::vector<size_t>& nodes,
                       const std::function<std::unique_ptr<grpc::ClientReader<Response>>(size_t node, grpc::ClientContext* context)>& open,
-                      const std::function<bool(const Response&)>& on_response, const std::function<void(const absl::Status&)>& on_retry,
+                      const std::function<bool(Response&)>& on_response, const std::function<void(const absl::Status&)>& on_retry,
                       const CallOptions& call);
   template <class Service, class Request>
   absl::Status DownloadBy(Request request, const OnPiece& on_piece, const CallOptions& call, Answer* answer);

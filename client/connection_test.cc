@@ -252,6 +252,26 @@ TEST_F(ConnectionTest, WatchResumesAfterTheLastEvent) {
   EXPECT_EQ(watches[2].resume_token(), "t2");
 }
 
+TEST_F(ConnectionTest, EventsOfOneMessageComeOneByOne) {
+  fairlead::v1::WatchRecordsResponse message = Event("t1", true);
+  for (const char* token : {"t2", "t3", "t4"}) *message.add_following() = Event(token, true);
+  apac_.feed = {{message}, {message}};
+  std::vector<std::string> seen;
+  const auto watch = [&](const std::string& last) {
+    return MakeClient()->Watch(
+        {},
+        [&](const fairlead::v1::WatchRecordsResponse& event) {
+          EXPECT_EQ(event.following_size(), 0);
+          seen.push_back(event.resume_token());
+          return event.resume_token() != last;
+        },
+        [&](const absl::Status&) { seen.push_back("break"); }, {});
+  };
+  EXPECT_TRUE(watch("t3").ok());
+  EXPECT_THAT(seen, ElementsAre("t1", "t2", "t3"));
+  EXPECT_EQ(apac_.watches()[0].events_max(), 100);
+}
+
 TEST_F(ConnectionTest, AWatchPresentsTheNewestToken) {
   const auto client = MakeClient();
   ASSERT_TRUE(client->Call<Port>(kGetPort, Get("ports/JPYOK")).ok());

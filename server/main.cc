@@ -268,7 +268,8 @@ int Serve(const NodeConfig& config) {
                                     LogVouched(summary);
                                   }});
   rpc::Durability durability(&node);
-  rpc::StandardMethods standard_methods(&node, &sealer, &durability);
+  rpc::ShownRecords shown(rpc::kShownRecordsBytes);
+  rpc::StandardMethods standard_methods(&node, &sealer, &shown, &durability);
   standard_methods.Register(&dispatcher);
   const rpc::AttachmentMethods attachment_methods(&node, &standard_methods.writes(),
                                                   {.file_bytes_max = int64_t{config.attachments.file_mebibytes_max} << 20,
@@ -290,7 +291,7 @@ int Serve(const NodeConfig& config) {
     return Fail(kExitConfiguration, fmt::format("[priority]: {}", std::string(checked.message())));
   }
   rpc::RegisterProgramMethods(&node, weights, &dispatcher);
-  auto record_service = std::make_unique<rpc::RecordService>(&node, &sealer);
+  auto record_service = std::make_unique<rpc::RecordService>(&node, &sealer, &shown);
   record_service->Register(&dispatcher);
   rpc::ReleaseMethods release_methods(&node, &sealer, &pseudonyms);
   release_methods.Register(&dispatcher);

@@ -122,6 +122,7 @@ class MemoryStore::PinnedView : public View {
   std::unique_ptr<Iterator> Iterate(Cf cf, std::string_view lower, std::string_view upper) const override {
     return std::make_unique<Cursor>(pin_.store(), pin_.version(), cf, lower, upper);
   }
+  uint64_t version() const override { return pin_.version(); }
 
  private:
   const Pin pin_;
@@ -187,6 +188,11 @@ absl::StatusOr<std::optional<std::string>> MemoryStore::Get(Cf cf, std::string_v
 
 std::unique_ptr<Iterator> MemoryStore::Iterate(Cf cf, std::string_view lower, std::string_view upper) const {
   return std::make_unique<Cursor>(*this, std::nullopt, cf, lower, upper);
+}
+
+uint64_t MemoryStore::version() const {
+  absl::MutexLock lock(&mu_);
+  return version_;
 }
 
 std::unique_ptr<Batch> MemoryStore::NewBatch() const { return std::make_unique<MemoryBatch>(); }

@@ -31,6 +31,7 @@ class MemoryStore : public Store {
 
   absl::StatusOr<std::optional<std::string>> Get(Cf cf, std::string_view key) const override;
   std::unique_ptr<Iterator> Iterate(Cf cf, std::string_view lower, std::string_view upper) const override;
+  uint64_t version() const override;
   std::unique_ptr<Batch> NewBatch() const override;
   absl::Status Write(Batch* batch, Sync sync) override;
   std::unique_ptr<Snapshot> NewSnapshot() const override;

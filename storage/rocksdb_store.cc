@@ -153,6 +153,7 @@ class RocksSnapshot : public View {
   ~RocksSnapshot() override;
   absl::StatusOr<std::optional<std::string>> Get(Cf cf, std::string_view key) const override;
   std::unique_ptr<Iterator> Iterate(Cf cf, std::string_view lower, std::string_view upper) const override;
+  uint64_t version() const override { return snapshot_->GetSequenceNumber(); }
 
  private:
   const RocksDbStore* const store_;
@@ -186,6 +187,7 @@ class RocksDbStore : public Store {
   std::unique_ptr<Iterator> Iterate(Cf cf, std::string_view lower, std::string_view upper) const override {
     return IterateAt(nullptr, cf, lower, upper);
   }
+  uint64_t version() const override { return db_->GetLatestSequenceNumber(); }
   std::unique_ptr<Batch> NewBatch() const override { return std::make_unique<RocksBatch>(&handles_); }
   std::unique_ptr<Snapshot> NewSnapshot() const override { return std::make_unique<RocksSnapshot>(this); }
 

@@ -56,6 +56,9 @@ class View {
   virtual absl::StatusOr<std::optional<std::string>> Get(Cf cf, std::string_view key) const = 0;
   // Bounds are half-open [lower, upper); an empty upper has no bound.
   virtual std::unique_ptr<Iterator> Iterate(Cf cf, std::string_view lower, std::string_view upper) const = 0;
+  // Larger after each write that changed something: views of one store and of equal versions hold the same. What is read of a Store between
+  // two equal versions is of that version.
+  virtual uint64_t version() const = 0;
 };
 
 using Snapshot = View;

@@ -307,6 +307,23 @@ TEST_P(StoreTest, ASnapshotDoesNotChange) {
   EXPECT_THAT(Forward(*before, Cf::kRecords), ElementsAre(Pair("changed", "old"), Pair("deleted", "old")));
 }
 
+TEST_P(StoreTest, AVersionIsOfWhatIsHeld) {
+  const uint64_t empty = store().version();
+  Put(Cf::kRecords, "a", "1");
+  const uint64_t one = store().version();
+  EXPECT_GT(one, empty);
+  const auto snapshot = store().NewSnapshot();
+  EXPECT_EQ(snapshot->version(), one);
+  Put(Cf::kMeta, "elsewhere", "2");
+  EXPECT_GT(store().version(), one);
+  EXPECT_EQ(snapshot->version(), one);
+  const uint64_t two = store().version();
+  Get(store(), Cf::kRecords, "a");
+  EXPECT_EQ(store().version(), two) << "reading is no write";
+  Delete(Cf::kRecords, "a");
+  EXPECT_GT(store().version(), two);
+}
+
 TEST_P(StoreTest, AnIteratorOutlivesItsSnapshot) {
   Put(Cf::kRecords, "a", "old");
   auto snapshot = store().NewSnapshot();

@@ -327,6 +327,7 @@ class CutView : public storage::View {
     if (cf != family_) return it;
     return std::make_unique<CutIterator>(std::move(it), last_);
   }
+  uint64_t version() const override { return view_->version(); }
 
  private:
   const storage::View* const view_;

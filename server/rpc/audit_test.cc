@@ -352,7 +352,7 @@ TEST_F(AuditTest, WhatIsMadePublicIsKeptByName) {
 }
 
 TEST_F(AuditTest, QueriesFilter) {
-  const auto refused = [this](const Client& caller) { EXPECT_FALSE(Get(caller, "releasedRecords/none").ok()); };
+  const auto refused = [](const Client& caller) { EXPECT_FALSE(Get(caller, "releasedRecords/none").ok()); };
   refused(jp_);
   ASSERT_THAT(Await(OfKind(v1::AUDIT_KIND_DENIAL), 1), SizeIs(1));
   const absl::Time between = clock_.Now() + absl::Seconds(30);

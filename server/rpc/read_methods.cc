@@ -9,6 +9,7 @@
 #include "api/errors.h"
 #include "server/node/derived.h"
 #include "server/rpc/record_access.h"
+#include "server/rpc/wire_forms.h"
 #include "storage/schema.h"
 
 namespace fairlead::rpc {
@@ -143,7 +144,16 @@ absl::StatusOr<Scan> PlanScan(const node::Node& node, const storage::View& view,
   return scan;
 }
 
-bool Passes(const std::vector<Filter>& checks, const Message& record) {
+MessagePtr Decoded(const records::RecordType& type, const Shown& shown) {
+  MessagePtr record(type.prototype->New());
+  record->ParsePartialFromString(shown.bytes);  // it was written by this program
+  return record;
+}
+
+bool Passes(const std::vector<Filter>& checks, const records::RecordType& type, const Shown& shown) {
+  if (checks.empty()) return true;
+  const MessagePtr decoded = Decoded(type, shown);
+  const Message& record = *decoded;
   return std::all_of(checks.begin(), checks.end(), [&record](const Filter& check) {
     const std::vector<std::string> values = check.index->values(record);
     return std::find(values.begin(), values.end(), check.value) != values.end();
@@ -186,9 +196,10 @@ bool ReadMethods::CanList(const records::RecordType& type, const google::protobu
 absl::StatusOr<MessagePtr> ReadMethods::Get(const records::RecordType& type, const Message& request) const {
   const std::string name = GetString(request, "name");
   if (absl::Status named = CheckName(node_->registry(), type, name, "name"); !named.ok()) return named;
-  absl::StatusOr<Loaded> loaded = LoadExisting(*node_, node_->store(), type, name);
-  if (!loaded.ok()) return loaded.status();
-  return std::move(loaded->message);
+  const absl::StatusOr<std::shared_ptr<const Shown>> shown = shown_.Find(node_->store(), type, name);
+  if (!shown.ok()) return shown.status();
+  if (*shown == nullptr) return NotFound(name);
+  return Decoded(type, **shown);
 }
 
 absl::StatusOr<MessagePtr> ReadMethods::List(const records::RecordType& type, const Call& call, const Message& request,
@@ -232,15 +243,15 @@ absl::StatusOr<MessagePtr> ReadMethods::List(const records::RecordType& type, co
     } else {
       name = key.substr(key.rfind('\0') + 1);
     }
-    absl::StatusOr<std::optional<Loaded>> loaded = Load(*node_, *view, type, name);
-    if (!loaded.ok()) return loaded.status();
-    if (loaded->has_value() && (show_withdrawn || !IsWithdrawn(*(*loaded)->message)) && Passes(scan->checks, *(*loaded)->message)) {
-      const size_t size = (*loaded)->message->ByteSizeLong();
+    const absl::StatusOr<std::shared_ptr<const Shown>> shown = shown_.Find(*view, type, name);
+    if (!shown.ok()) return shown.status();
+    if (*shown != nullptr && (show_withdrawn || !(*shown)->withdrawn) && Passes(scan->checks, type, **shown)) {
+      const size_t size = (*shown)->bytes.size();
       if (taken == *page_size || (taken > 0 && bytes + size > kPageBytesMax)) {
         more = true;
         break;
       }
-      reflection->AddAllocatedMessage(page.get(), records, (*loaded)->message.release());
+      AddEncoded(records, (*shown)->bytes, page.get());
       bytes += size;
       ++taken;
       last = key;

@@ -1,7 +1,7 @@
 // Get and List of every record type.
 //
 // A page continues after a key, not after a count, so that a listing is stable while records are written; its cost follows the page and not
-// the collection. Thread safety: any thread. Ownership: borrows node and sealer.
+// the collection. Thread safety: any thread. Ownership: borrows all it is given.
 
 #ifndef FAIRLEAD_SERVER_RPC_READ_METHODS_H_
 #define FAIRLEAD_SERVER_RPC_READ_METHODS_H_
@@ -16,6 +16,7 @@
 #include "server/node/node.h"
 #include "server/records/record_type.h"
 #include "server/rpc/dispatcher.h"
+#include "server/rpc/shown_records.h"
 #include "server/rpc/tokens.h"
 
 namespace fairlead::rpc {
@@ -31,7 +32,7 @@ absl::StatusOr<std::string> OpenPageToken(const Sealer& sealer, std::string_view
 
 class ReadMethods {
  public:
-  ReadMethods(const node::Node* node, const Sealer* sealer) : node_(node), sealer_(sealer) {}
+  ReadMethods(const node::Node* node, const Sealer* sealer, ShownRecords* shown) : node_(node), sealer_(sealer), shown_(*shown) {}
 
   absl::StatusOr<MessagePtr> Get(const records::RecordType& type, const google::protobuf::Message& request) const;
   // `response` is the prototype of the reply.
@@ -43,6 +44,7 @@ class ReadMethods {
  private:
   const node::Node* const node_;
   const Sealer* const sealer_;
+  ShownRecords& shown_;
 };
 
 }  // namespace fairlead::rpc

@@ -1,5 +1,7 @@
 #include "server/rpc/record_service.h"
 
+#include <absl/hash/hash.h>
+
 #include <algorithm>
 #include <deque>
 #include <map>
@@ -27,6 +29,8 @@ constexpr size_t kJournalBatch = 256;        // entries read at once
 constexpr size_t kPendingRecordsMax = 4096;  // records of those entries, unless one entry has more
 constexpr int kBatchesPerEvent = 16;         // without a match, before the reader is given a heartbeat and its new position
 constexpr int kSnapshotKeysPerEvent = 4096;
+constexpr int kEventsMax = 1000;             // in one message
+constexpr size_t kMessageBytes = 256 << 10;  // after which none is added to it
 
 // Where a watch stands.
 //
@@ -46,27 +50,42 @@ std::string EncodePosition(const std::string& instance, const WatchPosition& at)
   return out;
 }
 
+std::string TokenFor(const node::Node& node, const Sealer& sealer, const WatchPosition& at) {
+  return sealer.Seal(kResumePurpose, EncodePosition(node.JournalInstance(), at));
+}
+
+// An event, or a heartbeat, in wire form.
+struct Found {
+  std::shared_ptr<const std::string> bytes;  // null: there is nothing to tell now
+  bool heartbeat = false;
+};
+
+std::string EncodedEvent(const records::RecordType& type, const Shown& shown, std::string token, const std::string& site, bool snapshot) {
+  v1::WatchRecordsResponse event;
+  event.set_collection(type.collection());
+  event.mutable_record()->set_type_url("type.googleapis.com/" + type.prototype->GetDescriptor()->full_name());
+  event.mutable_record()->set_value(shown.bytes);
+  event.set_resume_token(std::move(token));
+  event.set_snapshot(snapshot);
+  event.set_site(site);
+  return event.SerializeAsString();
+}
+
 }  // namespace
 
 // One feed. First the records in the order of their names, when asked; then the journal.
 class RecordService::Watch : public JournalFeed {
  public:
-  Watch(RecordService* service, std::set<std::string> collections, std::string parent, WatchPosition start)
+  Watch(RecordService* service, std::set<std::string> collections, std::string parent, int events_max, WatchPosition start)
       : JournalFeed(&service->feeds_),
+        service_(service),
         node_(service->node_),
-        sealer_(service->sealer_),
         collections_(std::move(collections)),
         parent_(std::move(parent)),
-        instance_(node_->JournalInstance()),
+        events_max_(events_max),
         at_(std::move(start)) {}
 
  private:
-  struct Pending {
-    std::string name;
-    std::string site;
-    Position after;  // everything before it has been sent once this is
-  };
-
   Position Seen() const override { return at_.journal; }
   MessagePtr Heartbeat() override {
     auto event = std::make_unique<v1::WatchRecordsResponse>();
@@ -74,7 +93,7 @@ class RecordService::Watch : public JournalFeed {
     return event;
   }
 
-  std::string Token() const { return sealer_->Seal(kResumePurpose, EncodePosition(instance_, at_)); }
+  std::string Token() const { return TokenFor(*node_, *service_->sealer_, at_); }
 
   bool Wanted(std::string_view name) const {
     const records::RecordType* type = node_->registry().FindByName(name);
@@ -82,44 +101,50 @@ class RecordService::Watch : public JournalFeed {
     return parent_.empty() || name == parent_ || (name.starts_with(parent_) && name[parent_.size()] == '/');
   }
 
-  // The record as it is now; null when there is none, as when its entry is opaque.
-  absl::StatusOr<MessagePtr> EventFor(const std::string& name, const std::string& site, bool snapshot) const {
-    const records::RecordType* type = node_->registry().FindByName(name);
-    absl::StatusOr<std::optional<Loaded>> loaded = Load(*node_, node_->store(), *type, name);
-    if (!loaded.ok()) return loaded.status();
-    if (!loaded->has_value()) return nullptr;
-    auto event = std::make_unique<v1::WatchRecordsResponse>();
-    event->set_collection(type->collection());
-    event->mutable_record()->PackFrom(*(*loaded)->message);
-    event->set_resume_token(Token());
-    event->set_snapshot(snapshot);
-    event->set_site(site);
-    return event;
+  absl::StatusOr<MessagePtr> Find() override {
+    static const auto* const following = v1::WatchRecordsResponse::descriptor()->FindFieldByName("following");
+    absl::StatusOr<Found> found = FindOne();
+    if (!found.ok()) return found.status();
+    if (found->bytes == nullptr) return nullptr;
+    auto message = std::make_unique<v1::WatchRecordsResponse>();
+    message->ParsePartialFromString(*found->bytes);
+    size_t bytes = found->bytes->size();
+    for (int events = 1; !found->heartbeat && events < events_max_ && bytes < kMessageBytes; ++events) {
+      found = FindOne();
+      if (!found.ok()) return found.status();  // what was found is not sent: the stream ends, and goes on after what was
+      if (found->bytes == nullptr || found->heartbeat) break;
+      AddEncoded(following, *found->bytes, message.get());
+      bytes += found->bytes->size();
+    }
+    return message;
   }
 
-  absl::StatusOr<MessagePtr> Find() override {
+  absl::StatusOr<Found> FindOne() {
     if (at_.snapshot) {
-      absl::StatusOr<MessagePtr> event = NextOfSnapshot();
-      if (!event.ok() || *event != nullptr) return event;
+      absl::StatusOr<Found> found = NextOfSnapshot();
+      if (!found.ok() || found->bytes != nullptr) return found;
     }
     for (int batch = 0;; ++batch) {
       while (!pending_.empty()) {
-        const Pending next = std::move(pending_.front());
+        const Change next = std::move(pending_.front());
         pending_.pop_front();
         at_.journal = next.after;
-        absl::StatusOr<MessagePtr> event = EventFor(next.name, next.site, /*snapshot=*/false);
-        if (!event.ok() || *event != nullptr) return event;
+        absl::StatusOr<std::shared_ptr<const std::string>> told = service_->Tell(next);
+        if (!told.ok()) return told.status();
+        if (*told != nullptr) return Found{*std::move(told)};
       }
       at_.journal = read_to_ = std::max(read_to_, at_.journal);
-      if (batch == kBatchesPerEvent) return Heartbeat();
+      if (batch == kBatchesPerEvent) return Beat();
       absl::StatusOr<bool> grew = ReadBatch();
       if (!grew.ok()) return grew.status();
-      if (!*grew) return nullptr;
+      if (!*grew) return Found();
     }
   }
 
-  // The record with the least name after at_.key; null when there is none, and the journal is next.
-  absl::StatusOr<MessagePtr> NextOfSnapshot() {
+  Found Beat() { return {std::make_shared<std::string>(Heartbeat()->SerializeAsString()), /*heartbeat=*/true}; }
+
+  // The record with the least name after at_.key; nothing when there is none, and the journal is next.
+  absl::StatusOr<Found> NextOfSnapshot() {
     // Reads the store as it is, not a snapshot that a slow reader would keep alive: what changes meanwhile is in the journal after
     // at_.journal.
     const std::unique_ptr<storage::Iterator> it = node_->store().Iterate(storage::Cf::kRecords, at_.key.empty() ? parent_ : at_.key + '\0',
@@ -127,34 +152,31 @@ class RecordService::Watch : public JournalFeed {
     int budget = kSnapshotKeysPerEvent;
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
       at_.key = std::string(it->key());
-      if (Wanted(at_.key)) return EventFor(at_.key, "", /*snapshot=*/true);
-      if (--budget == 0) return Heartbeat();
+      if (Wanted(at_.key)) {
+        const records::RecordType& type = *node_->registry().FindByName(at_.key);
+        const absl::StatusOr<std::shared_ptr<const Shown>> shown = service_->shown_.Find(node_->store(), type, at_.key);
+        if (!shown.ok()) return shown.status();
+        if (*shown == nullptr) continue;
+        return Found{std::make_shared<std::string>(EncodedEvent(type, **shown, Token(), "", /*snapshot=*/true))};
+      }
+      if (--budget == 0) return Beat();
     }
     if (!it->status().ok()) return it->status();
     at_.snapshot = false;
     at_.key.clear();
-    return nullptr;
+    return Found();
   }
 
   // Takes the next entries of the journal into pending_: each record once, at its last change among them. False at the end of the journal.
   absl::StatusOr<bool> ReadBatch() {
-    const absl::StatusOr<std::vector<Dot>> dots = node_->ReadJournal(read_to_, kJournalBatch);
-    if (!dots.ok()) return dots.status();
-    if (dots->empty()) return false;
-    struct Change {
-      std::string name;
-      std::string site;
-      Position entry;
-    };
+    const auto entries = service_->tail_.Read(read_to_, kJournalBatch);
+    if (!entries.ok()) return entries.status();
+    if (entries->empty()) return false;
     std::vector<Change> changes;
-    for (const Dot& dot : *dots) {
-      const Position entry = read_to_;
+    for (const std::shared_ptr<const JournalTail::Entry>& entry : *entries) {
       ++read_to_;
-      absl::StatusOr<std::optional<Payload>> payload = ReadEntry(*node_, dot);
-      if (!payload.ok()) return payload.status();
-      if (!payload->has_value()) continue;
-      for (const Mutation& mutation : (*payload)->mutations) {
-        if (Wanted(mutation.record)) changes.push_back({mutation.record, SiteName(node_->roster(), dot.log), entry});
+      for (const std::string& record : entry->records) {
+        if (Wanted(record)) changes.push_back({record, entry->site, entry->position});
       }
       if (changes.size() >= kPendingRecordsMax) break;
     }
@@ -164,25 +186,45 @@ class RecordService::Watch : public JournalFeed {
       Change& change = changes[i];
       if (last[change.name] != i) continue;
       // Until the last record of an entry has been sent, a resumed watch starts with that entry again.
-      const bool last_of_entry = i + 1 == changes.size() || changes[i + 1].entry != change.entry;
-      pending_.push_back({std::move(change.name), std::move(change.site), last_of_entry ? change.entry + 1 : change.entry});
+      const bool last_of_entry = i + 1 == changes.size() || changes[i + 1].after != change.after;
+      pending_.push_back({std::move(change.name), std::move(change.site), last_of_entry ? change.after + 1 : change.after});
     }
     return true;
   }
 
+  RecordService* const service_;
   node::Node* const node_;
-  const Sealer* const sealer_;
   const std::set<std::string> collections_;  // those asked for, all of which the caller may read
   const std::string parent_;                 // empty: all
-  const std::string instance_;
+  const int events_max_;
   // Touched by whoever looks for the next event.
   WatchPosition at_;
   Position read_to_ = at_.journal;  // the journal before it is in pending_ or done with
-  std::deque<Pending> pending_;
+  std::deque<Change> pending_;
 };
 
-RecordService::RecordService(node::Node* node, const Sealer* sealer, absl::Duration heartbeat)
-    : node_(node), sealer_(sealer), feeds_(node, heartbeat) {}
+absl::StatusOr<std::shared_ptr<const std::string>> RecordService::Tell(const Change& change) {
+  const records::RecordType* type = node_->registry().FindByName(change.name);
+  const absl::StatusOr<std::shared_ptr<const Shown>> shown = shown_.Find(node_->store(), *type, change.name);
+  if (!shown.ok()) return shown.status();
+  if (*shown == nullptr) return nullptr;
+  const size_t place = absl::HashOf(change.after.value(), change.name) % kToldKept;
+  {
+    absl::MutexLock lock(&mu_);
+    const std::shared_ptr<const Told>& told = told_[place];
+    if (told != nullptr && told->shown == *shown && told->change == change) return std::shared_ptr<const std::string>(told, &told->bytes);
+  }
+  auto told = std::make_shared<Told>();
+  told->change = change;
+  told->shown = *shown;
+  told->bytes = EncodedEvent(*type, **shown, TokenFor(*node_, *sealer_, {change.after}), change.site, /*snapshot=*/false);
+  absl::MutexLock lock(&mu_);
+  told_[place] = told;
+  return std::shared_ptr<const std::string>(told, &told->bytes);
+}
+
+RecordService::RecordService(node::Node* node, const Sealer* sealer, ShownRecords* shown, absl::Duration heartbeat)
+    : node_(node), sealer_(sealer), shown_(*shown), tail_(node), feeds_(node, heartbeat) {}
 
 void RecordService::Register(Dispatcher* dispatcher) {
   dispatcher->Unary<v1::ListRevisionsRequest, v1::ListRevisionsResponse>(
@@ -207,6 +249,7 @@ absl::StatusOr<std::shared_ptr<Source>> RecordService::WatchRecords(const Call& 
     if (type == nullptr) return FieldError(Reason::kFieldInvalid, "parent", "is not the name of a record");
     if (absl::Status allowed = CheckMayRead(call, *type); !allowed.ok()) return allowed;
   }
+  if (request.events_max() < 0) return FieldError(Reason::kFieldInvalid, "events_max", "must not be negative");
   WatchPosition start{node_->JournalEnd(), request.snapshot(), ""};
   if (!request.resume_token().empty()) {
     const std::optional<std::string> content = sealer_->Open(kResumePurpose, request.resume_token());
@@ -220,7 +263,8 @@ absl::StatusOr<std::shared_ptr<Source>> RecordService::WatchRecords(const Call& 
       return Error(Reason::kResumeTokenForeign, "the resume token is of another journal: ask for a snapshot");
     }
   }
-  return std::make_shared<Watch>(this, std::move(collections), request.parent(), std::move(start));
+  return std::make_shared<Watch>(this, std::move(collections), request.parent(), std::clamp(request.events_max(), 1, kEventsMax),
+                                 std::move(start));
 }
 
 absl::StatusOr<v1::ListRevisionsResponse> RecordService::ListRevisions(const Call& call, const v1::ListRevisionsRequest& request) const {

@@ -59,6 +59,14 @@ class Feed {
     for (int i = 0; i < n; ++i) events.push_back(Next());
     return events;
   }
+  // The next message that is not a heartbeat, with all that it holds.
+  std::vector<Event> NextMessage() {
+    Event first = Next();
+    std::vector<Event> events = {first};
+    for (const Event& event : first.following()) events.push_back(event);
+    events.front().clear_following();
+    return events;
+  }
   // Reads to the next heartbeat: nothing else may come before it.
   std::string Heartbeat() {
     Event event;
@@ -391,6 +399,118 @@ TEST_F(RecordServiceTest, ManyWatchersAllHearEachChange) {
     MakeCountry(code, "new");
     for (const auto& feed : feeds) EXPECT_EQ(Shown(feed->Next()), std::string(code) + " new");
   }
+}
+
+TEST_F(RecordServiceTest, WhoTakesManyEventsInAMessageIsSentTheSame) {
+  v1::WatchRecordsRequest request = After(Feed(officer_, {}).Heartbeat());
+  for (const char* code : {"AA", "BB"}) MakeCountry(code, "single");
+  v1::ImportCountriesRequest import;
+  for (const char* code : {"CA", "CB", "CC"}) {
+    v1::Country* country = import.add_countries();
+    country->set_name(std::string("countries/") + code);
+    country->set_display_name("import");
+    country->set_region(v1::REGION_APAC);
+  }
+  ASSERT_TRUE(officer_.Call<v1::ImportResponse>("ReferenceService/ImportCountries", import).ok());
+  std::vector<Event> alone = Feed(officer_, request).Next(5);
+  EXPECT_THAT(Shown(alone), ElementsAre("AA single", "BB single", "CA import", "CB import", "CC import"));
+
+  request.set_events_max(3);
+  Feed feed(officer_, request);
+  std::vector<Event> together = feed.NextMessage();
+  EXPECT_EQ(together.size(), 3u);
+  for (Event& event : feed.NextMessage()) together.push_back(std::move(event));
+  feed.Heartbeat();
+  const auto unsealed = [](std::vector<Event> events) {  // no two tokens are alike
+    std::string text;
+    for (Event& event : events) {
+      EXPECT_NE(event.resume_token(), "");
+      event.clear_resume_token();
+      text += event.ShortDebugString() + "\n";
+    }
+    return text;
+  };
+  EXPECT_EQ(unsealed(together), unsealed(alone));
+  // Each of them says where to go on after it.
+  for (size_t sent = 0; sent < together.size(); ++sent) {
+    const std::vector<size_t> starts = {1, 2, 2, 2, 5};
+    v1::WatchRecordsRequest resume = After(together[sent].resume_token());
+    resume.set_events_max(1000);
+    Feed resumed(officer_, resume);
+    const std::vector<std::string> all = Shown(alone);
+    if (starts[sent] == all.size()) {
+      resumed.Heartbeat();
+    } else {
+      EXPECT_EQ(Shown(resumed.NextMessage()), std::vector<std::string>(all.begin() + static_cast<ptrdiff_t>(starts[sent]), all.end()));
+    }
+  }
+  // So for a snapshot, which ends where the changes begin.
+  v1::WatchRecordsRequest snapshot = WithSnapshot();
+  snapshot.set_events_max(2);
+  Feed of_snapshot(officer_, snapshot);
+  EXPECT_THAT(Shown(of_snapshot.NextMessage()), ElementsAre("AA single", "BB single"));
+  EXPECT_THAT(Shown(of_snapshot.NextMessage()), ElementsAre("CA import", "CB import"));
+  EXPECT_THAT(Shown(of_snapshot.NextMessage()), ElementsAre("CC import"));
+
+  request.set_events_max(-1);
+  EXPECT_THAT(Feed(officer_, request).End(), FailsWith("FIELD_INVALID", "events_max"));
+}
+
+TEST_F(RecordServiceTest, AMessageOfManyEventsIsBoundedInBytes) {
+  MakeCountry("JP", "Japan");
+  const std::string start = Feed(officer_, {}).Heartbeat();
+  constexpr size_t kEngagements = 40;
+  constexpr size_t kNotes = 16000;
+  for (size_t i = 0; i < kEngagements; ++i) {
+    v1::CreateEngagementRequest request;
+    v1::Engagement* engagement = request.mutable_engagement();
+    engagement->set_kind(v1::ENGAGEMENT_KIND_COUNTRY_VISIT);
+    engagement->set_title("Country visit");
+    engagement->add_countries("countries/JP");
+    engagement->set_region(v1::REGION_APAC);
+    engagement->set_notes(std::string(kNotes, 'n'));
+    const auto created = officer_.Call<v1::Engagement>("EngagementService/CreateEngagement", request);
+    ASSERT_TRUE(created.ok()) << created.status();
+  }
+  v1::WatchRecordsRequest request = After(start);
+  request.set_events_max(1000);
+  Feed feed(officer_, request);
+  size_t events = 0, messages = 0;
+  for (; events < kEngagements; ++messages) {
+    const std::vector<Event> message = feed.NextMessage();
+    EXPECT_LE((message.size() - 1) * kNotes, size_t{256} << 10);
+    events += message.size();
+  }
+  EXPECT_EQ(events, kEngagements);
+  EXPECT_GE(messages, kEngagements * kNotes / (size_t{272} << 10));
+  EXPECT_LE(messages, 5u);
+}
+
+// What is told again to another, or at another time, is what the record is then: also when it was told before at the same place.
+TEST_F(RecordServiceTest, AnErasedOrChangedRecordIsNotToldAsItWas) {
+  const std::string start = Feed(officer_, {}).Heartbeat();
+  v1::Country country = MakeCountry("JP", "Japan");
+  EXPECT_EQ(Shown(Feed(officer_, After(start)).Next()), "JP Japan");
+  country = Rename(officer_, country, "Nihon");
+  EXPECT_EQ(Shown(Feed(officer_, After(start)).Next()), "JP Nihon");
+
+  const auto revisions = Revisions("countries/JP");
+  ASSERT_TRUE(revisions.ok()) << revisions.status();
+  v1::EraseRevisionRequest erase;
+  erase.set_name("countries/JP");
+  erase.set_entry(revisions->revisions(0).entry());
+  erase.set_reason("spilled");
+  erase.set_authority("order 1");
+  const auto erased = officer_.Call<v1::Erasure>("RecordService/EraseRevision", erase);
+  ASSERT_TRUE(erased.ok()) << erased.status();
+  const Event event = Feed(officer_, After(start)).Next();
+  EXPECT_THAT(event.SerializeAsString(), testing::Not(testing::HasSubstr("Nihon")));
+  EXPECT_EQ(GetCountry("JP").display_name(), "");
+  v1::ListCountriesRequest list;
+  const auto listed = officer_.Call<v1::ListCountriesResponse>("ReferenceService/ListCountries", list);
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  ASSERT_EQ(listed->countries_size(), 1);
+  EXPECT_EQ(listed->countries(0).display_name(), "");
 }
 
 TEST_F(RecordServiceTest, ADrainEndsTheWatch) {

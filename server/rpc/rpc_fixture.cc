@@ -75,7 +75,7 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
                         .on_stream = [this](const CallSummary& summary) { audit_->StreamBegan(summary); },
                         .on_finish = [this](const CallSummary& summary) { audit_->CallFinished(summary); }});
   durability_ = std::make_unique<Durability>(node_.get());
-  standard_methods_ = std::make_unique<StandardMethods>(node_.get(), &sealer_, durability_.get());
+  standard_methods_ = std::make_unique<StandardMethods>(node_.get(), &sealer_, &shown_, durability_.get());
   standard_methods_->Register(dispatcher_.get());
   attachment_methods_ = std::make_unique<AttachmentMethods>(node_.get(), &standard_methods_->writes(), attachments);
   attachment_methods_->Register(dispatcher_.get());
@@ -99,7 +99,7 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   exchange_attachments_->Register(dispatcher_.get());
   exchange_watches_ = std::make_unique<ExchangeWatches>(node_.get(), &sealer_, &pseudonyms_, heartbeat);
   exchange_watches_->Register(dispatcher_.get());
-  record_service_ = std::make_unique<RecordService>(node_.get(), &sealer_, heartbeat);
+  record_service_ = std::make_unique<RecordService>(node_.get(), &sealer_, &shown_, heartbeat);
   record_service_->Register(dispatcher_.get());
   search_index_ = std::make_unique<search::SearchIndex>(node_.get(), search_folder_.path() + "/search");
   search_methods_ = std::make_unique<SearchMethods>(node_.get(), &sealer_, search_index_.get());

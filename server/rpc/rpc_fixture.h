@@ -154,6 +154,7 @@ class TestSite {
   std::unique_ptr<AuditTrail> audit_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<Durability> durability_;
+  ShownRecords shown_{kShownRecordsBytes};
   std::unique_ptr<StandardMethods> standard_methods_;
   std::unique_ptr<AttachmentMethods> attachment_methods_;
   std::unique_ptr<PlanningMethods> planning_methods_;

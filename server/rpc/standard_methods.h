@@ -16,8 +16,8 @@ namespace fairlead::rpc {
 
 class StandardMethods {
  public:
-  StandardMethods(node::Node* node, const Sealer* sealer, Durability* durability)
-      : node_(node), reads_(node, sealer), writes_(node, durability) {}
+  StandardMethods(node::Node* node, const Sealer* sealer, ShownRecords* shown, Durability* durability)
+      : node_(node), reads_(node, sealer, shown), writes_(node, durability) {}
 
   // Registers them all. This object must outlive the dispatcher's server. The process ends with a message when a method of a registered
   // type cannot be served: a filter without an index, a transition without a method.

@@ -20,6 +20,11 @@ void SetDuration(absl::Duration duration, google::protobuf::Duration* out) {
 
 absl::Time TimeOf(Hlc time) { return absl::FromUnixMillis(static_cast<int64_t>(time.millis())); }
 
+void AddEncoded(const google::protobuf::FieldDescriptor* field, const std::string& bytes, google::protobuf::Message* message) {
+  // A length-delimited field has one wire form, known or not.
+  message->GetReflection()->MutableUnknownFields(message)->AddLengthDelimited(field->number(), bytes);
+}
+
 std::string SiteName(const Roster& roster, LogId log) {
   const RosterLog* found = roster.FindLog(log);
   return found == nullptr ? "" : found->site_name;

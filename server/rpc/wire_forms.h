@@ -6,7 +6,9 @@
 #define FAIRLEAD_SERVER_RPC_WIRE_FORMS_H_
 
 #include <absl/time/time.h>
+#include <google/protobuf/descriptor.h>
 #include <google/protobuf/duration.pb.h>
+#include <google/protobuf/message.h>
 #include <google/protobuf/timestamp.pb.h>
 
 #include <optional>
@@ -21,6 +23,10 @@ namespace fairlead::rpc {
 void SetTimestamp(absl::Time time, google::protobuf::Timestamp* out);
 void SetDuration(absl::Duration duration, google::protobuf::Duration* out);
 absl::Time TimeOf(Hlc time);
+
+// Adds a message that is in wire form already to the repeated `field`. It is written where the message is serialised, behind the known
+// fields, and is what a reader finds in `field`; here it is not seen there.
+void AddEncoded(const google::protobuf::FieldDescriptor* field, const std::string& bytes, google::protobuf::Message* message);
 
 // The name of the log's site; empty for a log that the roster does not have.
 std::string SiteName(const Roster& roster, LogId log);

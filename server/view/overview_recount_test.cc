@@ -436,6 +436,7 @@ class CountingStore : public storage::MemoryStore {
     std::unique_ptr<storage::Iterator> Iterate(storage::Cf cf, std::string_view lower, std::string_view upper) const override {
       return std::make_unique<CountingIterator>(reads_, inner_->Iterate(cf, lower, upper));
     }
+    uint64_t version() const override { return inner_->version(); }
 
    private:
     std::atomic<int64_t>* const reads_;

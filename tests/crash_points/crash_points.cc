@@ -117,6 +117,7 @@ class WatchedStore : public storage::Store {
   std::unique_ptr<storage::Iterator> Iterate(Cf cf, std::string_view lower, std::string_view upper) const override {
     return inner_->Iterate(cf, lower, upper);
   }
+  uint64_t version() const override { return inner_->version(); }
   std::unique_ptr<Batch> NewBatch() const override { return std::make_unique<WatchedBatch>(inner_->NewBatch()); }
   absl::Status Write(Batch* batch, storage::Sync sync) override {
     auto* watched = static_cast<WatchedBatch*>(batch);

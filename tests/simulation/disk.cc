@@ -39,6 +39,7 @@ class Disk::ProcessStore : public storage::Store {
   std::unique_ptr<storage::Iterator> Iterate(Cf cf, std::string_view lower, std::string_view upper) const override {
     return disk_.memory_->Iterate(cf, lower, upper);
   }
+  uint64_t version() const override { return disk_.memory_->version(); }
   std::unique_ptr<storage::Batch> NewBatch() const override { return std::make_unique<RecordedBatch>(); }
   absl::Status Write(storage::Batch* batch, Sync sync) override {
     return disk_.Write(static_cast<const RecordedBatch*>(batch)->changes(), sync);
