@@ -18,7 +18,9 @@ using node::JournalItem;
 namespace {
 
 constexpr int64_t kReadBatches = 16;  // of one question
-constexpr size_t kConfirmedMax = 4;   // while a store takes what was appended, earlier ones say more
+// etcd counts all keys of a range, however few it is to give of them: what is asked for is a range of few.
+constexpr uint64_t kReadPositions = 4096;
+constexpr size_t kConfirmedMax = 4;  // while a store takes what was appended, earlier ones say more
 
 // An error of etcd as one of the log, where its code says something else.
 absl::Status ToError(const absl::Status& error) {
@@ -337,38 +339,40 @@ absl::Status EtcdCommitLog::Append(Position expected, Position end, const std::v
       fmt::format("it is not known whether the batch at position {} was appended: {}", expected.value(), std::string(failed.message())));
 }
 
-absl::StatusOr<std::vector<JournalItem>> EtcdCommitLog::Read(Position from, size_t bytes_max) {
+absl::StatusOr<node::JournalPart> EtcdCommitLog::Read(Position from, size_t bytes_max) {
   const auto held = ChainAt(from);
   if (!held.ok()) return held.status();
   std::optional<Digest> chain = *held;  // at `at`, once that is known
-  std::vector<JournalItem> items;
+  node::JournalPart part;
+  std::vector<JournalItem>& items = part.items;
   size_t bytes = 0;
   for (Position at = from; bytes < bytes_max || items.empty();) {
     pb::TxnRequest txn;
     *txn.add_success() = Get(keys_.tail());
-    *txn.add_success() = GetRange(keys_.batches(), keys_.batches_end(), 1, With::kKeys);
-    *txn.add_success() = GetRange(keys_.Batch(at), keys_.batches_end(), kReadBatches);
+    *txn.add_success() = GetRange(keys_.Batch(at), keys_.Batch(at + kReadPositions), kReadBatches);
     const auto answer = Ask(txn);
     if (!answer.ok()) return answer.status();
     const auto tail = WholeTailIn(*answer, 0);
     if (!tail.ok()) return tail.status();
-    const auto first = BeginningIn(*answer, 1, tail->position);
-    if (!first.ok()) return first.status();
-    if (at < *first) {
-      if (!items.empty()) return items;
-      return absl::OutOfRangeError(
-          fmt::format("etcd has the log from position {} on: {} was trimmed, and is in a member's store", first->value(), from.value()));
-    }
     if (at > tail->position) {
       return Error(Reason::kStoreDamaged,
                    fmt::format("the log in etcd ends at position {}, before {}: it has lost its tail", tail->position.value(), at.value()));
     }
     if (at == tail->position) {
       if (chain && !tail->Has(*chain)) return OtherHistory(at);
-      return items;
+      part.last = true;
+      return part;
     }
-    const auto& batches = answer->responses(2).response_range().kvs();
-    if (items.empty() && at == from && (batches.empty() || batches[0].key() != keys_.Batch(at))) {
+    const auto& batches = answer->responses(1).response_range().kvs();
+    if (batches.empty() || batches[0].key() != keys_.Batch(at)) {
+      const auto first = Begins();
+      if (!first.ok()) return first.status();
+      if (at < *first) {
+        if (!items.empty()) return part;
+        return absl::OutOfRangeError(
+            fmt::format("etcd has the log from position {} on: {} was trimmed, and is in a member's store", first->value(), from.value()));
+      }
+      if (!items.empty() || at != from) return GapAt(at);
       // Within a batch.
       const auto floor = FloorOf(from, options_.attempts_max);
       if (!floor.ok()) return floor.status();
@@ -377,7 +381,6 @@ absl::StatusOr<std::vector<JournalItem>> EtcdCommitLog::Read(Position from, size
       chain.reset();
       continue;
     }
-    const Position asked = at;
     for (const pb::KeyValue& batch : batches) {
       if (batch.key() != keys_.Batch(at)) return GapAt(at);
       auto packed = DecodePacked(batch.value());
@@ -394,11 +397,25 @@ absl::StatusOr<std::vector<JournalItem>> EtcdCommitLog::Read(Position from, size
       std::move(packed->items.begin() + static_cast<ptrdiff_t>(skipped), packed->items.end(), std::back_inserter(items));
       bytes += batch.value().size();
       at = packed->end();
-      if (bytes >= bytes_max) return items;
+      if (bytes >= bytes_max) break;
     }
-    if (at == asked) return GapAt(at);
+    if (at != tail->position) continue;
+    if (!tail->Has(*chain)) return OtherHistory(at);
+    part.last = true;
+    return part;
   }
-  return items;
+  return part;
+}
+
+absl::StatusOr<Position> EtcdCommitLog::Begins() {
+  pb::TxnRequest txn;
+  *txn.add_success() = Get(keys_.tail());
+  *txn.add_success() = GetRange(keys_.batches(), keys_.batches_end(), 1, With::kKeys);
+  const auto answer = Ask(txn);
+  if (!answer.ok()) return answer.status();
+  const auto tail = WholeTailIn(*answer, 0);
+  if (!tail.ok()) return tail.status();
+  return BeginningIn(*answer, 1, tail->position);
 }
 
 absl::StatusOr<Position> EtcdCommitLog::BeginningIn(const pb::TxnResponse& response, int index, Position tail) const {

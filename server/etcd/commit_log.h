@@ -80,7 +80,7 @@ class EtcdCommitLog : public node::CommitLog {
   Position SeenEnd() const override;
   absl::Status Append(Position expected, Position end, const std::vector<node::JournalItem>& items, storage::Batch* folded) override;
   // `from` is best where a batch begins, as it is after each that was read or appended.
-  absl::StatusOr<std::vector<node::JournalItem>> Read(Position from, size_t bytes_max) override;
+  absl::StatusOr<node::JournalPart> Read(Position from, size_t bytes_max) override;
   absl::StatusOr<Position> End() override;
   absl::Status NoteFollowed(Position from, const std::vector<node::JournalItem>& items, storage::Batch* folded) override;
 
@@ -115,6 +115,8 @@ class EtcdCommitLog : public node::CommitLog {
   absl::StatusOr<std::optional<Digest>> ChainAt(Position position) const;
   // Forgets the chain of the log in which the journal went on before this one was made.
   absl::Status BeginChain(const Tail& tail) const;
+  // Where the log begins now.
+  absl::StatusOr<Position> Begins();
   // Where the log begins, when the index-th operation looked for the first batch.
   absl::StatusOr<Position> BeginningIn(const pb::TxnResponse& response, int index, Position tail) const;
   // Where the batch begins that holds the item at `position`. REQUIRES: first <= position, and position is before the end.

@@ -22,12 +22,13 @@ absl::Status EmbeddedCommitLog::Append(Position expected, Position end, const st
   return status;
 }
 
-absl::StatusOr<std::vector<JournalItem>> EmbeddedCommitLog::Read(Position from, size_t bytes_max) {
+absl::StatusOr<JournalPart> EmbeddedCommitLog::Read(Position from, size_t bytes_max) {
   if (from > end_) {
     return Error(Reason::kStoreDamaged, fmt::format("the journal ends at position {}, before {}", end_.value(), from.value()));
   }
   const LogBook book(*store_);
-  std::vector<JournalItem> items;
+  JournalPart part;
+  std::vector<JournalItem>& items = part.items;
   size_t bytes = 0;
   while (from < end_ && (items.empty() || bytes < bytes_max)) {
     auto dots = book.Journal(from, kReadItems);
@@ -44,7 +45,8 @@ absl::StatusOr<std::vector<JournalItem>> EmbeddedCommitLog::Read(Position from, 
       ++from;
     }
   }
-  return items;
+  part.last = from == end_;
+  return part;
 }
 
 }  // namespace fairlead::node

@@ -44,6 +44,12 @@ struct JournalItem {
 // At most, of an item beside its header and payload.
 inline constexpr size_t kItemOverheadBytes = 32;
 
+// What was read of a log.
+struct JournalPart {
+  std::vector<JournalItem> items;
+  bool last = false;  // the log ended behind them when it was asked
+};
+
 class CommitLog {
  public:
   virtual ~CommitLog() = default;
@@ -70,7 +76,7 @@ class CommitLog {
   virtual absl::Status Append(Position expected, Position end, const std::vector<JournalItem>& items, storage::Batch* folded) = 0;
   // Items from `from` on: about `bytes_max` of them, at least one unless the log ends there. OUT_OF_RANGE when they were trimmed; DATA_LOSS
   // when the log ends before `from`, has a gap or is damaged, or has other items before `from`, where the store ends, than the store.
-  virtual absl::StatusOr<std::vector<JournalItem>> Read(Position from, size_t bytes_max) = 0;
+  virtual absl::StatusOr<JournalPart> Read(Position from, size_t bytes_max) = 0;
   virtual absl::StatusOr<Position> End() = 0;
   // Adds to `folded`, which holds the items read at [from, from + items.size()), what the log keeps in the store of how far it was
   // followed.
@@ -85,7 +91,7 @@ class EmbeddedCommitLog : public CommitLog {
   bool needs_items() const override { return false; }
   absl::Status Append(Position expected, Position end, const std::vector<JournalItem>& items, storage::Batch* folded) override;
   // As the store has them now: with what came late, without what was erased.
-  absl::StatusOr<std::vector<JournalItem>> Read(Position from, size_t bytes_max) override;
+  absl::StatusOr<JournalPart> Read(Position from, size_t bytes_max) override;
   absl::StatusOr<Position> End() override { return end_; }
 
  private:

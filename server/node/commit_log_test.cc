@@ -86,7 +86,8 @@ TEST(CommitLogItemsTest, EachPositionOfTheJournalIsHandedOverWithWhatIsNew) {
   want[3].header = want[1].header;
   const auto read = log.Read(Position(0), 1 << 20);
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_THAT(*read, ElementsAreArray(want));
+  EXPECT_THAT(read->items, ElementsAreArray(want));
+  EXPECT_TRUE(read->last);
 }
 
 }  // namespace

@@ -114,17 +114,18 @@ absl::Status Committer::Follow() {
       absl::MutexLock lock(&committed_mu_);
       before = committed_;
     }
-    const auto items = commit_log_->Read(before.journal_end, options_.batch_bytes_max);
-    if (!items.ok()) return items.status();
-    if (items->empty()) return absl::OkStatus();
+    const auto read = commit_log_->Read(before.journal_end, options_.batch_bytes_max);
+    if (!read.ok()) return read.status();
+    const std::vector<JournalItem>& items = read->items;
+    if (items.empty()) return absl::OkStatus();
     Assembly assembly(*this, std::move(before), Assembly::Journal::kFollows);
-    for (const JournalItem& item : *items) {
+    for (const JournalItem& item : items) {
       if (absl::Status status = assembly.AddCommitted(item); !status.ok()) return status;
     }
     auto pruned = Prune(&assembly);
     if (!pruned.ok()) return pruned.status();
     absl::Status status = assembly.Finish();
-    if (status.ok()) status = commit_log_->NoteFollowed(assembly.journal_start(), *items, assembly.batch());
+    if (status.ok()) status = commit_log_->NoteFollowed(assembly.journal_start(), items, assembly.batch());
     if (status.ok()) status = store_->Write(assembly.batch(), storage::Sync::kYes);
     if (!status.ok()) return status;
     Pruned(*std::move(pruned));
@@ -132,7 +133,7 @@ absl::Status Committer::Follow() {
     Publish(&assembly);
     Advance(&assembly);
     TellListeners(end);
-    for (const JournalItem& item : *items) {
+    for (const JournalItem& item : items) {
       for (const KeptRow& kept : item.kept) {
         if (kept.cf != Cf::kMeta) continue;
         const LogId log(Reader(std::string_view(kept.key).substr(storage::kMetaProvenPrefix.size())).U32());
@@ -141,6 +142,7 @@ absl::Status Committer::Follow() {
         if (*proven && options_.roster.FindLog(log) != nullptr) witness_->Offer((*proven)->checkpoint);
       }
     }
+    if (read->last) return absl::OkStatus();
   }
 }
 

@@ -64,11 +64,11 @@ class MemberLog : public CommitLog {
     const absl::Status written = store_->Write(folded, storage::Sync::kYes);
     return written.ok() ? written : absl::UnavailableError(written.message());
   }
-  absl::StatusOr<std::vector<JournalItem>> Read(Position from, size_t) override {
+  absl::StatusOr<JournalPart> Read(Position from, size_t) override {
     ++reads;
     const size_t end = std::min(shared_.items.size(), from.value() + 7);
-    return std::vector<JournalItem>(shared_.items.begin() + static_cast<ptrdiff_t>(from.value()),
-                                    shared_.items.begin() + static_cast<ptrdiff_t>(end));
+    return JournalPart{{shared_.items.begin() + static_cast<ptrdiff_t>(from.value()), shared_.items.begin() + static_cast<ptrdiff_t>(end)},
+                       end == shared_.items.size()};
   }
   absl::StatusOr<Position> End() override { return Position(shared_.items.size()); }
 
@@ -250,6 +250,12 @@ TEST_F(FollowingTest, AMemberThatFollowsHasWhatItsLeaderHas) {
   a.node().Wake();
   RunNode(a.node());
   EXPECT_EQ(a.log->reads, reads) << "nobody else appends while it leads";
+
+  ASSERT_TRUE(Name(a.node(), "PG", "Papua New Guinea").ok());
+  const int read = b.log->reads;
+  Follow(b);
+  EXPECT_EQ(b.log->reads, read + 1) << "the log has said that this was its end";
+  ExpectSame(a.node(), b.node());
 }
 
 TEST_F(FollowingTest, AMemberThatFollowsNeitherWritesNorSigns) {

@@ -108,7 +108,7 @@ class CommitLogTest : public testing::TestWithParam<Kind> {
   std::vector<JournalItem> Read(uint64_t from, size_t bytes_max = kPlenty) {
     auto items = log().Read(Position(from), bytes_max);
     EXPECT_TRUE(items.ok()) << items.status();
-    return items.ok() ? *items : std::vector<JournalItem>();
+    return items.ok() ? items->items : std::vector<JournalItem>();
   }
   uint64_t End() {
     const auto end = log().End();
@@ -122,6 +122,7 @@ class CommitLogTest : public testing::TestWithParam<Kind> {
 TEST_P(CommitLogTest, NewLogIsEmpty) {
   EXPECT_EQ(End(), 0u);
   EXPECT_THAT(Read(0), IsEmpty());
+  EXPECT_TRUE(log().Read(Position(0), kPlenty)->last);
 }
 
 TEST_P(CommitLogTest, WhatIsAppendedIsReadInOrderAndFolded) {
@@ -185,8 +186,11 @@ TEST_P(CommitLogTest, ReadBringsAboutAsMuchAsIsAsked) {
   }
   std::vector<JournalItem> read;
   while (read.size() < items.size()) {
-    const std::vector<JournalItem> some = Read(read.size(), kAsked);
+    const auto part = log().Read(Position(read.size()), kAsked);
+    ASSERT_TRUE(part.ok()) << part.status();
+    const std::vector<JournalItem>& some = part->items;
     ASSERT_FALSE(some.empty());
+    EXPECT_EQ(part->last, read.size() + some.size() == items.size()) << "at " << read.size();
     EXPECT_LE(some.size() * kEntryBytes, kAsked + 4 * kEntryBytes);
     read.insert(read.end(), some.begin(), some.end());
   }

@@ -64,7 +64,7 @@ struct Member {
   std::vector<JournalItem> Read(uint64_t from) {
     const auto items = log->Read(Position(from), kPlenty);
     EXPECT_TRUE(items.ok()) << items.status();
-    return items.ok() ? *items : std::vector<JournalItem>();
+    return items.ok() ? items->items : std::vector<JournalItem>();
   }
   // Folds what others appended.
   void CatchUp() {
@@ -433,7 +433,7 @@ TEST_F(EtcdLogTest, AStoreGoesOnInALogThatIsMadeAnew) {
   ASSERT_TRUE(Append(log->get(), &a_->store, Position(2), Entries(2, 2)).ok());
   const auto read = (*log)->Read(Position(2), kPlenty);
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_THAT(*read, ElementsAreArray(Entries(2, 2)));
+  EXPECT_THAT(read->items, ElementsAreArray(Entries(2, 2)));
 }
 
 // --- Its end -----------------------------------------------------------------------------------------------------------------------
@@ -516,7 +516,7 @@ TEST_F(EtcdLogTest, LogBeginsWhereAnEmbeddedSiteWas) {
   EXPECT_EQ((*log)->Read(Position(999), kPlenty).status().code(), absl::StatusCode::kOutOfRange);
   const auto read = (*log)->Read(Position(1'000), kPlenty);
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_THAT(*read, ElementsAreArray(Entries(400, 2)));
+  EXPECT_THAT(read->items, ElementsAreArray(Entries(400, 2)));
 }
 
 // --- etcd itself -------------------------------------------------------------------------------------------------------------------
@@ -659,7 +659,7 @@ TEST(EtcdMinorityTest, AcknowledgedBatchesSurviveTheLossOfAnyMember) {
   }
   const auto read = (*log)->Read(Position(0), kPlenty);
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_THAT(*read, ElementsAreArray(Entries(0, at)));
+  EXPECT_THAT(read->items, ElementsAreArray(Entries(0, at)));
   const int before = woken;
   EXPECT_TRUE(Eventually([&] { return woken > before; })) << "the watch has found its way";
 }

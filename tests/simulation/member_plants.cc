@@ -124,7 +124,7 @@ class PlantedLog : public node::CommitLog {
   absl::Status Append(Position expected, Position end, const std::vector<node::JournalItem>& items, storage::Batch* folded) override {
     return log_->Append(expected, end, items, folded);
   }
-  absl::StatusOr<std::vector<node::JournalItem>> Read(Position from, size_t bytes_max) override { return log_->Read(from, bytes_max); }
+  absl::StatusOr<node::JournalPart> Read(Position from, size_t bytes_max) override { return log_->Read(from, bytes_max); }
   absl::StatusOr<Position> End() override { return log_->End(); }
   absl::Status NoteFollowed(Position from, const std::vector<node::JournalItem>& items, storage::Batch* folded) override {
     return log_->NoteFollowed(from, items, folded);
@@ -150,8 +150,8 @@ class AnswersBeforeEtcd : public PlantedLog {
 class LeadsUnread : public PlantedLog {
  public:
   using PlantedLog::PlantedLog;
-  absl::StatusOr<std::vector<node::JournalItem>> Read(Position from, size_t bytes_max) override {
-    if (log_->Term() != 0) return std::vector<node::JournalItem>();
+  absl::StatusOr<node::JournalPart> Read(Position from, size_t bytes_max) override {
+    if (log_->Term() != 0) return node::JournalPart{{}, true};
     return log_->Read(from, bytes_max);
   }
 };
