@@ -35,10 +35,10 @@ constexpr char kDurabilityMetadata[] = "fairlead-durability";
 constexpr char kBasisMetadata[] = "fairlead-basis";
 constexpr char kViewerMetadata[] = "fairlead-viewer";
 // A page of 1,000 records with long notes is larger than gRPC's default of 4 MiB.
-constexpr int kEventsPerMessage = 100;  // of the change feed
 constexpr int kReceiveBytesMax = 64 << 20;
 // Finds a dead link under a silent watch. Just above five minutes: a gRPC server takes more frequent pings for abuse.
 constexpr int kKeepaliveMs = 310'000;
+constexpr int kEventsPerMessage = 100;                      // of the change feed
 constexpr absl::Duration kListGrace = absl::Hours(24 * 7);  // of a revocation list that is past its next update; as a node's
 constexpr absl::Duration kStreamMin = absl::Minutes(2);     // of a stream of bytes: one piece fits in it on the worst of links
 constexpr int kConnectTimeoutMs = 5000;

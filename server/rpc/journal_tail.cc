@@ -36,8 +36,8 @@ absl::StatusOr<std::vector<std::shared_ptr<const JournalTail::Entry>>> JournalTa
   }
   absl::MutexLock lock(&mu_);
   for (const std::shared_ptr<const Entry>& entry : entries) {
-    // One without a payload is asked for again: it may come.
-    if (!entry->site.empty()) kept_[entry->position.value() % kKept] = entry;
+    std::shared_ptr<const Entry>& kept = kept_[entry->position.value() % kKept];
+    if (entry->records.size() <= kRecordsMax && (kept == nullptr || kept->position < entry->position)) kept = entry;
   }
   return entries;
 }

@@ -33,7 +33,8 @@ class JournalTail {
   absl::StatusOr<std::vector<std::shared_ptr<const Entry>>> Read(Position from, size_t max);
 
  private:
-  static constexpr size_t kKept = 4096;
+  static constexpr size_t kKept = 1024;
+  static constexpr size_t kRecordsMax = 512;  // of one that is kept
 
   const node::Node& node_;
   absl::Mutex mu_;

@@ -27,8 +27,9 @@ namespace {
 constexpr std::string_view kResumePurpose = "watch";
 constexpr size_t kJournalBatch = 256;        // entries read at once
 constexpr size_t kPendingRecordsMax = 4096;  // records of those entries, unless one entry has more
-constexpr int kBatchesPerEvent = 16;         // without a match, before the reader is given a heartbeat and its new position
-constexpr int kSnapshotKeysPerEvent = 4096;
+// Looked at for one message. Where nothing of it is to be told, the reader is given a heartbeat and his new position.
+constexpr int kBatchesPerMessage = 16;
+constexpr int kSnapshotKeysPerMessage = 4096;
 constexpr int kEventsMax = 1000;             // in one message
 constexpr size_t kMessageBytes = 256 << 10;  // after which none is added to it
 
@@ -103,28 +104,35 @@ class RecordService::Watch : public JournalFeed {
 
   absl::StatusOr<MessagePtr> Find() override {
     static const auto* const following = v1::WatchRecordsResponse::descriptor()->FindFieldByName("following");
-    absl::StatusOr<Found> found = FindOne();
+    if (!failed_.ok()) return failed_;
+    Budget budget;
+    absl::StatusOr<Found> found = FindOne(&budget);
     if (!found.ok()) return found.status();
     if (found->bytes == nullptr) return nullptr;
     auto message = std::make_unique<v1::WatchRecordsResponse>();
     message->ParsePartialFromString(*found->bytes);
     size_t bytes = found->bytes->size();
     for (int events = 1; !found->heartbeat && events < events_max_ && bytes < kMessageBytes; ++events) {
-      found = FindOne();
-      if (!found.ok()) return found.status();  // what was found is not sent: the stream ends, and goes on after what was
-      if (found->bytes == nullptr || found->heartbeat) break;
+      found = FindOne(&budget);
+      if (!found.ok()) failed_ = found.status();  // told once what was found is
+      if (!found.ok() || found->bytes == nullptr || found->heartbeat) break;
       AddEncoded(following, *found->bytes, message.get());
       bytes += found->bytes->size();
     }
     return message;
   }
 
-  absl::StatusOr<Found> FindOne() {
+  struct Budget {
+    int batches = kBatchesPerMessage;
+    int keys = kSnapshotKeysPerMessage;
+  };
+
+  absl::StatusOr<Found> FindOne(Budget* budget) {
     if (at_.snapshot) {
-      absl::StatusOr<Found> found = NextOfSnapshot();
+      absl::StatusOr<Found> found = NextOfSnapshot(budget);
       if (!found.ok() || found->bytes != nullptr) return found;
     }
-    for (int batch = 0;; ++batch) {
+    for (;;) {
       while (!pending_.empty()) {
         const Change next = std::move(pending_.front());
         pending_.pop_front();
@@ -134,7 +142,7 @@ class RecordService::Watch : public JournalFeed {
         if (*told != nullptr) return Found{*std::move(told)};
       }
       at_.journal = read_to_ = std::max(read_to_, at_.journal);
-      if (batch == kBatchesPerEvent) return Beat();
+      if (budget->batches-- == 0) return Beat();
       absl::StatusOr<bool> grew = ReadBatch();
       if (!grew.ok()) return grew.status();
       if (!*grew) return Found();
@@ -144,12 +152,11 @@ class RecordService::Watch : public JournalFeed {
   Found Beat() { return {std::make_shared<std::string>(Heartbeat()->SerializeAsString()), /*heartbeat=*/true}; }
 
   // The record with the least name after at_.key; nothing when there is none, and the journal is next.
-  absl::StatusOr<Found> NextOfSnapshot() {
+  absl::StatusOr<Found> NextOfSnapshot(Budget* budget) {
     // Reads the store as it is, not a snapshot that a slow reader would keep alive: what changes meanwhile is in the journal after
     // at_.journal.
     const std::unique_ptr<storage::Iterator> it = node_->store().Iterate(storage::Cf::kRecords, at_.key.empty() ? parent_ : at_.key + '\0',
                                                                          parent_.empty() ? "" : storage::PrefixEnd(parent_));
-    int budget = kSnapshotKeysPerEvent;
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
       at_.key = std::string(it->key());
       if (Wanted(at_.key)) {
@@ -159,7 +166,7 @@ class RecordService::Watch : public JournalFeed {
         if (*shown == nullptr) continue;
         return Found{std::make_shared<std::string>(EncodedEvent(type, **shown, Token(), "", /*snapshot=*/true))};
       }
-      if (--budget == 0) return Beat();
+      if (--budget->keys == 0) return Beat();
     }
     if (!it->status().ok()) return it->status();
     at_.snapshot = false;
@@ -201,6 +208,7 @@ class RecordService::Watch : public JournalFeed {
   WatchPosition at_;
   Position read_to_ = at_.journal;  // the journal before it is in pending_ or done with
   std::deque<Change> pending_;
+  absl::Status failed_;  // what ends the stream after what is being sent
 };
 
 absl::StatusOr<std::shared_ptr<const std::string>> RecordService::Tell(const Change& change) {
@@ -212,14 +220,16 @@ absl::StatusOr<std::shared_ptr<const std::string>> RecordService::Tell(const Cha
   {
     absl::MutexLock lock(&mu_);
     const std::shared_ptr<const Told>& told = told_[place];
-    if (told != nullptr && told->shown == *shown && told->change == change) return std::shared_ptr<const std::string>(told, &told->bytes);
+    if (told != nullptr && told->shown.lock() == *shown && told->change == change)
+      return std::shared_ptr<const std::string>(told, &told->bytes);
   }
   auto told = std::make_shared<Told>();
   told->change = change;
   told->shown = *shown;
   told->bytes = EncodedEvent(*type, **shown, TokenFor(*node_, *sealer_, {change.after}), change.site, /*snapshot=*/false);
+  const bool kept = told->bytes.size() <= kToldBytesMax;
   absl::MutexLock lock(&mu_);
-  told_[place] = told;
+  if (kept && (told_[place] == nullptr || told_[place]->change.after <= change.after)) told_[place] = told;
   return std::shared_ptr<const std::string>(told, &told->bytes);
 }
 
@@ -259,7 +269,8 @@ absl::StatusOr<std::shared_ptr<Source>> RecordService::WatchRecords(const Call& 
     start.journal = Position(reader.U64());
     start.snapshot = reader.U8() == 1;
     start.key = std::string(reader.Fixed(reader.left()));
-    if (instance != node_->JournalInstance() || start.journal > node_->JournalEnd()) {
+    // A member of a site that has not come as far as the one that gave the token goes on when it has.
+    if (instance != node_->JournalInstance()) {
       return Error(Reason::kResumeTokenForeign, "the resume token is of another journal: ask for a snapshot");
     }
   }

@@ -46,10 +46,11 @@ class RecordService {
   };
   struct Told {
     Change change;
-    std::shared_ptr<const Shown> shown;  // what `bytes` show
-    std::string bytes;                   // a WatchRecordsResponse
+    std::weak_ptr<const Shown> shown;  // what `bytes` show
+    std::string bytes;                 // a WatchRecordsResponse
   };
-  static constexpr size_t kToldKept = 2048;
+  static constexpr size_t kToldKept = 1024;
+  static constexpr size_t kToldBytesMax = 16 << 10;  // of one that is kept
 
   // The change in wire form, with the record as it is now; null when there is none, as when its entry is opaque.
   absl::StatusOr<std::shared_ptr<const std::string>> Tell(const Change& change);

@@ -3,8 +3,10 @@
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "server/rpc/rpc_fixture.h"
+#include "storage/memory_store.h"
 
 namespace fairlead::rpc {
 namespace {
@@ -300,6 +302,24 @@ TEST_F(RecordServiceTest, ATokenOfAnotherJournalIsRefused) {
   EXPECT_THAT(Feed(officer_, After(token)).End(), FailsWith("FIELD_INVALID", "resume_token"));
 }
 
+TEST_F(RecordServiceTest, AMemberThatIsBehindGoesOnWhenItHasComeToWhereTheTokenIs) {
+  MakeCountry("JP", "Japan");
+  // As another machine of the site has it, which has not heard of the next.
+  auto behind = static_cast<const storage::MemoryStore&>(apac_.node().store()).Crash(std::numeric_limits<size_t>::max());
+  Feed feed(officer_, {});
+  feed.Heartbeat();
+  MakeCountry("KR", "Korea");
+  const std::string token = feed.Next().resume_token();
+
+  TestSite other("apac", &clock_, absl::Milliseconds(50), std::move(behind));
+  const Client officer = other.As("officer/apac/watch");
+  Feed resumed(officer, After(token));
+  resumed.Heartbeat();
+  MakeCountry(officer, "KR", "Korea");
+  MakeCountry(officer, "PH", "Philippines");
+  EXPECT_EQ(Shown(resumed.Next()), "PH Philippines");
+}
+
 TEST_F(RecordServiceTest, OnlyTheCollectionsAskedForAreSent) {
   MakeCountry("JP", "Japan");
   v1::WatchRecordsRequest request = WithSnapshot();
@@ -484,6 +504,22 @@ TEST_F(RecordServiceTest, AMessageOfManyEventsIsBoundedInBytes) {
   EXPECT_EQ(events, kEngagements);
   EXPECT_GE(messages, kEngagements * kNotes / (size_t{272} << 10));
   EXPECT_LE(messages, 5u);
+}
+
+TEST_F(RecordServiceTest, WhatWasFoundBeforeDamageIsToldFirst) {
+  auto owned = std::make_unique<storage::MemoryStore>();
+  storage::MemoryStore& store = *owned;
+  TestSite site("apac", &clock_, absl::Milliseconds(50), std::move(owned));
+  const Client officer = site.As("officer/apac/watch");
+  v1::WatchRecordsRequest request = After(Feed(officer, {}).Heartbeat());
+  for (const char* code : {"AA", "BB", "CC"}) MakeCountry(officer, code, "single");
+  auto damage = store.NewBatch();
+  damage->Put(storage::Cf::kRecords, "countries/BB", "damaged");
+  ASSERT_TRUE(store.Write(damage.get(), storage::Sync::kYes).ok());
+  request.set_events_max(10);
+  Feed feed(officer, request);
+  EXPECT_THAT(Shown(feed.NextMessage()), ElementsAre("AA single"));
+  EXPECT_EQ(ReasonOf(feed.End()), "STORE_DAMAGED");
 }
 
 // What is told again to another, or at another time, is what the record is then: also when it was told before at the same place.
