@@ -1,8 +1,8 @@
 // Records in wire form, as callers are shown them, for methods that show many.
 //
 // What was put together once is kept, beside the state that it was made of, up to a bound; what was read least lately goes first. It is a
-// memo: of a record there is only ever said what its state in the view says. While nothing is written the state is not even read again. What
-// has been erased may stay in memory until the record is read again or others take its place; it is not shown.
+// memo: of a record there is only ever said what its state in the view says. While nothing is written the state is not even read again.
+// What has been erased may stay in memory until the record is read again or others take its place; it is not shown.
 //
 // Thread safety: any thread. Ownership: values.
 
