@@ -445,9 +445,27 @@ absl::StatusOr<Position> EtcdCommitLog::End() {
 }
 
 absl::Status EtcdCommitLog::ReportDurable(Position position) {
-  pb::TxnRequest txn;
-  *txn.add_success() = Put(keys_.members() + options_.member, PositionText(position));
-  return Ask(txn, 1).status();
+  const std::string key = keys_.members() + options_.member;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (!reported_) {
+      pb::TxnRequest look;
+      *look.add_success() = Get(key);
+      const auto seen = Ask(look, 1);
+      if (!seen.ok()) return seen.status();
+      const pb::KeyValue* there = Found(*seen, 0);
+      reported_ = there == nullptr ? 0 : there->mod_revision();
+    }
+    pb::TxnRequest txn;
+    *txn.add_compare() = ChangedAt(key, *std::exchange(reported_, std::nullopt));
+    *txn.add_success() = Put(key, PositionText(position));
+    *txn.add_success() = Get(key);
+    const auto answer = Ask(txn, 1);
+    if (!answer.ok()) return answer.status();
+    if (!answer->succeeded()) continue;  // it was admitted anew, or a report of before has come late
+    if (const pb::KeyValue* there = Found(*answer, 1); there != nullptr) reported_ = there->mod_revision();
+    return absl::OkStatus();
+  }
+  return absl::UnavailableError("what is known of this member changes all the time");
 }
 
 absl::Status EtcdCommitLog::Forget(Etcd* etcd, const EtcdLogOptions& options) {

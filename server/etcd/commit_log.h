@@ -84,8 +84,9 @@ class EtcdCommitLog : public node::CommitLog {
   absl::StatusOr<Position> End() override;
   absl::Status NoteFollowed(Position from, const std::vector<node::JournalItem>& items, storage::Batch* folded) override;
 
-  // Says that this member has everything before `position` durably. From its first report on, nothing is trimmed that it lacks. Asks once,
-  // as Trim does: both are done again in time.
+  // Says that this member has everything before `position` durably. From its first report on, nothing is trimmed that it lacks. A report
+  // that comes late changes nothing that was said after it, nor what an Admit has said. Asks once, as Trim does: both are done again in
+  // time. By one thread.
   absl::Status ReportDurable(Position position);
   // A member that is no more: nothing is kept for it.
   static absl::Status Forget(Etcd* etcd, const EtcdLogOptions& options);
@@ -131,6 +132,7 @@ class EtcdCommitLog : public node::CommitLog {
   storage::Store* const store_;
   mutable absl::Mutex mu_;
   std::optional<Fence> fence_ ABSL_GUARDED_BY(mu_);
+  std::optional<int64_t> reported_;  // the revision of this member's last report; 0: there is none. nullopt: not known
   std::deque<std::pair<absl::Time, Position>> confirmed_ ABSL_GUARDED_BY(mu_);  // the last times, and where the log ended
 };
 

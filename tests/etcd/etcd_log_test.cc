@@ -315,6 +315,25 @@ TEST_F(EtcdLogTest, AKnownMemberThatIsAdmittedIsKeptAllThatIsThere) {
   EXPECT_EQ(a_->log->Trim()->value(), 4u);
 }
 
+// As of a member whose disk was lost a moment after it had reported.
+TEST_F(EtcdLogTest, AReportThatComesLateIsNotOfWhatIsThereNow) {
+  for (uint64_t at = 0; at < 10; at += 2) ASSERT_TRUE(a_->Append(at, Entries(at, 2)).ok());
+  ASSERT_TRUE(a_->log->ReportDurable(Position(10)).ok());
+  b_->etcd.Expect({Fate::kLate});
+  EXPECT_EQ(b_->log->ReportDurable(Position(10)).code(), absl::StatusCode::kUnavailable);
+  ASSERT_TRUE(EtcdCommitLog::Admit(client_.get(), b_->options).ok());
+  EXPECT_EQ(b_->etcd.Deliver(), 0);
+  EXPECT_THAT(*a_->log->Members(), ElementsAre(Pair("a", Position(10)), Pair("b", Position(0))));
+  EXPECT_EQ(a_->log->Trim()->value(), 0u);
+  // Nor is an older one of the same member.
+  ASSERT_TRUE(b_->log->ReportDurable(Position(2)).ok());
+  b_->etcd.Expect({Fate::kLate});
+  EXPECT_EQ(b_->log->ReportDurable(Position(4)).code(), absl::StatusCode::kUnavailable);
+  ASSERT_TRUE(b_->log->ReportDurable(Position(6)).ok());
+  EXPECT_EQ(b_->etcd.Deliver(), 0);
+  EXPECT_EQ(b_->log->Members()->at("b"), Position(6));
+}
+
 TEST_F(EtcdLogTest, WhatIsDoneAgainInTimeIsAskedForOnce) {
   ASSERT_TRUE(a_->Append(0, Entries(0, 2)).ok());
   a_->etcd.Expect({Fate::kLost});
