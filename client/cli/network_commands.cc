@@ -63,7 +63,7 @@ void PrintStatus(const NodeStatus& node, std::ostream& out, int width) {
     links.rows.push_back({link.peer(), link.address(), link.connected() ? "up" : "down",
                           TimeOrNever(link.has_last_contact_time(), link.last_contact_time()), DurationText(link.rtt()),
                           std::to_string(link.entries_behind()), std::to_string(link.entries_received()),
-                          std::to_string(link.bytes_received()), link.last_error()});
+                          std::to_string(link.bytes_received()), LastErrorText(link.last_error(), link.last_error_time())});
   }
   links.Print(out, width);
 }

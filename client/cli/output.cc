@@ -233,6 +233,10 @@ std::string TimeText(const google::protobuf::Timestamp& time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
 }
 
+std::string LastErrorText(const std::string& error, const google::protobuf::Timestamp& time) {
+  return error.empty() ? "" : fmt::format("{} {}", TimeText(time), Printable(error));
+}
+
 std::string DurationText(const google::protobuf::Duration& duration) {
   absl::Duration value = absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
   if (value == absl::ZeroDuration()) return "0";

@@ -66,6 +66,8 @@ nlohmann::ordered_json ToJson(const google::protobuf::Message& message);
 
 std::string TimeText(const google::protobuf::Timestamp& time);         // "2026-05-01T12:00:00Z"
 std::string DurationText(const google::protobuf::Duration& duration);  // "1.5s", "12m", "3h5m"
+// What was last wrong with a link, after when that was: it stays listed when the link is well again. Empty when nothing was.
+std::string LastErrorText(const std::string& error, const google::protobuf::Timestamp& time);
 
 }  // namespace fairlead::cli
 

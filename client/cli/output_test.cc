@@ -138,5 +138,12 @@ TEST(OutputTest, Durations) {
   EXPECT_EQ(text(3725, 999'999'999), "1h2m5s");
 }
 
+TEST(OutputTest, ALinksLastErrorSaysWhenItWas) {
+  google::protobuf::Timestamp time;
+  time.set_seconds(1'777'777'777);
+  EXPECT_EQ(LastErrorText("", time), "");
+  EXPECT_EQ(LastErrorText("UNAVAILABLE: no\nroute", time), "2026-05-03T03:09:37Z UNAVAILABLE: no route");
+}
+
 }  // namespace
 }  // namespace fairlead::cli

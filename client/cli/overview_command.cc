@@ -143,7 +143,7 @@ std::vector<Table> TablesOf(const v1::Overview& overview) {
   Table links{{"PEER", "LINK", "RTT", "BEHIND", "LAST ERROR"}, {}};
   for (const auto& link : overview.links()) {
     links.rows.push_back({link.peer(), link.connected() ? "up" : "down", DurationText(link.rtt()), std::to_string(link.entries_behind()),
-                          Printable(link.last_error())});
+                          LastErrorText(link.last_error(), link.last_error_time())});
   }
   tables.push_back(std::move(links));
   return tables;
