@@ -277,14 +277,18 @@ void Checks::OnCheckpoint(Site& from, LogId log, const std::string& note) {
   NoteRoot(from, log, checkpoint);
 }
 
+bool Checks::Remembers(const Site& origin, LogId log, uint64_t size) const {
+  return std::any_of(world_.sites().begin(), world_.sites().end(), [&](const auto& other) {
+    return other->id != origin.id && other->node != nullptr && InfoOf(*other->node, log).known_size.value() >= size;
+  });
+}
+
 void Checks::NoteRoot(const Site& from, LogId log, const note::Checkpoint& checkpoint) {
   Digest& root = roots_.try_emplace({log, checkpoint.size}, checkpoint.root).first->second;
   if (root == checkpoint.root) return;
   // With its disk it lost what it had signed, and whoever had been told could not keep it and has forgotten it, too. Should somebody who is
   // down have kept it, he finds two histories.
-  const bool remembered = !restored_.contains(from.id) || std::any_of(world_.sites().begin(), world_.sites().end(), [&](const auto& other) {
-    return other->id != from.id && other->node != nullptr && InfoOf(*other->node, log).known_size.value() >= checkpoint.size;
-  });
+  const bool remembered = !restored_.contains(from.id) || Remembers(from, log, checkpoint.size);
   if (remembered) return Fail(from, fmt::format("has signed two histories of log {} of size {}", log.value(), checkpoint.size));
   root = checkpoint.root;
 }
@@ -357,8 +361,9 @@ void Checks::Final(const Clients& clients) {
       const auto known = bereft_.find(own.second);
       if (known == bereft_.end()) return false;
       const auto root = site->node->RootAt(own.second, Seq(known->second));
+      if (!root.ok()) return Remembers(*site, own.second, known->second);
       const auto was = roots_.find({own.second, known->second});
-      return !root.ok() || (was != roots_.end() && *root != was->second);
+      return was != roots_.end() && *root != was->second;
     });
     const bool bereft = lacks || (restored_.contains(site->id) && behind);
     if (!world_.Leads(*site)) continue;  // nor has it digests of its own: CheckMembersAgree

@@ -88,6 +88,8 @@ class Checks : public Watcher {
   // What a note says, read once however often it is sent; null when it is no signed checkpoint.
   const Told* Read(const std::string& note);
   void OnCosignature(Site& from, LogId log, const std::string& note);
+  // Whether another site that runs knows that the log had so many entries. One that was told may have a disk that could not keep it.
+  bool Remembers(const Site& origin, LogId log, uint64_t size) const;
   // One root for each size of a log, whoever of its site's machines signed it.
   void NoteRoot(const Site& from, LogId log, const note::Checkpoint& checkpoint);
   // --- Of a site of several machines (member_checks.cc)
