@@ -111,6 +111,17 @@ class RecordServiceTest : public SiteTest {
     EXPECT_TRUE(renamed.ok()) << renamed.status();
     return renamed.value_or(read);
   }
+  // In one entry, each called "import".
+  void ImportCountries(const std::vector<std::string>& codes) {
+    v1::ImportCountriesRequest import;
+    for (const std::string& code : codes) {
+      v1::Country* country = import.add_countries();
+      country->set_name("countries/" + code);
+      country->set_display_name("import");
+      country->set_region(v1::REGION_APAC);
+    }
+    EXPECT_TRUE(officer_.Call<v1::ImportResponse>("ReferenceService/ImportCountries", import).ok());
+  }
   absl::StatusOr<v1::ListRevisionsResponse> Revisions(const std::string& name, int page_size = 0, const std::string& token = "") {
     v1::ListRevisionsRequest request;
     request.set_name(name);
@@ -241,14 +252,7 @@ TEST_F(RecordServiceTest, AResumedWatchHasNoGapAndRepeatsAtMostOneEntry) {
   std::vector<std::string> tokens = {feed.Heartbeat()};
   MakeCountry("AA", "single");
   MakeCountry("BB", "single");
-  v1::ImportCountriesRequest import;
-  for (const char* code : {"CA", "CB", "CC"}) {
-    v1::Country* country = import.add_countries();
-    country->set_name(std::string("countries/") + code);
-    country->set_display_name("import");
-    country->set_region(v1::REGION_APAC);
-  }
-  ASSERT_TRUE(officer_.Call<v1::ImportResponse>("ReferenceService/ImportCountries", import).ok());
+  ImportCountries({"CA", "CB", "CC"});
   MakeCountry("DD", "single");
   MakeCountry("EE", "single");
   ASSERT_EQ(apac_.node().JournalEnd(), Position(5));
@@ -424,14 +428,7 @@ TEST_F(RecordServiceTest, ManyWatchersAllHearEachChange) {
 TEST_F(RecordServiceTest, WhoTakesManyEventsInAMessageIsSentTheSame) {
   v1::WatchRecordsRequest request = After(Feed(officer_, {}).Heartbeat());
   for (const char* code : {"AA", "BB"}) MakeCountry(code, "single");
-  v1::ImportCountriesRequest import;
-  for (const char* code : {"CA", "CB", "CC"}) {
-    v1::Country* country = import.add_countries();
-    country->set_name(std::string("countries/") + code);
-    country->set_display_name("import");
-    country->set_region(v1::REGION_APAC);
-  }
-  ASSERT_TRUE(officer_.Call<v1::ImportResponse>("ReferenceService/ImportCountries", import).ok());
+  ImportCountries({"CA", "CB", "CC"});
   std::vector<Event> alone = Feed(officer_, request).Next(5);
   EXPECT_THAT(Shown(alone), ElementsAre("AA single", "BB single", "CA import", "CB import", "CC import"));
 
