@@ -29,8 +29,8 @@ TEST(MediaType, FilesOfEachTypePassAsThatTypeAlone) {
       {"image/jpeg", "\xff\xd8\xff\xe0\x10JFIF"},
       {"image/png", "\x89PNG\r\n\x1a\n...."},
       {"text/csv", "port,visits\r\nYokohama,3\r\n"},
-      {kDocx, std::string("PK\x03\x04....[Content_Types].xml....word/document.xml....", 55)},
-      {kXlsx, std::string("PK\x03\x04....xl/workbook.xml", 23)},
+      {kDocx, "PK\x03\x04....[Content_Types].xml....word/document.xml...."},
+      {kXlsx, "PK\x03\x04....xl/workbook.xml"},
   };
   for (const auto& [type, bytes] : files) {
     for (const std::string& claimed : MediaTypes()) {
@@ -53,7 +53,7 @@ TEST(MediaType, TextsAreUtf8WithoutControlCharacters) {
 TEST(MediaType, TheErrorSaysWhatIsMissing) {
   EXPECT_THAT(std::string(Verdict("application/pdf", "<html>").message()), HasSubstr("not application/pdf: they do not begin"));
   EXPECT_THAT(std::string(Verdict("image/png", "\x89PN").message()), HasSubstr("do not begin"));
-  EXPECT_THAT(std::string(Verdict(kDocx, std::string("PK\x03\x04xl/workbook.xml", 19)).message()), HasSubstr("no word/document.xml"));
+  EXPECT_THAT(std::string(Verdict(kDocx, "PK\x03\x04xl/workbook.xml").message()), HasSubstr("no word/document.xml"));
   EXPECT_FALSE(IsMediaType("application/x-sh"));
   EXPECT_FALSE(IsMediaType(""));
 }

@@ -35,8 +35,8 @@ class Flood {
   ~Flood() {
     absl::MutexLock lock(&state_->mu);
     state_->stopping = true;
-    state_->mu.Await(absl::Condition(
-        +[](State* state) { return state->running == 0; }, state_.get()));
+    const auto over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_->mu) { return state_->running == 0; };
+    state_->mu.Await(absl::Condition(&over));
   }
   Flood(const Flood&) = delete;
   Flood& operator=(const Flood&) = delete;

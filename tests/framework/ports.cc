@@ -55,7 +55,8 @@ bool Claim(int first_port) {
 absl::StatusOr<int> FreePort() {
   static absl::Mutex mutex(absl::kConstInit);
   // From a random place, so that a port is seldom given again soon after its server ended.
-  static int block = kFirst + kBlock * std::uniform_int_distribution<int>(0, (kEnd - kFirst) / kBlock - 1)(*new std::random_device);
+  static std::random_device random;
+  static int block = kFirst + kBlock * std::uniform_int_distribution<int>(0, (kEnd - kFirst) / kBlock - 1)(random);
   static int next = 0;  // 0: the block is not claimed yet
   absl::MutexLock lock(&mutex);
   for (int blocks = 0; blocks < (kEnd - kFirst) / kBlock; ++blocks) {

@@ -81,7 +81,8 @@ void Checks::OnStart(Site& site, bool restored) {
 void Checks::ForgetLost(Site& site) {
   restored_.insert(site.id);
   std::erase_if(said_, [&site](const auto& said) { return said.first.first == site.id; });
-  for (const auto& [stream, log] : site.logs) {
+  for (const auto& own : site.logs) {
+    const LogId log = own.second;
     uint64_t held = site.node->Applied().Get(log).value();
     uint64_t known = held;
     for (const auto& other : world_.sites()) {

@@ -63,11 +63,11 @@ Result EtcdModel::Handle::Carry(Fn done) {
     case Way::kFlaky:
       return done();
     case Way::kDeaf:
-      done().ok();
+      done().IgnoreError();
       break;
     case Way::kLate:
       model_.schedule_.After(model_.random_.Between(absl::Milliseconds(1), kLateMax), [model = &model_, done] {
-        if (model->majority_) done().ok();
+        if (model->majority_) done().IgnoreError();
       });
       break;
     case Way::kCut:
@@ -168,7 +168,7 @@ absl::Status EtcdModel::Check(const pb::TxnRequest& request, const google::proto
 }
 
 absl::StatusOr<pb::TxnResponse> EtcdModel::DoTxn(const std::string& caller, const pb::TxnRequest& request) {
-  const bool succeeded = std::all_of(request.compare().begin(), request.compare().end(), [this](const auto& each) { return Holds(each); });
+  const bool succeeded = std::all_of(request.compare().begin(), request.compare().end(), [&](const auto& each) { return Holds(each); });
   const auto& ops = succeeded ? request.success() : request.failure();
   if (absl::Status status = Check(request, ops); !status.ok()) return status;
   pb::TxnResponse response;

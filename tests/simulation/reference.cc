@@ -67,7 +67,8 @@ bool ReferenceRecord::IsDead(const Field& field, const ValueId& id) const {
 
 std::map<uint32_t, ReferenceRecord::View> ReferenceRecord::Views() const {
   std::map<uint32_t, View> views;
-  for (const auto& [number, field] : fields_) {
+  for (const auto& each : fields_) {
+    const Field& field = each.second;
     View view;
     for (const auto& [id, value] : field.values) {
       if (!value.adds || value.erased || IsDead(field, id)) continue;
@@ -87,7 +88,7 @@ std::map<uint32_t, ReferenceRecord::View> ReferenceRecord::Views() const {
     };
     std::sort(view.live.begin(), view.live.end(), before);
     std::sort(view.pending.begin(), view.pending.end(), before);
-    views.emplace(number, std::move(view));
+    views.emplace(each.first, std::move(view));
   }
   return views;
 }
