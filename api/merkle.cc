@@ -130,6 +130,12 @@ Digest Frontier::Root() const {
   return root;
 }
 
+absl::StatusOr<Digest> Frontier::Subtree(int level, uint64_t index) const {
+  const bool is_edge = level >= 0 && level < 64 && (size_ >> level & 1) != 0 && (size_ >> level) - 1 == index;
+  if (!is_edge) return absl::NotFoundError("not on the edge");
+  return edge_[static_cast<size_t>(std::popcount(size_ >> level) - 1)];
+}
+
 absl::StatusOr<Digest> RangeRoot(uint64_t start, uint64_t end, const SubtreeFn& subtree) {
   assert(start <= end && (start & (std::bit_ceil(std::max<uint64_t>(end - start, 1)) - 1)) == 0);
   absl::StatusOr<Frontier> frontier =

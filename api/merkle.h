@@ -46,6 +46,8 @@ class Frontier {
   void Append(const Digest& leaf_hash, const std::function<void(int, uint64_t, const Digest&)>& completed);
   uint64_t size() const { return size_; }
   Digest Root() const;
+  // A complete subtree of its right edge. NOT_FOUND when it is none.
+  absl::StatusOr<Digest> Subtree(int level, uint64_t index) const;
 
  private:
   uint64_t size_ = 0;

@@ -106,6 +106,7 @@ std::optional<std::string> Committer::Assembly::FetchValue(const ValueId& id, Do
   auto here = payloads_.find(dot);
   if (here != payloads_.end()) return ValueIn(*here->second, id);
   auto bytes = LogBook(*committer_.store_).Payload(dot);
+  broken_.Update(bytes.status());
   if (!bytes.ok()) return std::nullopt;
   if (!bytes->has_value()) return KeptValue(id, dot);
   auto payload = DecodePayload(**bytes);
@@ -119,6 +120,16 @@ std::optional<std::string> Committer::Assembly::ValueIn(const Payload& payload, 
     if (id.op < ops.size() && ops[id.op].has_value) return ops[id.op].value;
   }
   return std::nullopt;
+}
+
+absl::StatusOr<bool> Committer::Assembly::IsProvenFromHere(const replication::VerifiedEntry& entry) {
+  if (const auto last = proofs_.find(entry.dot.log); last != proofs_.end() && last->second.second == entry.proof) return true;
+  const auto frontier = FrontierOf(entry.dot.log);
+  if (!frontier.ok()) return frontier.status();
+  const replication::ProvenPrefix beginning = entry.proof->UpTo(entry.dot.seq);
+  const auto root = merkle::RootOf(beginning.tree(), [&](int level, uint64_t index) { return (*frontier)->Subtree(level, index); });
+  if (!root.ok()) return root.status();
+  return *root == beginning.checkpoint.root;
 }
 
 absl::Status Committer::Assembly::AppendEntry(const Header& header, const std::string& bytes, const std::string* payload) {
@@ -400,6 +411,16 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
       result.status = absl::UnavailableError("the rest of them does not fit into this batch");
       return result;
     }
+    if (entry.proof != nullptr) {
+      const absl::StatusOr<bool> proven = IsProvenFromHere(entry);
+      result.status = proven.status();
+      if (!result.status.ok()) return result;
+      if (!*proven) {
+        result.status = Error(Reason::kPeerProtocol, fmt::format("entry {} of log {} continues another history than the one that is here",
+                                                                 dot.seq.value(), dot.log.value()));
+        return result;
+      }
+    }
     result.status = AppendEntry(entry.header, entry.header_bytes, entry.payload ? &*entry.payload : nullptr);
     if (!result.status.ok()) return result;
     if (entry.proof != nullptr) proofs_[dot.log] = {dot.seq + 1, entry.proof};
@@ -459,6 +480,7 @@ absl::StatusOr<std::string> Committer::Assembly::PruneRequests(const std::string
 }
 
 absl::Status Committer::Assembly::Finish() {
+  if (!broken_.ok()) return broken_;
   std::set<std::string> touched_classes;
   std::map<std::string, int64_t> figure_deltas;
   std::deque<Derived> derived;

@@ -71,7 +71,7 @@ class Committer::Assembly {
   const std::vector<JournalItem>& items() const { return items_; }
   const std::vector<Dot>& untold() const { return untold_; }
   bool empty() const { return !changed_; }
-  // Not OK: a write failed half-way by the store's fault, and nothing of the assembly may be used.
+  // Not OK: the store is at fault, and nothing of the assembly may be used. Finish says so, too.
   const absl::Status& broken() const { return broken_; }
   Position journal_start() const { return journal_start_; }
   Committed& committed() { return committed_; }
@@ -157,6 +157,9 @@ class Committer::Assembly {
   absl::StatusOr<Record*> Load(const std::string& name);
   absl::StatusOr<std::optional<std::string>> StoredRequest(const std::string& key) const;
   absl::StatusOr<merkle::Frontier*> FrontierOf(LogId log);
+  // Whether what the entry's proof says of the log's beginning is what is here. One receiver knows only what came on its own stream, and
+  // other entries of the same numbers may have come by another one since.
+  absl::StatusOr<bool> IsProvenFromHere(const replication::VerifiedEntry& entry);
   // Adds header and payload to their log, tree and journal.
   absl::Status AppendEntry(const Header& header, const std::string& bytes, const std::string* payload);
   absl::Status FoldPayload(const Payload& payload, const std::vector<MutationId>& ids, const Header& header);
@@ -284,7 +287,7 @@ class Committer::Assembly {
   std::map<LogId, std::set<uint64_t>> waiting_sizes_;
   std::map<LogId, std::pair<Seq, std::shared_ptr<const replication::ProvenHeaders>>> proofs_;  // of the last entry that came with one
   std::map<LogId, std::map<uint64_t, Digest>> checkpoint_roots_;
-  absl::Status broken_;
+  mutable absl::Status broken_;  // also by what cannot be read
 };
 
 // Why an entry is opaque (NodeService.ListOpaqueEntries).

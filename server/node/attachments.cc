@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "api/bytes.h"
@@ -59,6 +60,13 @@ std::optional<v1::Attachment> Shown(const std::string& name, const RecordState& 
   return static_cast<const v1::Attachment&>(*message);
 }
 
+bool HasValueOf(const RecordState& state, const std::set<LogId>& logs) {
+  return std::any_of(state.fields.begin(), state.fields.end(), [&logs](const auto& field) {
+    const auto& values = field.second.values;
+    return std::any_of(values.begin(), values.end(), [&logs](const auto& value) { return logs.contains(value.second.dot.log); });
+  });
+}
+
 absl::StatusOr<bool> SubjectIsErased(const storage::View& view, const v1::Attachment& attachment) {
   const absl::StatusOr<std::optional<RecordState>> subject = StateOf(view, attachment.subject());
   if (!subject.ok()) return subject.status();
@@ -91,15 +99,19 @@ absl::StatusOr<std::vector<v1::Attachment>> AttachmentsWith(const storage::View&
   return all;
 }
 
-absl::StatusOr<bool> BytesAreFor(const storage::View& view, std::string_view sha256, const std::string& site) {
+absl::StatusOr<bool> BytesAreFor(const storage::View& view, std::string_view sha256, const std::string& site,
+                                 const std::set<LogId>& maybe_erased) {
   const absl::StatusOr<std::vector<v1::Attachment>> all = AttachmentsWith(view, sha256);
   if (!all.ok()) return all.status();
   for (const v1::Attachment& attachment : *all) {
     if (!IsFor(attachment, site)) continue;
+    const absl::StatusOr<std::optional<RecordState>> own = StateOf(view, attachment.name());
+    if (!own.ok()) return own.status();
     const absl::StatusOr<std::optional<RecordState>> state = StateOf(view, attachment.subject());
     if (!state.ok()) return state.status();
     const records::RecordType* type = records::TheRegistry().FindByName(attachment.subject());
-    if (!state->has_value() || type == nullptr) continue;
+    if (!own->has_value() || !state->has_value() || type == nullptr) continue;
+    if (HasValueOf(**own, maybe_erased) || HasValueOf(**state, maybe_erased)) continue;
     if (IsFor(*Materialise(*type, attachment.subject(), **state), site)) return true;
   }
   return false;

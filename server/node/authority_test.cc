@@ -4,7 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <random>
+#include <string>
+#include <string_view>
 
 #include "api/errors.h"
 #include "fairlead/v1/engagement.pb.h"
@@ -19,6 +23,30 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 using Site = TestNetwork::Site;
+
+// One whose disk cannot read a family for a while.
+class UnreadableStore : public storage::MemoryStore {
+ public:
+  std::unique_ptr<storage::Iterator> Iterate(storage::Cf cf, std::string_view lower, std::string_view upper) const override {
+    if (cf == unreadable) return std::make_unique<Unread>();
+    return MemoryStore::Iterate(cf, lower, upper);
+  }
+  std::optional<storage::Cf> unreadable;
+
+ private:
+  class Unread : public storage::Iterator {
+   public:
+    void SeekToFirst() override {}
+    void SeekToLast() override {}
+    void Seek(std::string_view) override {}
+    void Next() override {}
+    void Prev() override {}
+    bool Valid() const override { return false; }
+    std::string_view key() const override { return {}; }
+    std::string_view value() const override { return {}; }
+    absl::Status status() const override { return Error(Reason::kStoreDamaged, "a block cannot be read"); }
+  };
+};
 
 constexpr char kCreateEngagement[] = "fairlead.v1.EngagementService/CreateEngagement";
 
@@ -102,6 +130,32 @@ class AuthorityTest : public CountingTest {
   WriteRequest making_;
   std::string engagement_;
 };
+
+// Who made a record is read from its revisions: what cannot be read is not taken for nobody.
+TEST_F(AuthorityTest, WhatADiskCannotReadIsNotDecidedUpon) {
+  auto owned = std::make_unique<UnreadableStore>();
+  UnreadableStore* store = owned.get();
+  auto opened = network_.Open("eame", std::move(owned));
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  Site eame = *std::move(opened);
+  Sync(*hq_.node, *eame.node);
+  ASSERT_TRUE(Write(*apac_.node, Titling(*apac_.node, "Talks")).ok());
+  replication::RemoteBatch batch = Missing(*apac_.node, *eame.node);
+  ASSERT_THAT(batch.entries, SizeIs(1));
+
+  store->unreadable = storage::Cf::kRevisions;
+  const replication::ApplyResult result = Apply(*eame.node, batch);
+  EXPECT_TRUE(absl::IsUnavailable(result.status)) << result.status;
+  EXPECT_EQ(result.applied, 0u);
+  store->unreadable.reset();
+  EXPECT_EQ(EngagementAt(*eame.node).title(), "Visit");
+  auto again = network_.Open("eame", eame.store->Crash(99));
+  ASSERT_TRUE(again.ok()) << again.status();
+  ASSERT_TRUE(Apply(*again->node, std::move(batch)).status.ok());
+  EXPECT_EQ(again->node->UnauthorisedCount(), 0);
+  EXPECT_EQ(EngagementAt(*again->node).title(), "Talks");
+  EXPECT_EQ(Digests(*again->node), Digests(*apac_.node));
+}
 
 TEST_F(AuthorityTest, TheOriginRefusesByTheFieldsName) {
   const auto country = Name(*apac_.node, "JP", "Nippon");

@@ -276,6 +276,9 @@ absl::Status Committer::TakePayload(Dot dot, std::string payload) {
   if (!headers.ok()) return absl::OkStatus();  // this node's fault, not the peer's
   auto header = DecodeHeader(headers->front());
   if (!header.ok()) return absl::OkStatus();
+  if (payload.size() > kPayloadBytesMax) {
+    return absl::InvalidArgumentError(fmt::format("the payload has {} bytes, and {} are allowed", payload.size(), kPayloadBytesMax));
+  }
   if (Sha256(payload) != header->payload_digest) return absl::InvalidArgumentError("the payload is not the one its header names");
   if (!header->audience.Includes(site_)) return absl::OkStatus();  // what this site should not have is not kept
   LatePayload late{dot, *std::move(header), std::move(payload), {}};

@@ -301,7 +301,10 @@ absl::Status Contents::Complete(const Transfer& transfer, const std::function<ab
   if (!still.ok()) return still.status();
   const absl::StatusOr<std::optional<Content>> held = FindContent(*store_, transfer.sha256);
   if (!held.ok()) return held.status();
-  if (!still->has_value()) return held->has_value() ? absl::OkStatus() : Error(Reason::kRecordNotFound, "there is no such upload");
+  // Begun anew meanwhile, its chunks are others, or not there yet.
+  const bool same =
+      still->has_value() && (*still)->size == transfer.size && (*still)->offset == transfer.offset && (*still)->touched == transfer.touched;
+  if (!same) return held->has_value() ? absl::OkStatus() : Error(Reason::kRecordNotFound, "there is no such upload");
   absl::StatusOr<std::vector<Transfer>> all = Transfers();
   if (!all.ok()) return all.status();
   if (!held->has_value()) {

@@ -149,6 +149,23 @@ TEST_F(ContentsTest, BytesOfAnotherHashAreDropped) {
   EXPECT_EQ(Begin(bytes).offset, 0u) << "the next begins anew";
 }
 
+TEST_F(ContentsTest, AnUploadThatIsBegunAnewWhileItIsVerifiedIsNotComplete) {
+  const std::string bytes = Bytes();
+  const Transfer begun = Begin(bytes);
+  ASSERT_TRUE(Append(begun, bytes, 0, 3).ok());
+  int chunks = 0;
+  const absl::Status completed = contents_->Complete(*contents_->Find(begun.id).value(), [&](std::string_view) {
+    return ++chunks < 3 ? absl::OkStatus() : contents_->Begin(begun.source, HashOf(bytes), bytes.size() + 1, 2).status();
+  });
+  EXPECT_EQ(chunks, 3);
+  EXPECT_EQ(ReasonOf(completed), "RECORD_NOT_FOUND") << completed;
+  EXPECT_EQ(*FindContent(*store_, HashOf(bytes)), std::nullopt);
+  const Transfer again = Begin(bytes);
+  ASSERT_TRUE(Append(again, bytes, 0, 3).ok());
+  ASSERT_TRUE(Complete(again).ok());
+  EXPECT_EQ(ReadAll(*store_, HashOf(bytes)), bytes);
+}
+
 TEST_F(ContentsTest, WhatOneSourceSendsIsNotMixedWithWhatAnotherDoes) {
   const std::string bytes = Bytes();
   const Transfer liar = Begin(bytes, "node/eame");
@@ -338,10 +355,10 @@ TEST_F(AttachmentsTest, WhatIsDueAndNotListedIsFoundAndListedAgain) {
 TEST_F(AttachmentsTest, BytesAreForTheSitesOfTheAttachmentAndOfItsSubject) {
   ASSERT_TRUE(Engage(*apac_.node, "a visit", {"apac", "hq"}).ok());
   ASSERT_TRUE(Attach(*apac_.node, "one", Bytes(), {"apac", "hq"}).ok());
-  const auto are_for = [&](const std::string& site) { return *BytesAreFor(apac_.node->store(), HashOf(Bytes()), site); };
+  const auto are_for = [&](const std::string& site) { return *BytesAreFor(apac_.node->store(), HashOf(Bytes()), site, {}); };
   EXPECT_TRUE(are_for("hq"));
   EXPECT_FALSE(are_for("eame"));
-  EXPECT_FALSE(*BytesAreFor(apac_.node->store(), HashOf("other bytes"), "hq"));
+  EXPECT_FALSE(*BytesAreFor(apac_.node->store(), HashOf("other bytes"), "hq", {}));
   // The subject alone is narrowed: its attachments follow.
   ASSERT_TRUE(Engage(*apac_.node, "a visit", {"apac"}).ok());
   EXPECT_FALSE(are_for("hq"));

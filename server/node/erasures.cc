@@ -251,9 +251,11 @@ std::optional<Dot> Committer::Assembly::ErasedBefore(const std::vector<MutationI
 
 std::optional<std::string> Committer::Assembly::KeptValue(const ValueId& id, Dot dot) const {
   const auto erasures = ErasedByTrust(dot);
+  broken_.Update(erasures.status());
   if (!erasures.ok()) return std::nullopt;
   for (const Dot& by : *erasures) {
     auto payload = PayloadOf(by);
+    broken_.Update(payload.status());
     if (!payload.ok() || !payload->has_value()) continue;
     auto erasure = ErasureIn(**payload);
     if (!erasure.ok()) continue;
@@ -369,7 +371,7 @@ Seq Committer::Durable(LogId log) const {
   auto it = store_->Iterate(Cf::kMeta, prefix, storage::PrefixEnd(prefix));
   it->SeekToFirst();
   if (it->Valid()) size = std::min(size, Seq(Reader(it->key().substr(prefix.size())).U64()));
-  return size;
+  return it->status().ok() ? size : Seq();  // what cannot be read is not vouched for
 }
 
 }  // namespace fairlead::node

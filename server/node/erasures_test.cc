@@ -26,6 +26,7 @@ using storage::Cf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 // One whose files cannot be purged for a while.
@@ -441,24 +442,78 @@ TEST_F(ErasureTest, WhatPeersHaveErasedIsNotSentBefore) {
   Site apac = network_.Open("apac"), eame = network_.Open("eame");
   const auto entry = Name(*apac.node, "SECRET");
   Sync(*apac.node, *eame.node);
-  EXPECT_TRUE(eame.node->CoversErasures());
+  EXPECT_THAT(eame.node->MaybeErased(), IsEmpty());
   ASSERT_TRUE(Erase(*apac.node, entry->dot).ok());
   eame.node->PeerErasures(SiteId(1), apac.node->Erasures());
-  EXPECT_FALSE(eame.node->CoversErasures());
+  EXPECT_THAT(eame.node->MaybeErased(), Not(IsEmpty()));
   Sync(*apac.node, *eame.node);
-  EXPECT_TRUE(eame.node->CoversErasures());
+  EXPECT_THAT(eame.node->MaybeErased(), IsEmpty());
   eame.node->PeerErasures(SiteId(1), apac.node->Erasures());
 
   // A peer that tells of what is not there stops this node for a moment, once.
   VersionVector invented;
   invented.Set(LogId(3), Seq(1000));
   eame.node->PeerErasures(SiteId(3), invented);
-  EXPECT_FALSE(eame.node->CoversErasures());
+  EXPECT_THAT(eame.node->MaybeErased(), Not(IsEmpty()));
   clock_.Advance(absl::Seconds(11));
-  EXPECT_TRUE(eame.node->CoversErasures());
+  EXPECT_THAT(eame.node->MaybeErased(), IsEmpty());
   eame.node->PeerErasures(SiteId(3), {});
   eame.node->PeerErasures(SiteId(3), invented);
-  EXPECT_TRUE(eame.node->CoversErasures());
+  EXPECT_THAT(eame.node->MaybeErased(), IsEmpty());
+}
+
+TEST_F(ErasureTest, ASiteThatInventsErasuresKeepsBackWhatItMayEraseAlone) {
+  Site eame = network_.Open("eame");
+  VersionVector invented;
+  invented.Set(LogId(1), Seq(1000));
+  eame.node->PeerErasures(SiteId(1), invented);
+  EXPECT_THAT(eame.node->MaybeErased(), ElementsAre(LogId(1)));
+  invented.Set(LogId(3), Seq(1000));  // headquarters' may be of any entry
+  eame.node->PeerErasures(SiteId(1), invented);
+  EXPECT_THAT(eame.node->MaybeErased(), ElementsAre(LogId(1), LogId(2), LogId(3)));
+}
+
+// A compromised site erases its own entry twice. Nobody holds the payload any more when it says the second time, falsely, which record that
+// was of. Then its log is closed before both.
+TEST_F(ErasureTest, AClosingTakesBackErasuresThatNameOtherRecords) {
+  Site apac = network_.Open("apac"), hq = network_.Open("hq");
+  const auto entry = Name(*apac.node, "SECRET");
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  WriteRequest again = Erasing(*apac.node, entry->dot);
+  Erasure erasure = *ErasureIn(Payload{.mutations = again.mutations});
+  erasure.mutations[0].shape.record = "countries/KR";
+  again.mutations = MutationsOf(erasure);
+  ASSERT_TRUE(Erase(*apac.node, entry->dot).ok());
+  clock_.Advance(absl::Milliseconds(10));
+  ASSERT_TRUE(Write(*apac.node, again).ok());
+  Sync(*apac.node, *hq.node);
+  const Seq end = entry->dot.seq + 1;
+  network_.CloseLog("apac", end, *hq.node->RootAt(entry->dot.log, end));
+  const auto reopened = network_.Open("hq", hq.store->Crash(99));
+  ASSERT_TRUE(reopened.ok()) << reopened.status();
+  const Site fresh = network_.Open("eame");
+  SyncWithout(*reopened->node, *fresh.node, {entry->dot});
+  EXPECT_EQ(reopened->node->Applied().Get(entry->dot.log), end);
+  EXPECT_EQ(reopened->node->OpaqueCount(), 1) << "the payload is wanted again";
+  EXPECT_EQ(Digests(*reopened->node), Digests(*fresh.node));
+  EXPECT_THAT(Fsck(*reopened->node), IsEmpty());
+}
+
+TEST_F(ErasureTest, APayloadThatNoSiteMayWriteIsNotTakenLate) {
+  Site apac = network_.Open("apac"), hq = network_.Open("hq");
+  const auto entry = Name(*apac.node, "Japan");
+  const std::string large(kPayloadBytesMax + 1, 'x');
+  replication::RemoteBatch batch = Missing(*apac.node, *hq.node);
+  batch.entries[0].payload.reset();
+  batch.entries[0].header.payload_digest = Sha256(large);
+  batch.entries[0].header_bytes = EncodeHeader(batch.entries[0].header);
+  batch.checkpoints.clear();
+  ASSERT_TRUE(Apply(*hq.node, std::move(batch)).status.ok());
+  const absl::Status taken = hq.node->TakePayload(entry->dot, large);
+  EXPECT_TRUE(absl::IsInvalidArgument(taken)) << taken;
+  EXPECT_THAT(std::string(taken.message()), HasSubstr("the payload has 1048577 bytes, and 1048576 are allowed"));
+  RunNode(*hq.node);
+  EXPECT_EQ(*hq.node->ReadPayload(entry->dot), std::nullopt);
 }
 
 // Three sites write, erase and hear of each other at random, payloads late or never. They agree in the end, and nothing erased is left.

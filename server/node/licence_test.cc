@@ -13,6 +13,8 @@ namespace fairlead::node {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr char kOrigin[] = "test.example/apac/1/main";
 constexpr char kAuditOrigin[] = "test.example/apac/1/audit";
@@ -352,20 +354,20 @@ TEST_F(LicensedNodeTest, ASiteWhoseLogStaysShutSendsPayloadsOnceAllPeersWereHear
   auto apac = network_.Open("apac", std::make_unique<storage::MemoryStore>(), licence.get(), {"eame", "hq"});
   auto hq = network_.Open("hq");
   ASSERT_TRUE(Name(*apac->node, "JP").ok());
-  EXPECT_TRUE(apac->node->CoversErasures()) << "it has its licence";
+  EXPECT_THAT(apac->node->MaybeErased(), IsEmpty()) << "it has its licence";
   ASSERT_TRUE(Name(*hq.node, "FR").ok());
   auto empty = network_.Open("apac", std::make_unique<storage::MemoryStore>(), licence.get(), {"eame", "hq"});
   ASSERT_TRUE(empty.ok());
   Sync(*hq.node, *empty->node);
-  EXPECT_FALSE(empty->node->CoversErasures());
+  EXPECT_THAT(empty->node->MaybeErased(), Not(IsEmpty()));
   empty->node->PeerErasures(SiteId(3), hq.node->Erasures());
-  EXPECT_FALSE(empty->node->CoversErasures()) << "what eame has erased it does not know";
+  EXPECT_THAT(empty->node->MaybeErased(), Not(IsEmpty())) << "what eame has erased it does not know";
   VersionVector of_eame;
   of_eame.Set(LogId(2), Seq(1));
   empty->node->PeerErasures(SiteId(2), of_eame);
-  EXPECT_FALSE(empty->node->CoversErasures()) << "it knows, and has not done it";
+  EXPECT_THAT(empty->node->MaybeErased(), Not(IsEmpty())) << "it knows, and has not done it";
   empty->node->PeerErasures(SiteId(2), {});
-  EXPECT_TRUE(empty->node->CoversErasures());
+  EXPECT_THAT(empty->node->MaybeErased(), IsEmpty());
   EXPECT_NE(empty->node->UnwritableReason(), "");
 }
 

@@ -196,7 +196,7 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
   for (const auto& [name, state] : plan.front().states()) result.records.try_emplace(name);
   for (size_t i = 0; i < plan.size(); ++i) {
     if (i > 0) result.companions.push_back({plan[i].header.log, plan[i].header.seq});
-    broken_ = Append(std::move(plan[i]));
+    broken_.Update(Append(std::move(plan[i])));
     if (!broken_.ok()) return broken_;
   }
   RememberRequest(write.entries.front().payload, result.dot);

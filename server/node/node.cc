@@ -514,7 +514,8 @@ void Node::PeerErasures(SiteId peer, const VersionVector& erasures) {
   before.erasures = erasures;
 }
 
-bool Node::CoversErasures() const {
+std::set<LogId> Node::MaybeErased() const {
+  std::set<LogId> logs;
   // A store put back from an old copy does not know what was erased since, before each peer has told it. It need not have its licence: what
   // it has signed and lost may keep that from it for ever.
   if (licence_ != nullptr && !licence_->Missing().empty()) {
@@ -523,18 +524,26 @@ bool Node::CoversErasures() const {
       const RosterSite* site = options_.roster.FindSite(peer);
       return site != nullptr && uncovered_.contains(site->id);
     };
-    if (options_.peers.empty() || !std::all_of(options_.peers.begin(), options_.peers.end(), heard)) return false;
+    if (options_.peers.empty() || !std::all_of(options_.peers.begin(), options_.peers.end(), heard)) {
+      for (const RosterLog& log : options_.roster.logs()) logs.insert(log.id);
+      return logs;
+    }
   }
   const VersionVector applied = Applied();
   absl::MutexLock lock(&erasures_mu_);
   for (const auto& [peer, told] : uncovered_) {
     // Believed at once, but not for long: the log must be proven to be that long.
     const bool heard = options_.clock->Now() - told.since < kUnprovenErasures;
-    for (const auto& [log, size] : told.erasures.entries()) {
-      if (applied.Get(log) < options_.roster.Standing(log, size) && (heard || size <= witness_->KnownSize(log))) return false;
+    for (const auto& [id, size] : told.erasures.entries()) {
+      const RosterLog* const erasing = options_.roster.FindLog(id);
+      if (erasing == nullptr || applied.Get(id) >= erasing->Standing(size) || !(heard || size <= witness_->KnownSize(id))) continue;
+      // A site whose log never comes keeps back what it may erase, and nobody else's.
+      for (const RosterLog& log : options_.roster.logs()) {
+        if (MayErase(options_.roster, erasing->site, {log.id, Seq()})) logs.insert(log.id);
+      }
     }
   }
-  return true;
+  return logs;
 }
 
 absl::StatusOr<Digest> Node::RootAt(LogId log, Seq size) const { return LogBook(*store_).Root(log, size); }

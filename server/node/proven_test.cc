@@ -121,6 +121,23 @@ TEST_F(ProvenTest, ACompleteCheckpointIsThereAfterAPowerCut) {
   ExpectProven(*again.node, 5, 5);
 }
 
+// apac has signed two histories. A stream that followed the one does not know what came by another link meanwhile, of the other.
+TEST_F(ProvenTest, NoEntryContinuesAnotherHistoryThanItsOwn) {
+  TestNetwork::Site other = network_.Open("apac"), hq = network_.Open("hq");
+  for (const char* code : {"US", "CA", "MX"}) Name(*other.node, code);
+  ASSERT_TRUE(Apply(*hq.node, Part(*other.node, *hq.node, 2)).status.ok());
+  const auto before = Digests(*hq.node);
+  const replication::ApplyResult result = Apply(*hq.node, Part(*apac_.node, *hq.node, 9));
+  EXPECT_TRUE(absl::IsFailedPrecondition(result.status)) << result.status;
+  EXPECT_THAT(std::string(result.status.message()), HasSubstr("entry 2 of log 1 continues another history than the one that is here"));
+  EXPECT_EQ(result.applied, 0u);
+  EXPECT_EQ(Digests(*hq.node), before);
+  TestNetwork::Site again = PowerCut("hq", hq);
+  ExpectProven(*again.node, 2, 3);
+  ASSERT_TRUE(Apply(*again.node, Part(*other.node, *again.node, 9)).status.ok());
+  EXPECT_EQ(again.node->Applied().Get(log_), Seq(3));
+}
+
 TEST_F(ProvenTest, ABatchThatIsTakenInPartIsProvenAsFarAsItWas) {
   TestNetwork::Site hq = network_.Open("hq");
   replication::RemoteBatch batch = Part(*apac_.node, *hq.node, 4);

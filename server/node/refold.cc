@@ -142,6 +142,7 @@ void Committer::Assembly::PutRows() {
 std::vector<Maker> Committer::Assembly::MakersOf(const std::string& record, bool all) const {
   std::vector<Maker> makers;
   const auto rows = RowsOf(record);
+  broken_.Update(rows.status());
   if (!rows.ok()) return makers;
   // The name proves who made the record while the entry that did is held. Of an erased one somebody says so: of the shapes that say
   // something else the least doubtful one is believed.
@@ -149,6 +150,7 @@ std::vector<Maker> Committer::Assembly::MakersOf(const std::string& record, bool
   std::string office;
   for (const auto& [time, dot] : *rows) {
     const auto content = ContentOf(dot);
+    broken_.Update(content.status());
     if (!content.ok() || !content->has_value() || (*content)->erases) continue;
     for (const Part& part : (*content)->parts) {
       if (part.mutation->record != record || !part.maker) continue;
@@ -286,9 +288,16 @@ absl::Status Committer::Assembly::TakeErasureBack(Dot entry, Dot by, std::set<st
   const auto header = HeaderOf(entry);
   if (!header.ok()) return header.status();
   if (!content->has_value() || !header->has_value() || !Counts(entry, (*content)->parts)) return absl::OkStatus();
+  // Shapes that nobody could compare may name other records than this one did.
+  std::set<std::string> still;
+  if (!none) {
+    const auto rest = ContentOf(entry);
+    if (!rest.ok()) return rest.status();
+    for (const Part& part : (*rest)->parts) still.insert(part.mutation->record);
+  }
   for (const Part& part : (*content)->parts) {
     names->insert(part.mutation->record);
-    if (!none) continue;
+    if (still.contains(part.mutation->record)) continue;
     RemoveRow(part.mutation->record, (*header)->time, entry);
     if (committer_.authority_.Limits()) {
       if (absl::Status status = NoteUnauthorised(entry, part, {}); !status.ok()) return status;

@@ -304,10 +304,16 @@ VersionVector FakeNode::Erasures() const {
   return sizes;
 }
 
-bool FakeNode::CoversErasures() const {
+std::set<LogId> FakeNode::MaybeErased() const {
   absl::MutexLock lock(&mu_);
   const VersionVector applied = AppliedLocked();
-  return std::all_of(peer_erasures_.begin(), peer_erasures_.end(), [&](const auto& peer) { return applied.Covers(peer.second); });
+  std::set<LogId> logs;
+  for (const auto& [peer, erasures] : peer_erasures_) {
+    for (const auto& [log, size] : erasures.entries()) {
+      if (applied.Get(log) < size) logs.insert(log);
+    }
+  }
+  return logs;
 }
 
 absl::StatusOr<bool> FakeNode::IsErasure(Dot dot) const {

@@ -82,7 +82,7 @@ class FakeNode : public LogSource, public EntrySink {
   absl::StatusOr<std::optional<std::string>> ReadPayload(Dot dot) const override;
   absl::StatusOr<bool> Erased(Dot dot) const override;
   VersionVector Erasures() const override;
-  bool CoversErasures() const override;
+  std::set<LogId> MaybeErased() const override;
   absl::StatusOr<bool> IsErasure(Dot dot) const override;
   absl::StatusOr<Digest> RootAt(LogId log, Seq size) const override;
   absl::StatusOr<std::vector<Digest>> BlockProof(LogId log, uint64_t block, const ProvenPrefix& prefix) const override;

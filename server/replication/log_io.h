@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -82,9 +83,9 @@ class LogSource {
   virtual absl::StatusOr<bool> Erased(Dot dot) const = 0;
   // Sizes that cover the erasures applied here, by log; none for a log without.
   virtual VersionVector Erasures() const = 0;
-  // Whether every erasure that a peer has told of is applied here. While it is not, a payload held here may be one that is erased, and may
-  // not be sent, unless the entry is an erasure (IsErasure).
-  virtual bool CoversErasures() const = 0;
+  // Logs of which a payload held here may be one that is erased, since a peer has told of an erasure that is not applied here. Meanwhile
+  // none of them may be sent, unless the entry is an erasure (IsErasure).
+  virtual std::set<LogId> MaybeErased() const = 0;
   virtual absl::StatusOr<bool> IsErasure(Dot dot) const = 0;
   // The RFC 6962 root over headers [0, size). REQUIRES: size <= Applied(log).
   virtual absl::StatusOr<Digest> RootAt(LogId log, Seq size) const = 0;

@@ -260,6 +260,10 @@ absl::Status Receiver::TakePayload(v1::PayloadFrame payload, Frame* frame, absl:
   if (payload.withheld() && due) return refuse("withheld, though this site is in its audience");
   if (payload.withheld() && !payload.payload().empty()) return Misplaced(EntryOf(*log.log, seq.value()) + " is withheld and sent");
   if (!payload.payload().empty()) {
+    // Its own site would not have written it, and not every site can keep it.
+    if (payload.payload().size() > kPayloadBytesMax) {
+      return refuse(fmt::format("the payload has {} bytes, and {} are allowed", payload.payload().size(), kPayloadBytesMax));
+    }
     if (Sha256(payload.payload()) != held.header.payload_digest) return refuse("the payload is not the one its header names");
     // A payload that this site should not have is not kept.
     if (due) bytes = std::move(*payload.mutable_payload());

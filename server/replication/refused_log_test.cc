@@ -57,6 +57,21 @@ class RefusedLogTest : public ::testing::Test {
   FakeStream* stream_ = nullptr;
 };
 
+TEST_F(RefusedLogTest, APayloadThatNoSiteMayWriteIsNotTaken) {
+  World world;
+  FakeNetwork network({"a", "b"});
+  FakeNode a(&network, "a"), b(&network, "b");
+  a.Append(std::string(kPayloadBytesMax, 'x'));
+  a.Append(std::string(kPayloadBytesMax + 1, 'x'));
+  a.Sign();
+  FakeStream* stream = world.Add(&a, &b);
+  world.Advance(absl::Seconds(2));
+  EXPECT_EQ(b.Size(kLogA), Seq(1));
+  EXPECT_THAT(std::string(stream->receiver().RefusalOf(kLogA).message()),
+              HasSubstr("entry 1: the payload has 1048577 bytes, and 1048576 are allowed"));
+  EXPECT_TRUE(stream->up()) << stream->receiver_status;
+}
+
 TEST_F(RefusedLogTest, WhatFollowsItIsSetAsideAndTheRestFlows) {
   world_.Advance(absl::Milliseconds(900));
   EXPECT_EQ(ReasonOf(stream_->receiver().RefusalOf(kLogA)), "SIGNATURE_INVALID");

@@ -145,8 +145,8 @@ void Sender::TakeWant(const v1::Want& want) {
   }
 }
 
-absl::StatusOr<std::optional<std::string>> Sender::Sendable(Dot dot, bool covered) const {
-  if (!covered) {
+absl::StatusOr<std::optional<std::string>> Sender::Sendable(Dot dot, const std::set<LogId>& maybe_erased) const {
+  if (maybe_erased.contains(dot.log)) {
     auto is_erasure = source_->IsErasure(dot);
     if (!is_erasure.ok()) return is_erasure.status();
     if (!*is_erasure) return std::nullopt;
@@ -155,7 +155,7 @@ absl::StatusOr<std::optional<std::string>> Sender::Sendable(Dot dot, bool covere
 }
 
 absl::StatusOr<bool> Sender::PutWanted(v1::ReplicateResponse* out) {
-  const bool covered = wanted_.empty() || source_->CoversErasures();
+  const std::set<LogId> maybe_erased = wanted_.empty() ? std::set<LogId>() : source_->MaybeErased();
   const VersionVector applied = source_->Applied();
   while (credit_ > 0 && !wanted_.empty()) {
     const Dot dot = wanted_.front();
@@ -167,7 +167,7 @@ absl::StatusOr<bool> Sender::PutWanted(v1::ReplicateResponse* out) {
     auto header = DecodeHeader(headers->front());
     if (!header.ok()) return header.status();
     if (!header->audience.Includes(receiver_)) continue;
-    auto payload = Sendable(dot, covered);
+    auto payload = Sendable(dot, maybe_erased);
     if (!payload.ok()) return payload.status();
     if (!payload->has_value()) continue;
     out->mutable_wanted()->set_log(dot.log.value());
@@ -296,13 +296,13 @@ absl::StatusOr<bool> Sender::PutEntries(absl::Time now, v1::ReplicateResponse* o
     holds_recheck_ = false;
     if (absl::Status status = ReleaseHolds(now); !status.ok()) return status;
   }
-  const bool covered = source_->CoversErasures();
-  if (covered) {
+  const std::set<LogId> maybe_erased = source_->MaybeErased();
+  if (maybe_erased.empty()) {
     uncovered_since_.reset();
   } else if (!uncovered_since_) {
     uncovered_since_ = now;
   }
-  if (!covered && now - *uncovered_since_ < options_.erasures_wait) return false;
+  if (!maybe_erased.empty() && now - *uncovered_since_ < options_.erasures_wait) return false;
   const size_t bytes_max = static_cast<size_t>(std::min<int64_t>(options_.frame_bytes_max, credit_));
   size_t bytes = 0;
   v1::Entries* frame = out->mutable_entries();
@@ -368,7 +368,7 @@ absl::StatusOr<bool> Sender::PutEntries(absl::Time now, v1::ReplicateResponse* o
     if (!log.due[log.due.size() - (log.headers_end.value() - dot.seq.value())]) {
       payload.set_withheld(true);
     } else {
-      auto held = Sendable(dot, covered);
+      auto held = Sendable(dot, maybe_erased);
       if (!held.ok()) return held.status();
       if (held->has_value()) {
         payload.set_payload(**std::move(held));

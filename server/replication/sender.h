@@ -35,6 +35,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -103,8 +104,8 @@ class Sender {
                           const google::protobuf::RepeatedField<uint32_t>& direct_logs);
   void TakeCosignature(const v1::Cosignature& cosignature);
   void TakeWant(const v1::Want& want);
-  // The payload, if it may be sent. `covered`: every erasure that peers have told of is applied here.
-  absl::StatusOr<std::optional<std::string>> Sendable(Dot dot, bool covered) const;
+  // The payload, if it may be sent.
+  absl::StatusOr<std::optional<std::string>> Sendable(Dot dot, const std::set<LogId>& maybe_erased) const;
   // The next wanted payload that is held here and due to the receiver.
   absl::StatusOr<bool> PutWanted(v1::ReplicateResponse* out);
   absl::Status PutHeartbeat(absl::Time now, v1::ReplicateResponse* out);

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "api/bytes.h"
@@ -211,9 +212,12 @@ absl::StatusOr<std::shared_ptr<Source>> AttachmentMethods::Download(const v1::Do
 absl::StatusOr<std::shared_ptr<Source>> AttachmentMethods::Fetch(const Call& call, const v1::FetchContentRequest& request) const {
   if (!records::IsSha256(request.sha256())) return FieldError(Reason::kFieldInvalid, "sha256", "must be 64 lower-case hex digits");
   // What is erased elsewhere may still be here.
-  if (!node_->CoversErasures()) return absl::UnavailableError("this node has not carried out every erasure that its peers tell of");
-  const absl::StatusOr<bool> due = node::BytesAreFor(node_->store(), request.sha256(), call.identity.scope);
+  const std::set<LogId> maybe_erased = node_->MaybeErased();
+  const absl::StatusOr<bool> due = node::BytesAreFor(node_->store(), request.sha256(), call.identity.scope, maybe_erased);
   if (!due.ok()) return due.status();
+  if (!*due && !maybe_erased.empty()) {
+    return absl::UnavailableError("this node has not carried out every erasure that its peers tell of");
+  }
   const absl::StatusOr<std::optional<node::Content>> content = node::FindContent(node_->store(), request.sha256());
   if (!content.ok()) return content.status();
   if (!*due || !content->has_value()) return NotFound(request.sha256());
