@@ -1,7 +1,8 @@
 // How much one identity may ask of a node: calls per second (a token bucket), calls at a time, streams at a time; by kind of identity.
 //
-// Each identity has its own account, so that one that floods spends its own allowance and nobody else's. A refusal names the setting that
-// was reached and when to try again.
+// Each identity has its own account, so that one that floods spends its own allowance and nobody else's. A call that a gateway makes is its
+// own and its viewer's; one that a member of the site passes on is its caller's (dispatcher.cc). A refusal names the setting that was
+// reached and when to try again.
 //
 // Thread safety: any thread. Ownership: owns its accounts; one that is idle and full again is forgotten.
 
