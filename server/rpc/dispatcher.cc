@@ -2,6 +2,7 @@
 
 #include <absl/time/clock.h>
 #include <google/protobuf/descriptor.h>
+#include <google/protobuf/unknown_field_set.h>
 #include <grpcpp/alarm.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 
@@ -101,6 +102,24 @@ absl::Status ForPartner(const absl::Status& status) {
   if (absl::IsUnavailable(status) && reason.empty()) return absl::UnavailableError(kText);
   const bool of_grpc = absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
   return status.ok() || of_grpc || !reason.empty() ? status : Error(Reason::kInternal, kText);
+}
+
+// The path of a field in `message` that its definition here does not have, by its number: "question.99"; empty when there is none.
+std::string UnknownField(const google::protobuf::Message& message) {
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  if (const auto& unknown = reflection.GetUnknownFields(message); !unknown.empty()) return std::to_string(unknown.field(0).number());
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const auto* field : fields) {
+    if (field->message_type() == nullptr) continue;
+    const int size = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
+    for (int i = 0; i < size; ++i) {
+      const std::string within =
+          UnknownField(field->is_repeated() ? reflection.GetRepeatedMessage(message, field, i) : reflection.GetMessage(message, field));
+      if (!within.empty()) return field->name() + "." + within;
+    }
+  }
+  return "";
 }
 
 std::string BytesOf(const grpc::ByteBuffer& buffer) {
@@ -203,6 +222,9 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     const std::string subject = entry_->subject == nullptr ? SubjectWithin(*request_, &named_later_)
                                                            : request_->GetReflection()->GetString(*request_, entry_->subject);
     subject_ = subject.substr(0, kSubjectCharsMax);
+    if (const std::string unknown = call_->identity.kind == IdentityKind::kPartner ? UnknownField(*request_) : ""; !unknown.empty()) {
+      return End(FieldError(Reason::kFieldInvalid, unknown, "is no field that this site knows: what a partner sends holds no others"));
+    }
     if (const auto wish = context_->client_metadata().find(kDurabilityMetadata); wish != context_->client_metadata().end()) {
       const absl::StatusOr<int> replicas = ParseDurability({wish->second.data(), wish->second.size()});
       if (!replicas.ok()) return End(replicas.status());
