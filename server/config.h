@@ -55,6 +55,7 @@ struct NodeConfig {
     int drain_seconds = 0;
     int keepalive_seconds = 0;
     int ping_seconds_min = 0;
+    int submissions_per_day = 0;  // of a partner nation. 0: no such limit
     IdentityLimits partner, staff, gateway, node;
   } limits;
   struct {

@@ -58,6 +58,8 @@ TEST(ConfigTest, ReadsWhatIsSetAndFillsDefaults) {
   EXPECT_FALSE(config->reflection);
   EXPECT_EQ(config->limits.message_bytes_max, 4 << 20);
   EXPECT_EQ(config->limits.staleness_seconds, 30);
+  EXPECT_EQ(config->limits.submissions_per_day, 5000);
+  EXPECT_EQ(config->limits.partner.calls_per_second, 50);
   ASSERT_THAT(config->peers, SizeIs(1));
   EXPECT_THAT(config->peers[0].addresses, ElementsAre("127.0.0.1:7404"));
   EXPECT_EQ(config->member.name, "");

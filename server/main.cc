@@ -246,7 +246,8 @@ int Serve(const NodeConfig& config) {
   rpc::Limits limits({.partner = LimitsFrom(config.limits.partner),
                       .staff = LimitsFrom(config.limits.staff),
                       .gateway = LimitsFrom(config.limits.gateway),
-                      .node = LimitsFrom(config.limits.node)});
+                      .node = LimitsFrom(config.limits.node),
+                      .submissions_per_day = config.limits.submissions_per_day});
   rpc::Dispatcher dispatcher({.network = config.network,
                               .identify = [&credentials](const grpc::AuthContext& context) { return credentials.Identify(context); },
                               .authorize = rpc::Authorize,
@@ -295,7 +296,7 @@ int Serve(const NodeConfig& config) {
   record_service->Register(&dispatcher);
   rpc::ReleaseMethods release_methods(&node, &sealer, &pseudonyms);
   release_methods.Register(&dispatcher);
-  rpc::ExchangeMethods exchange_methods(&node, &sealer, &pseudonyms, &standard_methods.writes());
+  rpc::ExchangeMethods exchange_methods(&node, &sealer, &pseudonyms, &standard_methods.writes(), &limits);
   exchange_methods.Register(&dispatcher);
   const rpc::ExchangeAttachments exchange_attachments(&node, &sealer, &pseudonyms);
   exchange_attachments.Register(&dispatcher);

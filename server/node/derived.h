@@ -38,7 +38,7 @@ inline constexpr std::string_view kConflictsFigure = "conflicts/";  // + site na
 inline constexpr std::string_view kPartlyFigure = "partly/";  // + site name, or ! and those of all others, + '/' + class
 
 // Counts up with every change of what records of stored types contribute.
-inline constexpr uint32_t kDerivedVersion = 6;
+inline constexpr uint32_t kDerivedVersion = 7;
 
 // Indexes of every type. The record of their keys is the name of a conflict, so that each field in conflict has a key of its own. The
 // registry gives types numbers below kSharedIndexes.

@@ -107,7 +107,7 @@ RecordType InquiryType() {
        .values = On<Inquiry>([](const Inquiry& i) { return i.region() == v1::REGION_UNSPECIFIED ? Values{"1"} : Values{}; }),
        .sort = sort},
       {.number = kInquiriesByAsker, .filter = "asker", .values = On<Inquiry>([](const Inquiry& i) {
-                                                         return Askers(i.system(), !IsAnswered(i.state()));
+                                                         return Askers(i.system(), !IsAnswered(i.state()) && !i.withdrawn());
                                                        })},
   };
   type.contribute = On<Inquiry>(Contribute);

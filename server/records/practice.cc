@@ -160,7 +160,8 @@ RecordType PracticeContributionType() {
       {.number = 350, .filter = "country", .values = On<Contribution>([](const Contribution& c) { return Values{c.country()}; })},
       {.number = 351, .filter = "state", .values = On<Contribution>([](const Contribution& c) { return Values{DecimalOf(c.state())}; })},
       {.number = kContributionsByAsker, .filter = "asker", .values = On<Contribution>([](const Contribution& c) {
-                                                             return Askers(c.system(), c.state() == v1::CONTRIBUTION_STATE_SUBMITTED);
+                                                             return Askers(c.system(),
+                                                                           c.state() == v1::CONTRIBUTION_STATE_SUBMITTED && !c.withdrawn());
                                                            })},
   };
   return type;

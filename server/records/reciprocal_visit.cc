@@ -182,7 +182,8 @@ RecordType ReciprocalVisitType() {
        .values = On<Visit>([](const Visit& v) { return MonthsOf(v); }),
        .sort = by_start},
       {.number = kVisitsByAsker, .filter = "asker", .values = On<Visit>([](const Visit& v) {
-                                                      return Askers(v.system(), v.state() == v1::RECIPROCAL_VISIT_STATE_REQUESTED);
+                                                      return Askers(v.system(),
+                                                                    v.state() == v1::RECIPROCAL_VISIT_STATE_REQUESTED && !v.withdrawn());
                                                     })},
   };
   return type;

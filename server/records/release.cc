@@ -400,7 +400,12 @@ RecordType ProposalType() {
   };
   type.indexes = {
       {.number = 510, .filter = "state", .values = On<Proposal>([](const Proposal& p) { return Values{DecimalOf(p.state())}; })},
-      {.number = kProposalsByNation, .filter = "nation", .values = On<Proposal>([](const Proposal& p) { return Values{p.nation()}; })},
+      {.number = kProposalsByNation,
+       .filter = "nation",
+       .values = On<Proposal>([](const Proposal& p) {
+         const bool undecided = p.state() == v1::PROPOSAL_STATE_SUBMITTED && !p.withdrawn();
+         return undecided ? Values{p.nation(), Undecided(p.nation())} : Values{p.nation()};
+       })},
       {.number = 512, .filter = "region", .values = On<Proposal>([](const Proposal& p) { return Values{DecimalOf(p.region())}; })},
   };
   return type;

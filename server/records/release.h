@@ -22,9 +22,9 @@ namespace fairlead::records {
 inline constexpr uint16_t kReleasesByReader = 502;    // approved ones, under each nation and group that they name; sorted by SubjectOf
 inline constexpr uint16_t kReleasesBySubject = 503;   // those ever approved or recalled, under SubjectOf their record
 inline constexpr uint16_t kRecallsByRecipient = 504;  // those that tell their recipients, under each
-inline constexpr uint16_t kProposalsByNation = 511;
 
-// What a nation's own systems made, under the nation, and once more under Undecided(nation) until it is decided.
+// What a nation's own systems made, under the nation, and once more under Undecided(nation) until it is decided or withdrawn.
+inline constexpr uint16_t kProposalsByNation = 511;
 inline constexpr uint16_t kVisitsByAsker = 214;
 inline constexpr uint16_t kTrainingByAsker = 234;
 inline constexpr uint16_t kContributionsByAsker = 352;

@@ -230,7 +230,8 @@ RecordType TrainingRequestType() {
        .values = On<Request>([](const Request& r) { return r.officer().empty() ? Values{} : Values{r.officer()}; }),
        .sort = sort},
       {.number = kTrainingByAsker, .filter = "asker", .values = On<Request>([](const Request& r) {
-                                                        return Askers(r.system(), r.state() == v1::TRAINING_REQUEST_STATE_REQUESTED);
+                                                        return Askers(r.system(),
+                                                                      r.state() == v1::TRAINING_REQUEST_STATE_REQUESTED && !r.withdrawn());
                                                       })},
   };
   type.contribute = On<Request>([](const Request& r) {

@@ -2,6 +2,7 @@
 
 #include <absl/time/clock.h>
 #include <google/protobuf/descriptor.h>
+#include <google/protobuf/unknown_field_set.h>
 #include <grpcpp/alarm.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 
@@ -10,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
+#include <vector>
 
 #include "api/errors.h"
 #include "server/rpc/consistency.h"
@@ -100,6 +102,24 @@ absl::Status ForPartner(const absl::Status& status) {
   if (absl::IsUnavailable(status) && reason.empty()) return absl::UnavailableError(kText);
   const bool of_grpc = absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
   return status.ok() || of_grpc || !reason.empty() ? status : Error(Reason::kInternal, kText);
+}
+
+// The path of a field in `message` that its definition here does not have, by its number: "question.99"; empty when there is none.
+std::string UnknownField(const google::protobuf::Message& message) {
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  if (const auto& unknown = reflection.GetUnknownFields(message); !unknown.empty()) return std::to_string(unknown.field(0).number());
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const auto* field : fields) {
+    if (field->message_type() == nullptr) continue;
+    const int size = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
+    for (int i = 0; i < size; ++i) {
+      const std::string within =
+          UnknownField(field->is_repeated() ? reflection.GetRepeatedMessage(message, field, i) : reflection.GetMessage(message, field));
+      if (!within.empty()) return field->name() + "." + within;
+    }
+  }
+  return "";
 }
 
 std::string BytesOf(const grpc::ByteBuffer& buffer) {
@@ -202,6 +222,9 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     const std::string subject = entry_->subject == nullptr ? SubjectWithin(*request_, &named_later_)
                                                            : request_->GetReflection()->GetString(*request_, entry_->subject);
     subject_ = subject.substr(0, kSubjectCharsMax);
+    if (const std::string unknown = call_->identity.kind == IdentityKind::kPartner ? UnknownField(*request_) : ""; !unknown.empty()) {
+      return End(FieldError(Reason::kFieldInvalid, unknown, "is no field that this site knows: what a partner sends holds no others"));
+    }
     if (const auto wish = context_->client_metadata().find(kDurabilityMetadata); wish != context_->client_metadata().end()) {
       const absl::StatusOr<int> replicas = ParseDurability({wish->second.data(), wish->second.size()});
       if (!replicas.ok()) return End(replicas.status());
@@ -259,8 +282,8 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
       --owner_->streams_;
     }
     if (unary_counted_) --owner_->unary_in_flight_;
-    if (place_taken_) owner_->options_.limits->Leave(call_->identity, streams_counted_);
-    if (over_rate_) owner_->options_.limits->Told(call_->identity);
+    for (size_t i = 0; i < places_; ++i) owner_->options_.limits->Leave(charged_[i], !entry_->unary);
+    if (over_rate_) owner_->options_.limits->Told(charged_.back());
     if (held_) --owner_->held_;
     // AwaitIdle looks again when the lock is let go.
     if (owner_->draining_.load()) absl::MutexLock lock(&owner_->mu_);
@@ -282,22 +305,22 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     caller_ = context_->auth_context();
     absl::StatusOr<Identity> peer = Identified();
     if (!peer.ok()) return peer.status();
-    call_->identity = *peer;
     const absl::StatusOr<std::optional<PassedOn>> passed_on = PassedOnBy(
         *peer, context_->client_metadata(), options.network, options.forwarder == nullptr ? std::string_view() : options.forwarder->site());
-    if (!passed_on.ok()) return passed_on.status();
-    passed_on_by_ = passed_on->has_value();
+    // What a member of the site passes on is its callers', and charged to them.
+    passed_on_by_ = passed_on.ok() && passed_on->has_value();
     if (passed_on_by_) peer = (*passed_on)->gateway.value_or((*passed_on)->caller);
+    call_->identity = *peer;
     if (peer->kind == IdentityKind::kGateway) call_->gateway = peer->path;
+    if (owner_->draining_.load()) return ShuttingDown();
+    // First of all, so that nobody who says something else of himself is refused at no charge.
+    if (absl::Status taken = Charge(*peer); !taken.ok()) return taken;
+    if (!passed_on.ok()) return passed_on.status();
     absl::StatusOr<Identity> viewer = passed_on_by_ ? (*passed_on)->caller : ViewerOf(*peer, context_->client_metadata(), options.network);
     if (!viewer.ok()) return viewer.status();
-    call_->identity = *std::move(viewer);
-    if (owner_->draining_.load()) return ShuttingDown();
-    if (options.limits != nullptr) {
-      if (absl::Status taken = options.limits->Take(call_->identity); !taken.ok()) {
-        over_rate_ = true;
-        return taken;
-      }
+    if (viewer->path != peer->path) {
+      call_->identity = *std::move(viewer);
+      if (absl::Status taken = Charge(call_->identity); !taken.ok()) return taken;
     }
     const auto found = owner_->table_.find(method);
     if (found == owner_->table_.end()) return Error(Reason::kMethodUnknown, "this node has no such method");
@@ -307,9 +330,8 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     if (absl::Status allowed = options.authorize(*peer, call_->method); !allowed.ok()) return allowed;
     if (absl::Status allowed = options.authorize(call_->identity, call_->method); !allowed.ok()) return allowed;
 
-    if (options.limits != nullptr) {
-      if (absl::Status entered = options.limits->Enter(call_->identity, !entry_->unary); !entered.ok()) return entered;
-      place_taken_ = true;
+    for (; places_ < charged_.size(); ++places_) {
+      if (absl::Status entered = options.limits->Enter(charged_[places_], !entry_->unary); !entered.ok()) return entered;
     }
     const bool has_deadline = context_->deadline() != std::chrono::system_clock::time_point::max();
     if (entry_->unary) {
@@ -340,6 +362,15 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
       owner_->open_streams_.insert(this);
     }
     return absl::OkStatus();
+  }
+
+  // Takes the call from the rate of one for whom it is.
+  absl::Status Charge(const Identity& identity) {
+    if (owner_->options_.limits == nullptr) return absl::OkStatus();
+    charged_.push_back(identity);
+    absl::Status taken = owner_->options_.limits->Take(identity);
+    over_rate_ = !taken.ok();
+    return taken;
   }
 
   absl::StatusOr<Identity> Identified() const {
@@ -512,8 +543,9 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   const Entry* entry_ = nullptr;
   bool unary_counted_ = false;
   bool streams_counted_ = false;
-  bool place_taken_ = false;
-  bool over_rate_ = false;
+  std::vector<Identity> charged_;  // the peer or gateway, and whom it speaks for
+  size_t places_ = 0;              // of how many of them the call has a place
+  bool over_rate_ = false;         // the last of them is
   bool held_ = false;
   bool passed_on_by_ = false;  // by another member of the site
   bool passed_on_ = false;     // to the one that leads it

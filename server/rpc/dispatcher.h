@@ -1,10 +1,11 @@
 // The door of the node: every unary and server-streaming method of the product passes through one generic service.
 //
 // A table leads from a method's full name to its handler; requests are parsed with the generated descriptors, so that a new record type
-// needs no code here. For each call, in this order: identity, its rate, policy, the limits on what is in flight, one message of bounded
-// size, whether this member of its site may answer it (forwarder.h), its parse, the caller's wish for durability and its consistency token,
-// the handler. Every call is bounded in time: by the caller's deadline or else by a default one. Every error carries google.rpc.ErrorInfo,
-// and every reply the consistency token of what it has seen.
+// needs no code here. For each call, in this order: identity, its rate, for whom it calls (viewer.h) and the rate of that one, policy, the
+// limits on what is in flight, one message of bounded size, whether this member of its site may answer it (forwarder.h), its parse (a
+// partner's request with fields that its definition does not have is refused: it may be kept as it came), the caller's wish for durability
+// and its consistency token, the handler. Every call is bounded in time: by the caller's deadline or else by a default one. Every error
+// carries google.rpc.ErrorInfo, and every reply the consistency token of what it has seen.
 //
 // Thread safety: Handle* before the server starts, by one thread; after that any thread. Handlers run on gRPC's threads and may answer
 // later from any thread. Ownership: borrows what its options point to; outlives the server it is registered with.

@@ -210,6 +210,9 @@ void ExchangeDoor::Finish(const records::RecordType& type, const std::shared_ptr
   if (!plan.ok()) return reply(Outward(plan.status()));
   if (!plan->replay) {
     if (absl::Status added = receipts_.AddSubmission(*call, about, &plan->write); !added.ok()) return reply(added);
+    if (!plan->write.mutations.empty()) {
+      if (absl::Status taken = limits_.TakeSubmission(call->identity.scope, call->submitted.size()); !taken.ok()) return reply(taken);
+    }
   }
   if (plan->answer != nullptr && !plan->write.mutations.empty()) {
     // Nothing changes; that it was submitted is kept all the same.

@@ -22,6 +22,7 @@
 #include "server/exchange/pseudonyms.h"
 #include "server/node/node.h"
 #include "server/rpc/dispatcher.h"
+#include "server/rpc/limits.h"
 #include "server/rpc/receipt_book.h"
 #include "server/rpc/record_access.h"
 #include "server/rpc/tokens.h"
@@ -50,8 +51,8 @@ class ExchangeDoor {
   using Names = std::function<std::string(const std::string& field)>;
   using Narrate = std::function<absl::StatusOr<MessagePtr>(const google::protobuf::Message& record)>;
 
-  ExchangeDoor(node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms, const WriteMethods* writes)
-      : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), writes_(writes), receipts_(node) {}
+  ExchangeDoor(node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms, const WriteMethods* writes, Limits* limits)
+      : node_(node), sealer_(sealer), pseudonyms_(pseudonyms), writes_(writes), limits_(*limits), receipts_(node) {}
 
   node::Node& node() const { return *node_; }
   const exchange::Pseudonyms& pseudonyms() const { return *pseudonyms_; }
@@ -83,7 +84,7 @@ class ExchangeDoor {
   absl::StatusOr<WriteMethods::Plan> PlanChange(const storage::View& view, const records::RecordType& type, Loaded read, MessagePtr next,
                                                 const std::vector<std::string>& fields, const Names& names, WriteMethods::Plan plan) const;
   // Writes the plan with the nation's receipt and answers with what `narrate` makes of the record. `about`: what the nation calls the
-  // record that it is about.
+  // record that it is about. LIMIT_REACHED when the nation may not have more kept today.
   void Finish(const records::RecordType& type, const std::shared_ptr<Call>& call, absl::StatusOr<WriteMethods::Plan> plan,
               const std::string& about, Narrate narrate, Reply reply) const;
   // Answers with `response` once all that is sent with it has a receipt.
@@ -94,6 +95,7 @@ class ExchangeDoor {
   const Sealer* const sealer_;
   const exchange::Pseudonyms* const pseudonyms_;
   const WriteMethods* const writes_;
+  Limits& limits_;
   const ReceiptBook receipts_;
 };
 

@@ -337,6 +337,7 @@ void ExchangeMethods::Submit(const std::shared_ptr<Call>& call, const v1::Submit
   absl::StatusOr<WriteMethods::Plan> plan = door_.writes().Begin(*call, request);
   if (plan.ok()) plan->name = std::string(kSuggestions.inside) + door_.NewId(*call, *plan);
   if (plan.ok() && !plan->replay) {
+    if (absl::Status free = door_.CheckUndecided(node_->store(), *call, kSuggestions); !free.ok()) return reply(free);
     auto record = std::make_unique<v1::Proposal>();
     if (!suggestion.record().empty()) {
       const absl::StatusOr<Disclosure> disclosure = door_.Disclose(node_->store(), *call);
@@ -367,6 +368,7 @@ void ExchangeMethods::Ask(const std::shared_ptr<Call>& call, const v1::AskQuesti
   absl::StatusOr<WriteMethods::Plan> plan = door_.writes().Begin(*call, request);
   if (plan.ok()) plan->name = std::string(kQuestions.inside) + door_.NewId(*call, *plan);
   if (plan.ok() && !plan->replay) {
+    if (absl::Status free = door_.CheckUndecided(node_->store(), *call, kQuestions); !free.ok()) return reply(free);
     auto record = std::make_unique<v1::Inquiry>();
     record->set_subject(request.question().subject());
     record->set_question(request.question().text());

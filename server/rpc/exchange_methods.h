@@ -25,8 +25,9 @@ namespace fairlead::rpc {
 
 class ExchangeMethods {
  public:
-  ExchangeMethods(node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms, const WriteMethods* writes)
-      : node_(node), door_(node, sealer, pseudonyms, writes) {}
+  ExchangeMethods(node::Node* node, const Sealer* sealer, const exchange::Pseudonyms* pseudonyms, const WriteMethods* writes,
+                  Limits* limits)
+      : node_(node), door_(node, sealer, pseudonyms, writes, limits) {}
 
   // All of the service's unary methods, with those of exchange_requests.h, exchange_practices.h, exchange_contacts.h and
   // exchange_receipts.h; the watch is ExchangeWatches' (exchange_watch.h).

@@ -400,10 +400,80 @@ TEST_F(ReceiptsTest, ANationWithoutALogIsServedWithoutReceipts) {
 
 TEST_F(ReceiptsTest, WhatIsTooLargeToBeKeptIsNotTaken) {
   v1::AskQuestionRequest ask = Question("Drills");
-  // Fields that this program does not know are kept, too.
-  ask.GetReflection()->MutableUnknownFields(&ask)->AddLengthDelimited(999, std::string(kSubmissionBytesMax, 'x'));
+  ask.mutable_question()->set_answer(std::string(kSubmissionBytesMax, 'x'));  // output only: looked at by nobody
   EXPECT_THAT(jp_.Call<v1::Question>("ExchangeService/AskQuestion", ask), FailsWith("MESSAGE_TOO_LARGE"));
   EXPECT_THAT(Receipts(jp_).receipts(), IsEmpty());
+}
+
+TEST_F(ReceiptsTest, TheLargestSubmissionThatCanBeValidMayBeKept) {
+  const auto text = [](int characters) {
+    std::string all;
+    for (int i = 0; i < characters; ++i) all += "\xf0\xa0\xae\xb7";
+    return all;
+  };
+  v1::RequestVisitRequest visit;
+  visit.set_request_id(NextId());
+  visit.set_embassy(text(200));
+  visit.set_reference(text(200));
+  visit.set_objectives(text(4000));
+  for (int i = 0; i < 100; ++i) {
+    v1::DelegationMember& member = *visit.add_delegation();
+    member.set_member(text(200));
+    member.set_organisation(text(200));
+    member.set_role(text(200));
+  }
+  EXPECT_LE(visit.ByteSizeLong(), kSubmissionBytesMax);
+  EXPECT_GT(visit.ByteSizeLong(), kSubmissionBytesMax - (4 << 10)) << "and no more is kept of anything";
+}
+
+// They would be kept, and nobody looks at them.
+TEST_F(ReceiptsTest, FieldsThatTheSiteDoesNotKnowAreRefused) {
+  const auto pad = [](google::protobuf::Message* message) {
+    message->GetReflection()->MutableUnknownFields(message)->AddLengthDelimited(999, "x");
+  };
+  v1::AskQuestionRequest ask = Question("Drills");
+  pad(&ask);
+  const auto refused = jp_.Call<v1::Question>("ExchangeService/AskQuestion", ask);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(refused, FailsWith("FIELD_INVALID", "999"));
+  ask = Question("Drills");
+  pad(ask.mutable_question());
+  EXPECT_THAT(jp_.Call<v1::Question>("ExchangeService/AskQuestion", ask), FailsWith("FIELD_INVALID", "question.999"));
+  v1::RequestVisitRequest visit;
+  visit.set_embassy("Embassy of Japan, Washington");
+  visit.add_delegation()->set_member("Director, Port Security");
+  pad(visit.add_delegation());
+  EXPECT_THAT(jp_.Call<v1::VisitRequest>("ExchangeService/RequestVisit", visit), FailsWith("FIELD_INVALID", "delegation.999"));
+  v1::ListReleasedRecordsRequest list;  // of what is not kept, too: one rule for all
+  pad(&list);
+  EXPECT_THAT(jp_.Call<v1::ListReleasedRecordsResponse>("ExchangeService/ListReleasedRecords", list), FailsWith("FIELD_INVALID", "999"));
+  EXPECT_THAT(Receipts(jp_).receipts(), IsEmpty());
+  EXPECT_EQ(Entries("JP"), 0u);
+}
+
+TEST_F(ReceiptsTest, ANationHasSoManySubmissionsADay) {
+  TestSite hq("hq", &clock_, absl::Milliseconds(50), nullptr, nullptr, {},
+              {.submissions_per_day = 3, .now = [this] { return clock_.Now(); }});
+  hq.Receive(site_);
+  const Client registry = hq.As("partner/JP/registry"), ports = hq.As("partner/JP/ports");
+  const auto entries = [&hq] { return hq.node().Applied().Get(hq.node().own_logs().at(PartnerStream("JP"))).value(); };
+  const v1::AskQuestionRequest first = Question("Drills");
+  const auto asked = Must<v1::Question>(registry, "ExchangeService/AskQuestion", first);
+  EXPECT_EQ(Must<v1::Question>(registry, "ExchangeService/AskQuestion", first).name(), asked.name());  // is there, and costs nothing
+  Must<v1::Question>(ports, "ExchangeService/AskQuestion", Question("Gates"));
+  Must<v1::Question>(registry, "ExchangeService/AskQuestion", Question("Guards"));
+  EXPECT_EQ(entries(), 3u);
+  const v1::AskQuestionRequest fourth = Question("Ships");
+  const auto refused = ports.Call<v1::Question>("ExchangeService/AskQuestion", fourth);
+  EXPECT_THAT(refused, FailsWith("LIMIT_REACHED"));
+  EXPECT_EQ(MetadataOf(refused.status(), "limit"), "limits.partner.submissions_per_day");
+  EXPECT_NEAR(absl::ToDoubleHours(RetryDelayOf(refused.status())), 8, 0.01);
+  EXPECT_EQ(entries(), 3u);
+  EXPECT_EQ(Must<v1::Question>(registry, "ExchangeService/AskQuestion", first).name(), asked.name());
+  Must<v1::Question>(hq.As("partner/AU/registry"), "ExchangeService/AskQuestion", Question("Drills"));  // the other nation's are its own
+  clock_.Advance(absl::Hours(8) + absl::Seconds(1));
+  Must<v1::Question>(ports, "ExchangeService/AskQuestion", fourth);
+  EXPECT_EQ(entries(), 4u);
 }
 
 TEST_F(ReceiptsTest, ContactsThatAreShownHaveReceipts) {

@@ -305,6 +305,49 @@ TEST_F(RequestsTest, SoManyMayWaitForADecision) {
   EXPECT_TRUE(Ask<v1::VisitRequest>(jp_, "RequestVisit", Visit()).ok());
 }
 
+TEST_F(RequestsTest, SoManySuggestionsAndQuestionsMayWait) {
+  v1::SubmitSuggestionRequest submit;
+  submit.mutable_suggestion()->set_kind(v1::SUGGESTION_KIND_PORT);
+  submit.mutable_suggestion()->set_subject("JPYOK");
+  submit.mutable_suggestion()->set_text("It has a second gate.");
+  v1::AskQuestionRequest ask;
+  ask.mutable_question()->set_subject("Drills");
+  ask.mutable_question()->set_text("How often?");
+  for (int i = 0; i < kUndecidedMax; ++i) {
+    const auto submitted = Ask<v1::Suggestion>(jp_, "SubmitSuggestion", submit);
+    ASSERT_TRUE(submitted.ok()) << submitted.status();
+    const auto asked = Ask<v1::Question>(jp_, "AskQuestion", ask);
+    ASSERT_TRUE(asked.ok()) << asked.status();
+  }
+  EXPECT_THAT(Ask<v1::Suggestion>(jp_, "SubmitSuggestion", submit), FailsWith("LIMIT_REACHED"));
+  EXPECT_THAT(Ask<v1::Question>(jp_, "AskQuestion", ask), FailsWith("LIMIT_REACHED"));
+  EXPECT_TRUE(Ask<v1::Suggestion>(au_, "SubmitSuggestion", submit).ok());  // the other nation's are its own
+  EXPECT_TRUE(Ask<v1::Question>(au_, "AskQuestion", ask).ok());
+
+  v1::ListProposalsRequest of_japan;
+  of_japan.set_nation("countries/JP");
+  const auto proposals = Must<v1::ListProposalsResponse>(officer_, "ReleaseService/ListProposals", of_japan);
+  ASSERT_EQ(proposals.proposals_size(), kUndecidedMax);
+  v1::DeclineProposalRequest decline;
+  decline.set_reason("It is known.");
+  ASSERT_TRUE(Move(officer_, "ReleaseService/DeclineProposal", proposals.proposals(0), decline).ok());
+  EXPECT_TRUE(Ask<v1::Suggestion>(jp_, "SubmitSuggestion", submit).ok());
+  EXPECT_THAT(Ask<v1::Suggestion>(jp_, "SubmitSuggestion", submit), FailsWith("LIMIT_REACHED"));
+
+  v1::ListInquiriesRequest from_japan;
+  from_japan.set_country("countries/JP");
+  const auto inquiries = Must<v1::ListInquiriesResponse>(officer_, "HelpDeskService/ListInquiries", from_japan);
+  ASSERT_EQ(inquiries.inquiries_size(), kUndecidedMax);
+  v1::AnswerInquiryRequest answer;
+  answer.set_answer("Every three months.");
+  ASSERT_TRUE(Move(officer_, "HelpDeskService/AnswerInquiry", inquiries.inquiries(0), answer).ok());
+  EXPECT_TRUE(Ask<v1::Question>(jp_, "AskQuestion", ask).ok());
+  EXPECT_THAT(Ask<v1::Question>(jp_, "AskQuestion", ask), FailsWith("LIMIT_REACHED"));
+  // One that is withdrawn waits for nobody.
+  ASSERT_TRUE(Move(officer_, "HelpDeskService/WithdrawInquiry", inquiries.inquiries(1), v1::WithdrawInquiryRequest()).ok());
+  EXPECT_TRUE(Ask<v1::Question>(jp_, "AskQuestion", ask).ok());
+}
+
 TEST_F(RequestsTest, HeadquartersServesTheNationWithTheSameNamesAndTokens) {
   Offering("drills", v1::MARKING_PUBLIC);
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(Ask<v1::VisitRequest>(jp_, "RequestVisit", Visit()).ok());

@@ -21,10 +21,13 @@ absl::Status Reached(IdentityKind kind, std::string_view limit, int value, absl:
                     retry);
 }
 
-// What there is at `now`. A clock that was set back gives nothing.
+// What there is after `since`. A clock that was set back gives nothing.
+double TokensAt(double tokens, absl::Duration since, double per_second, int burst) {
+  const double more = std::max(absl::ToDoubleSeconds(since), 0.0) * per_second;
+  return std::min(tokens + more, static_cast<double>(std::max(burst, 1)));
+}
 double TokensAt(double tokens, absl::Duration since, const KindLimits& limits) {
-  const double more = std::max(absl::ToDoubleSeconds(since), 0.0) * limits.calls_per_second;
-  return std::min(tokens + more, static_cast<double>(std::max(limits.burst, 1)));
+  return TokensAt(tokens, since, limits.calls_per_second, limits.burst);
 }
 
 }  // namespace
@@ -131,6 +134,22 @@ void Limits::Leave(const Identity& identity, bool stream) {
   absl::MutexLock lock(&mu_);
   Account& account = accounts_.at(identity.path);
   --(stream ? account.streams : account.calls);
+}
+
+absl::Status Limits::TakeSubmission(const std::string& nation, size_t bytes) {
+  const int per_day = options_.submissions_per_day;
+  if (per_day == 0) return absl::OkStatus();
+  const double per_second = per_day / absl::ToDoubleSeconds(absl::Hours(24));
+  const absl::Time now = options_.now();
+  absl::MutexLock lock(&mu_);
+  Submissions& own = submissions_.try_emplace(nation, Submissions{static_cast<double>(per_day), now}).first->second;
+  own.tokens = TokensAt(own.tokens, now - own.filled, per_second, per_day);
+  own.filled = now;
+  if (own.tokens < 1) {
+    return Reached(IdentityKind::kPartner, "submissions_per_day", per_day, absl::Seconds((1 - own.tokens) / per_second));
+  }
+  own.tokens -= static_cast<double>(1 + bytes / kSubmissionUnitBytes);
+  return absl::OkStatus();
 }
 
 size_t Limits::size() const {

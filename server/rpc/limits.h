@@ -1,7 +1,9 @@
-// How much one identity may ask of a node: calls per second (a token bucket), calls at a time, streams at a time; by kind of identity.
+// How much one identity may ask of a node: calls per second (a token bucket), calls at a time, streams at a time; by kind of identity. And
+// how much a partner nation may have kept of what its systems submit.
 //
-// Each identity has its own account, so that one that floods spends its own allowance and nobody else's. A refusal names the setting that
-// was reached and when to try again.
+// Each identity has its own account, so that one that floods spends its own allowance and nobody else's. A call that a gateway makes is its
+// own and its viewer's; one that a member of the site passes on is its caller's (dispatcher.cc). A refusal names the setting that was
+// reached and when to try again.
 //
 // Thread safety: any thread. Ownership: owns its accounts; one that is idle and full again is forgotten.
 
@@ -31,8 +33,12 @@ struct KindLimits {
   int streams_max = 0;
 };
 
+// A submission counts once, and once more for each of these that it has.
+inline constexpr size_t kSubmissionUnitBytes = 8 << 10;
+
 struct LimitOptions {
   KindLimits partner, staff, gateway, node;  // staff: officers and hq
+  int submissions_per_day = 0;               // of a nation, all its systems together; as many may come at once
   std::function<absl::Time()> now = [] { return absl::Now(); };
 };
 
@@ -48,10 +54,17 @@ class Limits {
   absl::Status Enter(const Identity& identity, bool stream);
   void Leave(const Identity& identity, bool stream);
 
+  // Takes a submission that is to be kept from the nation's rate. LIMIT_REACHED with RetryInfo.
+  absl::Status TakeSubmission(const std::string& nation, size_t bytes);
+
   // Identities that are remembered.
   size_t size() const;
 
  private:
+  struct Submissions {
+    double tokens = 0;  // below 0 after a large one
+    absl::Time filled;
+  };
   struct Account {
     const KindLimits* limits = nullptr;
     double tokens = 0;
@@ -69,6 +82,7 @@ class Limits {
   mutable absl::Mutex mu_;
   std::unordered_map<std::string, Account> accounts_ ABSL_GUARDED_BY(mu_);  // by identity
   size_t sweep_at_ ABSL_GUARDED_BY(mu_) = 1024;
+  std::unordered_map<std::string, Submissions> submissions_ ABSL_GUARDED_BY(mu_);  // by nation, of which there are few
 };
 
 // "partner", "officer", ...: the first part of an identity.

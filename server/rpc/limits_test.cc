@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "api/errors.h"
+#include "server/rpc/forwarder.h"
 #include "server/rpc/rpc_fixture.h"
+#include "server/rpc/viewer.h"
 
 namespace fairlead::rpc {
 namespace {
@@ -96,6 +99,25 @@ TEST_F(LimitsTest, PlacesAreTakenAndGivenBack) {
   for (int i = 0; i < 5000; ++i) ASSERT_TRUE(limits_.Enter(kOfficer, false).ok());
 }
 
+TEST_F(LimitsTest, ANationHasSoManySubmissionsADay) {
+  Limits limits({.submissions_per_day = 24, .now = [this] { return now_; }});
+  for (int i = 0; i < 24; ++i) EXPECT_TRUE(limits.TakeSubmission("JP", kSubmissionUnitBytes - 1).ok()) << i;
+  const absl::Status refused = limits.TakeSubmission("JP", 0);
+  EXPECT_EQ(ReasonOf(refused), "LIMIT_REACHED");
+  EXPECT_EQ(MetadataOf(refused, "limit"), "limits.partner.submissions_per_day");
+  EXPECT_EQ(MetadataOf(refused, "value"), "24");
+  EXPECT_NEAR(absl::ToDoubleMinutes(RetryDelayOf(refused)), 60, 0.01);
+  EXPECT_TRUE(limits.TakeSubmission("AU", 0).ok()) << "another's";
+  now_ += absl::Minutes(61);
+  EXPECT_TRUE(limits.TakeSubmission("JP", 0).ok());
+  EXPECT_FALSE(limits.TakeSubmission("JP", 0).ok());
+  // A large one is taken when a small one is, and paid for afterwards.
+  now_ += absl::Hours(24 * 7);
+  EXPECT_TRUE(limits.TakeSubmission("JP", 30 * kSubmissionUnitBytes).ok());
+  EXPECT_NEAR(absl::ToDoubleHours(RetryDelayOf(limits.TakeSubmission("JP", 0))), 31 - 24 + 1, 0.01);
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(limits_.TakeSubmission("JP", kSubmissionUnitBytes).ok()) << "0 is no limit";
+}
+
 TEST_F(LimitsTest, WhoIsIdleIsForgotten) {
   EXPECT_TRUE(limits_.Enter(Partner("stays"), true).ok());
   for (int i = 0; i < 5000; ++i) {
@@ -119,6 +141,7 @@ class LimitedServer : public ::testing::Test {
         std::make_unique<Dispatcher>(DispatcherOptions{.network = kTestNetwork,
                                                        .authorize = [](const Identity&, std::string_view) { return absl::OkStatus(); },
                                                        .limits = limits_.get(),
+                                                       .forwarder = &forwarder_,
                                                        .on_finish =
                                                            [this](const CallSummary& summary) {
                                                              absl::MutexLock lock(&mu_);
@@ -137,8 +160,36 @@ class LimitedServer : public ::testing::Test {
     server_ = *std::move(server);
   }
   Client As(const std::string& identity) const { return Client(server_->port(), TestCerts::Get().Of(identity)); }
-  static absl::Status Get(const Client& caller) {
-    return caller.Call<v1::Country>("ReferenceService/GetCountry", v1::GetCountryRequest()).status();
+  using Said = std::vector<std::pair<std::string, std::string>>;
+  static absl::Status Get(const Client& caller, const Said& metadata = {}) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+    for (const auto& [key, value] : metadata) context.AddMetadata(key, value);
+    return caller.Call<v1::Country>("ReferenceService/GetCountry", v1::GetCountryRequest(), &context).status();
+  }
+  // The setting that refuses the call; empty when none does.
+  static std::string Limit(const Client& caller, const Said& metadata = {}) { return MetadataOf(Get(caller, metadata), "limit"); }
+  void Hold() {
+    absl::MutexLock lock(&mu_);
+    hold_ = true;
+  }
+  void AwaitHeld() {
+    absl::MutexLock lock(&mu_);
+    EXPECT_TRUE(mu_.AwaitWithTimeout(absl::Condition(
+                                         +[](std::vector<Reply>* held) { return !held->empty(); }, &held_),
+                                     kPatience));
+    hold_ = false;
+  }
+  void Release() {
+    absl::MutexLock lock(&mu_);
+    held_.at(0)(std::make_unique<v1::Country>());
+  }
+  // A place is free once the call has ended at the server, a moment after its answer.
+  static absl::Status GetOnceFree(const Client& caller, const Said& metadata = {}) {
+    const absl::Time until = absl::Now() + kPatience;
+    absl::Status next = Get(caller, metadata);
+    while (!next.ok() && absl::Now() < until) next = Get(caller, metadata);
+    return next;
   }
 
   absl::Mutex mu_;
@@ -146,6 +197,7 @@ class LimitedServer : public ::testing::Test {
   std::vector<Reply> held_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> refused_by_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<Limits> limits_;
+  Forwarder forwarder_{{.site = "apac", .leads = [] { return true; }}};
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<Server> server_;
 };
@@ -171,41 +223,100 @@ TEST_F(LimitedServer, TheCallerIsToldWhichLimitAndWhenToComeBack) {
 
 TEST_F(LimitedServer, PlacesAreGivenBackWhenCallsEnd) {
   ASSERT_NO_FATAL_FAILURE(Open({.partner = {.calls_max = 1}}));
-  {
-    absl::MutexLock lock(&mu_);
-    hold_ = true;
-  }
+  Hold();
   const Client partner = As("partner/JP/registry");
   absl::Status first;
   std::thread calling([&] { first = Get(partner); });
-  {
-    absl::MutexLock lock(&mu_);
-    EXPECT_TRUE(mu_.AwaitWithTimeout(absl::Condition(
-                                         +[](std::vector<Reply>* held) { return !held->empty(); }, &held_),
-                                     kPatience));
-  }
-  EXPECT_EQ(MetadataOf(Get(partner), "limit"), "limits.partner.calls_max");
-  {
-    absl::MutexLock lock(&mu_);
-    hold_ = false;
-    held_[0](std::make_unique<v1::Country>());
-  }
+  AwaitHeld();
+  EXPECT_EQ(Limit(partner), "limits.partner.calls_max");
+  Release();
   calling.join();
   EXPECT_TRUE(first.ok()) << first;
-  // The place is free once the call has ended at the server, a moment after its answer.
-  const absl::Time until = absl::Now() + kPatience;
-  absl::Status next = Get(partner);
-  while (!next.ok() && absl::Now() < until) next = Get(partner);
+  const absl::Status next = GetOnceFree(partner);
   EXPECT_TRUE(next.ok()) << next;
+}
+
+absl::Time StandingStill() { return absl::FromUnixSeconds(1'700'000'000); }
+
+// Who says that it calls for another, and may not, is refused at the price of a call.
+TEST_F(LimitedServer, WhatACallerSaysOfItselfIsNotFree) {
+  ASSERT_NO_FATAL_FAILURE(Open({.partner = {.calls_per_second = 4, .burst = 2}, .now = StandingStill}));
+  const Client partner = As("partner/JP/registry");
+  EXPECT_EQ(ReasonOf(Get(partner, {{kViewerMetadata, "officer/apac/watch"}})), "PERMISSION_DENIED");
+  EXPECT_EQ(ReasonOf(Get(partner, {{kCallerMetadata, "officer/apac/watch"}})), "PERMISSION_DENIED");
+  for (const char* key : {kViewerMetadata, kCallerMetadata}) {
+    const absl::Time asked = absl::Now();
+    const absl::Status refused = Get(partner, {{key, "x"}});
+    EXPECT_EQ(MetadataOf(refused, "limit"), "limits.partner.calls_per_second") << refused;
+    EXPECT_GT(RetryDelayOf(refused), absl::ZeroDuration());
+    EXPECT_GE(absl::Now() - asked, RetryDelayOf(refused) - absl::Milliseconds(1)) << "nor is it told sooner";
+  }
+}
+
+TEST_F(LimitedServer, AGatewaysCallIsItsOwnAndItsViewers) {
+  ASSERT_NO_FATAL_FAILURE(
+      Open({.staff = {.calls_per_second = 4, .burst = 2}, .gateway = {.calls_per_second = 4, .burst = 4}, .now = StandingStill}));
+  const Client gateway = As("gateway/dashboard");
+  const auto limit_of = [&](const std::string& viewer) { return Limit(gateway, {{kViewerMetadata, viewer}}); };
+  EXPECT_EQ(limit_of("officer/apac/one"), "");
+  EXPECT_EQ(limit_of("officer/apac/one"), "");
+  EXPECT_EQ(limit_of("officer/apac/one"), "limits.staff.calls_per_second");
+  EXPECT_EQ(limit_of("officer/apac/two"), "");
+  EXPECT_EQ(limit_of("officer/apac/three"), "limits.gateway.calls_per_second") << "others are of no use";
+  EXPECT_EQ(Limit(As("officer/apac/watch")), "") << "who calls for himself has his own";
+}
+
+TEST_F(LimitedServer, AGatewaysPlacesAreItsOwnAndItsViewers) {
+  ASSERT_NO_FATAL_FAILURE(Open({.staff = {.calls_max = 1}, .gateway = {.calls_max = 2}}));
+  const Client gateway = As("gateway/dashboard");
+  const Said one = {{kViewerMetadata, "officer/apac/one"}}, two = {{kViewerMetadata, "officer/apac/two"}};
+  Hold();
+  absl::Status first;
+  std::thread calling([&] { first = Get(gateway, one); });
+  AwaitHeld();
+  EXPECT_EQ(Limit(gateway, one), "limits.staff.calls_max");
+  // The gateway has its place of that again.
+  const absl::Status next = GetOnceFree(gateway, two);
+  EXPECT_TRUE(next.ok()) << next;
+  Release();
+  calling.join();
+  EXPECT_TRUE(first.ok()) << first;
+  const absl::Status again = GetOnceFree(gateway, one);
+  EXPECT_TRUE(again.ok()) << again;
+}
+
+TEST_F(LimitedServer, AGatewayHasNoMorePlacesThanItsOwn) {
+  ASSERT_NO_FATAL_FAILURE(Open({.gateway = {.calls_max = 1}}));
+  const Client gateway = As("gateway/dashboard");
+  Hold();
+  absl::Status first;
+  std::thread calling([&] { first = Get(gateway, {{kViewerMetadata, "officer/apac/one"}}); });
+  AwaitHeld();
+  EXPECT_EQ(Limit(gateway, {{kViewerMetadata, "officer/apac/two"}}), "limits.gateway.calls_max");
+  Release();
+  calling.join();
+  EXPECT_TRUE(first.ok()) << first;
+}
+
+TEST_F(LimitedServer, WhatAMemberPassesOnIsItsCallers) {
+  ASSERT_NO_FATAL_FAILURE(
+      Open({.staff = {.calls_per_second = 4, .burst = 2}, .node = {.calls_per_second = 4, .burst = 2}, .now = StandingStill}));
+  const Client member = As("node/apac");
+  for (const std::string caller : {"officer/apac/one", "officer/apac/two", "officer/apac/three"}) {
+    EXPECT_EQ(Limit(member, {{kCallerMetadata, caller}}), "") << caller;
+  }
+  EXPECT_EQ(Limit(member, {{kCallerMetadata, "officer/apac/one"}}), "");
+  EXPECT_EQ(Limit(member, {{kCallerMetadata, "officer/apac/one"}}), "limits.staff.calls_per_second");
+  // Its own are the node's, and what no node says.
+  EXPECT_EQ(Limit(member), "");
+  EXPECT_EQ(ReasonOf(Get(member, {{kCallerMetadata, "nobody"}})), "PERMISSION_DENIED");
+  EXPECT_EQ(Limit(member, {{kCallerMetadata, "nobody"}}), "limits.node.calls_per_second");
 }
 
 // A client that pings far more often than it may.
 TEST_F(LimitedServer, PingsWithoutMeasureEndTheConnection) {
   ASSERT_NO_FATAL_FAILURE(Open({}));
-  {
-    absl::MutexLock lock(&mu_);
-    hold_ = true;
-  }
+  Hold();
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 50);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);

@@ -25,8 +25,9 @@
 
 namespace fairlead::rpc {
 
-inline constexpr size_t kSubmissionBytesMax = 256 << 10;  // a larger one is refused
-inline constexpr size_t kReceiptsPerEntryMax = 64;        // of deliveries
+// A larger submission is refused. The largest that can be valid is a visit of 100 delegates, all in characters of four bytes: 253 KiB.
+inline constexpr size_t kSubmissionBytesMax = 256 << 10;
+inline constexpr size_t kReceiptsPerEntryMax = 64;  // of deliveries
 
 // Who is sent something.
 struct Recipient {

@@ -46,9 +46,10 @@ void AwaitCheckpoint(const node::Node& node, LogId log, Seq size) {
 }  // namespace
 
 TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat, std::unique_ptr<storage::Store> store,
-                   storage::BackupFolder* backups, AttachmentLimits attachments)
+                   storage::BackupFolder* backups, AttachmentLimits attachments, LimitOptions limits)
     : sealer_(TestCerts::Get().token_key()),
       credentials_(&TestCerts::Get().Live("node/" + site)),
+      limits_(std::move(limits)),
       pseudonyms_(TestCerts::Get().token_key()) {
   TestCerts& certs = TestCerts::Get();
   node::NodeOptions options{
@@ -72,6 +73,7 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
                         .identify = [this](const grpc::AuthContext& context) { return credentials_->Identify(context); },
                         .authorize = Authorize,
                         .consistency = consistency_.get(),
+                        .limits = &limits_,
                         .on_stream = [this](const CallSummary& summary) { audit_->StreamBegan(summary); },
                         .on_finish = [this](const CallSummary& summary) { audit_->CallFinished(summary); }});
   durability_ = std::make_unique<Durability>(node_.get());
@@ -93,7 +95,7 @@ TestSite::TestSite(const std::string& site, const node::Clock* clock, absl::Dura
   RegisterProgramMethods(node_.get(), weights, dispatcher_.get());
   release_methods_ = std::make_unique<ReleaseMethods>(node_.get(), &sealer_, &pseudonyms_);
   release_methods_->Register(dispatcher_.get());
-  exchange_methods_ = std::make_unique<ExchangeMethods>(node_.get(), &sealer_, &pseudonyms_, &standard_methods_->writes());
+  exchange_methods_ = std::make_unique<ExchangeMethods>(node_.get(), &sealer_, &pseudonyms_, &standard_methods_->writes(), &limits_);
   exchange_methods_->Register(dispatcher_.get());
   exchange_attachments_ = std::make_unique<ExchangeAttachments>(node_.get(), &sealer_, &pseudonyms_);
   exchange_attachments_->Register(dispatcher_.get());

@@ -40,6 +40,7 @@
 #include "server/rpc/exchange_attachments.h"
 #include "server/rpc/exchange_methods.h"
 #include "server/rpc/exchange_watch.h"
+#include "server/rpc/limits.h"
 #include "server/rpc/log_service.h"
 #include "server/rpc/node_service.h"
 #include "server/rpc/overview_methods.h"
@@ -123,7 +124,8 @@ class TestSite {
  public:
   // A null `store` is one in memory; `backups`, borrowed, may be null.
   TestSite(const std::string& site, const node::Clock* clock, absl::Duration heartbeat = absl::Seconds(15),
-           std::unique_ptr<storage::Store> store = nullptr, storage::BackupFolder* backups = nullptr, AttachmentLimits attachments = {});
+           std::unique_ptr<storage::Store> store = nullptr, storage::BackupFolder* backups = nullptr, AttachmentLimits attachments = {},
+           LimitOptions limits = {});
   ~TestSite();
 
   node::Node& node() { return *node_; }
@@ -147,6 +149,7 @@ class TestSite {
  private:
   const Sealer sealer_;
   Credentials* const credentials_;
+  Limits limits_;
   std::unique_ptr<node::Node> node_;
   std::unique_ptr<node::Runner> runner_;
   std::unique_ptr<replication::Replicator> replicator_;
