@@ -36,6 +36,7 @@ namespace fairlead {
 inline constexpr size_t kPayloadBytesMax = 1 << 20;  // 1 MiB
 inline constexpr size_t kHeaderBytesMax = 4096;
 inline constexpr size_t kMutationsMax = 4096;  // per payload
+inline constexpr size_t kRecordNameBytesMax = 512;
 inline constexpr size_t kOpsMax = 4096;        // per mutation
 inline constexpr size_t kValueIdsMax = 65536;  // per list
 inline constexpr size_t kDepsMax = 256;

@@ -190,6 +190,16 @@ bool Verify(const Note& note, const Verifier& verifier, uint64_t* time_s) {
   return verified;
 }
 
+bool IsByOtherKey(const Note& note, const Verifier& verifier) {
+  bool by_other = false;
+  for (const Signature& signature : note.signatures) {
+    if (signature.name != verifier.name()) continue;
+    if (signature.key_id == verifier.key_id()) return false;
+    by_other = true;
+  }
+  return by_other;
+}
+
 Signature Sign(std::string_view name, const SigningKey& key, std::string_view text) {
   return {std::string(name), KeyId(name, kEd25519, key.public_raw()), key.Sign(text)};
 }

@@ -65,6 +65,8 @@ absl::StatusOr<Note> Parse(std::string_view bytes);
 
 // Whether some signature of `note` is by `verifier` and verifies. For kCosignatureV1, `time_s` gets the newest such time (may be null).
 bool Verify(const Note& note, const Verifier& verifier, uint64_t* time_s = nullptr);
+// Whether `note` is signed in the verifier's name by other keys and not by its own, as before its key was changed.
+bool IsByOtherKey(const Note& note, const Verifier& verifier);
 // Signatures by a key named `name` with algorithm Ed25519 over the text.
 Signature Sign(std::string_view name, const SigningKey& key, std::string_view text);
 Signature Cosign(std::string_view name, const SigningKey& key, std::string_view text, uint64_t time_s);

@@ -202,6 +202,17 @@ TEST_F(NoteFormat, ASignatureCountsForItsNameKeyAndAlgorithmOnly) {
   EXPECT_TRUE(Verify(both, one));
 }
 
+TEST_F(NoteFormat, ASignatureByAnotherKeyOfTheNameIsToldFromNone) {
+  const SigningKey key = SigningKey::Generate();
+  const SigningKey older = SigningKey::Generate();
+  const Verifier verifier = VerifierOf("site/mirror", kCosignatureV1, key);
+  const std::string text = "a text\n";
+  const Signature by_older = Cosign("site/mirror", older, text, 1);
+  EXPECT_FALSE(IsByOtherKey({text, {Cosign("other/mirror", older, text, 1)}}, verifier));
+  EXPECT_TRUE(IsByOtherKey({text, {by_older}}, verifier));
+  EXPECT_FALSE(IsByOtherKey({text, {by_older, Cosign("site/mirror", key, text, 1)}}, verifier));
+}
+
 TEST_F(NoteFormat, ACosignatureSignsItsTime) {
   const Verifier two = VerifierOf("two", kCosignatureV1, key_);
   uint64_t time_s = 0;

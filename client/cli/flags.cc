@@ -189,6 +189,11 @@ std::string ShortEnum(const EnumValueDescriptor& value) {
   return name;
 }
 
+std::string ShortEnum(const google::protobuf::EnumDescriptor& type, int number) {
+  const EnumValueDescriptor* value = type.FindValueByNumber(number);
+  return value == nullptr ? std::to_string(number) : ShortEnum(*value);
+}
+
 const FieldDescriptor* RecordField(const Descriptor& request, const Descriptor& type) {
   for (int i = 0; i < request.field_count(); ++i) {
     if (!request.field(i)->is_repeated() && request.field(i)->message_type() == &type) return request.field(i);

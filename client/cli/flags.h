@@ -41,6 +41,8 @@ absl::Status SetField(google::protobuf::Message* message, const google::protobuf
 
 // "country-visit" for ENGAGEMENT_KIND_COUNTRY_VISIT; empty for the value 0.
 std::string ShortEnum(const google::protobuf::EnumValueDescriptor& value);
+// Likewise of its number; of one that a later release has, the number itself.
+std::string ShortEnum(const google::protobuf::EnumDescriptor& type, int number);
 
 }  // namespace fairlead::cli
 

@@ -168,6 +168,12 @@ TEST(FlagsTest, ValuesAsPeopleTypeThem) {
   EXPECT_TRUE(port.withdrawn());
 }
 
+TEST(FlagsTest, AValueOfALaterReleaseIsItsNumber) {
+  EXPECT_EQ(ShortEnum(*v1::Region_descriptor(), v1::REGION_APAC), "apac");
+  EXPECT_EQ(ShortEnum(*v1::Region_descriptor(), 0), "");
+  EXPECT_EQ(ShortEnum(*v1::Region_descriptor(), 99), "99");
+}
+
 TEST(FlagsTest, WrongValuesSayWhatIsRight) {
   Engagement engagement;
   for (const char* date : {"", "2026-13", "2026-02-29", "2026-2-1", "26-01-01", "2026-01-01x", "2026-", "2026-00-01", "0000"}) {

@@ -33,8 +33,7 @@ struct OverviewCountriesArguments {
 // ENGAGEMENT_STATE_CLOSED as "closed".
 template <class Enum>
 std::string Short(Enum number) {
-  const auto* value = google::protobuf::GetEnumDescriptor<Enum>()->FindValueByNumber(number);
-  return value == nullptr ? std::to_string(number) : ShortEnum(*value);
+  return ShortEnum(*google::protobuf::GetEnumDescriptor<Enum>(), number);
 }
 
 std::string DateOr(bool has, const google::type::Date& date) {

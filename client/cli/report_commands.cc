@@ -47,7 +47,7 @@ std::string FullName(const std::string& name) { return name.starts_with(kCollect
 
 std::string AudienceText(const v1::Report& report) {
   if (!report.nation().empty()) return report.nation().substr(report.nation().rfind('/') + 1);
-  return ShortEnum(*v1::Region_descriptor()->FindValueByNumber(report.region()));
+  return ShortEnum(*v1::Region_descriptor(), report.region());
 }
 
 // Sets region or nation of a request to what was typed: a region has more than two letters, but for "hq".
@@ -155,8 +155,8 @@ nlohmann::ordered_json HeadJson(const v1::Report& report) {
 
 void PrintHead(const v1::Report& report, std::ostream& out) {
   out << fmt::format("{}\nkind      {}\nperiod    {}\naudience  {}\nmarking   {}\nmade      {}\n", report.name(),
-                     ShortEnum(*v1::ReportKind_descriptor()->FindValueByNumber(report.kind())), report.period(), AudienceText(report),
-                     ShortEnum(*v1::Marking_descriptor()->FindValueByNumber(report.marking())), TimeText(report.create_time()));
+                     ShortEnum(*v1::ReportKind_descriptor(), report.kind()), report.period(), AudienceText(report),
+                     ShortEnum(*v1::Marking_descriptor(), report.marking()), TimeText(report.create_time()));
   if (report.withdrawn()) out << "withdrawn\n";
 }
 
@@ -219,9 +219,8 @@ absl::Status RunReportList(Session& session, const ReportArguments& arguments) {
   session.Print(json, [&] {
     Table table{{"REPORT", "KIND", "PERIOD", "AUDIENCE", "MADE"}, {}};
     for (const v1::Report& report : all->reports()) {
-      table.rows.push_back({report.name().substr(std::string(kCollection).size()),
-                            ShortEnum(*v1::ReportKind_descriptor()->FindValueByNumber(report.kind())), report.period(),
-                            AudienceText(report), TimeText(report.create_time())});
+      table.rows.push_back({report.name().substr(std::string(kCollection).size()), ShortEnum(*v1::ReportKind_descriptor(), report.kind()),
+                            report.period(), AudienceText(report), TimeText(report.create_time())});
     }
     table.Print(session.out(), session.environment().columns);
   });

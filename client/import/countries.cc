@@ -41,7 +41,7 @@ bool IsAlpha2(std::string_view code) {
 }
 
 std::string SiteOfRegion(Region region) {
-  if (region == fairlead::v1::REGION_UNSPECIFIED) return "";
+  if (region == fairlead::v1::REGION_UNSPECIFIED || !fairlead::v1::Region_IsValid(region)) return "";
   std::string site = fairlead::v1::Region_Name(region).substr(std::string("REGION_").size());
   for (char& c : site) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return site;

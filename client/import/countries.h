@@ -33,7 +33,7 @@ absl::StatusOr<RegionTable> ParseRegions(std::string_view text);
 // `text`: iso_3166-1.json. Entries without a region are refused. INVALID_ARGUMENT when it is no such file.
 absl::StatusOr<Parsed<fairlead::v1::Country>> ParseIsoCountries(std::string_view text, const RegionTable& regions);
 
-// The site that works for a region: "apac", "eame", "csa", "hq"; empty for REGION_UNSPECIFIED.
+// The site that works for a region: "apac", "eame", "csa", "hq"; empty for REGION_UNSPECIFIED and a region that a later release has.
 std::string SiteOfRegion(fairlead::v1::Region region);
 
 // Two upper-case letters.

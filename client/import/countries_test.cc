@@ -70,6 +70,7 @@ TEST(CountriesTest, SitesAreNamedAfterRegions) {
   EXPECT_EQ(SiteOfRegion(fairlead::v1::REGION_APAC), "apac");
   EXPECT_EQ(SiteOfRegion(fairlead::v1::REGION_HQ), "hq");
   EXPECT_EQ(SiteOfRegion(fairlead::v1::REGION_UNSPECIFIED), "");
+  EXPECT_EQ(SiteOfRegion(static_cast<fairlead::v1::Region>(99)), "") << "of a later release";
 }
 
 TEST(CountriesTest, TheWholeOfIso3166HasARegion) {

@@ -45,9 +45,10 @@ class Committer::Assembly {
   // Folds what the site's commit log has next, of whichever log. FAILED_PRECONDITION when the roster does not name that; DATA_LOSS when it
   // does not follow what is here. REQUIRES: Journal::kFollows.
   absl::Status AddCommitted(const JournalItem& item);
-  // Tells whoever follows the journal that what an `untold` entry says has changed.
+  // Tells whoever follows the journal that what an entry says has changed, `untold` or not; a member that does not lead does so later.
   void Tell(Dot dot) {
     AppendToJournal(storage::DotKey(dot));
+    if (journal_ != Journal::kAppends) return;
     batch_->Delete(storage::Cf::kMeta, std::string(storage::kMetaUntoldPrefix) + storage::DotKey(dot));
   }
   // Forgets a bounded number of the request ids of before `before_ms`, from the key `from` on. Where to go on; empty when all are

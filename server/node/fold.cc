@@ -320,6 +320,10 @@ absl::Status CheckFoldable(const Mutation& mutation) {
   if (mutation.record.empty() || mutation.record.find('\0') != std::string::npos || mutation.type == 0) {
     return absl::InvalidArgumentError("a mutation names no record or no type");
   }
+  if (mutation.record.size() > kRecordNameBytesMax) {
+    return absl::InvalidArgumentError(
+        fmt::format("a record's name has {} bytes, more than {}", mutation.record.size(), kRecordNameBytesMax));
+  }
   for (const Op& op : mutation.ops) {
     switch (op.kind) {
       case MergeKind::kRegister:

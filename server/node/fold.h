@@ -87,8 +87,8 @@ std::string EncodeState(const RecordState& state);
 absl::StatusOr<RecordState> DecodeState(std::string_view bytes);
 
 // Whether the fold of this version understands the mutation, whatever was folded before; UNIMPLEMENTED when it does not (the entry becomes
-// opaque), INVALID_ARGUMENT when it names no record or no type, its values are malformed for their kind, or a field of every type is of
-// another kind.
+// opaque), INVALID_ARGUMENT when it names no record or no type, the name is longer than kRecordNameBytesMax, its values are malformed for
+// their kind, or a field of every type is of another kind.
 absl::Status CheckFoldable(const Mutation& mutation);
 
 // The bytes of a value from the entry that added it; nullopt when this node does not hold them.

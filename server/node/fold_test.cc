@@ -213,6 +213,11 @@ TEST(CheckFoldableTest, RefusesWhatItDoesNotUnderstand) {
   EXPECT_EQ(CheckFoldable(other_name).code(), absl::StatusCode::kInvalidArgument);
   other_name.record.clear();
   EXPECT_EQ(CheckFoldable(other_name).code(), absl::StatusCode::kInvalidArgument);
+  // No site writes these.
+  other_name.record = "countries/" + std::string(502, 'J');
+  EXPECT_TRUE(CheckFoldable(other_name).ok());
+  other_name.record += 'J';
+  EXPECT_EQ(CheckFoldable(other_name).code(), absl::StatusCode::kInvalidArgument);
   Mutation no_type = Of({Add(kTitle, MergeKind::kRegister, "x")});
   no_type.type = 0;
   EXPECT_EQ(CheckFoldable(no_type).code(), absl::StatusCode::kInvalidArgument);

@@ -98,6 +98,7 @@ class FollowingTest : public ::testing::Test {
       EXPECT_TRUE(store->Write(instance.get(), storage::Sync::kYes).ok());
     }
     NodeOptions options = network_.OptionsOf("apac");
+    options.registry = registry_;
     options.licence = licence;
     if (licence != nullptr) options.peers = {"hq"};
     options.commit_log = [&](storage::Store* s) -> absl::StatusOr<std::unique_ptr<CommitLog>> {
@@ -197,6 +198,7 @@ class FollowingTest : public ::testing::Test {
   TestNetwork network_{{"apac", "eame", "hq"}, {std::string(kAuditStream)}};
   ManualClock& clock_ = network_.clock();
   const LogId log_ = network_.log("apac");
+  const records::Registry* registry_ = &records::TheRegistry();  // of the program of members that are opened
   SharedLog shared_;
   std::map<std::pair<LogId, uint64_t>, Digest> signed_;
 };
@@ -530,6 +532,36 @@ TEST_F(FollowingTest, WhatANewLeaderHasToSayMayBeMoreThanOneAppendTakes) {
   EXPECT_EQ(b.node().UnwritableReason(), "");
   EXPECT_EQ(b.node().JournalEnd(), Position(2 * kEntries));
   EXPECT_TRUE(Name(b.node(), "JP", "Nippon").ok());
+}
+
+TEST_F(FollowingTest, WhatAMemberJudgesAnewItTellsOnceItLeads) {
+  Site liar = network_.Open("eame");  // whose roster names no headquarters: it writes what it may not
+  network_.SetHeadquarters("hq");
+  Site hq = network_.Open("hq");
+  std::vector<records::RecordType> fewer = records::TheRegistry().types();
+  std::erase_if(fewer, [](const records::RecordType& type) { return type.singular() == "Country"; });
+  const records::Registry older(std::move(fewer));
+  Member a = Open();
+  Elect(a);
+  registry_ = &older;
+  Member b = Open();
+  registry_ = &records::TheRegistry();
+  ASSERT_TRUE(Name(*hq.node, "JP", "Japan").ok());
+  ASSERT_TRUE(Name(*liar.node, "JP", "Eame's Japan").ok());
+  Sync(*hq.node, a.node());
+  Sync(*liar.node, a.node());
+  Follow(b);
+  const Position end = b.node().JournalEnd();
+  EXPECT_EQ(end, Position(2));
+  EXPECT_NE(Digests(b.node()), Digests(a.node())) << "it cannot know";
+  b = Open(b.site.store->Crash(99));
+  EXPECT_EQ(Digests(b.node()), Digests(a.node()));
+  b = Open(b.site.store->Crash(99));  // before it leads
+  Elect(b);
+  EXPECT_THAT(*b.node().ReadJournal(end, 99), ElementsAre(Dot{network_.log("eame"), Seq(0)}, Dot{network_.log("hq"), Seq(0)}));
+  b = Open(b.site.store->Crash(99));
+  Elect(b);
+  EXPECT_EQ(b.node().JournalEnd(), end + 2) << "what was said is not said again";
 }
 
 TEST_F(FollowingTest, WhoeverLeadsAndWhateverIsLostMembersAreAlike) {

@@ -209,6 +209,13 @@ TEST_F(FsckTest, ACosignatureThatDoesNotVerifyIsNamed) {
   EXPECT_THAT(Findings(), ElementsAre("cosignatures apac/1/main by apac: is not cosigned by that site"));
 }
 
+TEST_F(FsckTest, ACosignatureByAKeyThatTheRosterHasReplacedIsNoFault) {
+  network_.ChangeMirrorKey("apac");
+  EXPECT_THAT(Findings(), IsEmpty());
+  const auto reopened = network_.Open("apac", store_->Crash(99));
+  EXPECT_TRUE(reopened.ok()) << reopened.status();
+}
+
 TEST_F(FsckTest, AJournalWithAGapIsNamed) {
   Delete(Cf::kJournal, storage::JournalKey(Position(4)));
   EXPECT_THAT(Findings(), Contains("journal 4: is missing"));

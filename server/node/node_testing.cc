@@ -66,6 +66,15 @@ void TestNetwork::CloseLog(const std::string& site, Seq size, const Digest& root
   Sign();
 }
 
+void TestNetwork::ChangeMirrorKey(const std::string& site) {
+  const SigningKey& key = mirror_keys_.insert_or_assign(site, SigningKey::Generate()).first->second;
+  for (RosterCosigner& each : cosigners_) {
+    if (each.site != roster_->FindSite(site)->id) continue;
+    each.verifier = note::Verifier::Make(each.verifier.name(), note::kCosignatureV1, *VerifyKey::FromRaw(key.public_raw()));
+  }
+  Sign();
+}
+
 NodeOptions TestNetwork::OptionsOf(const std::string& site) const {
   NodeOptions options{.site = site, .roster = *roster_, .log_keys = log_keys_.at(site), .mirror_key = mirror_keys_.at(site)};
   options.registry = &records::TheRegistry();

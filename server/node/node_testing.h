@@ -60,6 +60,8 @@ class TestNetwork {
   void AddLog(const RosterSite& site, uint32_t epoch, const std::string& stream);
   // Likewise closes the site's main log at `size`, and begins the next epoch of its streams.
   void CloseLog(const std::string& site, Seq size, const Digest& root);
+  // Likewise gives the site another mirror key.
+  void ChangeMirrorKey(const std::string& site);
 
   NodeOptions OptionsOf(const std::string& site) const;
   static absl::StatusOr<Site> Open(NodeOptions options, std::unique_ptr<storage::MemoryStore> store);

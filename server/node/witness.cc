@@ -98,10 +98,11 @@ absl::Status Witness::Load(const VersionVector& applied) {
       auto checkpoint = note::ParseCheckpoint(parsed->text);
       auto signature = checkpoint.ok() ? HeldSignature(roster_log, log, *parsed, checkpoint->size) : std::nullopt;
       if (!signature) signature = SignatureBy(*parsed, roster_log.verifier);
-      if (!checkpoint.ok() || !signature || !note::Verify(*parsed, cosigner->verifier, &time_s)) {
+      const bool of_old_key = note::IsByOtherKey(*parsed, cosigner->verifier);  // says what its log's key signed, and no more
+      if (!checkpoint.ok() || !signature || (!of_old_key && !note::Verify(*parsed, cosigner->verifier, &time_s))) {
         return Error(Reason::kStoreDamaged, fmt::format("a cosignature on log {} is damaged", roster_log.origin()));
       }
-      const bool counts = time_s <= Seconds(options_.clock->Now() + options_.future_bound);  // or a clock has jumped since
+      const bool counts = !of_old_key && time_s <= Seconds(options_.clock->Now() + options_.future_bound);  // or a clock has jumped since
       if (counts) log.statements[site] = {++version_, checkpoint->size, time_s, std::string(it->value())};
       Know(log, checkpoint->size);
       if (counts && site == roster_log.site) OriginSaid(log, checkpoint->size, time_s);

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "api/bytes.h"
+#include "api/errors.h"
 #include "api/merkle.h"
 #include "api/note.h"
 #include "server/node/node_testing.h"
@@ -181,6 +183,31 @@ TEST_F(WitnessTest, ALogsSignatureIsTakenForVerifiedOnlyAsItIsHeld) {
   EXPECT_TRUE(hq_->TakeCosignature(kApac, note::Format({signed_note.text, {forged, signed_note.signatures[0], cosignature}})).ok());
   ASSERT_THAT(hq_->CosignaturesOf(kApac), SizeIs(2));
   EXPECT_EQ(hq_->CosignaturesOf(kApac)[0].note, note::Format({signed_note.text, {signed_note.signatures[0], cosignature}}));
+}
+
+TEST_F(WitnessTest, ACosignatureByAKeyThatTheRosterHasReplacedCountsNoMore) {
+  hq_->Advanced(kApac, Seq(2), {});
+  ASSERT_TRUE(hq_->TakeCosignature(kApac, Cosigned("eame", 2)).ok());
+  network_.ChangeMirrorKey("eame");
+  VersionVector applied;
+  applied.Set(kApac, Seq(2));
+  auto restarted = MakeWitness(&store_);
+  const absl::Status loaded = restarted->Load(applied);
+  ASSERT_TRUE(loaded.ok()) << loaded;
+  EXPECT_TRUE(restarted->Cosigned(kApac).empty());
+  EXPECT_EQ(restarted->KnownSize(kApac), Seq(2)) << "what the log's key said stands";
+  ASSERT_TRUE(restarted->TakeCosignature(kApac, Cosigned("eame", 2)).ok());
+  EXPECT_EQ(restarted->Cosigned(kApac)[SiteId(2)], Seq(2));
+
+  // Under the roster's own key a wrong signature is damage.
+  note::Note wrong = *note::Parse(Cosigned("eame", 2));
+  wrong.signatures[1].bytes[20] ^= 1;
+  std::string key = storage::LogKey(kApac);
+  PutU16(&key, 2);
+  auto batch = store_.NewBatch();
+  batch->Put(storage::Cf::kCosignatures, key, note::Format(wrong));
+  ASSERT_TRUE(store_.Write(batch.get(), storage::Sync::kYes).ok());
+  EXPECT_EQ(ReasonOf(MakeWitness(&store_)->Load(applied)), "STORE_DAMAGED");
 }
 
 TEST_F(WitnessTest, AnOldStatementDoesNotPassForANewerOne) {

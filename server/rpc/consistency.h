@@ -36,8 +36,9 @@ class Consistency {
 
   // What this node has applied of the main logs by now.
   std::string Token() const;
-  // Calls `done` once, perhaps before it returns (then the result is 0): OK when what the token names is applied here, CONSISTENCY_TIMEOUT
-  // shortly before `deadline` (so that the answer still arrives), FIELD_INVALID when the token was not made by this network.
+  // Calls `done` once, perhaps before it returns (then the result is 0): OK when what stands of what the token names is applied here,
+  // CONSISTENCY_TIMEOUT shortly before `deadline` (so that the answer still arrives), FIELD_INVALID when the token was not made by this
+  // network.
   uint64_t Await(std::string_view token, absl::Time deadline, std::function<void(absl::Status)> done);
   // Nobody waits for that answer any more: `done` is let go, uncalled unless it is being called.
   void Leave(uint64_t wait);

@@ -92,6 +92,35 @@ TEST_F(ConsistencyTest, AWaitEndsBeforeItsDeadline) {
               FailsWith("CONSISTENCY_TIMEOUT"));
 }
 
+TEST_F(ConsistencyTest, OfAClosedLogATokenNamesWhatStands) {
+  node::TestNetwork network({"apac", "eame"});
+  node::TestNetwork::Site apac = network.Open("apac");
+  v1::Country japan;
+  for (const char* name : {"Japan", "Nippon", "Yapan"}) {
+    japan.set_display_name(name);
+    ASSERT_TRUE(
+        node::Write(*apac.node, node::RequestFor(*apac.node, "countries/JP", japan, {"display_name"}, network.clock().RequestId())).ok());
+  }
+  const Sealer sealer("a key of the network");
+  const std::string before = Consistency(apac.node.get(), &sealer).Token();
+  const LogId log = network.log("apac");
+  network.CloseLog("apac", Seq(2), *apac.node->RootAt(log, Seq(2)));
+  const auto reopened = network.Open("apac", apac.store->Crash(0));
+  ASSERT_TRUE(reopened.ok()) << reopened.status();
+  ASSERT_EQ(reopened->node->Applied().Get(log), Seq(2));
+  Consistency here(reopened->node.get(), &sealer);
+  const Wait reached(&here, before, Soon());
+  EXPECT_TRUE(reached.ended());
+  EXPECT_TRUE(reached.End().ok()) << reached.End().status();
+
+  const node::TestNetwork::Site eame = network.Open("eame");
+  Consistency there(eame.node.get(), &sealer);
+  const Wait waits(&there, before, Soon());
+  EXPECT_FALSE(waits.ended()) << "what stands has not come";
+  node::Sync(*reopened->node, *eame.node);
+  EXPECT_TRUE(waits.End().ok()) << waits.End().status();
+}
+
 TEST_F(ConsistencyTest, ATokenThatThisNetworkDidNotMakeIsRefused) {
   MakeCountry("JP", "Japan");
   const std::string good = apac_.consistency().Token();

@@ -5,11 +5,13 @@
 #include <google/protobuf/unknown_field_set.h>
 #include <grpcpp/alarm.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <optional>
 #include <vector>
 
@@ -176,7 +178,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     StartRead(&request_bytes_);
   }
 
-  // Ends a stream once what is on its way has left. Has no effect on a unary call.
+  // Ends the call, a stream once what is on its way has left.
   void EndStream(const absl::Status& status) {
     std::shared_ptr<Source> source;
     {
@@ -422,14 +424,27 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
       if (absl::Status admitted = Readmit(); !admitted.ok()) return End(admitted);
     }
     if (call_->cancelled()) return;  // OnCancel has ended it
-    if (entry_->unary) {
-      entry_->unary(call_, *request_, [self = self_](absl::StatusOr<MessagePtr> reply) { self->Answer(std::move(reply)); });
+    Guard([this] {
+      if (entry_->unary) {
+        entry_->unary(call_, *request_, [self = self_](absl::StatusOr<MessagePtr> reply) { self->Answer(std::move(reply)); });
+        request_.reset();
+        return;
+      }
+      absl::StatusOr<std::shared_ptr<Source>> source = entry_->stream(call_, *request_);
       request_.reset();
-      return;
+      Follow(std::move(source));
+    });
+  }
+
+  // Runs a handler's code. What it throws is a fault of ours: gRPC would swallow it and never end the call.
+  template <class Fn>
+  void Guard(const Fn& fn) {
+    try {
+      fn();
+    } catch (const std::exception& error) {
+      spdlog::error("{} threw: {}", call_->method, error.what());
+      EndStream(Error(Reason::kInternal, "a fault of this node's program: its log has more"));
     }
-    absl::StatusOr<std::shared_ptr<Source>> source = entry_->stream(call_, *request_);
-    request_.reset();
-    Follow(std::move(source));
   }
 
   // Sends what the source gives.
@@ -495,7 +510,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
       if (finished_) return;
       source = source_;
     }
-    source->Next([self = shared_from_this()](absl::StatusOr<MessagePtr> next) { self->Send(std::move(next)); });
+    Guard([&] { source->Next([self = shared_from_this()](absl::StatusOr<MessagePtr> next) { self->Send(std::move(next)); }); });
   }
 
   void Send(absl::StatusOr<MessagePtr> next) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <deque>
 #include <optional>
+#include <stdexcept>
 
 #include "server/rpc/rpc_fixture.h"
 
@@ -349,6 +350,34 @@ TEST_F(DispatcherTest, AStreamEndsAsItsSourceDoes) {
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(stream.Read(&event)) << i;
   EXPECT_FALSE(stream.Read(&event));
   EXPECT_THAT(stream.End(), FailsWith("STORE_DAMAGED"));
+}
+
+TEST_F(DispatcherTest, WhatAHandlerThrowsEndsItsCallAlone) {
+  class Throwing : public Source {
+    void Next(std::function<void(absl::StatusOr<MessagePtr>)>) override { throw std::out_of_range("inner words"); }
+    void Cancel() override {}
+  };
+  Open({.unary_in_flight_max = 1, .streams_max = 1});
+  dispatcher_->Handle(kGet, [](const std::shared_ptr<Call>&, const google::protobuf::Message& request, const Reply& reply) {
+    const std::string& name = static_cast<const v1::GetCountryRequest&>(request).name();
+    if (name == "countries/JP") throw std::out_of_range("inner words");
+    reply(Named(name));
+    throw std::out_of_range("after the answer");
+  });
+  ServeSource(std::make_shared<Throwing>());
+  const Client caller = Serve();
+  const auto thrown = caller.Call<v1::Country>(kGetShort, Asking("countries/JP"));
+  EXPECT_THAT(thrown, FailsWith("INTERNAL"));
+  EXPECT_THAT(std::string(thrown.status().message()), ::testing::Not(::testing::HasSubstr("inner words")));
+  EXPECT_THAT(AwaitEnded(1), ElementsAre(Pair(kGet, grpc::StatusCode::INTERNAL)));
+  EXPECT_EQ(dispatcher_->in_flight(), 0);
+  const auto answered = caller.Call<v1::Country>(kGetShort, Asking("countries/KR"));
+  ASSERT_TRUE(answered.ok()) << answered.status();
+  EXPECT_EQ(answered->name(), "countries/KR");
+  AwaitEnded(2);
+  OpenStream stream(caller);
+  EXPECT_THAT(stream.End(), FailsWith("INTERNAL"));
+  EXPECT_THAT(AwaitEnded(3).back(), Pair(kWatch, grpc::StatusCode::INTERNAL));
 }
 
 TEST_F(DispatcherTest, ASlowReaderIsSentOneMessageAtATime) {

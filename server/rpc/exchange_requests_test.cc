@@ -2,6 +2,7 @@
 
 #include "server/rpc/exchange_requests.h"
 
+#include <absl/synchronization/notification.h>
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -346,6 +347,34 @@ TEST_F(RequestsTest, SoManySuggestionsAndQuestionsMayWait) {
   // One that is withdrawn waits for nobody.
   ASSERT_TRUE(Move(officer_, "HelpDeskService/WithdrawInquiry", inquiries.inquiries(1), v1::WithdrawInquiryRequest()).ok());
   EXPECT_TRUE(Ask<v1::Question>(jp_, "AskQuestion", ask).ok());
+}
+
+// A site that has been broken into names records as it likes.
+TEST_F(RequestsTest, APageMayEndAtARecordOfAnyName) {
+  v1::ReciprocalVisit visit;
+  visit.set_country("countries/JP");
+  visit.set_system("partner/JP/registry");
+  visit.set_state(v1::RECIPROCAL_VISIT_STATE_REQUESTED);
+  for (const char id : {'a', 'b'}) {
+    absl::Notification written;
+    site_.node().Write(
+        node::RequestFor(site_.node(), "reciprocalVisits/" + std::string(300, id), visit, {"country", "system", "state"}, NextId()),
+        [&written](const absl::StatusOr<node::WriteResult>& result) {
+          EXPECT_TRUE(result.ok()) << result.status();
+          written.Notify();
+        });
+    written.WaitForNotification();
+  }
+  v1::ListVisitRequestsRequest list;
+  list.set_page_size(1);
+  const auto first = Must<v1::ListVisitRequestsResponse>(jp_, "ExchangeService/ListVisitRequests", list);
+  ASSERT_EQ(first.visit_requests_size(), 1);
+  EXPECT_EQ(first.visit_requests(0).name(), "visitRequests/" + std::string(300, 'a'));
+  list.set_page_token(first.next_page_token());
+  const auto second = Must<v1::ListVisitRequestsResponse>(jp_, "ExchangeService/ListVisitRequests", list);
+  ASSERT_EQ(second.visit_requests_size(), 1);
+  EXPECT_EQ(second.visit_requests(0).name(), "visitRequests/" + std::string(300, 'b'));
+  EXPECT_EQ(second.next_page_token(), "");
 }
 
 TEST_F(RequestsTest, HeadquartersServesTheNationWithTheSameNamesAndTokens) {

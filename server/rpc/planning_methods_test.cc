@@ -162,6 +162,26 @@ TEST_F(PlanningMethodsTest, TheCalendarShowsWhatTouchesItsDaysInOrder) {
   EXPECT_EQ(Must<v1::ListEngagementsResponse>("EngagementService/ListEngagements", list).engagements_size(), 1);
 }
 
+TEST_F(PlanningMethodsTest, AStateOfALaterReleaseIsShownByItsNumber) {
+  const v1::Engagement visit = Visit("later", Day(2026, 5, 11), Day(2026, 5, 15), {"far-east"});
+  v1::Engagement next = visit;
+  next.set_state(v1::ENGAGEMENT_STATE_COMPLETED);
+  node::WriteRequest request = node::RequestFor(apac_.node(), visit.name(), next, {"state"}, clock_.RequestId());
+  ASSERT_EQ(request.mutations[0].ops.size(), 1u);
+  request.mutations[0].ops[0].value = std::string(2, 99);  // rank and state
+  absl::Notification written;
+  apac_.node().Write(request, [&written](const absl::StatusOr<node::WriteResult>& result) {
+    EXPECT_TRUE(result.ok()) << result.status();
+    written.Notify();
+  });
+  ASSERT_TRUE(written.WaitForNotificationWithTimeout(kPatience));
+  const auto may =
+      Must<v1::ListCalendarEntriesResponse>("EngagementService/ListCalendarEntries", Calendar(Day(2026, 5, 1), Day(2026, 5, 31)));
+  ASSERT_EQ(may.entries_size(), 1);
+  EXPECT_EQ(may.entries(0).title(), "later");
+  EXPECT_EQ(may.entries(0).state(), "99");
+}
+
 TEST_F(PlanningMethodsTest, AnOfficerExpectedAtTwoPlacesIsAClash) {
   const v1::Engagement japan = Visit("Japan", Day(2026, 5, 4), Day(2026, 5, 8), {"far-east", "specialist"});
   const v1::Engagement korea = Visit("Korea", Day(2026, 5, 8), Day(2026, 5, 12), {"far-east"}, "KR");

@@ -22,7 +22,6 @@ using google::protobuf::Reflection;
 
 namespace {
 
-constexpr size_t kNameBytesMax = 512;
 constexpr char kWithdrawnField[] = "withdrawn";
 
 // Of an attachment, whether its bytes are here.
@@ -95,7 +94,7 @@ absl::Status CheckName(const records::Registry& registry, const records::RecordT
                        const std::string& field) {
   if (name.empty()) return FieldError(Reason::kFieldRequired, field, "is required");
   const bool clean = std::none_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; });
-  if (name.size() > kNameBytesMax || !clean || registry.FindByName(name) != &type) {
+  if (name.size() > kRecordNameBytesMax || !clean || registry.FindByName(name) != &type) {
     return FieldError(Reason::kFieldInvalid, field, "must have the form " + type.pattern);
   }
   return absl::OkStatus();

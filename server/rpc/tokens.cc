@@ -3,6 +3,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <utility>
@@ -17,7 +19,8 @@ constexpr size_t kMacBytes = 16;
 constexpr size_t kTokenBytesMax = 8192;
 constexpr size_t kNonceBytes = 12;
 constexpr size_t kTagBytes = 16;
-constexpr size_t kPlainBytes = kHiddenBytesMax + 1;
+constexpr size_t kLengthBytes = sizeof(uint32_t);
+constexpr size_t kBlockBytes = kLengthBytes + kHiddenBytes;
 
 using Context = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
 
@@ -57,12 +60,13 @@ std::string Sealer::Nonce(std::string_view purpose, std::string_view content) co
 }
 
 std::string Sealer::Hide(std::string_view purpose, std::string_view content) const {
-  if (content.size() > kHiddenBytesMax) std::abort();  // no name is that long
-  std::string plain(1, static_cast<char>(content.size()));
-  plain.append(content).resize(kPlainBytes);
+  std::string plain;
+  PutU32(&plain, static_cast<uint32_t>(content.size()));
+  plain.append(content);
+  plain.resize((plain.size() + kBlockBytes - 1) / kBlockBytes * kBlockBytes);
   const std::string nonce = Nonce(purpose, content);
   const Context context = Begin(hiding_key_, nonce, purpose, /*encrypt=*/true);
-  std::string sealed(kPlainBytes, '\0');
+  std::string sealed(plain.size(), '\0');
   std::string tag(kTagBytes, '\0');
   int written = 0;
   int rest = 0;
@@ -76,19 +80,20 @@ std::string Sealer::Hide(std::string_view purpose, std::string_view content) con
 std::optional<std::string> Sealer::Reveal(std::string_view purpose, std::string_view token) const {
   std::string bytes;
   if (token.size() > kTokenBytesMax || !Base64Decode(token, &bytes)) return std::nullopt;
-  if (bytes.size() != kNonceBytes + kPlainBytes + kTagBytes) return std::nullopt;
+  const size_t plain_bytes = bytes.size() - std::min(bytes.size(), kNonceBytes + kTagBytes);
+  if (plain_bytes == 0 || plain_bytes % kBlockBytes != 0) return std::nullopt;
   const Context context = Begin(hiding_key_, std::string_view(bytes).substr(0, kNonceBytes), purpose, /*encrypt=*/false);
-  std::string tag = bytes.substr(kNonceBytes + kPlainBytes);
-  std::string plain(kPlainBytes, '\0');
+  std::string tag = bytes.substr(kNonceBytes + plain_bytes);
+  std::string plain(plain_bytes, '\0');
   int written = 0;
   int rest = 0;
   const bool genuine = EVP_CipherUpdate(context.get(), Bytes(&plain), &written, Bytes(std::string_view(bytes).substr(kNonceBytes)),
-                                        static_cast<int>(kPlainBytes)) == 1 &&
+                                        static_cast<int>(plain_bytes)) == 1 &&
                        EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_SET_TAG, kTagBytes, tag.data()) == 1 &&
                        EVP_CipherFinal_ex(context.get(), Bytes(&plain) + written, &rest) == 1;
-  const auto size = static_cast<unsigned char>(plain.front());
-  if (!genuine || size > kHiddenBytesMax) return std::nullopt;
-  std::string content = plain.substr(1, size);
+  const uint32_t size = Reader(plain).U32();
+  if (!genuine || size > plain_bytes - kLengthBytes) return std::nullopt;
+  std::string content = plain.substr(kLengthBytes, size);
   if (Nonce(purpose, content) != std::string_view(bytes).substr(0, kNonceBytes)) return std::nullopt;
   return content;
 }

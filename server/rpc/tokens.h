@@ -7,8 +7,8 @@
 //
 // What partner nations are handed is opaque to them, and of one length (api/PROTOCOL.md, rule 22):
 //
-//   hidden := base64(nonce[12] ciphertext[128] tag[16])      AES-256-GCM, the purpose as associated data
-//   plain  := n:u8 content[n] 0x00*                          128 bytes
+//   hidden := base64(nonce[12] ciphertext tag[16])           AES-256-GCM, the purpose as associated data
+//   plain  := n:u32 content[n] 0x00*                         128 bytes; the next multiple for names that are longer than any of ours
 //
 // Its key, and that of nonces, follow from the key by HMAC-SHA-256; the nonce is the first 12 bytes of one over `framed`, so that equal
 // contents give equal tokens, at every site, and no others share a nonce. A token whose nonce is not that of what it holds is none.
@@ -25,7 +25,7 @@
 
 namespace fairlead::rpc {
 
-inline constexpr size_t kHiddenBytesMax = 127;
+inline constexpr size_t kHiddenBytes = 124;  // contents of up to so many bytes give tokens of one length
 
 class Sealer {
  public:
@@ -34,7 +34,7 @@ class Sealer {
   std::string Seal(std::string_view purpose, std::string_view content) const;
   // The content; nullopt when the token was not sealed for this purpose under this key.
   std::optional<std::string> Open(std::string_view purpose, std::string_view token) const;
-  // Likewise, for partners. REQUIRES: content.size() <= kHiddenBytesMax.
+  // Likewise, for partners.
   std::string Hide(std::string_view purpose, std::string_view content) const;
   std::optional<std::string> Reveal(std::string_view purpose, std::string_view token) const;
 

@@ -26,7 +26,7 @@ TEST(TokensTest, WhatIsSealedIsReadForItsPurposeAlone) {
 
 TEST(TokensTest, WhatPartnersAreHandedIsOfOneLengthAndOpaque) {
   std::set<size_t> lengths;
-  for (size_t n = 0; n <= kHiddenBytesMax; ++n) {
+  for (size_t n = 0; n <= kHiddenBytes; ++n) {
     const std::string content(n, 'n');
     const std::string token = TheSealer().Hide("exchange JP", content);
     lengths.insert(token.size());
@@ -36,6 +36,19 @@ TEST(TokensTest, WhatPartnersAreHandedIsOfOneLengthAndOpaque) {
     EXPECT_EQ(bytes.find("nnnn"), std::string::npos) << n;
   }
   EXPECT_EQ(lengths, (std::set<size_t>{208}));
+}
+
+// A position may hold the name of a record that another site has made up.
+TEST(TokensTest, ALongerPositionGivesALongerToken) {
+  std::set<size_t> lengths;
+  for (const size_t n : {kHiddenBytes + 1, size_t{128}, size_t{252}}) {
+    const std::string content(n, 'n');
+    const std::string token = TheSealer().Hide("exchange JP", content);
+    lengths.insert(token.size());
+    EXPECT_EQ(TheSealer().Reveal("exchange JP", token), content);
+  }
+  EXPECT_EQ(lengths, (std::set<size_t>{380}));
+  EXPECT_EQ(TheSealer().Reveal("exchange JP", TheSealer().Hide("exchange JP", std::string(1024, 'n'))), std::string(1024, 'n'));
 }
 
 TEST(TokensTest, EqualContentsGiveEqualTokensAndOthersDoNot) {
@@ -66,7 +79,7 @@ TEST(TokensTest, ATokenOfAnotherNonceIsNone) {
   const auto hide = [&](const std::string& nonce) {
     const auto bytes = [](const std::string& text) { return reinterpret_cast<const unsigned char*>(text.data()); };
     const std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)> context(EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free);
-    std::string plain = std::string(1, '\1') + "a";
+    std::string plain = std::string("\0\0\0\1a", 5);
     plain.resize(128);
     std::string sealed(128, '\0');
     std::string tag(16, '\0');

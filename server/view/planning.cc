@@ -43,8 +43,10 @@ bool IsCalledOff(const v1::ReciprocalVisit& v) {
 }
 bool IsCalledOff(const v1::TrainingSession& s) { return s.state() == v1::TRAINING_SESSION_STATE_CANCELLED; }
 
-// "SCHEDULED" of "ENGAGEMENT_STATE_SCHEDULED".
-std::string StateText(std::string_view name, std::string_view prefix) { return std::string(name.substr(prefix.size())); }
+// "SCHEDULED" of ENGAGEMENT_STATE_SCHEDULED; the number of what a later release has.
+std::string StateText(std::string_view name, std::string_view prefix, int number) {
+  return name.starts_with(prefix) ? std::string(name.substr(prefix.size())) : std::to_string(number);
+}
 
 class Reader {
  public:
@@ -89,7 +91,7 @@ class Reader {
     v1::CalendarEntry& entry = occasion->entry;
     entry.set_title(engagement.title());
     entry.set_kind(engagement.kind());
-    entry.set_state(StateText(v1::EngagementState_Name(engagement.state()), "ENGAGEMENT_STATE_"));
+    entry.set_state(StateText(v1::EngagementState_Name(engagement.state()), "ENGAGEMENT_STATE_", engagement.state()));
     entry.set_region(engagement.region());
     *entry.mutable_countries() = engagement.countries();
     std::set<std::string> officers;  // one may take part in two roles
@@ -104,7 +106,7 @@ class Reader {
     v1::CalendarEntry& entry = occasion->entry;
     entry.set_title(fmt::format("Officials of {} visit the United States", records::figures::IdOf(visit.country())));
     entry.set_kind(v1::ENGAGEMENT_KIND_RECIPROCAL_VISIT);
-    entry.set_state(StateText(v1::ReciprocalVisitState_Name(visit.state()), "RECIPROCAL_VISIT_STATE_"));
+    entry.set_state(StateText(v1::ReciprocalVisitState_Name(visit.state()), "RECIPROCAL_VISIT_STATE_", visit.state()));
     entry.add_countries(visit.country());
     if (const auto region = regions_.find(visit.country()); region != regions_.end()) entry.set_region(region->second);
     if (!visit.coordinator().empty()) entry.add_officers(visit.coordinator());
@@ -119,7 +121,7 @@ class Reader {
     entry.set_title(
         fmt::format("{}, {}", course == nullptr ? records::figures::IdOf(session.offering()) : course->display_name(), session.place()));
     entry.set_kind(v1::ENGAGEMENT_KIND_TRAINING);
-    entry.set_state(StateText(v1::TrainingSessionState_Name(session.state()), "TRAINING_SESSION_STATE_"));
+    entry.set_state(StateText(v1::TrainingSessionState_Name(session.state()), "TRAINING_SESSION_STATE_", session.state()));
     entry.set_region(session.region());
     *entry.mutable_countries() = session.countries();
     *entry.mutable_officers() = session.instructors();
