@@ -6,9 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -45,24 +43,6 @@ absl::StatusOr<Roster> OpenRoster(const VerifyArguments& arguments) {
 namespace {
 
 namespace v1 = fairlead::v1;
-
-// Writes beside `path` and moves it there when all is written: a file that is there is whole.
-absl::Status WriteWhole(const std::string& path, const std::function<absl::Status(std::ostream&)>& write) {
-  const std::string partial = path + ".partial";
-  absl::Status status;
-  {
-    std::ofstream out(partial, std::ios::binary | std::ios::trunc);
-    if (!out) return UsageError(fmt::format("cannot write {}", partial));
-    status = write(out);
-    out.close();
-    if (status.ok() && !out) status = absl::InternalError(fmt::format("{} could not be written whole", partial));
-  }
-  std::error_code error;
-  if (status.ok()) std::filesystem::rename(partial, path, error);
-  if (error) status = absl::InternalError(fmt::format("{}: {}", path, error.message()));
-  if (!status.ok()) std::filesystem::remove(partial, error);
-  return status;
-}
 
 absl::Status WriteText(const std::string& path, const std::string& text) {
   return WriteWhole(path, [&text](std::ostream& out) {
