@@ -17,6 +17,7 @@
 #include "client/cli/network_commands.h"
 #include "client/test_node.h"
 #include "fairlead/v1/audit_service.grpc.pb.h"
+#include "fairlead/v1/log_service.grpc.pb.h"
 
 namespace fairlead::cli {
 namespace {
@@ -176,6 +177,45 @@ TEST_F(RunTest, AnAuditExportIsWrittenWholeOrNotAtAll) {
   for (std::string line; std::getline(lines, line);) actors.push_back(nlohmann::json::parse(line)["actor"]);
   EXPECT_THAT(actors, ElementsAre("partner/JP/a", "partner/JP/b"));
   EXPECT_FALSE(std::filesystem::exists(file + ".partial"));
+}
+
+// A node that has no log, and notes what it is asked for receipts of.
+class TestLogs final : public v1::LogService::Service {
+ public:
+  TestLogs() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~TestLogs() override { server_->Shutdown(); }
+
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+  grpc::Status GetReceipt(grpc::ServerContext*, const v1::GetReceiptRequest* request, v1::Receipt*) override {
+    (request->entry().empty() ? records : entries).push_back(request->entry() + request->record());
+    return ToGrpc(Error(Reason::kRecordNotFound, "there is no such entry"));
+  }
+
+  std::vector<std::string> entries, records;
+
+ private:
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+TEST_F(RunTest, AReceiptIsOfAnEntryOfAnyStreamOrOfARecord) {
+  TestLogs node;
+  const std::vector<std::string> entries = {"apac/1/17", "apac/1/audit/5", "apac/2/partner-JP/0"};
+  const std::vector<std::string> records = {"ports/JPYOK", "conditionsOfEntry/CU-2", "apac/1/audit",
+                                            "engagements/01J8Z3K4M5N6P7Q8R9S0T1V2W3/observations/01J8Z3K4M5N6P7Q8R9S0T1V2W4"};
+  for (const auto& subjects : {entries, records}) {
+    for (const std::string& subject : subjects) {
+      EXPECT_EQ(Do({"log", "receipt", subject, (folder_ / "proof").string(), "--address", node.address()}).code, kExitNotFound) << subject;
+    }
+  }
+  EXPECT_EQ(node.entries, entries);
+  EXPECT_EQ(node.records, records);
 }
 
 TEST_F(RunTest, WrongUsageIsCode2) {
