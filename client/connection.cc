@@ -246,6 +246,7 @@ absl::Status Client::Call(const MethodDescriptor& method, const Message& request
                           Answer* answer) {
   absl::StatusOr<std::vector<size_t>> route = Route(call);
   if (!route.ok()) return route.status();
+  if (StaysAtItsNode(method)) route->resize(1);
   const absl::Time deadline = absl::Now() + (call.timeout == absl::ZeroDuration() ? options_.timeout : call.timeout);
   const bool idempotent = IsIdempotent(method);
 

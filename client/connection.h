@@ -2,8 +2,9 @@
 //
 // Every call has a deadline. Calls that may be repeated safely (retry.h) are repeated with backoff until the deadline; a write gets one
 // request id for all its attempts, so that it has one effect at any site. A call goes to another site only when failover is on, and to any
-// node of its own. The client presents the consistency token of its newest reply with every call: calls made one after the other read their
-// own writes, whichever node answers. A call that writes says how durable its answer shall be.
+// node of its own, unless it is about one node (StaysAtItsNode of retry.h). The client presents the consistency token of its newest reply
+// with every call: calls made one after the other read their own writes, whichever node answers. A call that writes says how durable its
+// answer shall be.
 //
 // Thread safety: all methods may be called from any thread. Ownership: owns its channels.
 

@@ -171,6 +171,21 @@ TEST_F(ConnectionTest, FailsOverFromANodeThatIsNotThere) {
   EXPECT_EQ(answer.site, "hq");
 }
 
+TEST_F(ConnectionTest, ABackupStaysAtItsNodeWithItsWholeDeadline) {
+  options_.failover = true;
+  options_.attempt_timeout = absl::ZeroDuration();  // no answer comes within it
+  apac_.FailNext({Unavailable(), Unavailable()});
+  Answer answer;
+  const auto backup =
+      MakeClient()->Call<fairlead::v1::Backup>("fairlead.v1.NodeService.CreateBackup", fairlead::v1::CreateBackupRequest(), {}, &answer);
+  ASSERT_TRUE(backup.ok()) << backup.status();
+  EXPECT_EQ(backup->name(), "backups/apac");
+  EXPECT_EQ(answer.attempts, 3);
+  EXPECT_EQ(apac_.calls(), 3);
+  EXPECT_EQ(hq_.calls(), 0);
+  EXPECT_THAT(apac_.request_ids(), Each(apac_.request_ids()[0]));
+}
+
 TEST_F(ConnectionTest, EveryCallEndsByItsDeadline) {
   Client client(options_, {grpc::CreateChannel("127.0.0.1:1", grpc::InsecureChannelCredentials()), hq_.Channel()});
   CallOptions call;

@@ -16,6 +16,10 @@ bool IsIdempotent(const google::protobuf::MethodDescriptor& method) {
   return method.input_type()->FindFieldByName("request_id") != nullptr;
 }
 
+bool StaysAtItsNode(const google::protobuf::MethodDescriptor& method) {
+  return method.service()->name() == "NodeService" && method.name().find("Backup") != std::string::npos;
+}
+
 NextStep StepAfter(const absl::Status& status, bool idempotent, bool has_other_node) {
   if (status.ok() || !idempotent) return NextStep::kStop;
   const std::string reason = ReasonOf(status);

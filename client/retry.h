@@ -26,6 +26,10 @@ enum class NextStep {
 // nothing for a record that equals what is stored).
 bool IsIdempotent(const google::protobuf::MethodDescriptor& method);
 
+// Whether the call is about what one node keeps for itself, the backups of NodeService. It stays with the node that it is sent to, with its
+// whole deadline: another node would begin a backup of its own, or speak of other backups.
+bool StaysAtItsNode(const google::protobuf::MethodDescriptor& method);
+
 // What follows an attempt that ended in `status`. `has_other_node`: the caller allowed failover and there is another node.
 // An ETAG_MISMATCH (ABORTED) is never retried: someone else wrote, and only the caller can tell what that means.
 NextStep StepAfter(const absl::Status& status, bool idempotent, bool has_other_node);

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "api/errors.h"
 #include "fairlead/v1/engagement_service.pb.h"
+#include "fairlead/v1/node_service.pb.h"
 #include "fairlead/v1/overview_service.pb.h"
 #include "fairlead/v1/record_service.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
@@ -25,6 +29,18 @@ TEST(RetryTest, ReadsImportsAndIdentifiedWritesAreIdempotent) {
     }
   }
   EXPECT_EQ(services, 4);
+}
+
+TEST(RetryTest, BackupsStayAtTheirNode) {
+  std::vector<std::string> stay;
+  for (const auto* file : {fairlead::v1::CreateBackupRequest::descriptor()->file(), fairlead::v1::GetPortRequest::descriptor()->file()}) {
+    for (int i = 0; i < file->service_count(); ++i) {
+      for (int k = 0; k < file->service(i)->method_count(); ++k) {
+        if (StaysAtItsNode(*file->service(i)->method(k))) stay.push_back(file->service(i)->method(k)->name());
+      }
+    }
+  }
+  EXPECT_EQ(stay, (std::vector<std::string>{"CreateBackup", "ListBackups", "VerifyBackup", "DeleteBackup"}));
 }
 
 TEST(RetryTest, AnotherWritersEtagIsNeverRetried) {

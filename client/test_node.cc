@@ -265,6 +265,11 @@ class TestNode::Nodes final : public NodeService::Service {
     *response = node_.status;
     return grpc::Status::OK;
   }
+  grpc::Status CreateBackup(grpc::ServerContext* context, const CreateBackupRequest* request, Backup* response) override {
+    if (grpc::Status status = node_.Enter(context, request->request_id()); !status.ok()) return status;
+    response->set_name("backups/" + node_.site_);
+    return grpc::Status::OK;
+  }
 
  private:
   TestNode& node_;

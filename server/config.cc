@@ -262,6 +262,18 @@ bool IsReadableFile(const std::string& path) {
   return !std::filesystem::is_directory(path, error) && std::ifstream(path).is_open();  // a directory opens, too
 }
 
+// Absolute, without dots and without a separator at its end.
+std::filesystem::path Plain(const std::string& path) {
+  std::error_code error;
+  return (std::filesystem::absolute(path, error) / "").lexically_normal().parent_path();
+}
+
+// Whether `inner` is `outer` or is below it, by their names alone.
+bool LiesIn(const std::string& inner, const std::string& outer) {
+  const std::filesystem::path in = Plain(inner), out = Plain(outer);
+  return std::mismatch(out.begin(), out.end(), in.begin(), in.end()).first == out.end();
+}
+
 class Parser {
  public:
   explicit Parser(const std::string& path) : path_(path), folder_(std::filesystem::path(path).parent_path()) {}
@@ -287,16 +299,15 @@ class Parser {
         mistakes_.push_back(fmt::format("{}: {}: is required", path_, setting.key));
       }
     }
-    if (!config.backups.empty() &&
-        (config.backups == config.data || config.backups.starts_with(config.data + "/") || config.data.starts_with(config.backups + "/"))) {
+    const bool has_data = !config.data.empty();
+    if (has_data && !config.backups.empty() && (LiesIn(config.backups, config.data) || LiesIn(config.data, config.backups))) {
       Mistake(*table.get("backups"), "backups",
               fmt::format("{} and the data folder {} must not lie in each other", config.backups, config.data));
     }
     CheckKeys(table, "", known);
     CheckMember(config);
     ReadPeers(table, &config);
-    const std::filesystem::path data = config.data, licence = config.licence;
-    if (!data.empty() && std::mismatch(data.begin(), data.end(), licence.begin(), licence.end()).first == data.end()) {
+    if (has_data && !config.licence.empty() && LiesIn(config.licence, config.data)) {
       Mistake(*table.get("licence"), "licence", "must lie outside the data folder: it may not be copied with it");
     }
     if (mistakes_.empty()) return config;

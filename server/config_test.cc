@@ -3,12 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
 namespace fairlead {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
@@ -105,6 +107,34 @@ TEST(ConfigTest, EachMistakeNamesFileLineKeyAndRule) {
   EXPECT_THAT(Mistakes("site = \n"), HasSubstr("node.toml:1:"));
   EXPECT_THAT(std::string(LoadConfig("absent.toml").status().message()), HasSubstr("absent.toml: cannot be read"));
   EXPECT_EQ(LoadConfig("server").status().message(), "server: cannot be read");
+}
+
+TEST(ConfigTest, LicenceAndBackupsLieOutsideTheDataFolderHoweverTheyAreWritten) {
+  const auto parse = [](const std::string& data, const std::string& licence, const std::string& backups) {
+    std::string text = With("apac/licence", licence);
+    for (const auto& [from, to] : {std::pair<std::string, std::string>("data = \"apac/data\"", "data = \"" + data + "\""),
+                                   {"[tls]", "backups = \"" + backups + "\"\n[tls]"}}) {
+      text.replace(text.find(from), from.size(), to);
+    }
+    return ParseConfig(text, "node.toml").status();
+  };
+  const std::string here = std::filesystem::current_path().string();
+  for (const std::string& data : std::vector<std::string>{"d", "d/", "d//", "./d/.", "x/../d/", here + "/d/"}) {
+    EXPECT_TRUE(parse(data, "licence", "d-backups/").ok()) << data << " " << parse(data, "licence", "d-backups/");
+    for (const char* licence : {"d/licence", "./d/x/../licence"}) {
+      EXPECT_THAT(std::string(parse(data, licence, "backups").message()), HasSubstr("licence: must lie outside the data folder"))
+          << data << " " << licence;
+    }
+    for (const char* backups : {"d", "d/", "d/backups", "d/backups/", "./", "."}) {
+      EXPECT_THAT(std::string(parse(data, "licence", backups).message()), HasSubstr("must not lie in each other"))
+          << data << " " << backups;
+    }
+  }
+  for (const char* data : {".", "./", "/"}) {
+    EXPECT_THAT(std::string(parse(data, "licence", "backups").message()),
+                AllOf(HasSubstr("licence: must lie outside"), HasSubstr("must not lie in each other")))
+        << data;
+  }
 }
 
 constexpr char kMember[] = R"([member]

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <fstream>
 #include <functional>
 
 #include "client/cli/output.h"
@@ -107,16 +106,14 @@ absl::Status RunAuditExport(Session& session, const AuditArguments& arguments) {
     return ToJson(event).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
   };
   if (arguments.file.empty()) return Each(session, arguments, [&](const v1::AuditEvent& event) { session.out() << line(event); });
-  std::ofstream out(arguments.file, std::ios::binary | std::ios::trunc);
-  if (!out) return UsageError(fmt::format("cannot write {}", arguments.file));
   int64_t events = 0;
-  const absl::Status read = Each(session, arguments, [&](const v1::AuditEvent& event) {
-    out << line(event);
-    ++events;
+  const absl::Status written = WriteWhole(arguments.file, [&](std::ostream& out) {
+    return Each(session, arguments, [&](const v1::AuditEvent& event) {
+      out << line(event);
+      ++events;
+    });
   });
-  if (!read.ok()) return read;
-  out.close();
-  if (!out) return absl::InternalError(fmt::format("{} could not be written whole", arguments.file));
+  if (!written.ok()) return written;
   session.Print({{"file", arguments.file}, {"events", events}},
                 [&] { session.out() << fmt::format("{}: {} events\n", arguments.file, events); });
   return absl::OkStatus();

@@ -1,14 +1,13 @@
 #include "client/cli/evidence_commands.h"
 
+#include <absl/strings/str_split.h>
 #include <absl/time/time.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -45,24 +44,6 @@ absl::StatusOr<Roster> OpenRoster(const VerifyArguments& arguments) {
 namespace {
 
 namespace v1 = fairlead::v1;
-
-// Writes beside `path` and moves it there when all is written: a file that is there is whole.
-absl::Status WriteWhole(const std::string& path, const std::function<absl::Status(std::ostream&)>& write) {
-  const std::string partial = path + ".partial";
-  absl::Status status;
-  {
-    std::ofstream out(partial, std::ios::binary | std::ios::trunc);
-    if (!out) return UsageError(fmt::format("cannot write {}", partial));
-    status = write(out);
-    out.close();
-    if (status.ok() && !out) status = absl::InternalError(fmt::format("{} could not be written whole", partial));
-  }
-  std::error_code error;
-  if (status.ok()) std::filesystem::rename(partial, path, error);
-  if (error) status = absl::InternalError(fmt::format("{}: {}", path, error.message()));
-  if (!status.ok()) std::filesystem::remove(partial, error);
-  return status;
-}
 
 absl::Status WriteText(const std::string& path, const std::string& text) {
   return WriteWhole(path, [&text](std::ostream& out) {
@@ -286,18 +267,17 @@ absl::Status RunLogExport(Session& session, const LogArguments& arguments) {
   return absl::OkStatus();
 }
 
+// Whether it is {site}/{epoch}/{sequence} or {site}/{epoch}/{stream}/{sequence}, and not a record, whose ids have letters.
+bool NamesEntry(const std::string& subject) {
+  const std::vector<std::string> parts = absl::StrSplit(subject, '/');
+  const auto is_number = [](const std::string& part) { return part.find_first_not_of("0123456789") == std::string::npos; };
+  return (parts.size() == 3 || parts.size() == 4) && is_number(parts[1]) && is_number(parts.back());
+}
+
 absl::Status RunLogReceipt(Session& session, const LogArguments& arguments) {
   if (absl::Status status = session.Open(); !status.ok()) return status;
-  // An entry is {site}/{epoch}/{sequence}; a record has letters at its end, or is of a collection.
-  const std::string& subject = arguments.subject;
-  const bool is_entry = std::count(subject.begin(), subject.end(), '/') == 2 &&
-                        subject.find_first_not_of("0123456789/", subject.find('/')) == std::string::npos;
   v1::GetReceiptRequest request;
-  if (is_entry) {
-    request.set_entry(subject);
-  } else {
-    request.set_record(subject);
-  }
+  (NamesEntry(arguments.subject) ? *request.mutable_entry() : *request.mutable_record()) = arguments.subject;
   const absl::StatusOr<v1::Receipt> fetched = session.Call<v1::Receipt>("fairlead.v1.LogService.GetReceipt", request);
   if (!fetched.ok()) return fetched.status();
   return SaveReceipt(session, *fetched, arguments.payload, arguments.file);
@@ -433,7 +413,9 @@ void AddLogCommands(Commands& commands) {
   add_log(exported);
   add_file(exported);
   CLI::App* receipt = add("receipt", "The proof that an entry is in its log: a C2SP tlog-proof.", RunLogReceipt);
-  receipt->add_option("SUBJECT", arguments->subject, "An entry, SITE/EPOCH/SEQUENCE, or a record, for the entry of its newest revision.")
+  receipt
+      ->add_option("SUBJECT", arguments->subject,
+                   "An entry, SITE/EPOCH/SEQUENCE or SITE/EPOCH/STREAM/SEQUENCE, or a record, for the entry of its newest revision.")
       ->required()
       ->type_name("");
   add_file(receipt);

@@ -1,8 +1,10 @@
 #include "client/cli/run.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -14,9 +16,13 @@
 #include "api/test_log.h"
 #include "client/cli/network_commands.h"
 #include "client/test_node.h"
+#include "fairlead/v1/audit_service.grpc.pb.h"
+#include "fairlead/v1/log_service.grpc.pb.h"
 
 namespace fairlead::cli {
 namespace {
+
+namespace v1 = fairlead::v1;
 
 using client::TestNode;
 using fairlead::v1::Port;
@@ -119,6 +125,97 @@ TEST_F(RunTest, AReportIsReadToItsLastPage) {
   EXPECT_EQ(parsed["entries"][2]["title"], "Visit 3");
   EXPECT_EQ(parsed["nextPageToken"], "");
   EXPECT_EQ(Do({"calendar", "--start-date", "tomorrow"}).code, 2);
+}
+
+// A node that audits: two events, one a page; the page after `pages` fails.
+class TestAudit final : public v1::AuditService::Service {
+ public:
+  TestAudit() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~TestAudit() override { server_->Shutdown(); }
+
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+  grpc::Status QueryAuditEvents(grpc::ServerContext*, const v1::QueryAuditEventsRequest* request,
+                                v1::QueryAuditEventsResponse* response) override {
+    const bool first = request->page_token().empty();
+    if ((first ? 0 : 1) >= pages) return ToGrpc(Error(Reason::kPermissionDenied, "not permitted"));
+    response->add_events()->set_actor(first ? "partner/JP/a" : "partner/JP/b");
+    if (first) response->set_next_page_token("more");
+    return grpc::Status::OK;
+  }
+
+  std::atomic<int> pages{2};
+
+ private:
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+TEST_F(RunTest, AnAuditExportIsWrittenWholeOrNotAtAll) {
+  TestAudit node;
+  const std::string file = File("audit.jsonl", "the earlier export");
+  const auto do_export = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"audit", "export", file, "--address", node.address()};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Do(arguments).code;
+  };
+  EXPECT_EQ(do_export({"--since", "yesterday"}), kExitUsage);
+  for (const int pages : {0, 1}) {
+    node.pages = pages;
+    EXPECT_EQ(do_export({}), kExitDenied) << pages;
+  }
+  EXPECT_EQ(*ReadWholeFile(file), "the earlier export");
+  node.pages = 2;
+  EXPECT_EQ(do_export({}), kExitOk);
+  std::vector<std::string> actors;
+  std::ifstream lines(file);
+  for (std::string line; std::getline(lines, line);) actors.push_back(nlohmann::json::parse(line)["actor"]);
+  EXPECT_THAT(actors, ElementsAre("partner/JP/a", "partner/JP/b"));
+  EXPECT_FALSE(std::filesystem::exists(file + ".partial"));
+}
+
+// A node that has no log, and notes what it is asked for receipts of.
+class TestLogs final : public v1::LogService::Service {
+ public:
+  TestLogs() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~TestLogs() override { server_->Shutdown(); }
+
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+  grpc::Status GetReceipt(grpc::ServerContext*, const v1::GetReceiptRequest* request, v1::Receipt*) override {
+    (request->entry().empty() ? records : entries).push_back(request->entry() + request->record());
+    return ToGrpc(Error(Reason::kRecordNotFound, "there is no such entry"));
+  }
+
+  std::vector<std::string> entries, records;
+
+ private:
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+TEST_F(RunTest, AReceiptIsOfAnEntryOfAnyStreamOrOfARecord) {
+  TestLogs node;
+  const std::vector<std::string> entries = {"apac/1/17", "apac/1/audit/5", "apac/2/partner-JP/0"};
+  const std::vector<std::string> records = {"ports/JPYOK", "conditionsOfEntry/CU-2", "apac/1/audit",
+                                            "engagements/01J8Z3K4M5N6P7Q8R9S0T1V2W3/observations/01J8Z3K4M5N6P7Q8R9S0T1V2W4"};
+  for (const auto& subjects : {entries, records}) {
+    for (const std::string& subject : subjects) {
+      EXPECT_EQ(Do({"log", "receipt", subject, (folder_ / "proof").string(), "--address", node.address()}).code, kExitNotFound) << subject;
+    }
+  }
+  EXPECT_EQ(node.entries, entries);
+  EXPECT_EQ(node.records, records);
 }
 
 TEST_F(RunTest, WrongUsageIsCode2) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -149,6 +150,23 @@ absl::StatusOr<std::string> ReadWholeFile(const std::string& path) {
   std::ostringstream text;
   if (!file || !(text << file.rdbuf())) return absl::NotFoundError(fmt::format("cannot read {}", path));
   return text.str();
+}
+
+absl::Status WriteWhole(const std::string& path, const std::function<absl::Status(std::ostream&)>& write) {
+  const std::string partial = path + ".partial";
+  absl::Status status;
+  {
+    std::ofstream out(partial, std::ios::binary | std::ios::trunc);
+    if (!out) return UsageError(fmt::format("cannot write {}", partial));
+    status = write(out);
+    out.close();
+    if (status.ok() && !out) status = absl::InternalError(fmt::format("{} could not be written whole", partial));
+  }
+  std::error_code error;
+  if (status.ok()) std::filesystem::rename(partial, path, error);
+  if (error) status = absl::InternalError(fmt::format("{}: {}", path, error.message()));
+  if (!status.ok()) std::filesystem::remove(partial, error);
+  return status;
 }
 
 }  // namespace fairlead::cli

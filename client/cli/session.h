@@ -112,6 +112,8 @@ class Session {
 
 // The whole file. NOT_FOUND when it cannot be read.
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path);
+// Writes beside `path` and moves it there when all is written: a file that is there is whole, and one that was there stays on an error.
+absl::Status WriteWhole(const std::string& path, const std::function<absl::Status(std::ostream&)>& write);
 
 }  // namespace fairlead::cli
 

@@ -68,14 +68,17 @@ std::string Format(const Event& event) {
   return text + fmt::format("event: {}\ndata: {}\n\n", event.type, event.data);
 }
 
-bool SetUpTls(SSL_CTX& context, const TlsFiles& files) {
+bool SetUpTls(SSL_CTX& context, const TlsFiles& files, ViewerTrust* trust) {
   SSL_CTX_set_min_proto_version(&context, TLS1_3_VERSION);
   SSL_CTX_set_verify(&context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   // Every connection shows its certificate anew.
   SSL_CTX_set_session_cache_mode(&context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(&context, 0);
-  if (SSL_CTX_load_verify_locations(&context, files.client_ca.c_str(), nullptr) != 1) return false;
-  SSL_CTX_set_client_CA_list(&context, SSL_load_client_CA_file(files.client_ca.c_str()));
+  const auto prepare = [](SSL* handshake, void* viewers) {
+    static_cast<ViewerTrust*>(viewers)->Prepare(handshake);
+    return 1;
+  };
+  SSL_CTX_set_cert_cb(&context, prepare, trust);
   return SSL_CTX_use_certificate_chain_file(&context, files.certificate.c_str()) == 1 &&
          SSL_CTX_use_PrivateKey_file(&context, files.key.c_str(), SSL_FILETYPE_PEM) == 1 && SSL_CTX_check_private_key(&context) == 1;
 }
@@ -89,11 +92,13 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(GatewayOptions options, 
   std::unique_ptr<Gateway> gateway(new Gateway(std::move(options), client, std::move(assets)));
   const GatewayOptions& used = gateway->options_;
   if (used.tls) {
-    gateway->server_ = std::make_unique<httplib::SSLServer>([&used](SSL_CTX& context) { return SetUpTls(context, *used.tls); });
+    ViewerTrust* const trust = gateway->trust_.get();
+    if (const std::string fault = trust->Fault(); !fault.empty()) return absl::InvalidArgumentError(fault);
+    gateway->server_ = std::make_unique<httplib::SSLServer>([&](SSL_CTX& context) { return SetUpTls(context, *used.tls, trust); });
   } else {
     gateway->server_ = std::make_unique<httplib::Server>();
   }
-  if (!gateway->server_->is_valid()) return absl::InvalidArgumentError("the TLS certificate, key or authorities cannot be used");
+  if (!gateway->server_->is_valid()) return absl::InvalidArgumentError("the TLS certificate or key cannot be used");
   gateway->Route();
   if (used.port == 0) {
     gateway->port_ = gateway->server_->bind_to_any_port(used.host);
@@ -111,9 +116,7 @@ Gateway::Gateway(GatewayOptions options, client::Client* client, Assets assets)
       assets_(std::move(assets)),
       sessions_(options_.sessions),
       polls_(client, options_.live) {
-  if (options_.tls && !options_.tls->client_crl.empty()) {
-    revocations_ = std::make_unique<Revocations>(options_.tls->client_crl, options_.tls->client_ca);
-  }
+  if (options_.tls) trust_ = std::make_unique<ViewerTrust>(options_.tls->client_ca, options_.tls->client_crl);
 }
 
 Gateway::~Gateway() {
@@ -200,15 +203,17 @@ std::string Gateway::CookieFor(const std::string& secret) const {
                       : fmt::format("fairlead={}; Path=/; HttpOnly; SameSite=Strict", secret);
 }
 
-std::shared_ptr<X509> Gateway::PeerOf(const Request& request) {
-  return {request.ssl == nullptr ? nullptr : SSL_get1_peer_certificate(request.ssl), X509_free};
+std::shared_ptr<STACK_OF(X509)> Gateway::PeerOf(const Request& request) {
+  if (request.ssl == nullptr) return nullptr;
+  std::shared_ptr<STACK_OF(X509)> chain(sk_X509_new_null(), [](STACK_OF(X509) * all) { sk_X509_pop_free(all, X509_free); });
+  sk_X509_push(chain.get(), SSL_get1_peer_certificate(request.ssl));
+  X509_add_certs(chain.get(), SSL_get_peer_cert_chain(request.ssl), X509_ADD_FLAG_UP_REF);  // a server's is without the leaf
+  return chain;
 }
 
-absl::StatusOr<ViewerCertificate> Gateway::Identify(X509* certificate) {
-  if (certificate != nullptr && revocations_) {
-    if (absl::Status good = revocations_->Check(certificate); !good.ok()) return good;
-  }
-  return ViewerOf(certificate, client_->options().network, options_.viewers);
+absl::StatusOr<ViewerCertificate> Gateway::Identify(STACK_OF(X509) * chain) {
+  if (absl::Status good = trust_->Check(chain); !good.ok()) return good;
+  return ViewerOf(sk_X509_value(chain, 0), client_->options().network, options_.viewers);
 }
 
 absl::StatusOr<Gateway::SignedIn> Gateway::SignIn(const Request& request) {
@@ -308,14 +313,15 @@ void Gateway::StreamEvents(const Request& request, Response& response) {
     return AnswerError(response, Error(Reason::kOverloaded, "too many open pages"));
   }
   struct Stream {
-    Stream(Gateway* owner, const SignedIn& who, std::shared_ptr<X509> shown, const std::string& resume)
+    Stream(Gateway* owner, const SignedIn& who, std::shared_ptr<STACK_OF(X509)> shown, const std::string& resume)
         : secret(who.secret),
-          certificate(std::move(shown)),
+          chain(std::move(shown)),
           page(owner->client_, owner->polls_.For(who.session.viewer), who.session.viewer, resume) {}
     const std::string secret;
-    const std::shared_ptr<X509> certificate;  // null on loopback
+    const std::shared_ptr<STACK_OF(X509)> chain;  // null on loopback
     LivePage page;
     absl::Time written = absl::InfinitePast();
+    absl::Time checked = absl::InfinitePast();
   };
   auto stream = std::make_shared<Stream>(this, *signed_in, PeerOf(request), request.get_header_value("Last-Event-ID"));
   response.set_header("Cache-Control", "no-store");
@@ -326,8 +332,12 @@ void Gateway::StreamEvents(const Request& request, Response& response) {
         stream->page.Tick();
         std::optional<Event> event = stream->page.queue().Pop(kStreamTick);
         const absl::Time now = absl::Now();
-        // A certificate may be revoked while its page is open.
-        const bool admitted = !stream->certificate || Identify(stream->certificate.get()).ok();
+        // A certificate may be revoked, and its root retired, while its page is open.
+        bool admitted = true;
+        if (stream->chain && absl::AbsDuration(now - stream->checked) >= kStreamTick) {  // a clock may be set back
+          admitted = Identify(stream->chain.get()).ok();
+          stream->checked = now;
+        }
         if (!admitted || !sessions_.Find(stream->secret)) {
           const std::string text = Format({"expired", "{}", ""});
           sink.write(text.data(), text.size());

@@ -30,17 +30,17 @@
 #include "client/connection.h"
 #include "client/dashboard/assets.h"
 #include "client/dashboard/live.h"
-#include "client/dashboard/revocations.h"
 #include "client/dashboard/sessions.h"
 #include "client/dashboard/viewer_certificate.h"
+#include "client/dashboard/viewer_trust.h"
 
 namespace fairlead::dashboard {
 
 struct TlsFiles {
   std::string certificate;  // PEM, leaf first
   std::string key;          // PEM
-  std::string client_ca;    // PEM: the authorities of the viewers' certificates
-  std::string client_crl;   // PEM: their revocation list, which may change; empty for none
+  std::string client_ca;    // PEM: the authorities of the viewers' certificates, which may change
+  std::string client_crl;   // PEM: their revocation lists, which may change; empty: `crl.pem` beside `client_ca`
 };
 
 struct GatewayOptions {
@@ -78,9 +78,9 @@ class Gateway {
   absl::Status CheckOrigin(const httplib::Request& request) const;
   // The session of the request. UNAUTHENTICATED (IDENTITY_MISSING) without one.
   absl::StatusOr<SignedIn> SignIn(const httplib::Request& request);
-  // The certificate of the request's connection; null for none.
-  static std::shared_ptr<X509> PeerOf(const httplib::Request& request);
-  absl::StatusOr<ViewerCertificate> Identify(X509* certificate);
+  // The certificate of the request's connection and what was sent with it; null without TLS.
+  static std::shared_ptr<STACK_OF(X509)> PeerOf(const httplib::Request& request);
+  absl::StatusOr<ViewerCertificate> Identify(STACK_OF(X509) * chain);
   std::string CookieFrom(const httplib::Request& request) const;
   std::string CookieFor(const std::string& secret) const;
 
@@ -96,7 +96,7 @@ class Gateway {
   const Assets assets_;
   Sessions sessions_;
   NodePolls polls_;
-  std::unique_ptr<Revocations> revocations_;  // null for none
+  std::unique_ptr<ViewerTrust> trust_;  // null without TLS
   std::atomic<int> streams_{0};
   std::atomic<bool> stopping_{false};
   int port_ = 0;

@@ -472,9 +472,7 @@ TEST_F(TlsGatewayTest, WhoStandsForNobodyIsRefused) {
 }
 
 TEST_F(TlsGatewayTest, ARevokedCertificateIsRefusedAndItsOpenPageEnds) {
-  GatewayOptions options = WithTls();
-  options.tls->client_crl = File("ca/crl.pem");
-  Start(std::move(options));
+  Start(WithTls());
   const auto before = Get("officer/hq/watch", "/api/session");
   ASSERT_EQ(before->status, 200) << before->body;
   httplib::SSLClient page("127.0.0.1", gateway_->port(), File("officer/hq/watch/tls.crt"), File("officer/hq/watch/tls.key"));
@@ -492,24 +490,59 @@ TEST_F(TlsGatewayTest, ARevokedCertificateIsRefusedAndItsOpenPageEnds) {
   EXPECT_THAT(events, HasSubstr("event: expired"));
   const auto after = Get("officer/hq/watch", "/api/session", {{"Cookie", CookieOf(before)}});
   EXPECT_EQ(after->status, 401);
-  EXPECT_THAT(after->body, HasSubstr("has been revoked"));
+  EXPECT_THAT(after->body, HasSubstr("certificate revoked"));
   EXPECT_EQ(Get("hq/analyst/desk", "/api/session")->status, 200);
 }
 
 TEST_F(TlsGatewayTest, ARevocationListThatCannotBeUsedRefusesEverybody) {
   GatewayOptions options = WithTls();
   options.tls->client_crl = File("list.pem");
+  const auto without = Gateway::Start(options, client_.get(), Page());
+  EXPECT_EQ(without.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(without.status().message()), HasSubstr("(--tls-client-crl) cannot be read"));
+  std::filesystem::copy_file(File("ca/crl.pem"), File("list.pem"));
   Start(std::move(options));
-  EXPECT_THAT(Get("hq/analyst/desk", "/api/session")->body, HasSubstr("the revocation list cannot be read"));
+  EXPECT_EQ(Get("hq/analyst/desk", "/api/session")->status, 200);
+  std::filesystem::remove(File("list.pem"));
+  EXPECT_THAT(Get("hq/analyst/desk", "/api/session")->body, HasSubstr("(--tls-client-crl) cannot be read"));
   std::filesystem::copy_file(File("ca/ca.crt"), File("list.pem"));
-  EXPECT_THAT(Get("hq/analyst/desk", "/api/session")->body, HasSubstr("the revocation list holds no list"));
+  EXPECT_THAT(Get("hq/analyst/desk", "/api/session")->body, HasSubstr("(--tls-client-crl) cannot be read"));
   // Another authority's list of the same name.
   certs::CreateOptions other;
   other.network = "test.example";
   other.sites = {"hq"};
   ASSERT_TRUE(certs::Network::Create(folder_ / "other", other, absl::Now()).ok());
   std::filesystem::copy_file(folder_ / "other/ca/crl.pem", File("list.pem"), std::filesystem::copy_options::overwrite_existing);
-  EXPECT_THAT(Get("hq/analyst/desk", "/api/session")->body, HasSubstr("is not signed by the authority"));
+  EXPECT_THAT(Get("hq/analyst/desk", "/api/session")->body, HasSubstr("unable to get certificate CRL"));
+}
+
+TEST_F(TlsGatewayTest, ARootIsSucceededWhileItRuns) {
+  Start(WithTls());
+  const auto old_root = Get("officer/hq/watch", "/api/session");
+  ASSERT_TRUE(old_root);
+  ASSERT_EQ(old_root->status, 200) << old_root->body;
+  const auto step = [this](const auto& take) {
+    const auto network = certs::Network::Open(folder_);
+    EXPECT_TRUE(network.ok() && take(*network)) << network.status();
+  };
+  step([](const certs::Network& network) { return network.IntroduceRoot(absl::Now()).ok() && network.PromoteRoot().ok(); });
+  step([](const certs::Network& network) { return network.Renew(*certs::Identity::Parse(kAnalyst), {}, absl::Now()).ok(); });
+  const auto new_root = Get(kAnalyst, "/api/session");
+  ASSERT_TRUE(new_root) << "the handshake goes by the roots of the start";
+  EXPECT_EQ(new_root->status, 200) << new_root->body;
+
+  httplib::SSLClient page("127.0.0.1", gateway_->port(), File("officer/hq/watch/tls.crt"), File("officer/hq/watch/tls.key"));
+  page.enable_server_certificate_verification(false);
+  page.set_read_timeout(30);
+  std::string events;
+  page.Get("/api/events", {{"Cookie", CookieOf(old_root)}}, [&](const char* data, size_t size) {
+    if (events.empty()) step([](const certs::Network& network) { return network.RetireRoot(/*force=*/true, absl::Now()).ok(); });
+    events.append(data, size);
+    return events.size() < 1 << 20;  // a page that is let go on
+  });
+  EXPECT_THAT(events, HasSubstr("event: expired"));
+  EXPECT_FALSE(Get("officer/hq/watch", "/api/session"));  // the handshake fails
+  EXPECT_EQ(Get(kAnalyst, "/api/session")->status, 200);
 }
 
 TEST_F(TlsGatewayTest, ACertificateCanBeMappedByItsFingerprint) {

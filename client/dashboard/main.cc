@@ -45,8 +45,8 @@ int Main(int argc, char** argv) {
   app.add_option("--web", web, "Folder of the built page; by default `web` beside this program");
   app.add_option("--tls-certificate", tls.certificate, "The server's certificate (PEM, leaf first)");
   app.add_option("--tls-key", tls.key, "Its key (PEM)");
-  app.add_option("--tls-client-ca", tls.client_ca, "The authorities of the viewers' certificates (PEM)");
-  app.add_option("--tls-client-crl", tls.client_crl, "Their revocation list (PEM), read anew when it changes");
+  app.add_option("--tls-client-ca", tls.client_ca, "The authorities of the viewers' certificates (PEM), read anew when they change");
+  app.add_option("--tls-client-crl", tls.client_crl, "A revocation list of each (PEM), likewise; by default crl.pem beside them");
   app.add_option("--map", mapped, "FINGERPRINT=IDENTITY: a certificate's SHA-256 in hex and whom it stands for; may be repeated");
   app.add_option("--demonstration", demonstration, "Without TLS, on loopback: print a link that opens one session as this identity");
   app.add_option("--session-idle", idle, "A session ends when unused for this long")->capture_default_str();

@@ -1,6 +1,6 @@
 // Whom a browser's certificate stands for.
 //
-// TLS has verified that the certificate ends in an authority that the gateway was given. It stands for the one SPIFFE id that it states,
+// The certificate ends in an authority that the gateway was given (viewer_trust.h). It stands for the one SPIFFE id that it states,
 // when that is an officer's or headquarters' of this network, or else for the identity that the operator has mapped its SHA-256 fingerprint
 // to: so certificates of another authority, on cards that people already carry, can be used. What the identity may do, the node decides.
 //

@@ -1,0 +1,72 @@
+#include "client/dashboard/viewer_trust.h"
+
+#include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "api/errors.h"
+#include "api/openssl_ptr.h"
+
+namespace fairlead::dashboard {
+namespace {
+
+using StoreContext = std::unique_ptr<X509_STORE_CTX, OpensslFree<X509_STORE_CTX_free>>;
+
+// Empty when it cannot be read.
+std::string TextOf(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+}  // namespace
+
+ViewerTrust::ViewerTrust(std::string ca_file, std::string list_file)
+    : ca_file_(std::move(ca_file)),
+      list_file_(list_file.empty() ? (std::filesystem::path(ca_file_).parent_path() / "crl.pem").string() : std::move(list_file)) {}
+
+ViewerTrust::Files ViewerTrust::Look() {
+  // Before they are loaded: what changes in between is seen at the next look.
+  Files now{TextOf(ca_file_), TextOf(list_file_), nullptr, ""};
+  absl::MutexLock lock(&mu_);
+  if (files_.store != nullptr && now.ca_text == files_.ca_text && now.list_text == files_.list_text) return files_;
+  now.store = {X509_STORE_new(), X509_STORE_free};
+  X509_LOOKUP* const load = X509_STORE_add_lookup(now.store.get(), X509_LOOKUP_file());
+  if (X509_load_cert_file(load, ca_file_.c_str(), X509_FILETYPE_PEM) <= 0) {
+    now.fault = "the authorities of viewers' certificates (--tls-client-ca) cannot be read";
+  } else if (X509_load_crl_file(load, list_file_.c_str(), X509_FILETYPE_PEM) <= 0) {
+    now.fault = "the revocation list of viewers' certificates (--tls-client-crl) cannot be read";
+  }
+  ERR_clear_error();
+  files_ = std::move(now);
+  return files_;
+}
+
+void ViewerTrust::Prepare(SSL* handshake) {
+  SSL_set1_verify_cert_store(handshake, Look().store.get());
+  SSL_set_client_CA_list(handshake, SSL_load_client_CA_file(ca_file_.c_str()));
+  ERR_clear_error();
+}
+
+absl::Status ViewerTrust::Check(STACK_OF(X509) * chain) {
+  const Files files = Look();
+  if (!files.fault.empty()) return Error(Reason::kIdentityMissing, files.fault);
+  const StoreContext context(X509_STORE_CTX_new());
+  if (X509_STORE_CTX_init(context.get(), files.store.get(), sk_X509_value(chain, 0), chain) != 1) {
+    return Error(Reason::kInternal, "the certificate cannot be verified");
+  }
+  X509_STORE_CTX_set_flags(context.get(), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+  const bool good = X509_verify_cert(context.get()) == 1;
+  ERR_clear_error();
+  if (good) return absl::OkStatus();
+  const char* const why = X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get()));
+  return Error(Reason::kIdentityMissing, fmt::format("the certificate is refused: {}", why));
+}
+
+}  // namespace fairlead::dashboard
