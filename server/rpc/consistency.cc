@@ -67,7 +67,8 @@ uint64_t Consistency::Await(std::string_view token, absl::Time deadline, std::fu
     return 0;
   }
   // What a closing has made void since is applied nowhere.
-  for (const auto& [log, size] : VersionVector(*wanted).entries()) wanted->Set(log, node_->roster().Standing(log, size));
+  const VersionVector named = *wanted;
+  for (const auto& [log, size] : named.entries()) wanted->Set(log, node_->roster().Standing(log, size));
   if (node_->Applied().Covers(*wanted)) {
     done(absl::OkStatus());
     return 0;

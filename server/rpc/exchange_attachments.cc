@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "api/bytes.h"
+#include "api/crypto.h"
 #include "api/errors.h"
 #include "server/exchange/disclosure.h"
 #include "server/node/attachments.h"
@@ -129,7 +131,9 @@ absl::StatusOr<std::shared_ptr<Source>> ExchangeAttachments::Download(const Call
   if (!bytes.ok()) return bytes;
   absl::StatusOr<std::string> marking = MarkingOf(call, record);
   if (!marking.ok()) return marking.status();
-  Delivered sent{found->name(), found->sha256(), *std::move(marking), found->GetTypeName(), found->SerializeAsString()};
+  std::string described = found->SerializeAsString();
+  const Digest digest = Sha256(described);
+  Delivered sent{found->name(), HexEncode(AsView(digest)), *std::move(marking), found->GetTypeName(), std::move(described)};
   return std::make_shared<Receipted>(&receipts_, RecipientOf(call), std::move(sent), *std::move(bytes));
 }
 

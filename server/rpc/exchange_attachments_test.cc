@@ -158,6 +158,27 @@ TEST_F(ExchangeAttachmentsTest, WhatWasPreviewedAndApprovedIsGivenAndNothingThat
   EXPECT_THAT(Files(jp_, record), ElementsAre("later.txt", "plan.txt"));
 }
 
+// All sites hold receipts, and who knows the SHA-256 of bytes may name them in a record of its own and ask for them.
+TEST_F(ExchangeAttachmentsTest, AReceiptDoesNotTellTheSha256OfTheBytes) {
+  const v1::Attachment made = Attach("plan.txt", "the plan");
+  Release("JP");
+  const v1::ReleasedAttachment one = List(jp_, RecordFor("JP"))->attachments(0);
+  ASSERT_EQ(*Download(jp_, one.name()), "the plan");
+  ASSERT_EQ(*Download(jp_, one.name(), 4), "plan");
+  v1::ListExchangeReceiptsRequest request;
+  request.set_record(one.name());
+  const auto receipts = Must<v1::ListExchangeReceiptsResponse>(jp_, "ExchangeService/ListExchangeReceipts", request);
+  ASSERT_THAT(receipts.receipts(), SizeIs(1));
+  EXPECT_EQ(receipts.receipts(0).revision(), HexEncode(AsView(Sha256(one.SerializeAsString()))));
+  const std::unique_ptr<storage::Iterator> it = site_.node().store().Iterate(storage::Cf::kRecords, "partnerReceipts/", "partnerReceipts0");
+  int held = 0;
+  for (it->SeekToFirst(); it->Valid(); it->Next(), ++held) {
+    EXPECT_THAT(std::string(it->value()), Not(HasSubstr(made.sha256())));
+    EXPECT_THAT(std::string(it->value()), Not(HasSubstr(std::string(AsView(Sha256("the plan"))))));
+  }
+  EXPECT_EQ(held, 1);
+}
+
 TEST_F(ExchangeAttachmentsTest, AnothersAndWhatThereIsNotAreOne) {
   Attach("plan.txt", "the plan");
   Release("JP");

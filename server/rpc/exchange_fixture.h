@@ -90,7 +90,8 @@ class Office {
     create.mutable_training_offering()->set_program(v1::TRAINING_PROGRAM_PORT_SECURITY);
     create.mutable_training_offering()->set_marking(marking);
     for (const std::string& nation : open_to) create.mutable_training_offering()->add_open_to("countries/" + nation);
-    return Make<v1::TrainingOffering>("TrainingService/CreateTrainingOffering", create);
+    create.set_request_id(NextId());
+    return Must<v1::TrainingOffering>(hq_, "TrainingService/CreateTrainingOffering", create);
   }
   v1::LiaisonOfficer Officer(const std::string& id) {
     v1::CreateLiaisonOfficerRequest create;
@@ -108,7 +109,8 @@ class Office {
     create.mutable_contact()->set_email(id + "@example.mil");
     create.mutable_contact()->set_always_reachable(true);
     create.mutable_contact()->set_marking(marking);
-    return Make<v1::Contact>("ReferenceService/CreateContact", create);
+    create.set_request_id(NextId());
+    return Must<v1::Contact>(hq_, "ReferenceService/CreateContact", create);
   }
   v1::Port Rename(const std::string& locode, const std::string& display_name) {
     v1::GetPortRequest get;

@@ -500,6 +500,36 @@ TEST_F(RequestsTest, APublicPracticeIsForAllUntilAReleaseSaysOtherwise) {
   EXPECT_THAT(at_au.ToEnd(), ElementsAre("-" + NameFor("AU", practice.name()), "end"));
 }
 
+TEST_F(RequestsTest, WhatIsPublicIsHeadquartersToChange) {
+  v1::BestPractice practice = Practice("Shown", v1::MARKING_OFFICIAL);
+  const auto update = [&](const Client& caller) {
+    v1::UpdateBestPracticeRequest request;
+    request.set_request_id(NextId());
+    *request.mutable_best_practice() = practice;
+    return caller.Call<v1::BestPractice>("PracticeService/UpdateBestPractice", request);
+  };
+  practice.set_text("Two guards check.");
+  practice.set_version(2);
+  const auto revised = update(officer_);
+  ASSERT_TRUE(revised.ok()) << revised.status();
+  practice = *revised;
+
+  practice.set_marking(v1::MARKING_PUBLIC);
+  EXPECT_THAT(update(officer_), FailsWith("PERMISSION_DENIED"));
+  const auto shown = update(hq_);
+  ASSERT_TRUE(shown.ok()) << shown.status();
+  practice = *shown;
+  practice.set_text("What only apac knows.");
+  practice.set_version(3);
+  EXPECT_THAT(update(officer_), FailsWith("PERMISSION_DENIED"));
+  EXPECT_EQ(List(jp_).records(0).practice().text(), "Two guards check.");
+
+  practice = *shown;
+  practice.set_marking(v1::MARKING_SENSITIVE);
+  EXPECT_TRUE(update(officer_).ok()) << "what ends it, anyone may write";
+  EXPECT_THAT(Practices(jp_), IsEmpty());
+}
+
 TEST_F(RequestsTest, ANationEndorsesOnceAndMayTakeItBack) {
   const v1::BestPractice practice = Practice("Shown", v1::MARKING_PUBLIC);
   const v1::BestPractice inner = Practice("Inner", v1::MARKING_OFFICIAL);

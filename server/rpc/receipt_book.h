@@ -40,7 +40,7 @@ Recipient RecipientOf(const Call& call);
 // One thing that is sent.
 struct Delivered {
   std::string record;    // as the nation knows it
-  std::string revision;  // its etag; of an attachment its SHA-256; of a withdrawal its recall time
+  std::string revision;  // its etag; of an attachment the SHA-256 of `content`; of a withdrawal its recall time
   std::string marking;   // "OFFICIAL"
   std::string message_type;
   std::string content;  // the message's bytes

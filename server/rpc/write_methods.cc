@@ -12,6 +12,7 @@
 #include "api/errors.h"
 #include "api/ids.h"
 #include "server/node/materialise.h"
+#include "server/records/release.h"
 #include "server/rpc/basis.h"
 #include "server/rpc/import_run.h"
 #include "server/rpc/record_change.h"
@@ -76,6 +77,12 @@ absl::Status CheckOtherRole(const node::Node& node, const node::RecordState& sta
 static absl::Status CheckWritable(const node::Node& node) {
   const std::string reason = node.UnwritableReason();
   return reason.empty() ? absl::OkStatus() : Error(Reason::kNodeReadOnly, reason);
+}
+
+absl::Status CheckMayPublish(const Call& call, const Message& next) {
+  if (call.identity.kind == IdentityKind::kHq || records::PublicTo(next).empty()) return absl::OkStatus();
+  return Error(Reason::kPermissionDenied,
+               "the record is PUBLIC: what partner nations are shown without a release is headquarters' to write");
 }
 
 absl::StatusOr<WriteMethods::Plan> WriteMethods::Begin(const Call& call, const Message& request) const {
@@ -150,6 +157,7 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanCreate(const records::Recor
   if (existing->has_value()) return RecordExists(plan->name);
   absl::StatusOr<Change> change = PlanNew(*node_, *view, type, plan->name, reflection->GetMessage(request, resource));
   if (!change.ok()) return PrefixFields(change.status(), resource->name());
+  if (absl::Status may = CheckMayPublish(call, *change->next); !may.ok()) return may;
   if (GetBool(request, "validate_only")) {
     plan->answer = std::move(change->next);
     return plan;
@@ -193,6 +201,9 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanUpdate(const records::Recor
   if (change->mutation.ops.empty() && !read->expected) {
     read = LoadExisting(*node_, *view, type, name);
     if (!read.ok()) return read.status();
+  }
+  if (!change->mutation.ops.empty()) {
+    if (absl::Status may = CheckMayPublish(call, *change->next); !may.ok()) return may;
   }
   if (change->mutation.ops.empty() || GetBool(request, "validate_only")) {
     plan->answer = std::move(change->mutation.ops.empty() ? read->message : change->next);
@@ -280,6 +291,7 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanMove(const records::RecordT
     plan->answer = std::move(read->message);
     return plan;
   }
+  if (absl::Status may = CheckMayPublish(call, *change->next); !may.ok()) return may;
   plan->write.mutations.push_back(std::move(change->mutation));
   AddEndOfPublication(*node_, std::move(change->end_of_publication), &plan->write);
   if (read->expected) plan->write.expectations.push_back(std::move(change->expectation));
