@@ -332,7 +332,7 @@ TEST_F(ExchangeTest, EachNationLosesWhatWasPublicWhenItIsNotShownAnyMore) {
     *request.mutable_training_offering() = course;
     request.mutable_update_mask()->add_paths(field);
     request.set_request_id(NextId());
-    course = Must<v1::TrainingOffering>(officer_, "TrainingService/UpdateTrainingOffering", request);
+    course = Must<v1::TrainingOffering>(hq_, "TrainingService/UpdateTrainingOffering", request);
   };
   course.set_description("Of three days.");
   update("description");
