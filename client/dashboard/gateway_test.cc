@@ -523,10 +523,13 @@ TEST_F(TlsGatewayTest, ARootIsSucceededWhileItRuns) {
   ASSERT_EQ(old_root->status, 200) << old_root->body;
   const auto step = [this](const auto& take) {
     const auto network = certs::Network::Open(folder_);
-    EXPECT_TRUE(network.ok() && take(*network)) << network.status();
+    ASSERT_TRUE(network.ok()) << network.status();
+    const absl::Status taken = take(*network);
+    EXPECT_TRUE(taken.ok()) << taken;
   };
-  step([](const certs::Network& network) { return network.IntroduceRoot(absl::Now()).ok() && network.PromoteRoot().ok(); });
-  step([](const certs::Network& network) { return network.Renew(*certs::Identity::Parse(kAnalyst), {}, absl::Now()).ok(); });
+  step([](const certs::Network& network) { return network.IntroduceRoot(absl::Now()); });
+  step([](const certs::Network& network) { return network.PromoteRoot(); });
+  step([](const certs::Network& network) { return network.Renew(*certs::Identity::Parse(kAnalyst), {}, absl::Now()).status(); });
   const auto new_root = Get(kAnalyst, "/api/session");
   ASSERT_TRUE(new_root) << "the handshake goes by the roots of the start";
   EXPECT_EQ(new_root->status, 200) << new_root->body;
@@ -536,7 +539,7 @@ TEST_F(TlsGatewayTest, ARootIsSucceededWhileItRuns) {
   page.set_read_timeout(30);
   std::string events;
   page.Get("/api/events", {{"Cookie", CookieOf(old_root)}}, [&](const char* data, size_t size) {
-    if (events.empty()) step([](const certs::Network& network) { return network.RetireRoot(/*force=*/true, absl::Now()).ok(); });
+    if (events.empty()) step([](const certs::Network& network) { return network.RetireRoot(/*force=*/true, absl::Now()); });
     events.append(data, size);
     return events.size() < 1 << 20;  // a page that is let go on
   });

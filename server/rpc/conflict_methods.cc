@@ -368,7 +368,7 @@ absl::StatusOr<WriteMethods::Plan> ConflictMethods::PlanResolve(const records::R
     const absl::Status valid = CheckRecord(*node_, type, *next, read->message.get(), StoreReader(*node_, *view));
     if (!valid.ok()) return PrefixFields(valid, "record");
   }
-  if (absl::Status may = CheckMayPublish(call, *next); !may.ok()) return may;
+  if (absl::Status may = CheckMayPublish(call, node_->roster(), *next); !may.ok()) return may;
   if (plan->validate_only) {
     const Message& shown = *read->message;
     CopyFields(shown, {Field(shown, "etag"), Field(shown, "create_time"), Field(shown, "update_time")}, next.get());

@@ -11,6 +11,7 @@
 
 #include "api/errors.h"
 #include "api/ids.h"
+#include "server/node/erasures.h"
 #include "server/node/materialise.h"
 #include "server/records/release.h"
 #include "server/rpc/basis.h"
@@ -79,8 +80,11 @@ static absl::Status CheckWritable(const node::Node& node) {
   return reason.empty() ? absl::OkStatus() : Error(Reason::kNodeReadOnly, reason);
 }
 
-absl::Status CheckMayPublish(const Call& call, const Message& next) {
-  if (call.identity.kind == IdentityKind::kHq || records::PublicTo(next).empty()) return absl::OkStatus();
+absl::Status CheckMayPublish(const Call& call, const Roster& roster, const Message& next) {
+  const Identity& caller = call.identity;
+  const bool of_headquarters =
+      caller.kind == IdentityKind::kHq || (caller.kind == IdentityKind::kOfficer && caller.scope == node::ErasingSite(roster));
+  if (of_headquarters || records::PublicTo(next).empty()) return absl::OkStatus();
   return Error(Reason::kPermissionDenied,
                "the record is PUBLIC: what partner nations are shown without a release is headquarters' to write");
 }
@@ -157,7 +161,7 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanCreate(const records::Recor
   if (existing->has_value()) return RecordExists(plan->name);
   absl::StatusOr<Change> change = PlanNew(*node_, *view, type, plan->name, reflection->GetMessage(request, resource));
   if (!change.ok()) return PrefixFields(change.status(), resource->name());
-  if (absl::Status may = CheckMayPublish(call, *change->next); !may.ok()) return may;
+  if (absl::Status may = CheckMayPublish(call, node_->roster(), *change->next); !may.ok()) return may;
   if (GetBool(request, "validate_only")) {
     plan->answer = std::move(change->next);
     return plan;
@@ -203,7 +207,7 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanUpdate(const records::Recor
     if (!read.ok()) return read.status();
   }
   if (!change->mutation.ops.empty()) {
-    if (absl::Status may = CheckMayPublish(call, *change->next); !may.ok()) return may;
+    if (absl::Status may = CheckMayPublish(call, node_->roster(), *change->next); !may.ok()) return may;
   }
   if (change->mutation.ops.empty() || GetBool(request, "validate_only")) {
     plan->answer = std::move(change->mutation.ops.empty() ? read->message : change->next);
@@ -291,7 +295,7 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanMove(const records::RecordT
     plan->answer = std::move(read->message);
     return plan;
   }
-  if (absl::Status may = CheckMayPublish(call, *change->next); !may.ok()) return may;
+  if (absl::Status may = CheckMayPublish(call, node_->roster(), *change->next); !may.ok()) return may;
   plan->write.mutations.push_back(std::move(change->mutation));
   AddEndOfPublication(*node_, std::move(change->end_of_publication), &plan->write);
   if (read->expected) plan->write.expectations.push_back(std::move(change->expectation));

@@ -29,9 +29,9 @@
 
 namespace fairlead::rpc {
 
-// PERMISSION_DENIED when the caller would write what every partner nation, or some, is then shown without a release: that is headquarters'
-// to write (rule 15 of api/PROTOCOL.md).
-absl::Status CheckMayPublish(const Call& call, const google::protobuf::Message& next);
+// PERMISSION_DENIED when the caller would write what every partner nation, or some, is then shown without a release: that is for
+// headquarters' people (rule 15 of api/PROTOCOL.md).
+absl::Status CheckMayPublish(const Call& call, const Roster& roster, const google::protobuf::Message& next);
 
 class WriteMethods {
  public:
