@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
+#include <sys/stat.h>
 
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "api/errors.h"
@@ -17,26 +16,26 @@ namespace {
 
 using StoreContext = std::unique_ptr<X509_STORE_CTX, OpensslFree<X509_STORE_CTX_free>>;
 
-// Empty when it cannot be read.
-std::string TextOf(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 }  // namespace
 
 ViewerTrust::ViewerTrust(std::string ca_file, std::string list_file)
     : ca_file_(std::move(ca_file)),
       list_file_(list_file.empty() ? (std::filesystem::path(ca_file_).parent_path() / "crl.pem").string() : std::move(list_file)) {}
 
+ViewerTrust::Stamp ViewerTrust::StampOf(const std::string& path) {
+  struct stat file {};
+  if (stat(path.c_str(), &file) != 0) return {};
+  return {file.st_mtim.tv_sec * int64_t{1'000'000'000} + file.st_mtim.tv_nsec, static_cast<uint64_t>(file.st_size), file.st_ino};
+}
+
 ViewerTrust::Files ViewerTrust::Look() {
-  // Before they are loaded: what changes in between is seen at the next look.
-  Files now{TextOf(ca_file_), TextOf(list_file_), nullptr, ""};
   absl::MutexLock lock(&mu_);
-  if (files_.store != nullptr && now.ca_text == files_.ca_text && now.list_text == files_.list_text) return files_;
-  now.store = {X509_STORE_new(), X509_STORE_free};
+  // Before they are loaded: what changes in between is seen at the next look.
+  const Stamp ca = StampOf(ca_file_), list = StampOf(list_file_);
+  if (files_.store != nullptr && ca == ca_stamp_ && list == list_stamp_) return files_;
+  ca_stamp_ = ca;
+  list_stamp_ = list;
+  Files now{{X509_STORE_new(), X509_STORE_free}, ""};
   X509_LOOKUP* const load = X509_STORE_add_lookup(now.store.get(), X509_LOOKUP_file());
   if (X509_load_cert_file(load, ca_file_.c_str(), X509_FILETYPE_PEM) <= 0) {
     now.fault = "the authorities of viewers' certificates (--tls-client-ca) cannot be read";

@@ -16,6 +16,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -36,10 +37,17 @@ class ViewerTrust {
 
  private:
   struct Files {
-    std::string ca_text, list_text;
     std::shared_ptr<X509_STORE> store;  // of both, as far as they can be read; null before the first look
     std::string fault;
   };
+  // Of a file: another one has another, and so has one that was written to.
+  struct Stamp {
+    bool operator==(const Stamp&) const = default;
+    int64_t modified_ns = -1;  // -1: there is none
+    uint64_t size = 0;
+    uint64_t inode = 0;
+  };
+  static Stamp StampOf(const std::string& path);
 
   Files Look();
 
@@ -47,6 +55,8 @@ class ViewerTrust {
   const std::string list_file_;
   absl::Mutex mu_;
   Files files_ ABSL_GUARDED_BY(mu_);
+  Stamp ca_stamp_ ABSL_GUARDED_BY(mu_);  // of what files_ was loaded from
+  Stamp list_stamp_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace fairlead::dashboard

@@ -241,8 +241,12 @@ absl::StatusOr<Transfer> Contents::Begin(std::string_view source, std::string_vi
     return Error(Reason::kLimitReached, fmt::format("{} uploads are unfinished: finish one, or wait until it expires", others),
                  {{"limit", "attachments.uploads_max"}, {"value", std::to_string(transfers_max)}});
   }
-  Transfer begun{
-      .id = id, .sha256 = std::string(sha256), .size = size, .offset = 0, .source = std::string(source), .touched = clock_->Now()};
+  Transfer begun{.id = id,
+                 .sha256 = std::string(sha256),
+                 .size = size,
+                 .offset = 0,
+                 .source = std::string(source),
+                 .touched = TimeFrom(Millis(clock_->Now()))};
   auto batch = store_->NewBatch();
   batch->Put(Cf::kContents, TransferKey(id), EncodeTransfer(begun));
   if (absl::Status written = store_->Write(batch.get(), storage::Sync::kYes); !written.ok()) return written;
@@ -267,7 +271,7 @@ absl::StatusOr<Transfer> Contents::Append(std::string_view id, uint64_t offset, 
   }
   if (offset < transfer.offset) return transfer;
   transfer.offset += data.size();
-  transfer.touched = clock_->Now();
+  transfer.touched = TimeFrom(Millis(clock_->Now()));  // as it is kept
   auto batch = store_->NewBatch();
   batch->Put(Cf::kContents, ChunkKey(id, index), data);
   batch->Put(Cf::kContents, TransferKey(id), EncodeTransfer(transfer));

@@ -149,6 +149,19 @@ TEST_F(ContentsTest, BytesOfAnotherHashAreDropped) {
   EXPECT_EQ(Begin(bytes).offset, 0u) << "the next begins anew";
 }
 
+// What a fetch knows of its transfer is what Append has answered, by a clock that is finer than what is kept.
+TEST_F(ContentsTest, WhoeverAppendedTheLastChunkMayCompleteIt) {
+  contents_ = std::make_unique<Contents>(store_.get(), &SystemClock());
+  const std::string bytes = Bytes();
+  const Transfer begun = Begin(bytes);
+  ASSERT_TRUE(Append(begun, bytes, 0, 2).ok());
+  const auto appended = contents_->Append(begun.id, 2 * kContentChunkBytes, Chunk(bytes, 2));
+  ASSERT_TRUE(appended.ok()) << appended.status();
+  const absl::Status completed = contents_->Complete(*appended);
+  EXPECT_TRUE(completed.ok()) << completed;
+  EXPECT_EQ(ReadAll(*store_, HashOf(bytes)), bytes);
+}
+
 TEST_F(ContentsTest, AnUploadThatIsBegunAnewWhileItIsVerifiedIsNotComplete) {
   const std::string bytes = Bytes();
   const Transfer begun = Begin(bytes);
@@ -359,6 +372,9 @@ TEST_F(AttachmentsTest, BytesAreForTheSitesOfTheAttachmentAndOfItsSubject) {
   EXPECT_TRUE(are_for("hq"));
   EXPECT_FALSE(are_for("eame"));
   EXPECT_FALSE(*BytesAreFor(apac_.node->store(), HashOf("other bytes"), "hq", {}));
+  // What may be erased counts for nobody: a value of apac's log, but none of eame's.
+  EXPECT_FALSE(*BytesAreFor(apac_.node->store(), HashOf(Bytes()), "hq", {network_.log("apac")}));
+  EXPECT_TRUE(*BytesAreFor(apac_.node->store(), HashOf(Bytes()), "hq", {network_.log("eame")}));
   // The subject alone is narrowed: its attachments follow.
   ASSERT_TRUE(Engage(*apac_.node, "a visit", {"apac"}).ok());
   EXPECT_FALSE(are_for("hq"));

@@ -528,6 +528,24 @@ TEST_F(RequestsTest, WhatIsPublicIsHeadquartersToChange) {
   practice.set_marking(v1::MARKING_SENSITIVE);
   EXPECT_TRUE(update(officer_).ok()) << "what ends it, anyone may write";
   EXPECT_THAT(Practices(jp_), IsEmpty());
+
+  // Made, imported or published: likewise.
+  v1::CreateTrainingOfferingRequest create;
+  create.set_training_offering_id("drills");
+  create.set_request_id(NextId());
+  create.mutable_training_offering()->set_display_name("Drills");
+  create.mutable_training_offering()->set_program(v1::TRAINING_PROGRAM_PORT_SECURITY);
+  create.mutable_training_offering()->set_marking(v1::MARKING_PUBLIC);
+  EXPECT_THAT(officer_.Call<v1::TrainingOffering>("TrainingService/CreateTrainingOffering", create), FailsWith("PERMISSION_DENIED"));
+  v1::ImportTrainingOfferingsRequest import;
+  *import.add_training_offerings() = create.training_offering();
+  import.mutable_training_offerings(0)->set_name("trainingOfferings/drills");
+  const auto refused = Must<v1::ImportResponse>(officer_, "TrainingService/ImportTrainingOfferings", import);
+  ASSERT_EQ(refused.refusals_size(), 1);
+  EXPECT_EQ(refused.refusals(0).status().code(), static_cast<int>(absl::StatusCode::kPermissionDenied));
+  EXPECT_THAT(List(jp_).records(), IsEmpty());
+  EXPECT_EQ(Must<v1::ImportResponse>(hq_, "TrainingService/ImportTrainingOfferings", import).created(), 1);
+  EXPECT_THAT(List(jp_).records(), SizeIs(1));
 }
 
 TEST_F(RequestsTest, ANationEndorsesOnceAndMayTakeItBack) {

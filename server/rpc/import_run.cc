@@ -78,12 +78,19 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
     if (absl::Status id = CheckId(type_, std::string(LastSegment(name)), "name"); !id.ok()) return id;
     absl::StatusOr<std::optional<Loaded>> read = Load(*node_, view, type_, name);
     if (!read.ok()) return read.status();
-    if (!read->has_value()) return PlanNew(*node_, view, type_, name, record);
-    if (IsWithdrawn(*(*read)->message)) return RecordWithdrawn(name);
-    const Fields fields = ChangedFields(PopulatedFields(type_, record), *(*read)->message, record);
-    MessagePtr next = Clone(*(*read)->message);
+    absl::StatusOr<Change> change = PlanOf(view, name, *std::move(read), record);
+    if (!change.ok() || change->mutation.ops.empty()) return change;
+    if (absl::Status may = CheckMayPublish(*call_, node_->roster(), *change->next); !may.ok()) return may;
+    return change;
+  }
+  absl::StatusOr<Change> PlanOf(const storage::View& view, const std::string& name, std::optional<Loaded> read,
+                                const Message& record) const {
+    if (!read.has_value()) return PlanNew(*node_, view, type_, name, record);
+    if (IsWithdrawn(*read->message)) return RecordWithdrawn(name);
+    const Fields fields = ChangedFields(PopulatedFields(type_, record), *read->message, record);
+    MessagePtr next = Clone(*read->message);
     CopyFields(record, fields, next.get());
-    return PlanChange(*node_, view, type_, name, **read, std::move(next), fields);
+    return PlanChange(*node_, view, type_, name, *read, std::move(next), fields);
   }
 
   // One entry has one audience, so a chunk holds records of one audience only.

@@ -10,6 +10,7 @@
 #include "api/ids.h"
 #include "fairlead/v1/common.pb.h"
 #include "server/exchange/disclosure.h"
+#include "server/node/erasures.h"
 #include "server/node/materialise.h"
 #include "server/records/release.h"
 
@@ -159,6 +160,15 @@ absl::Status CheckRecord(const node::Node& node, const records::RecordType& type
   }
   if (sites > 0 && !own) return FieldError(Reason::kFieldInvalid, "audience", "must hold the site that writes");
   return type.validate(next, previous, reader);
+}
+
+absl::Status CheckMayPublish(const Call& call, const Roster& roster, const Message& next) {
+  const Identity& caller = call.identity;
+  const bool of_headquarters =
+      caller.kind == IdentityKind::kHq || (caller.kind == IdentityKind::kOfficer && caller.scope == node::ErasingSite(roster));
+  if (of_headquarters || records::PublicTo(next).empty()) return absl::OkStatus();
+  return Error(Reason::kPermissionDenied,
+               "the record is PUBLIC: what partner nations are shown without a release is headquarters' to write");
 }
 
 }  // namespace fairlead::rpc

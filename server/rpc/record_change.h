@@ -65,6 +65,10 @@ absl::Status RecordWithdrawn(const std::string& name);
 absl::Status RecordExists(const std::string& name);
 absl::Status EtagMismatch(const std::string& name);
 
+// PERMISSION_DENIED when the caller would write what every partner nation, or some, is then shown without a release: that is for
+// headquarters' people (rule 15 of api/PROTOCOL.md).
+absl::Status CheckMayPublish(const Call& call, const Roster& roster, const google::protobuf::Message& next);
+
 }  // namespace fairlead::rpc
 
 #endif  // FAIRLEAD_SERVER_RPC_RECORD_CHANGE_H_

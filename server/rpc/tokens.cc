@@ -19,8 +19,8 @@ constexpr size_t kMacBytes = 16;
 constexpr size_t kTokenBytesMax = 8192;
 constexpr size_t kNonceBytes = 12;
 constexpr size_t kTagBytes = 16;
-constexpr size_t kLengthBytes = sizeof(uint32_t);
-constexpr size_t kBlockBytes = kLengthBytes + kHiddenBytes;
+constexpr size_t kBlockBytes = 1 + kHiddenBytes;
+constexpr uint8_t kLong = 0xff;  // in place of the length, which follows it
 
 using Context = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
 
@@ -61,7 +61,12 @@ std::string Sealer::Nonce(std::string_view purpose, std::string_view content) co
 
 std::string Sealer::Hide(std::string_view purpose, std::string_view content) const {
   std::string plain;
-  PutU32(&plain, static_cast<uint32_t>(content.size()));
+  if (content.size() <= kHiddenBytes) {
+    PutU8(&plain, static_cast<uint8_t>(content.size()));
+  } else {
+    PutU8(&plain, kLong);
+    PutU32(&plain, static_cast<uint32_t>(content.size()));
+  }
   plain.append(content);
   plain.resize((plain.size() + kBlockBytes - 1) / kBlockBytes * kBlockBytes);
   const std::string nonce = Nonce(purpose, content);
@@ -91,9 +96,11 @@ std::optional<std::string> Sealer::Reveal(std::string_view purpose, std::string_
                                         static_cast<int>(plain_bytes)) == 1 &&
                        EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_SET_TAG, kTagBytes, tag.data()) == 1 &&
                        EVP_CipherFinal_ex(context.get(), Bytes(&plain) + written, &rest) == 1;
-  const uint32_t size = Reader(plain).U32();
-  if (!genuine || size > plain_bytes - kLengthBytes) return std::nullopt;
-  std::string content = plain.substr(kLengthBytes, size);
+  Reader in(plain);
+  uint32_t size = in.U8();
+  if (size == kLong) size = in.U32();
+  std::string content(in.Fixed(size));
+  if (!genuine || !in.ok()) return std::nullopt;
   if (Nonce(purpose, content) != std::string_view(bytes).substr(0, kNonceBytes)) return std::nullopt;
   return content;
 }

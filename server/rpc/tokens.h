@@ -25,7 +25,7 @@
 
 namespace fairlead::rpc {
 
-inline constexpr size_t kHiddenBytes = 124;  // contents of up to so many bytes give tokens of one length
+inline constexpr size_t kHiddenBytes = 127;  // contents of up to so many bytes give tokens of one length
 
 class Sealer {
  public:

@@ -11,9 +11,7 @@
 
 #include "api/errors.h"
 #include "api/ids.h"
-#include "server/node/erasures.h"
 #include "server/node/materialise.h"
-#include "server/records/release.h"
 #include "server/rpc/basis.h"
 #include "server/rpc/import_run.h"
 #include "server/rpc/record_change.h"
@@ -78,15 +76,6 @@ absl::Status CheckOtherRole(const node::Node& node, const node::RecordState& sta
 static absl::Status CheckWritable(const node::Node& node) {
   const std::string reason = node.UnwritableReason();
   return reason.empty() ? absl::OkStatus() : Error(Reason::kNodeReadOnly, reason);
-}
-
-absl::Status CheckMayPublish(const Call& call, const Roster& roster, const Message& next) {
-  const Identity& caller = call.identity;
-  const bool of_headquarters =
-      caller.kind == IdentityKind::kHq || (caller.kind == IdentityKind::kOfficer && caller.scope == node::ErasingSite(roster));
-  if (of_headquarters || records::PublicTo(next).empty()) return absl::OkStatus();
-  return Error(Reason::kPermissionDenied,
-               "the record is PUBLIC: what partner nations are shown without a release is headquarters' to write");
 }
 
 absl::StatusOr<WriteMethods::Plan> WriteMethods::Begin(const Call& call, const Message& request) const {

@@ -29,10 +29,6 @@
 
 namespace fairlead::rpc {
 
-// PERMISSION_DENIED when the caller would write what every partner nation, or some, is then shown without a release: that is for
-// headquarters' people (rule 15 of api/PROTOCOL.md).
-absl::Status CheckMayPublish(const Call& call, const Roster& roster, const google::protobuf::Message& next);
-
 class WriteMethods {
  public:
   WriteMethods(node::Node* node, Durability* durability) : node_(node), durability_(durability) {}
