@@ -79,7 +79,7 @@ TEST(TokensTest, ATokenOfAnotherNonceIsNone) {
   const auto hide = [&](const std::string& nonce) {
     const auto bytes = [](const std::string& text) { return reinterpret_cast<const unsigned char*>(text.data()); };
     const std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)> context(EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free);
-    std::string plain = std::string("\0\0\0\1a", 5);
+    std::string plain = std::string(1, '\1') + "a";
     plain.resize(128);
     std::string sealed(128, '\0');
     std::string tag(16, '\0');
