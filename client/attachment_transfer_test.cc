@@ -14,6 +14,7 @@
 #include "api/errors.h"
 #include "client/attachment_download.h"
 #include "client/attachment_upload.h"
+#include "client/test_server.h"
 #include "fairlead/v1/attachment_service.grpc.pb.h"
 
 namespace fairlead::client {
@@ -30,16 +31,9 @@ constexpr int kChunk = 1000;
 // Holds one upload and the attachments that were made. Thread safety: any thread.
 class Node final : public v1::AttachmentService::Service {
  public:
-  Node() {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterService(this);
-    server_ = builder.BuildAndStart();
-  }
-  ~Node() override { server_->Shutdown(); }
   std::unique_ptr<Client> NewClient() const {
     ClientOptions options;
-    options.nodes = {{"apac", "127.0.0.1:" + std::to_string(port_)}};
+    options.nodes = {{"apac", server_.address()}};
     options.timeout = absl::Seconds(20);
     options.retry = {.backoff_initial = absl::Milliseconds(1), .backoff_max = absl::Milliseconds(2)};
     return std::make_unique<Client>(options, std::vector<std::shared_ptr<grpc::Channel>>{
@@ -111,8 +105,7 @@ class Node final : public v1::AttachmentService::Service {
   }
 
   int64_t size_ = 0;
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
+  TestServer server_{this};
 };
 
 class AttachmentTransferTest : public ::testing::Test {

@@ -16,6 +16,7 @@
 #include "api/test_log.h"
 #include "client/cli/network_commands.h"
 #include "client/test_node.h"
+#include "client/test_server.h"
 #include "fairlead/v1/audit_service.grpc.pb.h"
 #include "fairlead/v1/log_service.grpc.pb.h"
 
@@ -130,15 +131,7 @@ TEST_F(RunTest, AReportIsReadToItsLastPage) {
 // A node that audits: two events, one a page; the page after `pages` fails.
 class TestAudit final : public v1::AuditService::Service {
  public:
-  TestAudit() {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterService(this);
-    server_ = builder.BuildAndStart();
-  }
-  ~TestAudit() override { server_->Shutdown(); }
-
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string address() const { return server_.address(); }
 
   grpc::Status QueryAuditEvents(grpc::ServerContext*, const v1::QueryAuditEventsRequest* request,
                                 v1::QueryAuditEventsResponse* response) override {
@@ -152,8 +145,7 @@ class TestAudit final : public v1::AuditService::Service {
   std::atomic<int> pages{2};
 
  private:
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
+  client::TestServer server_{this};
 };
 
 TEST_F(RunTest, AnAuditExportIsWrittenWholeOrNotAtAll) {
@@ -182,15 +174,7 @@ TEST_F(RunTest, AnAuditExportIsWrittenWholeOrNotAtAll) {
 // A node that has no log, and notes what it is asked for receipts of.
 class TestLogs final : public v1::LogService::Service {
  public:
-  TestLogs() {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterService(this);
-    server_ = builder.BuildAndStart();
-  }
-  ~TestLogs() override { server_->Shutdown(); }
-
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string address() const { return server_.address(); }
 
   grpc::Status GetReceipt(grpc::ServerContext*, const v1::GetReceiptRequest* request, v1::Receipt*) override {
     (request->entry().empty() ? records : entries).push_back(request->entry() + request->record());
@@ -200,8 +184,7 @@ class TestLogs final : public v1::LogService::Service {
   std::vector<std::string> entries, records;
 
  private:
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
+  client::TestServer server_{this};
 };
 
 TEST_F(RunTest, AReceiptIsOfAnEntryOfAnyStreamOrOfARecord) {

@@ -10,6 +10,7 @@
 
 #include "client/cli/run.h"
 #include "client/test_node.h"
+#include "client/test_server.h"
 #include "fairlead/v1/search_service.grpc.pb.h"
 
 namespace fairlead::cli {
@@ -25,15 +26,7 @@ using ::testing::IsEmpty;
 // A node that finds two records, one a page.
 class TestSearch final : public v1::SearchService::Service {
  public:
-  TestSearch() {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterService(this);
-    server_ = builder.BuildAndStart();
-  }
-  ~TestSearch() override { server_->Shutdown(); }
-
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string address() const { return server_.address(); }
 
   grpc::Status Search(grpc::ServerContext*, const v1::SearchRequest* request, v1::SearchResponse* response) override {
     requests.push_back(*request);
@@ -59,8 +52,7 @@ class TestSearch final : public v1::SearchService::Service {
   std::vector<v1::SearchRequest> requests;
 
  private:
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
+  client::TestServer server_{this};
 };
 
 class SearchCommandsTest : public testing::Test {
