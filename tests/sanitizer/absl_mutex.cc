@@ -1,4 +1,4 @@
-// Tells ThreadSanitizer of Abseil's mutexes.
+// Tells ThreadSanitizer of Abseil's mutexes and notifications.
 //
 // Debian's Abseil is a shared library that was not compiled for ThreadSanitizer: its mutexes are atomics and futexes that the tool does not
 // see, and everything they guard would be reported. These definitions come before the library's own in the order of symbols; each calls
@@ -8,6 +8,7 @@
 // those who wait for it.
 
 #include <absl/synchronization/mutex.h>
+#include <absl/synchronization/notification.h>
 #include <absl/time/time.h>
 #include <dlfcn.h>
 #include <sanitizer/tsan_interface.h>
@@ -151,6 +152,32 @@ bool CondVar::WaitWithTimeout(Mutex* mutex, Duration timeout) {
 bool CondVar::WaitWithDeadline(Mutex* mutex, Time deadline) {
   FAIRLEAD_REAL(bool(CondVar*, Mutex*, Time), "_ZN4absl7debian37CondVar16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE");
   return Waiting(mutex, [&] { return real(this, mutex, deadline); });
+}
+
+void Notification::Notify() {
+  FAIRLEAD_REAL(void(Notification*), "_ZN4absl7debian312Notification6NotifyEv");
+  __tsan_release(this);
+  real(this);
+}
+
+void Notification::WaitForNotification() const {
+  FAIRLEAD_REAL(void(const Notification*), "_ZNK4absl7debian312Notification19WaitForNotificationEv");
+  real(this);
+  __tsan_acquire(const_cast<Notification*>(this));
+}
+
+bool Notification::WaitForNotificationWithTimeout(Duration timeout) const {
+  FAIRLEAD_REAL(bool(const Notification*, Duration), "_ZNK4absl7debian312Notification30WaitForNotificationWithTimeoutENS0_8DurationE");
+  const bool notified = real(this, timeout);
+  if (notified) __tsan_acquire(const_cast<Notification*>(this));
+  return notified;
+}
+
+bool Notification::WaitForNotificationWithDeadline(Time deadline) const {
+  FAIRLEAD_REAL(bool(const Notification*, Time), "_ZNK4absl7debian312Notification31WaitForNotificationWithDeadlineENS0_4TimeE");
+  const bool notified = real(this, deadline);
+  if (notified) __tsan_acquire(const_cast<Notification*>(this));
+  return notified;
 }
 
 }  // namespace absl
