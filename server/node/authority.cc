@@ -43,7 +43,10 @@ v1::Authority WritersOf(const records::RecordType* type, const Op& op) {
   const v1::Authority own = field == nullptr ? v1::AUTHORITY_UNSPECIFIED : field->options().GetExtension(v1::writers);
   if (own != v1::AUTHORITY_UNSPECIFIED) return own;
   const v1::Authority general = type->prototype->GetDescriptor()->options().GetExtension(v1::record_writers);
-  return general == v1::AUTHORITY_UNSPECIFIED ? v1::AUTHORITY_ANY_SITE : general;
+  if (general != v1::AUTHORITY_UNSPECIFIED && general != v1::AUTHORITY_ANY_SITE) return general;
+  // A marking or an audience is loosened by what replaces a restriction, and by nothing else.
+  const bool restricts = op.kind == MergeKind::kRestrictMax || op.kind == MergeKind::kRestrictIntersect;
+  return restricts && !op.replaces.empty() ? v1::AUTHORITY_HOME_SITE : v1::AUTHORITY_ANY_SITE;
 }
 
 }  // namespace

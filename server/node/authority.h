@@ -2,10 +2,11 @@
 // say of themselves.
 //
 // In a network whose roster names a headquarters, that site writes everything. What a type keeps for a record's home is written by the
-// home alone beside it: the site of the officer whose request made the record. A record's name is a hash over who asked for what (rule 9),
-// so the entry that made it cannot be made up later, and shows the home. Where that entry came in does not matter for an officer's records,
-// for a compromised site could repeat what it has read. The staff of headquarters have no office at a site: what they make at another
-// site's node belongs to that site, and what they make at headquarters to headquarters.
+// home alone beside it: the site of the officer whose request made the record. So is, of every type, what takes a restriction's place: a
+// marking that was lower or an audience that was wider cannot come back otherwise. A record's name is a hash over who asked for what (rule
+// 9), so the entry that made it cannot be made up later, and shows the home. Where that entry came in does not matter for an officer's
+// records, for a compromised site could repeat what it has read. The staff of headquarters have no office at a site: what they make at
+// another site's node belongs to that site, and what they make at headquarters to headquarters.
 //
 // Thread safety: immutable; any thread. Ownership: borrows roster and registry.
 

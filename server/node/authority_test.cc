@@ -1,5 +1,6 @@
 // Rule 12: who may write what, at every replica and whatever the order of arrival.
 
+#include <absl/strings/str_join.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,8 +10,10 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/errors.h"
+#include "fairlead/v1/assessment.pb.h"
 #include "fairlead/v1/engagement.pb.h"
 #include "server/node/assembly.h"
 #include "server/node/counting_testing.h"
@@ -209,6 +212,68 @@ TEST_F(AuthorityTest, ACompromisedSiteChangesNothingAndIsNamed) {
   // What hangs on what was refused merges as if it had not been.
   ASSERT_TRUE(Name(*hq_.node, "ZZ", "After all").ok());
   EXPECT_EQ(NameOf(*hq_.node, "ZZ"), "After all");
+}
+
+TEST_F(AuthorityTest, NobodyElseWidensAnAudienceOrLowersAMarking) {
+  constexpr char kMethod[] = "fairlead.v1.AssessmentService/CreateAssessment";
+  const std::string request_id = network_.clock().RequestId();
+  const std::string name = "assessments/" + CreatedRecordId(network_.roster().network(), "officer/apac/watch", kMethod, request_id);
+  const auto change = [&](Site& site, v1::Marking marking, const std::vector<std::string>& audience, const std::string& id) {
+    v1::Assessment assessment;
+    assessment.set_country("countries/JP");
+    assessment.set_marking(marking);
+    for (const std::string& one : audience) assessment.add_audience(one);
+    std::vector<std::string> fields = {"marking", "audience"};
+    if (id == request_id) fields.push_back("country");
+    WriteRequest request = RequestFor(*site.node, name, assessment, fields, id);
+    request.method = kMethod;
+    return request;
+  };
+  const auto seen = [&](const Site& site) {
+    auto state = site.node->GetState(site.node->store(), name);
+    if (!state.ok() || !state->has_value()) return std::string("none");
+    const auto message = Materialise(*site.node->registry().FindByMessage("Assessment"), name, **state);
+    const auto& assessment = static_cast<const v1::Assessment&>(*message);
+    std::vector<std::string> audience(assessment.audience().begin(), assessment.audience().end());
+    std::sort(audience.begin(), audience.end());
+    return v1::Marking_Name(assessment.marking()) + " for " + absl::StrJoin(audience, ",");
+  };
+  const std::string restricted = "MARKING_SENSITIVE for apac,eame,hq";
+  ASSERT_TRUE(Write(*apac_.node, change(apac_, v1::MARKING_SENSITIVE, {"apac", "eame", "hq"}, request_id)).ok());
+  Sync(*apac_.node, *hq_.node);
+  Sync(*apac_.node, *liar_.node);
+  ASSERT_EQ(seen(liar_), restricted);
+
+  // At an honest node it is refused by name.
+  Site eame = network_.Open("eame");
+  Sync(*hq_.node, *eame.node);
+  network_.clock().Advance(absl::Milliseconds(1));
+  const auto refused = Write(*eame.node, change(eame, v1::MARKING_OFFICIAL, {}, network_.clock().RequestId()));
+  EXPECT_EQ(ReasonOf(refused.status()), "PERMISSION_DENIED");
+  EXPECT_EQ(FieldOf(refused.status()), "marking");
+
+  ASSERT_TRUE(Write(*liar_.node, change(liar_, v1::MARKING_OFFICIAL, {}, network_.clock().RequestId())).ok());
+  const std::vector<std::string> before = Digests(*hq_.node);
+  Sync(*liar_.node, *hq_.node);
+  EXPECT_EQ(seen(hq_), restricted);
+  EXPECT_EQ(Digests(*hq_.node), before);
+  const std::vector<UnauthorisedChange> changes = hq_.node->UnauthorisedChanges(std::nullopt, 10);
+  ASSERT_THAT(changes, SizeIs(1));
+  EXPECT_EQ(changes[0].record, name);
+  EXPECT_THAT(changes[0].fields, ElementsAre("marking", "audience"));
+  CheckWhole(hq_);
+
+  // Who adds a restriction of his own only narrows.
+  network_.clock().Advance(absl::Milliseconds(1));
+  WriteRequest narrowing = change(eame, v1::MARKING_OFFICIAL, {"apac", "hq", "csa"}, network_.clock().RequestId());
+  for (Op& op : narrowing.mutations[0].ops) op.replaces.clear();
+  ASSERT_TRUE(Write(*eame.node, narrowing).ok());
+  Sync(*eame.node, *apac_.node);
+  EXPECT_EQ(seen(apac_), "MARKING_SENSITIVE for apac,hq");
+  // The home widens again, and so does headquarters.
+  network_.clock().Advance(absl::Milliseconds(1));
+  ASSERT_TRUE(Write(*apac_.node, change(apac_, v1::MARKING_OFFICIAL, {"apac", "csa", "hq"}, network_.clock().RequestId())).ok());
+  EXPECT_EQ(seen(apac_), "MARKING_OFFICIAL for apac,csa,hq");
 }
 
 TEST_F(AuthorityTest, AMakingThatTheHomeDidNotWriteDoesNotStandAgainstTheHomes) {

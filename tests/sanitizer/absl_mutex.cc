@@ -1,4 +1,4 @@
-// Tells ThreadSanitizer of Abseil's mutexes and notifications.
+// Tells ThreadSanitizer of Abseil's mutexes, notifications and counters.
 //
 // Debian's Abseil is a shared library that was not compiled for ThreadSanitizer: its mutexes are atomics and futexes that the tool does not
 // see, and everything they guard would be reported. These definitions come before the library's own in the order of symbols; each calls
@@ -7,6 +7,7 @@
 // Between pre_lock and post_lock, and between pre_unlock and post_unlock, the tool looks away: a mutex evaluates there the conditions of
 // those who wait for it.
 
+#include <absl/synchronization/blocking_counter.h>
 #include <absl/synchronization/mutex.h>
 #include <absl/synchronization/notification.h>
 #include <absl/time/time.h>
@@ -178,6 +179,18 @@ bool Notification::WaitForNotificationWithDeadline(Time deadline) const {
   const bool notified = real(this, deadline);
   if (notified) __tsan_acquire(const_cast<Notification*>(this));
   return notified;
+}
+
+bool BlockingCounter::DecrementCount() {
+  FAIRLEAD_REAL(bool(BlockingCounter*), "_ZN4absl7debian315BlockingCounter14DecrementCountEv");
+  __tsan_release(this);
+  return real(this);
+}
+
+void BlockingCounter::Wait() {
+  FAIRLEAD_REAL(void(BlockingCounter*), "_ZN4absl7debian315BlockingCounter4WaitEv");
+  real(this);
+  __tsan_acquire(this);
 }
 
 }  // namespace absl
