@@ -219,14 +219,13 @@ absl::StatusOr<Committer::Assembly::Effect> Committer::Assembly::Outcome(const s
       status = CheckFoldable(mutation);
     }
     if (!status.ok()) return status;
-    const std::vector<uint16_t> refused = Refused(part, dot);
     if (part.maker) {
       auto rows = RowsOf(mutation.record);
       if (!rows.ok()) return rows.status();
       if (!rows->empty()) effect.made_again.insert(mutation.record);
     }
-    if (!refused.empty()) effect.unauthorised[i] = refused;
-    FoldPart(part, is_shape, time, dot, fetch, refused, &it->second);
+    std::vector<uint16_t> refused = FoldPart(part, is_shape, time, dot, fetch, &it->second);
+    if (!refused.empty()) effect.unauthorised[i] = std::move(refused);
   }
   std::erase_if(states, [](const auto& state) { return state.second.type == 0; });
   return effect;

@@ -122,7 +122,7 @@ class Committer::Assembly {
   // What the parts of an entry come to.
   struct Effect {
     std::map<std::string, RecordState> states;             // by record; without those that stay as they are
-    std::map<size_t, std::vector<uint16_t>> unauthorised;  // by part: its ops that fold to nothing
+    std::map<size_t, std::vector<uint16_t>> unauthorised;  // by part: its ops that its site had no right to
     std::set<std::string> made_again;                      // records that were there, and that the entry makes
     bool judged = true;                                    // the program knows all that it says
   };
@@ -185,11 +185,10 @@ class Committer::Assembly {
   absl::StatusOr<std::optional<Payload>> PayloadOf(Dot dot) const;
   // What an entry folds: its payload, or what erasures have left of it. nullopt when there is nothing here that could be folded.
   absl::StatusOr<std::optional<Content>> ContentOf(Dot dot) const;
-  // The ops of the part that fold to nothing.
-  std::vector<uint16_t> Refused(const Part& part, Dot dot) const;
-  // Folds a part into its record, but for the `refused`.
-  void FoldPart(const Part& part, bool is_shape, Hlc time, Dot dot, const ValueFetcher& fetch, const std::vector<uint16_t>& refused,
-                RecordState* state) const;
+  // Whether the op would show the record to more, or with less care, than a value that it replaces.
+  bool Loosens(const Op& op, const RecordState& state, const ValueFetcher& fetch) const;
+  // Folds a part into its record. Its ops that its site had no right to, ascending: they count for nothing, or only narrow.
+  std::vector<uint16_t> FoldPart(const Part& part, bool is_shape, Hlc time, Dot dot, const ValueFetcher& fetch, RecordState* state) const;
   // The record from all its mutations, anew.
   absl::Status RefoldRecord(const std::string& name);
   // Lists or unlists what folded to nothing of one mutation.

@@ -43,10 +43,7 @@ v1::Authority WritersOf(const records::RecordType* type, const Op& op) {
   const v1::Authority own = field == nullptr ? v1::AUTHORITY_UNSPECIFIED : field->options().GetExtension(v1::writers);
   if (own != v1::AUTHORITY_UNSPECIFIED) return own;
   const v1::Authority general = type->prototype->GetDescriptor()->options().GetExtension(v1::record_writers);
-  if (general != v1::AUTHORITY_UNSPECIFIED && general != v1::AUTHORITY_ANY_SITE) return general;
-  // A marking or an audience is loosened by what replaces a restriction, and by nothing else.
-  const bool restricts = op.kind == MergeKind::kRestrictMax || op.kind == MergeKind::kRestrictIntersect;
-  return restricts && !op.replaces.empty() ? v1::AUTHORITY_HOME_SITE : v1::AUTHORITY_ANY_SITE;
+  return general == v1::AUTHORITY_UNSPECIFIED ? v1::AUTHORITY_ANY_SITE : general;
 }
 
 }  // namespace
@@ -107,10 +104,10 @@ bool Authority::IsHome(SiteId site, const std::vector<Maker>& makers) const {
   return at([site](const Maker& maker) { return maker.site == site; });
 }
 
-std::vector<uint16_t> Authority::Unauthorised(const Mutation& mutation, const MutationId& id, bool makes, SiteId site,
-                                              const MakersOf& makers) const {
-  std::vector<uint16_t> refused;
-  if (!Limits() || IsHeadquarters(site)) return refused;
+Authority::Unauthorised Authority::Judge(const Mutation& mutation, const MutationId& id, bool makes, SiteId site,
+                                         const MakersOf& makers) const {
+  Unauthorised out;
+  if (!Limits() || IsHeadquarters(site)) return out;
   const records::RecordType* type = registry_.FindByNumber(mutation.type);
   std::optional<bool> at_home;  // asked for once
   const auto may_as_home = [&] {
@@ -127,19 +124,18 @@ std::vector<uint16_t> Authority::Unauthorised(const Mutation& mutation, const Mu
     return IsHome(site, known);
   };
   for (size_t i = 0; i < mutation.ops.size(); ++i) {
-    switch (WritersOf(type, mutation.ops[i])) {
-      case v1::AUTHORITY_HEADQUARTERS:
-        break;
-      case v1::AUTHORITY_HOME_SITE:
-        if (!at_home) at_home = may_as_home();
-        if (*at_home) continue;
-        break;
-      default:
-        continue;
+    const Op& op = mutation.ops[i];
+    const v1::Authority writers = WritersOf(type, op);
+    const bool restricts = op.kind == MergeKind::kRestrictMax || op.kind == MergeKind::kRestrictIntersect;
+    const bool may_loosen = type != nullptr && writers == v1::AUTHORITY_ANY_SITE && restricts && !op.replaces.empty();
+    if (writers == v1::AUTHORITY_ANY_SITE && !may_loosen) continue;
+    if (writers != v1::AUTHORITY_HEADQUARTERS) {
+      if (!at_home) at_home = may_as_home();
+      if (*at_home) continue;
     }
-    refused.push_back(static_cast<uint16_t>(i));
+    (may_loosen ? out.replacing : out.ops).push_back(static_cast<uint16_t>(i));
   }
-  return refused;
+  return out;
 }
 
 std::string Authority::FieldName(uint32_t type, uint32_t number) const {

@@ -2,11 +2,11 @@
 // say of themselves.
 //
 // In a network whose roster names a headquarters, that site writes everything. What a type keeps for a record's home is written by the
-// home alone beside it: the site of the officer whose request made the record. So is, of every type, what takes a restriction's place: a
-// marking that was lower or an audience that was wider cannot come back otherwise. A record's name is a hash over who asked for what (rule
-// 9), so the entry that made it cannot be made up later, and shows the home. Where that entry came in does not matter for an officer's
-// records, for a compromised site could repeat what it has read. The staff of headquarters have no office at a site: what they make at
-// another site's node belongs to that site, and what they make at headquarters to headquarters.
+// home alone beside it: the site of the officer whose request made the record. So is, of every type, to take a restriction away: what
+// another site replaces of a marking or an audience stands beside what it says, which can only narrow. A record's name is a hash over who
+// asked for what (rule 9), so the entry that made it cannot be made up later, and shows the home. Where that entry came in does not matter
+// for an officer's records, for a compromised site could repeat what it has read. The staff of headquarters have no office at a site: what
+// they make at another site's node belongs to that site, and what they make at headquarters to headquarters.
 //
 // Thread safety: immutable; any thread. Ownership: borrows roster and registry.
 
@@ -55,9 +55,14 @@ class Authority {
 
   // The makers known of a record. All have one office, since the name follows from it; unless `all`, one of an office will do.
   using MakersOf = std::function<std::vector<Maker>(const std::string& record, bool all)>;
-  // The ops of a mutation from `site` that fold to nothing, ascending. `makes`: its entry made the record. `makers` is asked where it
-  // matters. An erasure's shape is judged as what it is the shape of.
-  std::vector<uint16_t> Unauthorised(const Mutation& mutation, const MutationId& id, bool makes, SiteId site, const MakersOf& makers) const;
+  // Ops of a mutation, by their positions, ascending.
+  struct Unauthorised {
+    std::vector<uint16_t> ops;        // fold to nothing
+    std::vector<uint16_t> replacing;  // restrictions that replace nothing: they stand beside what is there
+  };
+  // What `site` may not of a mutation. `makes`: its entry made the record. `makers` is asked where it matters. An erasure's shape is judged
+  // as what it is the shape of.
+  Unauthorised Judge(const Mutation& mutation, const MutationId& id, bool makes, SiteId site, const MakersOf& makers) const;
   // The name of a field of a type as a person reads it.
   std::string FieldName(uint32_t type, uint32_t field) const;
 

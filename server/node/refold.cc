@@ -166,19 +166,50 @@ std::vector<Maker> Committer::Assembly::MakersOf(const std::string& record, bool
   return makers;
 }
 
-std::vector<uint16_t> Committer::Assembly::Refused(const Part& part, Dot dot) const {
-  const auto makers = [this](const std::string& record, bool all) { return MakersOf(record, all); };
-  return committer_.authority_.Unauthorised(*part.mutation, part.id, part.maker.has_value(), SiteOf(dot.log), makers);
+bool Committer::Assembly::Loosens(const Op& op, const RecordState& state, const ValueFetcher& fetch) const {
+  const auto field = state.fields.find(op.field);
+  if (field == state.fields.end() || IsErased(op)) return false;
+  for (const ValueId& id : op.replaces) {
+    const auto value = field->second.values.find(id);
+    if (value == field->second.values.end() || !value->second.adds || value->second.erased) continue;
+    const std::optional<std::string> replaced = value->second.has_bytes ? std::optional(value->second.bytes) : fetch(id, value->second.dot);
+    if (!replaced) continue;
+    if (!op.has_value) return true;
+    Reader was(*replaced);
+    Reader now(op.value);
+    if (op.kind == MergeKind::kRestrictMax) {
+      if (now.Varint() < was.Varint()) return true;
+      continue;
+    }
+    std::set<std::string_view> allowed;
+    while (was.ok() && was.left() > 0) allowed.insert(was.Bytes());
+    while (now.ok() && now.left() > 0) {
+      if (!allowed.contains(now.Bytes())) return true;
+    }
+  }
+  return false;
 }
 
-void Committer::Assembly::FoldPart(const Part& part, bool is_shape, Hlc time, Dot dot, const ValueFetcher& fetch,
-                                   const std::vector<uint16_t>& refused, RecordState* state) const {
-  if (!refused.empty() && refused.size() == part.mutation->ops.size()) return;
-  if (is_shape) {
-    FoldErased(*part.mutation, part.id, time, dot, state, fetch, refused);
-  } else {
-    Fold(*part.mutation, part.id, time, dot, state, fetch, refused);
+std::vector<uint16_t> Committer::Assembly::FoldPart(const Part& part, bool is_shape, Hlc time, Dot dot, const ValueFetcher& fetch,
+                                                    RecordState* state) const {
+  const auto makers = [this](const std::string& record, bool all) { return MakersOf(record, all); };
+  auto [ignored, replacing] = committer_.authority_.Judge(*part.mutation, part.id, part.maker.has_value(), SiteOf(dot.log), makers);
+  std::vector<uint16_t> unauthorised = ignored;
+  Mutation beside;
+  for (const uint16_t op : replacing) {
+    if (beside.ops.empty()) beside = *part.mutation;
+    if (Loosens(beside.ops[op], *state, fetch)) unauthorised.push_back(op);
+    beside.ops[op].replaces.clear();
   }
+  if (!ignored.empty() && ignored.size() == part.mutation->ops.size()) return unauthorised;
+  const Mutation& mutation = beside.ops.empty() ? *part.mutation : beside;
+  if (is_shape) {
+    FoldErased(mutation, part.id, time, dot, state, fetch, ignored);
+  } else {
+    Fold(mutation, part.id, time, dot, state, fetch, ignored);
+  }
+  std::sort(unauthorised.begin(), unauthorised.end());
+  return unauthorised;
 }
 
 absl::Status Committer::Assembly::NoteUnauthorised(Dot dot, const Part& part, const std::vector<uint16_t>& ops) {
@@ -227,11 +258,9 @@ absl::Status Committer::Assembly::RefoldRecord(const std::string& name) {
     if ((*content)->erases) continue;
     for (const Part& part : (*content)->parts) {
       if (part.mutation->record != name) continue;
-      const std::vector<uint16_t> refused = Refused(part, dot);
-      if (committer_.authority_.Limits()) {
-        if (absl::Status status = NoteUnauthorised(dot, part, refused); !status.ok()) return status;
-      }
-      FoldPart(part, (*content)->is_shape(), time, dot, fetch, refused, &state);
+      const std::vector<uint16_t> refused = FoldPart(part, (*content)->is_shape(), time, dot, fetch, &state);
+      if (!committer_.authority_.Limits()) continue;
+      if (absl::Status status = NoteUnauthorised(dot, part, refused); !status.ok()) return status;
     }
   }
   (*record)->state = state.type == 0 ? std::nullopt : std::optional(std::move(state));
