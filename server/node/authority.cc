@@ -5,7 +5,10 @@
 #include <algorithm>
 
 #include "api/bytes.h"
+#include "api/erasure.h"
+#include "fairlead/v1/common.pb.h"
 #include "fairlead/v1/options.pb.h"
+#include "server/node/fold.h"
 
 namespace fairlead::node {
 namespace {
@@ -34,6 +37,13 @@ v1::Authority StateWriters(const FieldDescriptor* field, const Op& op) {
   if (!MovesState(field, op)) return v1::AUTHORITY_UNSPECIFIED;
   const auto* state = StateIn(field, op);
   return state == nullptr ? v1::AUTHORITY_UNSPECIFIED : state->options().GetExtension(v1::state_writers);
+}
+
+// A record without a marking is OFFICIAL: PUBLIC loosens that, whatever it replaces.
+bool MarksPublic(const Op& op) {
+  if (op.field != kMarkingField || op.kind != MergeKind::kRestrictMax || !op.has_value || IsErased(op)) return false;
+  Reader value(op.value);
+  return value.Varint() <= v1::MARKING_PUBLIC;
 }
 
 v1::Authority WritersOf(const records::RecordType* type, const Op& op) {
@@ -126,14 +136,15 @@ Authority::Unauthorised Authority::Judge(const Mutation& mutation, const Mutatio
   for (size_t i = 0; i < mutation.ops.size(); ++i) {
     const Op& op = mutation.ops[i];
     const v1::Authority writers = WritersOf(type, op);
+    const bool publishes = MarksPublic(op);
     const bool restricts = op.kind == MergeKind::kRestrictMax || op.kind == MergeKind::kRestrictIntersect;
-    const bool may_loosen = type != nullptr && writers == v1::AUTHORITY_ANY_SITE && restricts && !op.replaces.empty();
+    const bool may_loosen = type != nullptr && writers == v1::AUTHORITY_ANY_SITE && restricts && (publishes || !op.replaces.empty());
     if (writers == v1::AUTHORITY_ANY_SITE && !may_loosen) continue;
     if (writers != v1::AUTHORITY_HEADQUARTERS) {
       if (!at_home) at_home = may_as_home();
       if (*at_home) continue;
     }
-    (may_loosen ? out.replacing : out.ops).push_back(static_cast<uint16_t>(i));
+    (may_loosen && op.has_value && !publishes ? out.replacing : out.ops).push_back(static_cast<uint16_t>(i));
   }
   return out;
 }

@@ -3,10 +3,11 @@
 //
 // In a network whose roster names a headquarters, that site writes everything. What a type keeps for a record's home is written by the
 // home alone beside it: the site of the officer whose request made the record. So is, of every type, to take a restriction away: what
-// another site replaces of a marking or an audience stands beside what it says, which can only narrow. A record's name is a hash over who
-// asked for what (rule 9), so the entry that made it cannot be made up later, and shows the home. Where that entry came in does not matter
-// for an officer's records, for a compromised site could repeat what it has read. The staff of headquarters have no office at a site: what
-// they make at another site's node belongs to that site, and what they make at headquarters to headquarters.
+// another site replaces of a marking or an audience stands beside what it says, which can only narrow, and it marks nothing PUBLIC. A
+// record's name is a hash over who asked for what (rule 9), so the entry that made it cannot be made up later, and shows the home. Where
+// that entry came in does not matter for an officer's records, for a compromised site could repeat what it has read. The staff of
+// headquarters have no office at a site: what they make at another site's node belongs to that site, and what they make at headquarters to
+// headquarters.
 //
 // Thread safety: immutable; any thread. Ownership: borrows roster and registry.
 

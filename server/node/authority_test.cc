@@ -238,8 +238,8 @@ TEST_F(AuthorityTest, NobodyElseWidensAnAudienceOrLowersAMarking) {
     std::sort(audience.begin(), audience.end());
     return v1::Marking_Name(assessment.marking()) + " for " + absl::StrJoin(audience, ",");
   };
-  const std::string restricted = "MARKING_OFFICIAL for apac,eame,hq";
-  ASSERT_TRUE(Write(*apac_.node, change(apac_, v1::MARKING_OFFICIAL, {"apac", "eame", "hq"}, request_id)).ok());
+  const std::string restricted = "MARKING_SENSITIVE for apac,eame,hq";
+  ASSERT_TRUE(Write(*apac_.node, change(apac_, v1::MARKING_SENSITIVE, {"apac", "eame", "hq"}, request_id)).ok());
   Sync(*apac_.node, *hq_.node);
   Sync(*apac_.node, *liar_.node);
   ASSERT_EQ(seen(liar_), restricted);
@@ -261,6 +261,13 @@ TEST_F(AuthorityTest, NobodyElseWidensAnAudienceOrLowersAMarking) {
   ASSERT_THAT(changes, SizeIs(1));
   EXPECT_EQ(changes[0].record, name);
   EXPECT_THAT(changes[0].fields, ElementsAre("marking", "audience"));
+  network_.clock().Advance(absl::Milliseconds(1));
+  const std::vector<std::string> more = {"apac", "csa", "eame", "hq"};
+  ASSERT_TRUE(Write(*liar_.node, change(liar_, v1::MARKING_OFFICIAL, more, network_.clock().RequestId())).ok());
+  ASSERT_EQ(seen(liar_), "MARKING_OFFICIAL for apac,csa,eame,hq");
+  Sync(*liar_.node, *hq_.node);
+  EXPECT_EQ(seen(hq_), restricted);
+  EXPECT_EQ(hq_.node->UnauthorisedCount(), 1) << "the lie that it replaced was none here";
   CheckWhole(hq_);
 
   // Another site may narrow: what it writes in the place of a restriction stands beside it.
