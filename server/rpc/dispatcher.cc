@@ -396,10 +396,12 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     passed_on_ = true;
     if (entry_->unary) {
       forwarder->Unary(call_, context_->client_metadata(), std::move(request_bytes_), [self = self_](Forwarder::Answer answer) {
+        if (!answer.status.ok()) return self->End(answer.status, std::move(answer.token));
+        if (!self->Claim(grpc::StatusCode::OK)) return;
+        // By whoever ends the call alone: its end may come from elsewhere at the same moment.
         self->leaders_token_ = std::move(answer.token);
         self->call_->durability = std::move(answer.durability);
-        if (!answer.status.ok()) return self->End(answer.status);
-        if (self->Claim(grpc::StatusCode::OK)) self->Reply(&answer.message);
+        self->Reply(&answer.message);
       });
       return;
     }
@@ -544,9 +546,11 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     context_->AddTrailingMetadata(kConsistencyMetadata, leaders_token_.empty() ? owner_->options_.consistency->Token() : leaders_token_);
   }
 
-  void End(const absl::Status& status) {
+  // `leaders_token`: of one that was passed on.
+  void End(const absl::Status& status, std::string leaders_token = "") {
     const grpc::Status wire = ToGrpc(call_->identity.kind == IdentityKind::kPartner ? ForPartner(status) : status);
     if (!Claim(wire.error_code())) return;
+    leaders_token_ = std::move(leaders_token);
     if (entry_ != nullptr) AddToken();
     Finish(wire);
   }
@@ -564,10 +568,10 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   bool held_ = false;
   bool passed_on_by_ = false;  // by another member of the site
   bool passed_on_ = false;     // to the one that leads it
-  std::string leaders_token_;
-  std::string limit_;         // by which the call was refused
-  std::string subject_;       // what the request named, or made
-  bool named_later_ = false;  // what the request gives has its name from the answer
+  std::string leaders_token_;  // set and read by who has claimed the end
+  std::string limit_;          // by which the call was refused
+  std::string subject_;        // what the request named, or made
+  bool named_later_ = false;   // what the request gives has its name from the answer
   std::shared_ptr<const grpc::AuthContext> caller_;
   std::optional<grpc::Alarm> alarm_;  // the default deadline, or when a refusal is told; making one takes gRPC's own lock
   grpc::ByteBuffer request_bytes_;
