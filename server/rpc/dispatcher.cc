@@ -214,6 +214,10 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
       // Once: else it might go round.
       if (passed_on_by_) return End(absl::UnavailableError("this member of the site does not lead it"));
       return PassOn(forwarder);
+    } else if (forwarder != nullptr && entry_->by_leader) {
+      answers_as_leader_ = true;
+      // Who loses the lead from here on finds it set.
+      if (!forwarder->leads()) return End(NotLeading());
     }
     // Before they are parsed: that takes them.
     if (call_->identity.kind == IdentityKind::kPartner) call_->submitted = BytesOf(request_bytes_);
@@ -380,14 +384,13 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     return options.identify ? options.identify(*caller_) : IdentityOf(*caller_, options.network);
   }
 
-  // Whether who was admitted would be admitted now.
+  static absl::Status NotLeading() { return absl::UnavailableError("this member of the site does not lead it any more"); }
+
+  // Whether who was admitted would be admitted now. Any thread.
   absl::Status Readmit() const {
     const absl::StatusOr<Identity> identity = Identified();
     if (!identity.ok()) return identity.status();
-    const Forwarder* const forwarder = owner_->options_.forwarder;
-    if (forwarder != nullptr && entry_->by_leader && !passed_on_ && !forwarder->leads()) {
-      return absl::UnavailableError("this member of the site does not lead it any more");
-    }
+    if (answers_as_leader_ && !owner_->options_.forwarder->leads()) return NotLeading();
     return owner_->options_.authorize(passed_on_by_ ? call_->identity : *identity, call_->method);
   }
 
@@ -568,6 +571,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   bool held_ = false;
   bool passed_on_by_ = false;  // by another member of the site
   bool passed_on_ = false;     // to the one that leads it
+  std::atomic<bool> answers_as_leader_{false};
   std::string leaders_token_;  // set and read by who has claimed the end
   std::string limit_;          // by which the call was refused
   std::string subject_;        // what the request named, or made

@@ -4,9 +4,11 @@
 
 #include <absl/synchronization/notification.h>
 #include <fmt/format.h>
+#include <grpcpp/generic/generic_stub.h>
 
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "fairlead/v1/overview_service.grpc.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
@@ -133,13 +135,19 @@ class ForwarderTest : public ::testing::Test {
                                                      .credentials = [] { return TestCerts::Get().Live("node/apac").ForPeer("apac"); }});
     member->dispatcher = std::make_unique<Dispatcher>(
         DispatcherOptions{.network = kTestNetwork,
+                          .identify =
+                              [this](const grpc::AuthContext& context) {
+                                ++identified_;
+                                return IdentityOf(context, kTestNetwork);
+                              },
                           .authorize = Authorize,
                           .forwarder = member->forwarder.get(),
-                          .on_finish = [this, member](const CallSummary& summary) {
-                            std::lock_guard lock(mutex_);
-                            member->finished.push_back(fmt::format("{} {}{}", summary.caller, static_cast<int>(summary.code),
-                                                                   summary.passed_on ? " passed on" : ""));
-                          }});
+                          .on_finish =
+                              [this, member](const CallSummary& summary) {
+                                std::lock_guard lock(mutex_);
+                                member->finished.push_back(fmt::format("{} {}{}", summary.caller, static_cast<int>(summary.code),
+                                                                       summary.passed_on ? " passed on" : ""));
+                              }});
     for (const char* method : {kCreate, kGet}) {
       member->dispatcher->Handle(
           method, [this, member](const std::shared_ptr<Call>& call, const google::protobuf::Message&, const Reply& reply) {
@@ -198,6 +206,7 @@ class ForwarderTest : public ::testing::Test {
   std::string leader_address_;
   absl::Time deadline_;
   std::optional<absl::Status> refusal_;
+  std::atomic<int> identified_{0};   // callers, by all members
   std::atomic<bool> silent_{false};  // one call is not answered before the test answers it
   Reply unanswered_;
   absl::Notification asked_;
@@ -329,6 +338,37 @@ TEST_F(ForwarderTest, WhoLeadsNoMoreEndsTheStreamsThatOnlyALeaderHas) {
     }
     EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
   }
+}
+
+TEST_F(ForwarderTest, AStreamWhoseRequestIsYetToComeIsPassedOnAfterALookAtWhoMayGoOn) {
+  const Client caller = At(follower_);
+  grpc::GenericStub stub(caller.channel());
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+  grpc::CompletionQueue queue;
+  const auto call = stub.PrepareCall(&context, fmt::format("/{}", kWatch), &queue);
+  const auto ends = [&queue] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  call->StartCall(nullptr);
+  EXPECT_TRUE(ends());
+  // Once at its admission, and once more.
+  for (const absl::Time latest = absl::Now() + kPatience; identified_ < 2 && absl::Now() < latest; std::this_thread::yield()) {
+    follower_.dispatcher->Reauthorize();
+  }
+  const grpc::Slice empty;
+  call->Write(grpc::ByteBuffer(&empty, 1), nullptr);
+  EXPECT_TRUE(ends());
+  grpc::ByteBuffer overview;
+  call->Read(&overview, nullptr);
+  EXPECT_TRUE(ends()) << "the leader's first message";
+  context.TryCancel();
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  EXPECT_TRUE(ends());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED) << status.error_message();
 }
 
 TEST_F(ForwarderTest, WhatALeaderLeavesWaitingEndsWhenAnotherIsKnown) {
