@@ -129,8 +129,15 @@ class ForwarderTest : public ::testing::Test {
                                                      .leads = [member] { return member->leads.load(); },
                                                      .leader_address =
                                                          [this] {
-                                                           std::lock_guard lock(mutex_);
-                                                           return leader_address_;
+                                                           std::string address;
+                                                           std::function<void()> then;
+                                                           {
+                                                             std::lock_guard lock(mutex_);
+                                                             address = leader_address_;
+                                                             then = std::exchange(after_address_, nullptr);
+                                                           }
+                                                           if (then) then();
+                                                           return address;
                                                          },
                                                      .credentials = [] { return TestCerts::Get().Live("node/apac").ForPeer("apac"); }});
     member->dispatcher = std::make_unique<Dispatcher>(
@@ -204,6 +211,7 @@ class ForwarderTest : public ::testing::Test {
 
   std::mutex mutex_;
   std::string leader_address_;
+  std::function<void()> after_address_;  // called once, before the address that was read is used
   absl::Time deadline_;
   std::optional<absl::Status> refusal_;
   std::atomic<int> identified_{0};   // callers, by all members
@@ -399,6 +407,31 @@ TEST_F(ForwarderTest, WhatALeaderLeavesWaitingEndsWhenAnotherIsKnown) {
     late = std::exchange(unanswered_, nullptr);
   }
   late(Error(Reason::kInternal, "nobody waits for it"));
+}
+
+TEST_F(ForwarderTest, WhatIsJustBeingPassedOnEndsWhenAnotherIsKnown) {
+  silent_ = true;
+  const auto change_in_between = [this] {
+    std::lock_guard lock(mutex_);
+    leader_address_ = fmt::format("127.0.0.1:{}", leader_.server->port());
+    after_address_ = [this] {
+      SetLeaderAddress("127.0.0.1:1");
+      follower_.forwarder->LeaderChanged();
+    };
+  };
+  change_in_between();
+  const absl::Status status = At(follower_).Call<v1::Country>("ReferenceService/CreateCountry", v1::CreateCountryRequest()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(status.message(), "the site's leader had not answered when another was known");
+  change_in_between();
+  const Client caller = At(follower_);
+  const auto stub = v1::OverviewService::NewStub(caller.channel());
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+  const auto reader = stub->WatchOverview(&context, v1::WatchOverviewRequest());
+  v1::Overview response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(ForwarderTest, AStreamOfTheLeadersIsPassedOnUntilItsReaderGoes) {
