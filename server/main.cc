@@ -401,6 +401,7 @@ int Serve(const NodeConfig& config) {
   exchange_watches.reset();
   overview_methods.reset();
   node.RemoveJournalListener(listener);
+  standard_methods.writes().AwaitImports();  // while the runner completes what they write
   audit.Stop();
   runner.Stop();
   if (membership != nullptr) membership->Stop();

@@ -142,6 +142,7 @@ TestSite::~TestSite() {
   record_service_.reset();
   exchange_watches_.reset();
   overview_methods_.reset();
+  standard_methods_->writes().AwaitImports();
   audit_->Stop();
   runner_->Stop();
 }
