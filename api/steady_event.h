@@ -7,13 +7,22 @@
 #ifndef FAIRLEAD_API_STEADY_EVENT_H_
 #define FAIRLEAD_API_STEADY_EVENT_H_
 
+#include <absl/time/clock.h>
 #include <absl/time/time.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <utility>
 
 namespace fairlead {
+
+// The time of day at start, moved on by the steady clock, so that a correction of the clock neither stalls nor fires a timeout.
+inline absl::Time SteadyNow() {
+  static const absl::Time wall_start = absl::Now();
+  static const auto steady_start = std::chrono::steady_clock::now();
+  return wall_start + absl::FromChrono(std::chrono::steady_clock::now() - steady_start);
+}
 
 class SteadyEvent {
  public:

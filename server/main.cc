@@ -392,6 +392,7 @@ int Serve(const NodeConfig& config) {
   replicator.Stop();
   durability.Close();
   (*server)->Shutdown(absl::Seconds(config.limits.drain_seconds));
+  consistency.reset();  // awaits the handlers of calls that had waited here; before what they are of
   backup_methods.Stop();
   metrics.Stop();
   search_methods.reset();
@@ -400,7 +401,7 @@ int Serve(const NodeConfig& config) {
   exchange_watches.reset();
   overview_methods.reset();
   node.RemoveJournalListener(listener);
-  consistency.reset();
+  standard_methods.writes().AwaitImports();  // while the runner completes what they write
   audit.Stop();
   runner.Stop();
   if (membership != nullptr) membership->Stop();

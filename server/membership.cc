@@ -220,10 +220,7 @@ void Membership::Start(node::Node* node, std::function<void()> on_change) {
                                                                  .wake = [node] { node->Wake(); }});
   thread_ = std::thread([this] { Run(); });
   watches_.push_back(std::make_unique<etcd::EtcdWatch>(etcd_.get(), keys.tail(), kWatchInterval, [node] { node->Wake(); }));
-  watches_.push_back(std::make_unique<etcd::EtcdWatch>(etcd_.get(), keys.leader(), kWatchInterval, [this] {
-    absl::MutexLock lock(&mu_);
-    woken_ = true;
-  }));
+  watches_.push_back(std::make_unique<etcd::EtcdWatch>(etcd_.get(), keys.leader(), kWatchInterval, [this] { woken_.Set(); }));
 }
 
 void Membership::Stop() {
@@ -233,6 +230,7 @@ void Membership::Stop() {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
   }
+  woken_.Set();
   thread_.join();
   member_->Leave();
 }
@@ -246,19 +244,16 @@ void Membership::Run() {
     {
       absl::MutexLock lock(&mu_);
       if (stopping_) return;
-      woken_ = false;
     }
     member_->Step();
     // Also when an append has found another leader.
     const bool changed = std::exchange(led, leads()) != leads();
     if (std::exchange(leader, leader_address()) != leader || changed) on_change_();
-    if (absl::Now() - looked >= kLookInterval) {
-      looked = absl::Now();
+    if (SteadyNow() - looked >= kLookInterval) {
+      looked = SteadyNow();
       LookAtEtcd();
     }
-    absl::MutexLock lock(&mu_);
-    const auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_ || woken_; };
-    mu_.AwaitWithTimeout(absl::Condition(&due), interval);
+    woken_.Await(interval);
   }
 }
 

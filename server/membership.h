@@ -25,6 +25,7 @@
 #include <thread>
 #include <vector>
 
+#include "api/steady_event.h"
 #include "server/config.h"
 #include "server/etcd/client.h"
 #include "server/etcd/commit_log.h"
@@ -106,9 +107,9 @@ class Membership {
   std::unique_ptr<etcd::Member> member_;
   std::vector<std::unique_ptr<etcd::EtcdWatch>> watches_;
   std::thread thread_;
+  SteadyEvent woken_;  // or stopping
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  bool woken_ ABSL_GUARDED_BY(mu_) = false;
   std::map<std::string, Position> durable_ ABSL_GUARDED_BY(mu_);
   std::optional<etcd::EtcdHealth> health_ ABSL_GUARDED_BY(mu_);
   std::string warning_ ABSL_GUARDED_BY(mu_);

@@ -189,7 +189,7 @@ TEST_F(BackupTest, AFullDiskLeavesNoHalfBackup) {
   for (uint64_t room = 0;; room += 1000) {
     ASSERT_LT(room, 1u << 20);
     Put(store_.get(), Cf::kRecords, "countries/JP", std::string(1000, static_cast<char>('a' + room / 1000 % 26)));
-    ASSERT_TRUE(store_->Purge({{Cf::kRecords, "countries/"}}).ok());  // no compaction of the store's own is due meanwhile
+    ASSERT_TRUE(store_->Purge({{Cf::kRecords, "countries/"}}, nullptr).ok());  // no compaction of the store's own is due meanwhile
     disk_.SetFree(room);
     const auto backup = folder_->Create(*store_, kTime, kRequest);
     disk_.SetFree(std::nullopt);

@@ -225,7 +225,7 @@ class RocksDbStore : public Store {
     if (Lacks(cf)) return std::make_unique<EmptyIterator>();
     return std::make_unique<RocksIterator>(db_.get(), handles_[static_cast<size_t>(cf)], snapshot, lower, upper, path_);
   }
-  absl::Status Purge(const std::vector<std::pair<Cf, std::string>>& keys) override {
+  absl::Status Purge(const std::vector<std::pair<Cf, std::string>>& keys, std::atomic<bool>* cancelled) override {
     absl::MutexLock lock(&purge_mu_);
     const rocksdb::SequenceNumber now = db_->GetLatestSequenceNumber();
     rocksdb::SequenceNumber deleted = 0;
@@ -239,13 +239,16 @@ class RocksDbStore : public Store {
     rocksdb::Status status = db_->Flush(rocksdb::FlushOptions(), handles_);
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;
+    options.canceled = cancelled;
+    const auto given_up = [cancelled] { return cancelled != nullptr && cancelled->load(); };
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
     for (const auto& [cf, key] : keys) {
-      if (!status.ok()) break;
+      if (!status.ok() || given_up()) break;
       const std::string after = PrefixEnd(key);
       const Slice first = ToSlice(key), last = ToSlice(after);
       status = db_->CompactRange(options, handles_[static_cast<size_t>(cf)], &first, after.empty() ? nullptr : &last);
     }
+    if (given_up()) return absl::UnavailableError(fmt::format("{}: a purge was given up", path_));
     if (!status.ok()) {
       return Error(IsNoSpace(status) ? Reason::kStorageFull : Reason::kStorageFailed, fmt::format("{}: {}", path_, status.ToString()));
     }

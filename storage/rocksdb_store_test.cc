@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -566,17 +567,20 @@ TEST_F(RocksDbStoreTest, WhatIsPurgedIsInNoFile) {
   batch->Put(Cf::kRecords, "r", "another");
   ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
 
-  EXPECT_TRUE(absl::IsUnavailable(store_->Purge(keys))) << "a reader sees it";
+  EXPECT_TRUE(absl::IsUnavailable(store_->Purge(keys, nullptr))) << "a reader sees it";
   EXPECT_EQ(**before->Get(Cf::kPayloads, "d"), deleted);
   ASSERT_THAT(FilesWith(options_.path, deleted), testing::Not(testing::IsEmpty()));
   ASSERT_THAT(FilesWith(options_.path, replaced), testing::Not(testing::IsEmpty()));
   before.reset();
+  std::atomic<bool> cancelled = true;
+  EXPECT_TRUE(absl::IsUnavailable(store_->Purge(keys, &cancelled))) << "it is given up";
+  ASSERT_THAT(FilesWith(options_.path, deleted), testing::Not(testing::IsEmpty()));
 
   batch->Clear();
   batch->Put(Cf::kPayloads, "later", "value");
   ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
   const auto since = store_->NewSnapshot();
-  ASSERT_TRUE(store_->Purge(keys).ok()) << "what began after the deletion does not hinder";
+  ASSERT_TRUE(store_->Purge(keys, nullptr).ok()) << "what began after the deletion does not hinder";
   EXPECT_THAT(FilesWith(options_.path, deleted), testing::IsEmpty());
   EXPECT_THAT(FilesWith(options_.path, replaced), testing::IsEmpty());
   EXPECT_THAT(FilesWith(scratch_.path() + "/copy", deleted), testing::Not(testing::IsEmpty())) << "a copy of before is another store";
@@ -599,7 +603,7 @@ TEST_F(RocksDbStoreTest, WhatIsPurgedByItsPrefixIsInNoFile) {
   for (int i = 0; i < 4; ++i) batch->Delete(Cf::kContents, fmt::format("cGONE{}", i));
   ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
   ASSERT_THAT(FilesWith(options_.path, text("gone", 2)), testing::Not(testing::IsEmpty()));
-  ASSERT_TRUE(store_->Purge({{Cf::kContents, "cGONE"}}).ok());
+  ASSERT_TRUE(store_->Purge({{Cf::kContents, "cGONE"}}, nullptr).ok());
   for (int i = 0; i < 4; ++i) {
     EXPECT_THAT(FilesWith(options_.path, text("gone", i)), testing::IsEmpty());
     EXPECT_EQ(*store_->Get(Cf::kContents, fmt::format("cKEPT{}", i)), text("kept", i));

@@ -10,6 +10,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -75,9 +76,10 @@ class Store : public View {
   virtual std::unique_ptr<Snapshot> NewSnapshot() const = 0;
   // Takes what was deleted or replaced at these keys, and at those that begin with one of them, before the call out of the store's files
   // too, those of its logs included, as far as the store has files. Others go on meanwhile. UNAVAILABLE while a snapshot or an iterator
-  // from before the call is open: try again.
-  virtual absl::Status Purge(const std::vector<std::pair<Cf, std::string>>& keys) {
+  // from before the call is open, or once `cancelled`, which may be null, is true: try again.
+  virtual absl::Status Purge(const std::vector<std::pair<Cf, std::string>>& keys, std::atomic<bool>* cancelled) {
     static_cast<void>(keys);
+    static_cast<void>(cancelled);
     return absl::OkStatus();
   }
   // Writes a store of its own into `folder`, which must not exist: this one as of now, durable when it returns OK. Others go on reading and

@@ -60,8 +60,9 @@ class Committer {
   void Write(WriteRequest request, WriteCallback done);
   void ApplyRemote(replication::RemoteBatch batch, std::function<void(replication::ApplyResult)> done);
   VersionVector Erasures() const;
-  // Takes what was erased out of the store's files, once it is gone elsewhere. What cannot be is tried again by the next call.
-  void Purge();
+  // Takes what was erased out of the store's files, once it is gone elsewhere. What cannot be is tried again by the next call. By one
+  // thread; ends early once `cancelled`, which may be null, is true.
+  void Purge(std::atomic<bool>* cancelled);
   uint64_t AddEraser(std::function<bool(Position end)> erased);
   void RemoveEraser(uint64_t id);
   // Entries [0, n) of the log have the payloads that are due here, if it is not the own log, and all that their erasures took is gone from

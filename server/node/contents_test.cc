@@ -302,9 +302,9 @@ class AttachmentsTest : public ::testing::Test {
     return wanted;
   }
   // Lets the node take what was erased out of its files.
-  static void Tick(Node& node) {
-    node.Tick();  // removes the bytes
-    node.Tick();  // and where they lay
+  static void Purge(Node& node) {
+    node.Purge(nullptr);  // removes the bytes
+    node.Purge(nullptr);  // and where they lay
   }
   std::vector<std::string> Fsck(const Node& node) {
     std::vector<std::string> findings;
@@ -389,10 +389,10 @@ TEST_F(AttachmentsTest, AnErasedAttachmentTakesItsBytesUnlessAnotherHasTheSame) 
   const auto two = Attach(*apac_.node, "two", bytes);
   ASSERT_TRUE(one.ok() && two.ok());
   ASSERT_TRUE(Erase(*apac_.node, one->dot).ok());
-  Tick(*apac_.node);
+  Purge(*apac_.node);
   EXPECT_EQ(ReadAll(apac_.node->store(), HashOf(bytes)), bytes);
   ASSERT_TRUE(Erase(*apac_.node, two->dot).ok());
-  Tick(*apac_.node);
+  Purge(*apac_.node);
   EXPECT_EQ(ReadAll(apac_.node->store(), HashOf(bytes)), "absent");
   EXPECT_EQ(Keys(apac_.node->store()), 0);
   EXPECT_EQ(apac_.node->contents().bytes_held(), 0);
@@ -411,6 +411,7 @@ TEST_F(AttachmentsTest, AnErasureIsNotVouchedForBeforeItsBytesAreGone) {
     const Contents::Pin pin(&apac_.node->contents(), HashOf(Bytes()));
     for (int i = 0; i < 3; ++i) {
       clock_.Advance(absl::Seconds(1));
+      apac_.node->Purge(nullptr);
       apac_.node->Tick();
     }
     const auto cosigned = apac_.node->Cosigned(apac_.node->own_log());
@@ -420,6 +421,7 @@ TEST_F(AttachmentsTest, AnErasureIsNotVouchedForBeforeItsBytesAreGone) {
   }
   for (int i = 0; i < 3; ++i) {
     clock_.Advance(absl::Seconds(1));
+    apac_.node->Purge(nullptr);
     apac_.node->Tick();
   }
   EXPECT_EQ(Keys(apac_.node->store()), 0);
@@ -437,13 +439,13 @@ TEST_F(AttachmentsTest, AnErasedSubjectTakesTheBytesOfItsAttachments) {
   Upload(*hq_.node, bytes);
 
   ASSERT_TRUE(Erase(*apac_.node, renamed->dot).ok());  // a later revision says nothing of the record as such
-  Tick(*apac_.node);
+  Purge(*apac_.node);
   EXPECT_EQ(ReadAll(apac_.node->store(), HashOf(bytes)), bytes);
 
   ASSERT_TRUE(Erase(*apac_.node, made->dot).ok());
   Sync(*apac_.node, *hq_.node);
   for (Node* node : {apac_.node.get(), hq_.node.get()}) {
-    Tick(*node);
+    Purge(*node);
     EXPECT_EQ(Keys(node->store()), 0);
     EXPECT_THAT(Wanted(*node), IsEmpty()) << "they come no more";
     EXPECT_THAT(Fsck(*node), IsEmpty());

@@ -274,7 +274,7 @@ VersionVector Committer::Erasures() const {
   return committed_.erasures;
 }
 
-void Committer::Purge() {
+void Committer::Purge(std::atomic<bool>* cancelled) {
   std::vector<std::string> purges;
   {
     absl::MutexLock lock(&committed_mu_);
@@ -313,7 +313,7 @@ void Committer::Purge() {
     absl::MutexLock lock(&committed_mu_);
     purges_.insert(due.begin(), due.end());  // by the next call
   }
-  if (status.ok()) status = store_->Purge(keys);
+  if (status.ok()) status = store_->Purge(keys, cancelled);
   if (status.ok()) {
     auto batch = store_->NewBatch();
     for (const std::string& purge : purges) batch->Delete(Cf::kMeta, purge);

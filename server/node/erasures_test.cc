@@ -2,12 +2,15 @@
 
 #include "server/node/erasures.h"
 
+#include <absl/synchronization/notification.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <random>
 #include <set>
+#include <thread>
 
 #include "api/bytes.h"
 #include "api/errors.h"
@@ -18,6 +21,7 @@
 #include "server/node/fsck.h"
 #include "server/node/materialise.h"
 #include "server/node/node_testing.h"
+#include "server/node/runner.h"
 
 namespace fairlead::node {
 namespace {
@@ -32,10 +36,12 @@ using ::testing::SizeIs;
 // One whose files cannot be purged for a while.
 class SlowStore : public storage::MemoryStore {
  public:
-  absl::Status Purge(const std::vector<std::pair<Cf, std::string>>& keys) override {
+  absl::Status Purge(const std::vector<std::pair<Cf, std::string>>& keys, std::atomic<bool>* cancelled) override {
     asked.insert(keys.begin(), keys.end());
+    while (takes_for_ever && !*cancelled) std::this_thread::yield();
     return result;
   }
+  bool takes_for_ever = false;
   absl::Status result;
   std::set<std::pair<Cf, std::string>> asked;
 };
@@ -398,6 +404,7 @@ TEST_F(ErasureTest, ASiteVouchesForAnErasureOnceItsFilesAreRid) {
   store->result = absl::UnavailableError("a reader");
   const auto vouches = [&] {
     clock_.Advance(absl::Seconds(2));
+    hq->node->Purge(nullptr);
     hq->node->Tick();
     return hq->node->Cosigned(LogId(1))[SiteId(3)];
   };
@@ -422,6 +429,31 @@ TEST_F(ErasureTest, ASiteVouchesForAnErasureOnceItsFilesAreRid) {
   store->asked.clear();
   EXPECT_EQ(vouches(), erasure->dot.seq + 1);
   EXPECT_THAT(store->asked, IsEmpty());
+}
+
+TEST_F(ErasureTest, WhileItsFilesAreBeingRidASiteVouchesForOtherLogs) {
+  absl::Notification vouched;
+  auto owned = std::make_unique<SlowStore>();
+  owned->takes_for_ever = true;
+  owned->result = absl::UnavailableError("given up");
+  Site apac = network_.Open("apac"), eame = network_.Open("eame");
+  auto hq = network_.Open("hq", std::move(owned));
+  ASSERT_TRUE(hq.ok());
+  const auto entry = Name(*apac.node, "SECRET");
+  ASSERT_TRUE(Erase(*apac.node, entry->dot).ok());
+  const auto other = Name(*eame.node, "Japan");
+  Sync(*apac.node, *hq->node);
+  Sync(*eame.node, *hq->node);
+  clock_.Advance(absl::Seconds(2));
+  hq->node->AddCosignatureListener([&](LogId log) {
+    if (log == other->dot.log && !vouched.HasBeenNotified()) vouched.Notify();
+  });
+  Runner runner(hq->node.get(), /*completion_threads=*/1, nullptr);
+  runner.Start();
+  EXPECT_TRUE(vouched.WaitForNotificationWithTimeout(absl::Seconds(60)));
+  runner.Stop();  // does not wait for the files
+  EXPECT_EQ(hq->node->Cosigned(other->dot.log)[SiteId(3)], other->dot.seq + 1);
+  EXPECT_EQ(hq->node->Cosigned(entry->dot.log)[SiteId(3)], Seq(0));
 }
 
 TEST_F(ErasureTest, ASiteDoesNotVouchForAPayloadItLacks) {

@@ -240,8 +240,8 @@ void Node::PeerClock(const std::string& peer, absl::Time theirs, absl::Duration 
   clock_watch_->Report();
 }
 
+void Node::Purge(std::atomic<bool>* cancelled) { committer_->Purge(cancelled); }
 void Node::Tick() {
-  committer_->Purge();
   for (LogId log : witness_->CosignDue()) TellCosigned(log);
   if (licence_ != nullptr && licence_->Renew(OwnSizes())) BeginSigning();
 }

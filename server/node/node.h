@@ -15,6 +15,7 @@
 #include <absl/time/time.h>
 #include <google/protobuf/message.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -195,6 +196,9 @@ class Node : public replication::LogSource, public replication::EntrySink {
   bool WaitForCompletions();
   // Cosigns what is due and renews the licence. Called about every cosign_interval.
   void Tick();
+  // Takes what was erased out of the store's files, which may take minutes; until then the logs concerned are not cosigned further. Called
+  // about every cosign_interval, by one thread. Ends early once `cancelled`, which may be null, is true.
+  void Purge(std::atomic<bool>* cancelled);
   // Refuses new work with SHUTTING_DOWN and wakes WaitForWork. What was enqueued is still committed.
   void Stop();
   // Ends WaitForCompletions once none is left. REQUIRES: Stop, and CommitOnce has returned false since.
@@ -215,8 +219,8 @@ class Node : public replication::LogSource, public replication::EntrySink {
   uint64_t AddJournalListener(std::function<void(Position)> listener);
   void RemoveJournalListener(uint64_t id);
   // For what holds, outside the store, what records say: an erasure is not cosigned before every such `erased` says that what erasures
-  // before `end` of the journal took is gone there, files included. Called now and then, from Tick, while there are such. Returns an id for
-  // RemoveEraser, which waits for a running call to end.
+  // before `end` of the journal took is gone there, files included. Called now and then, from Purge, while there are such. Returns an id
+  // for RemoveEraser, which waits for a running call to end.
   uint64_t AddEraser(std::function<bool(Position end)> erased);
   void RemoveEraser(uint64_t id);
   // What each site says, by a cosignature that verified, it holds durably of the log: payloads due to it included.

@@ -22,12 +22,19 @@ void Runner::Start() {
       if (on_tick_) on_tick_();
     }
   });
+  // A thread of its own: what waits for cosignatures does not wait for compactions.
+  purger_ = std::thread([this] {
+    while (!purges_stopping_.Await(node_->options().cosign_interval)) node_->Purge(&purges_cancelled_);
+  });
 }
 
 void Runner::Stop() {
   if (!committer_.joinable()) return;
   stopping_.Set();
+  purges_cancelled_.store(true);
+  purges_stopping_.Set();
   ticker_.join();
+  purger_.join();
   node_->Stop();
   committer_.join();
   node_->StopCompletions();

@@ -1,10 +1,11 @@
-// The threads of a node: one that commits, some that complete calls, one that cosigns.
+// The threads of a node: one that commits, some that complete calls, one that cosigns, one that purges files.
 //
 // Thread safety: Start and Stop by one thread. Ownership: borrows the node, which must outlive it.
 
 #ifndef FAIRLEAD_SERVER_NODE_RUNNER_H_
 #define FAIRLEAD_SERVER_NODE_RUNNER_H_
 
+#include <atomic>
 #include <functional>
 #include <thread>
 #include <vector>
@@ -30,8 +31,11 @@ class Runner {
   const std::function<void()> on_tick_;
   std::thread committer_;
   std::thread ticker_;
+  std::thread purger_;
   std::vector<std::thread> completers_;
   SteadyEvent stopping_;
+  SteadyEvent purges_stopping_;
+  std::atomic<bool> purges_cancelled_{false};
 };
 
 }  // namespace fairlead::node

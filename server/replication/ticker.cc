@@ -1,17 +1,8 @@
 #include "server/replication/ticker.h"
 
-#include <absl/time/clock.h>
-
-#include <chrono>
 #include <utility>
 
 namespace fairlead::replication {
-
-absl::Time SteadyNow() {
-  static const absl::Time wall_start = absl::Now();
-  static const auto steady_start = std::chrono::steady_clock::now();
-  return wall_start + absl::FromChrono(std::chrono::steady_clock::now() - steady_start);
-}
 
 Ticker::Ticker(absl::Duration interval, std::function<void(bool)> round) : interval_(interval), round_(std::move(round)) {}
 

@@ -34,9 +34,6 @@ class Ticker {
   std::thread thread_;
 };
 
-// The time of day at start, moved on by the steady clock, so that a correction of the clock neither stalls nor fires a timeout.
-absl::Time SteadyNow();
-
 }  // namespace fairlead::replication
 
 #endif  // FAIRLEAD_SERVER_REPLICATION_TICKER_H_

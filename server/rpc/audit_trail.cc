@@ -58,6 +58,8 @@ void AuditTrail::Stop() {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
   }
+  sooner_.Set();
+  give_up_.Set();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -97,6 +99,7 @@ void AuditTrail::Act(std::string_view act, const std::string& detail) {
   Add(std::move(event));
   absl::MutexLock lock(&mu_);
   if (!batch_.empty()) due_ = absl::InfinitePast();
+  sooner_.Set();
 }
 
 void AuditTrail::Add(v1::AuditEvent event) {
@@ -108,15 +111,21 @@ void AuditTrail::Add(v1::AuditEvent event) {
   if (stopping_) return;
   batch_.Add(std::move(event), now);
   ++gathered_;
-  due_ = std::min(due_, absl::Now() + options_.interval);
+  due_ = std::min(due_, SteadyNow() + options_.interval);
 }
 
 bool AuditTrail::Flush(absl::Time deadline) {
   absl::MutexLock lock(&mu_);
   const uint64_t until = gathered_;
   if (!batch_.empty()) due_ = absl::InfinitePast();
+  sooner_.Set();
   const auto written = [this, until]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return written_ >= until; };
   return mu_.AwaitWithDeadline(absl::Condition(&written), deadline);
+}
+
+absl::Duration AuditTrail::Rest() {
+  absl::MutexLock lock(&mu_);
+  return stopping_ ? absl::ZeroDuration() : due_ - SteadyNow();
 }
 
 void AuditTrail::Run() {
@@ -128,11 +137,10 @@ void AuditTrail::Run() {
       absl::MutexLock lock(&mu_);
       const auto something = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_ || !batch_.empty(); };
       mu_.Await(absl::Condition(&something));
-      while (!stopping_ && due_ > absl::Now()) {
-        const absl::Time at = due_;
-        const auto sooner = [this, at]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_ || due_ < at; };
-        mu_.AwaitWithDeadline(absl::Condition(&sooner), at);
-      }
+    }
+    for (absl::Duration left; (left = Rest()) > absl::ZeroDuration();) sooner_.Await(left);
+    {
+      absl::MutexLock lock(&mu_);
       last = stopping_;
       events = batch_.Take();
       until = gathered_;
@@ -159,10 +167,7 @@ bool AuditTrail::Keep(const std::vector<v1::AuditEvent>& events) {
     const absl::Status status = Write(request);
     if (status.ok()) return true;
     if (last) return false;  // one try at the end
-    {
-      absl::MutexLock lock(&mu_);
-      mu_.AwaitWithTimeout(absl::Condition(&stopping_), options_.interval);
-    }
+    give_up_.Await(options_.interval);
     // Refused for good, and nothing written: the id is of a time that has become wrong, or too long ago.
     const std::string reason = ReasonOf(status);
     if (reason == ReasonName(Reason::kFieldInvalid) || reason == ReasonName(Reason::kRequestIdExpired)) request = RequestOf(events);

@@ -25,6 +25,7 @@
 #include <thread>
 #include <vector>
 
+#include "api/steady_event.h"
 #include "fairlead/v1/node_service.pb.h"
 #include "server/node/node.h"
 #include "server/rpc/audit_batch.h"
@@ -71,6 +72,8 @@ class AuditTrail {
   void AddCall(const CallSummary& summary, const std::string& outcome);
   void Add(v1::AuditEvent event) ABSL_LOCKS_EXCLUDED(mu_);
   void Run();
+  // How long to gather on.
+  absl::Duration Rest();
   v1::KeepAuditEventsRequest RequestOf(const std::vector<v1::AuditEvent>& events) const;
   // The entry of these events, which is the same whichever member writes it.
   node::WriteRequest WriteOf(const v1::KeepAuditEventsRequest& request) const;
@@ -86,10 +89,12 @@ class AuditTrail {
 
   absl::Mutex mu_;
   AuditBatch batch_ ABSL_GUARDED_BY(mu_);
-  absl::Time due_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();  // when the batch is written
+  absl::Time due_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();  // when the batch is written, as of SteadyNow
   uint64_t gathered_ ABSL_GUARDED_BY(mu_) = 0;                    // events so far
   uint64_t written_ ABSL_GUARDED_BY(mu_) = 0;                     // of them
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  SteadyEvent sooner_;   // what is due, or stopping: for Run
+  SteadyEvent give_up_;  // stopping: for Keep
   std::thread thread_;
 };
 

@@ -49,11 +49,11 @@ class Consistency {
   node::Node* const node_;
   const Sealer* const sealer_;
   uint64_t listener_ = 0;
-  WaitingRoom<VersionVector> waiting_;
   mutable absl::Mutex mu_;
   // Of the replies to one batch, most have the same.
   mutable VersionVector sealed_ ABSL_GUARDED_BY(mu_);
   mutable std::string token_ ABSL_GUARDED_BY(mu_);  // of `sealed_`; empty: none was made yet
+  WaitingRoom<VersionVector> waiting_;              // the last: what it answers at the end may call Token
 };
 
 }  // namespace fairlead::rpc

@@ -263,5 +263,16 @@ TEST_F(ConsistencyTest, WaitsAreAnsweredWhenTheNodeGoes) {
   EXPECT_THAT(wait.End(), FailsWith("CONSISTENCY_TIMEOUT"));
 }
 
+TEST_F(ConsistencyTest, WhatIsAnsweredWhenTheNodeGoesMayStillAskForAToken) {
+  MakeCountry("JP", "Japan");
+  auto consistency = std::make_unique<Consistency>(&eame_.node(), &eame_.sealer());
+  Consistency* const going = consistency.get();
+  const std::string before = going->Token();
+  std::string told;
+  going->Await(apac_.consistency().Token(), Soon(), [&](const absl::Status&) { told = going->Token(); });
+  consistency.reset();
+  EXPECT_EQ(told, before);
+}
+
 }  // namespace
 }  // namespace fairlead::rpc

@@ -46,21 +46,23 @@ void ContentFetcher::Stop() {
     for (grpc::ClientContext* call : calls_) call->TryCancel();
   }
   for (const std::unique_ptr<Worker>& worker : workers_) {
+    worker->woken.Set();
+    worker->stopped.Set();
+  }
+  sweeps_stopped_.Set();
+  for (const std::unique_ptr<Worker>& worker : workers_) {
     if (worker->thread.joinable()) worker->thread.join();
   }
   if (sweeper_.joinable()) sweeper_.join();
 }
 
 void ContentFetcher::Wake() {
-  absl::MutexLock lock(&mu_);
-  ++wakes_;
+  for (const std::unique_ptr<Worker>& worker : workers_) worker->woken.Set();
 }
 
-bool ContentFetcher::SleepUntil(absl::Time until, int64_t* seen) {
+bool ContentFetcher::SleepUntil(Worker* worker, absl::Time until) {
+  worker->woken.Await(std::max(until - SteadyNow(), absl::ZeroDuration()));
   absl::MutexLock lock(&mu_);
-  const auto woken = [this, seen]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopped_ || wakes_ != *seen; };
-  mu_.AwaitWithDeadline(absl::Condition(&woken), until);
-  *seen = wakes_;
   return !stopped_;
 }
 
@@ -70,16 +72,14 @@ void ContentFetcher::Sweep() {
       spdlog::warn("attachments' bytes were not looked through: {}", std::string(swept.message()));
     }
     Wake();
-    absl::MutexLock lock(&mu_);
-    if (mu_.AwaitWithTimeout(absl::Condition(&stopped_), options_.sweep_interval)) return;
+    if (sweeps_stopped_.Await(options_.sweep_interval)) return;
   }
 }
 
 void ContentFetcher::Run(Worker* worker) {
-  int64_t seen = -1;
   absl::Time until = absl::InfinitePast();
-  while (SleepUntil(until, &seen)) {
-    const absl::Time looked = absl::Now();
+  while (SleepUntil(worker, until)) {
+    const absl::Time looked = SteadyNow();
     absl::Time look_again = looked + kNothingDue;
     for (;;) {
       const node::Contents::Wanted wanted = Next(worker, &look_again);
@@ -92,13 +92,12 @@ void ContentFetcher::Run(Worker* worker) {
     }
     until = look_again;
     // A commit wakes; thousands of them in a second do not make as many looks.
-    absl::MutexLock lock(&mu_);
-    if (mu_.AwaitWithDeadline(absl::Condition(&stopped_), looked + kLookInterval)) return;
+    if (worker->stopped.Await(std::max(looked + kLookInterval - SteadyNow(), absl::ZeroDuration()))) return;
   }
 }
 
 node::Contents::Wanted ContentFetcher::Next(Worker* worker, absl::Time* look_again) {
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   if (worker->reach.at > now) {
     *look_again = std::min(*look_again, worker->reach.at);
     return {};
@@ -135,7 +134,7 @@ absl::Duration ContentFetcher::DelayAfter(int failures) const {
 }
 
 void ContentFetcher::Note(Worker* worker, const std::string& sha256, Outcome outcome) {
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   const auto again = [&](Retry* retry) { retry->at = now + DelayAfter(++retry->failures); };
   if (outcome != Outcome::kFailed) worker->reach = Retry();
   switch (outcome) {
@@ -158,11 +157,10 @@ void ContentFetcher::Note(Worker* worker, const std::string& sha256, Outcome out
   }
 }
 
-bool ContentFetcher::Yield(const ContentPeer& peer) {
-  const absl::Time latest = absl::Now() + options_.yield_max;
-  while (peer.behind && peer.behind() && absl::Now() < latest) {
-    absl::MutexLock lock(&mu_);
-    if (mu_.AwaitWithTimeout(absl::Condition(&stopped_), kYieldLook)) return false;
+bool ContentFetcher::Yield(Worker* worker) {
+  const absl::Time latest = SteadyNow() + options_.yield_max;
+  while (worker->peer.behind && worker->peer.behind() && SteadyNow() < latest) {
+    if (worker->stopped.Await(kYieldLook)) return false;
   }
   absl::MutexLock lock(&mu_);
   return !stopped_;
@@ -170,7 +168,7 @@ bool ContentFetcher::Yield(const ContentPeer& peer) {
 
 ContentFetcher::Outcome ContentFetcher::Fetch(Worker* worker, const node::Contents::Wanted& wanted) {
   const ContentPeer& peer = worker->peer;
-  if (!Yield(peer)) return Outcome::kFailed;
+  if (!Yield(worker)) return Outcome::kFailed;
   if (worker->channel == nullptr) {
     const std::string address = peer.find ? peer.find() : peer.address;
     if (address.empty()) return Outcome::kFailed;
@@ -201,7 +199,7 @@ ContentFetcher::Outcome ContentFetcher::Fetch(Worker* worker, const node::Conten
   absl::Status wrong;
   absl::Status own;  // this site's fault
   while (wrong.ok() && own.ok() && reader->Read(&piece)) {
-    if (!Yield(peer)) break;
+    if (!Yield(worker)) break;
     if (peer.trusted && !peer.trusted().ok()) break;
     const auto size = static_cast<uint64_t>(piece.size_bytes());
     if (!transfer || transfer->size != size) {

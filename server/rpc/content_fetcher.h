@@ -26,6 +26,7 @@
 #include <thread>
 #include <vector>
 
+#include "api/steady_event.h"
 #include "server/node/contents.h"
 
 namespace fairlead::rpc {
@@ -73,7 +74,7 @@ class ContentFetcher {
     kWrong,    // it is not what it should be
     kFailed,   // nothing came
   };
-  // When and how a content, or any, is asked of a peer again.
+  // When (as of SteadyNow) and how a content, or any, is asked of a peer again.
   struct Retry {
     absl::Time at = absl::InfinitePast();
     int failures = 0;
@@ -83,6 +84,8 @@ class ContentFetcher {
     std::shared_ptr<grpc::Channel> channel;  // used by its thread alone
     std::map<std::string, Retry> retries;    // likewise, by SHA-256
     Retry reach;                             // likewise
+    SteadyEvent woken;                       // or stopped: for SleepUntil
+    SteadyEvent stopped;                     // for shorter waits
     std::thread thread;
   };
 
@@ -94,18 +97,18 @@ class ContentFetcher {
   void Note(Worker* worker, const std::string& sha256, Outcome outcome);
   absl::Duration DelayAfter(int failures) const;
   // Waits until entries of the peer are in, or for long enough; false when stopped.
-  bool Yield(const ContentPeer& peer);
-  // Sleeps until woken after `seen`, or until then; false when stopped.
-  bool SleepUntil(absl::Time until, int64_t* seen);
+  bool Yield(Worker* worker);
+  // Sleeps until woken, or until then; false when stopped.
+  bool SleepUntil(Worker* worker, absl::Time until);
 
   const ContentFetcherOptions options_;
   node::Contents* const contents_;
   const std::function<absl::Time()> now_;  // the node's clock, for the age of transfers
   std::vector<std::unique_ptr<Worker>> workers_;
   std::thread sweeper_;
+  SteadyEvent sweeps_stopped_;
   absl::Mutex mu_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
-  int64_t wakes_ ABSL_GUARDED_BY(mu_) = 0;
   std::set<std::string> claimed_ ABSL_GUARDED_BY(mu_);
   std::set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mu_);
 };

@@ -241,11 +241,7 @@ Credentials::~Credentials() { Stop(); }
 
 void Credentials::Start(std::function<void()> on_look) {
   thread_ = std::thread([this, on_look = std::move(on_look)] {
-    for (;;) {
-      {
-        absl::MutexLock lock(&mu_);
-        if (mu_.AwaitWithTimeout(absl::Condition(&stopping_), options_.refresh)) return;
-      }
+    while (!stopping_.Await(options_.refresh)) {
       Look(absl::Now());
       on_look();
     }
@@ -253,10 +249,7 @@ void Credentials::Start(std::function<void()> on_look) {
 }
 
 void Credentials::Stop() {
-  {
-    absl::MutexLock lock(&mu_);
-    stopping_ = true;
-  }
+  stopping_.Set();
   if (thread_.joinable()) thread_.join();
 }
 

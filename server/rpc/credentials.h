@@ -28,6 +28,7 @@
 #include <string>
 #include <thread>
 
+#include "api/steady_event.h"
 #include "api/tls.h"
 #include "api/trust.h"
 #include "server/rpc/identity.h"
@@ -113,8 +114,7 @@ class Credentials {
   // The texts of roots and lists that are in use; that of roots which lacked one of these at the last look.
   std::string ca_text_ ABSL_GUARDED_BY(look_mu_), crl_text_ ABSL_GUARDED_BY(look_mu_), seen_ca_text_ ABSL_GUARDED_BY(look_mu_);
   std::string warned_trust_ ABSL_GUARDED_BY(look_mu_), warned_pair_ ABSL_GUARDED_BY(look_mu_), warned_stale_ ABSL_GUARDED_BY(look_mu_);
-  absl::Mutex mu_;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  SteadyEvent stopping_;
   std::thread thread_;
 };
 

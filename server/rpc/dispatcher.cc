@@ -214,6 +214,10 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
       // Once: else it might go round.
       if (passed_on_by_) return End(absl::UnavailableError("this member of the site does not lead it"));
       return PassOn(forwarder);
+    } else if (forwarder != nullptr && entry_->by_leader) {
+      answers_as_leader_ = true;
+      // Who loses the lead from here on finds it set.
+      if (!forwarder->leads()) return End(NotLeading());
     }
     // Before they are parsed: that takes them.
     if (call_->identity.kind == IdentityKind::kPartner) call_->submitted = BytesOf(request_bytes_);
@@ -380,14 +384,13 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     return options.identify ? options.identify(*caller_) : IdentityOf(*caller_, options.network);
   }
 
-  // Whether who was admitted would be admitted now.
+  static absl::Status NotLeading() { return absl::UnavailableError("this member of the site does not lead it any more"); }
+
+  // Whether who was admitted would be admitted now. Any thread.
   absl::Status Readmit() const {
     const absl::StatusOr<Identity> identity = Identified();
     if (!identity.ok()) return identity.status();
-    const Forwarder* const forwarder = owner_->options_.forwarder;
-    if (forwarder != nullptr && entry_->by_leader && !passed_on_ && !forwarder->leads()) {
-      return absl::UnavailableError("this member of the site does not lead it any more");
-    }
+    if (answers_as_leader_ && !owner_->options_.forwarder->leads()) return NotLeading();
     return owner_->options_.authorize(passed_on_by_ ? call_->identity : *identity, call_->method);
   }
 
@@ -396,10 +399,12 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     passed_on_ = true;
     if (entry_->unary) {
       forwarder->Unary(call_, context_->client_metadata(), std::move(request_bytes_), [self = self_](Forwarder::Answer answer) {
+        if (!answer.status.ok()) return self->End(answer.status, std::move(answer.token));
+        if (!self->Claim(grpc::StatusCode::OK)) return;
+        // By whoever ends the call alone: its end may come from elsewhere at the same moment.
         self->leaders_token_ = std::move(answer.token);
         self->call_->durability = std::move(answer.durability);
-        if (!answer.status.ok()) return self->End(answer.status);
-        if (self->Claim(grpc::StatusCode::OK)) self->Reply(&answer.message);
+        self->Reply(&answer.message);
       });
       return;
     }
@@ -544,9 +549,11 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     context_->AddTrailingMetadata(kConsistencyMetadata, leaders_token_.empty() ? owner_->options_.consistency->Token() : leaders_token_);
   }
 
-  void End(const absl::Status& status) {
+  // `leaders_token`: of one that was passed on.
+  void End(const absl::Status& status, std::string leaders_token = "") {
     const grpc::Status wire = ToGrpc(call_->identity.kind == IdentityKind::kPartner ? ForPartner(status) : status);
     if (!Claim(wire.error_code())) return;
+    leaders_token_ = std::move(leaders_token);
     if (entry_ != nullptr) AddToken();
     Finish(wire);
   }
@@ -564,10 +571,11 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
   bool held_ = false;
   bool passed_on_by_ = false;  // by another member of the site
   bool passed_on_ = false;     // to the one that leads it
-  std::string leaders_token_;
-  std::string limit_;         // by which the call was refused
-  std::string subject_;       // what the request named, or made
-  bool named_later_ = false;  // what the request gives has its name from the answer
+  std::atomic<bool> answers_as_leader_{false};
+  std::string leaders_token_;  // set and read by who has claimed the end
+  std::string limit_;          // by which the call was refused
+  std::string subject_;        // what the request named, or made
+  bool named_later_ = false;   // what the request gives has its name from the answer
   std::shared_ptr<const grpc::AuthContext> caller_;
   std::optional<grpc::Alarm> alarm_;  // the default deadline, or when a refusal is told; making one takes gRPC's own lock
   grpc::ByteBuffer request_bytes_;

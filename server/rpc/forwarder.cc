@@ -100,6 +100,10 @@ struct Passing {
   grpc::ClientContext context;
   std::atomic<bool> overtaken{false};  // by another leader
 
+  void Overtake() {
+    overtaken = true;
+    context.TryCancel();
+  }
   absl::Status Result(const grpc::Status& status) const {
     if (status.error_code() != grpc::StatusCode::CANCELLED || !overtaken) return FromGrpc(status);
     return absl::UnavailableError("the site's leader had not answered when another was known");
@@ -118,10 +122,14 @@ struct Forwarder::Shared {
   std::shared_ptr<Connection> connection ABSL_GUARDED_BY(mu);
   std::set<std::shared_ptr<Passing>> passing ABSL_GUARDED_BY(mu);
 
-  std::shared_ptr<Passing> Begin(const std::string& address) {
+  std::shared_ptr<Passing> Begin(const std::string& address, const std::function<std::string()>& leader_address) {
     auto call = std::make_shared<Passing>(address);
-    absl::MutexLock lock(&mu);
-    passing.insert(call);
+    {
+      absl::MutexLock lock(&mu);
+      passing.insert(call);
+    }
+    // LeaderChanged may have looked before it was there.
+    if (leader_address() != address) call->Overtake();
     return call;
   }
   void End(const std::shared_ptr<Passing>& call) {
@@ -262,7 +270,7 @@ void Forwarder::Unary(const std::shared_ptr<Call>& call, const Metadata& metadat
   if (!connection.ok()) return done({connection.status(), {}, {}, {}});
   const auto messages = std::make_shared<Messages>();
   messages->request.Swap(&request);
-  const std::shared_ptr<Passing> passing = shared_->Begin((*connection)->address);
+  const std::shared_ptr<Passing> passing = shared_->Begin((*connection)->address, options_.leader_address);
   Copy(*call, metadata, &passing->context);
   (*connection)
       ->stub->UnaryCall(
@@ -284,10 +292,7 @@ void Forwarder::LeaderChanged() {
     std::copy_if(shared_->passing.begin(), shared_->passing.end(), std::back_inserter(overtaken),
                  [&](const auto& call) { return call->address != leader; });
   }
-  for (const auto& call : overtaken) {
-    call->overtaken = true;
-    call->context.TryCancel();
-  }
+  for (const auto& call : overtaken) call->Overtake();
 }
 
 absl::Status Forwarder::Ask(std::string_view method, const google::protobuf::Message& request, const std::string& own,
@@ -314,7 +319,7 @@ absl::StatusOr<std::shared_ptr<Source>> Forwarder::Stream(const std::shared_ptr<
                                                           grpc::ByteBuffer request, const google::protobuf::Message* response) {
   auto connection = Connect();
   if (!connection.ok()) return connection.status();
-  const std::shared_ptr<Passing> passing = shared_->Begin((*connection)->address);
+  const std::shared_ptr<Passing> passing = shared_->Begin((*connection)->address, options_.leader_address);
   Copy(*call, metadata, &passing->context);
   auto stream = std::make_shared<ForwardedStream>(passing, std::move(request), response);
   (*connection)->stub->PrepareBidiStreamingCall(&passing->context, "/" + call->method, {}, stream.get());

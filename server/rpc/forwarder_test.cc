@@ -4,9 +4,11 @@
 
 #include <absl/synchronization/notification.h>
 #include <fmt/format.h>
+#include <grpcpp/generic/generic_stub.h>
 
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "fairlead/v1/overview_service.grpc.pb.h"
 #include "fairlead/v1/reference_service.pb.h"
@@ -127,19 +129,32 @@ class ForwarderTest : public ::testing::Test {
                                                      .leads = [member] { return member->leads.load(); },
                                                      .leader_address =
                                                          [this] {
-                                                           std::lock_guard lock(mutex_);
-                                                           return leader_address_;
+                                                           std::string address;
+                                                           std::function<void()> then;
+                                                           {
+                                                             std::lock_guard lock(mutex_);
+                                                             address = leader_address_;
+                                                             then = std::exchange(after_address_, nullptr);
+                                                           }
+                                                           if (then) then();
+                                                           return address;
                                                          },
                                                      .credentials = [] { return TestCerts::Get().Live("node/apac").ForPeer("apac"); }});
     member->dispatcher = std::make_unique<Dispatcher>(
         DispatcherOptions{.network = kTestNetwork,
+                          .identify =
+                              [this](const grpc::AuthContext& context) {
+                                ++identified_;
+                                return IdentityOf(context, kTestNetwork);
+                              },
                           .authorize = Authorize,
                           .forwarder = member->forwarder.get(),
-                          .on_finish = [this, member](const CallSummary& summary) {
-                            std::lock_guard lock(mutex_);
-                            member->finished.push_back(fmt::format("{} {}{}", summary.caller, static_cast<int>(summary.code),
-                                                                   summary.passed_on ? " passed on" : ""));
-                          }});
+                          .on_finish =
+                              [this, member](const CallSummary& summary) {
+                                std::lock_guard lock(mutex_);
+                                member->finished.push_back(fmt::format("{} {}{}", summary.caller, static_cast<int>(summary.code),
+                                                                       summary.passed_on ? " passed on" : ""));
+                              }});
     for (const char* method : {kCreate, kGet}) {
       member->dispatcher->Handle(
           method, [this, member](const std::shared_ptr<Call>& call, const google::protobuf::Message&, const Reply& reply) {
@@ -196,8 +211,10 @@ class ForwarderTest : public ::testing::Test {
 
   std::mutex mutex_;
   std::string leader_address_;
+  std::function<void()> after_address_;  // called once, before the address that was read is used
   absl::Time deadline_;
   std::optional<absl::Status> refusal_;
+  std::atomic<int> identified_{0};   // callers, by all members
   std::atomic<bool> silent_{false};  // one call is not answered before the test answers it
   Reply unanswered_;
   absl::Notification asked_;
@@ -331,6 +348,37 @@ TEST_F(ForwarderTest, WhoLeadsNoMoreEndsTheStreamsThatOnlyALeaderHas) {
   }
 }
 
+TEST_F(ForwarderTest, AStreamWhoseRequestIsYetToComeIsPassedOnAfterALookAtWhoMayGoOn) {
+  const Client caller = At(follower_);
+  grpc::GenericStub stub(caller.channel());
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+  grpc::CompletionQueue queue;
+  const auto call = stub.PrepareCall(&context, fmt::format("/{}", kWatch), &queue);
+  const auto ends = [&queue] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  call->StartCall(nullptr);
+  EXPECT_TRUE(ends());
+  // Once at its admission, and once more.
+  for (const absl::Time latest = absl::Now() + kPatience; identified_ < 2 && absl::Now() < latest; std::this_thread::yield()) {
+    follower_.dispatcher->Reauthorize();
+  }
+  const grpc::Slice empty;
+  call->Write(grpc::ByteBuffer(&empty, 1), nullptr);
+  EXPECT_TRUE(ends());
+  grpc::ByteBuffer overview;
+  call->Read(&overview, nullptr);
+  EXPECT_TRUE(ends()) << "the leader's first message";
+  context.TryCancel();
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  EXPECT_TRUE(ends());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED) << status.error_message();
+}
+
 TEST_F(ForwarderTest, WhatALeaderLeavesWaitingEndsWhenAnotherIsKnown) {
   silent_ = true;
   absl::Status status;
@@ -359,6 +407,31 @@ TEST_F(ForwarderTest, WhatALeaderLeavesWaitingEndsWhenAnotherIsKnown) {
     late = std::exchange(unanswered_, nullptr);
   }
   late(Error(Reason::kInternal, "nobody waits for it"));
+}
+
+TEST_F(ForwarderTest, WhatIsJustBeingPassedOnEndsWhenAnotherIsKnown) {
+  silent_ = true;
+  const auto change_in_between = [this] {
+    std::lock_guard lock(mutex_);
+    leader_address_ = fmt::format("127.0.0.1:{}", leader_.server->port());
+    after_address_ = [this] {
+      SetLeaderAddress("127.0.0.1:1");
+      follower_.forwarder->LeaderChanged();
+    };
+  };
+  change_in_between();
+  const absl::Status status = At(follower_).Call<v1::Country>("ReferenceService/CreateCountry", v1::CreateCountryRequest()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(status.message(), "the site's leader had not answered when another was known");
+  change_in_between();
+  const Client caller = At(follower_);
+  const auto stub = v1::OverviewService::NewStub(caller.channel());
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+  const auto reader = stub->WatchOverview(&context, v1::WatchOverviewRequest());
+  v1::Overview response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(ForwarderTest, AStreamOfTheLeadersIsPassedOnUntilItsReaderGoes) {

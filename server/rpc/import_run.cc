@@ -114,6 +114,7 @@ class ImportRun : public std::enable_shared_from_this<ImportRun> {
   }
 
   void Round() {
+    if (call_->cancelled()) return Finish();
     std::vector<Chunk> full;
     std::map<std::string, Chunk> open;  // by audience
     {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/steady_event.h"
+
 namespace fairlead::rpc {
 namespace {
 
@@ -76,22 +78,22 @@ void JournalFeed::Wake() {
   if (waiting_) alarm_->Cancel();
 }
 
-void JournalFeed::RestThenLook(absl::Time time) {
+void JournalFeed::RestThenLook(absl::Duration rest) {
   absl::MutexLock lock(&mu_);
   if (cancelled_) return;
   alarm_ = std::make_unique<grpc::Alarm>();
-  alarm_->Set(absl::ToChronoTime(time), [weak = weak_from_this()](bool) {
+  alarm_->Set(absl::ToChronoTime(absl::Now() + rest), [weak = weak_from_this()](bool) {
     if (auto self = weak.lock()) self->OnAlarm(/*expired=*/false);
   });
 }
 
 void JournalFeed::Look() {
-  absl::Time rest;
+  absl::Duration rest;
   {
     absl::MutexLock lock(&mu_);
-    rest = RestUntil(last_sent_);
+    rest = RestUntil(last_sent_) - SteadyNow();
   }
-  if (absl::Now() < rest) return RestThenLook(rest);
+  if (rest > absl::ZeroDuration()) return RestThenLook(rest);
   absl::StatusOr<MessagePtr> message = Find();
   if (!message.ok()) return Send(message.status());
   if (*message != nullptr) {
@@ -104,7 +106,7 @@ void JournalFeed::Look() {
   waiting_ = true;
   feeds_->Sleeps(weak_from_this());
   alarm_ = std::make_unique<grpc::Alarm>();
-  alarm_->Set(absl::ToChronoTime(last_sent_ + feeds_->heartbeat_), [weak = weak_from_this()](bool expired) {
+  alarm_->Set(absl::ToChronoTime(absl::Now() + (last_sent_ + feeds_->heartbeat_ - SteadyNow())), [weak = weak_from_this()](bool expired) {
     if (auto self = weak.lock()) self->OnAlarm(expired);
   });
   // What was committed since the look has woken nobody.
@@ -129,7 +131,7 @@ void JournalFeed::Send(absl::StatusOr<MessagePtr> message) {
     absl::MutexLock lock(&mu_);
     if (cancelled_) return;
     ready = std::exchange(ready_, nullptr);
-    last_sent_ = absl::Now();
+    last_sent_ = SteadyNow();
   }
   ready(std::move(message));
 }

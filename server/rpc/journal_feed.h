@@ -64,7 +64,8 @@ class JournalFeed : public Source, public std::enable_shared_from_this<JournalFe
   virtual Position Seen() const = 0;
   // What a caller hears that has heard nothing for so long; null: there may be something to tell.
   virtual MessagePtr Heartbeat() = 0;
-  // When to look at the earliest, the last message having been sent then: a feed that tells the latest only need not tell all of it.
+  // When to look at the earliest, the last message having been sent then, both as of SteadyNow: a feed that tells the latest only need not
+  // tell all of it.
   virtual absl::Time RestUntil(absl::Time /*last_sent*/) const { return absl::InfinitePast(); }
 
  private:
@@ -72,14 +73,15 @@ class JournalFeed : public Source, public std::enable_shared_from_this<JournalFe
   void Wake();
   void Look();
   void OnAlarm(bool expired);
-  // Looks at `time`, whatever comes in between.
-  void RestThenLook(absl::Time time);
+  // Looks after `rest`, whatever comes in between.
+  void RestThenLook(absl::Duration rest);
   void Send(absl::StatusOr<MessagePtr> message);
 
   JournalFeeds* const feeds_;
   absl::Mutex mu_;
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
   bool waiting_ ABSL_GUARDED_BY(mu_) = false;
+  // As of SteadyNow: a clock that is set back keeps nobody waiting.
   absl::Time last_sent_ ABSL_GUARDED_BY(mu_) = absl::UnixEpoch();  // who has nothing to hear yet is told so at once
   std::function<void(absl::StatusOr<MessagePtr>)> ready_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<grpc::Alarm> alarm_ ABSL_GUARDED_BY(mu_);

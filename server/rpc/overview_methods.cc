@@ -1,7 +1,5 @@
 #include "server/rpc/overview_methods.h"
 
-#include <absl/time/clock.h>
-
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +7,7 @@
 #include <vector>
 
 #include "api/deterministic.h"
+#include "api/steady_event.h"
 #include "server/node/derived.h"
 #include "server/rpc/read_rights.h"
 #include "server/rpc/record_access.h"
@@ -96,7 +95,7 @@ OverviewMethods::OverviewMethods(node::Node* node, view::OverviewOptions options
 absl::StatusOr<v1::Overview> OverviewMethods::Shared(const v1::GetOverviewRequest& request) {
   const std::string key = DeterministicBytes(request);
   absl::MutexLock lock(&mu_);
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   const Position journal = node_->JournalEnd();
   const auto found = made_.find(key);
   if (found != made_.end() && found->second.journal == journal && now - found->second.time < kIntervalMin) return found->second.overview;

@@ -136,12 +136,13 @@ TestSite::~TestSite() {
   replicator_->Stop();
   durability_->Close();
   server_->Shutdown(absl::ZeroDuration());
+  consistency_.reset();  // awaits the handlers of calls that had waited here; before what they are of
   search_methods_.reset();
   search_index_->Stop();
   record_service_.reset();
   exchange_watches_.reset();
   overview_methods_.reset();
-  consistency_.reset();
+  standard_methods_->writes().AwaitImports();
   audit_->Stop();
   runner_->Stop();
 }

@@ -363,7 +363,9 @@ void WriteMethods::Import(const records::RecordType& type, std::shared_ptr<Call>
   StartImport(node_, durability_, type, std::move(call), request, std::move(reply), std::move(running));
 }
 
-WriteMethods::~WriteMethods() {
+WriteMethods::~WriteMethods() { AwaitImports(); }
+
+void WriteMethods::AwaitImports() const {
   absl::MutexLock lock(&mu_);
   mu_.Await(absl::Condition(
       +[](int* imports) { return *imports == 0; }, &imports_));

@@ -47,6 +47,9 @@ class WriteMethods {
   // `request` holds the records in its one repeated field of the type.
   void Import(const records::RecordType& type, std::shared_ptr<Call> call, const google::protobuf::Message& request, Reply reply) const;
 
+  // Waits for the imports that run. REQUIRES: their calls have ended, and the node still completes writes.
+  void AwaitImports() const;
+
   // What a validated request comes to.
   struct Plan {
     std::string name;

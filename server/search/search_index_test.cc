@@ -193,6 +193,7 @@ TEST_F(SearchIndexTest, AnErasureIsNotCosignedBeforeItIsOutOfTheFiles) {
   CatchUp();
   const auto vouched = [this] {
     network_.clock().Advance(absl::Seconds(1));
+    node().Purge(nullptr);
     node().Tick();
     return node().Cosigned(network_.log("apac"))[node().site()];
   };

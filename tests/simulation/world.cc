@@ -329,6 +329,7 @@ void World::ScheduleRound(Site& site) {
 
 void World::Tick(Site& site, uint64_t life) {
   if (site.life != life || Defer(site, [this, &site, life] { Tick(site, life); })) return;
+  site.node->Purge(nullptr);
   site.node->Tick();
   if (EndIfCut(site)) return;
   if (watcher_ != nullptr && site.members != nullptr) watcher_->OnMemberTick(site);

@@ -16,6 +16,7 @@
 #include <stdexcept>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
@@ -123,6 +124,7 @@ class Stream : private grpc::ClientReadReactor<WatchResponse> {
   Stream(v1::ExchangeService::Stub* stub, const std::string& resume_token) {
     request_.set_resume_token(resume_token);
     stub->async()->WatchReleasedRecords(&context_, &request_, this);
+    AddHold();  // for reads that begin outside of gRPC's callbacks
     StartRead(&response_);
     StartCall();
   }
@@ -134,14 +136,15 @@ class Stream : private grpc::ClientReadReactor<WatchResponse> {
     if (!changed_.wait_for(lock, silence, [this] { return arrived_ || end_; }) || !arrived_) return std::nullopt;
     arrived_ = false;
     WatchResponse response = std::move(response_);
-    lock.unlock();
     response_.Clear();
-    StartRead(&response_);
+    // Within the lock: once the hold is gone, the call may be over before a read begins.
+    if (!released_) StartRead(&response_);
     return response;
   }
   // Ends the stream if it has not ended. How it ended.
   grpc::Status Cancel() {
     context_.TryCancel();
+    Release();
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return end_.has_value(); });
     return *end_;
@@ -153,7 +156,7 @@ class Stream : private grpc::ClientReadReactor<WatchResponse> {
 
  private:
   void OnReadDone(bool ok) override {
-    if (!ok) return;  // OnDone follows
+    if (!ok) return Release();  // OnDone follows
     const std::lock_guard lock(mutex_);
     arrived_ = true;
     changed_.notify_one();
@@ -163,6 +166,13 @@ class Stream : private grpc::ClientReadReactor<WatchResponse> {
     end_ = status;
     changed_.notify_one();
   }
+  void Release() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (std::exchange(released_, true)) return;
+    }
+    RemoveHold();
+  }
 
   grpc::ClientContext context_;
   v1::WatchReleasedRecordsRequest request_;
@@ -170,6 +180,7 @@ class Stream : private grpc::ClientReadReactor<WatchResponse> {
   std::mutex mutex_;        // guards what follows; a partner need not have Abseil
   std::condition_variable changed_;
   bool arrived_ = false;
+  bool released_ = false;  // gRPC may end the call at any time
   std::optional<grpc::Status> end_;
 };
 
