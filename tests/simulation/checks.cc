@@ -8,8 +8,8 @@
 #include "api/bytes.h"
 #include "api/crypto.h"
 #include "api/note.h"
+#include "api/state_digest.h"
 #include "server/node/assembly.h"
-#include "server/node/derived.h"
 #include "server/node/lattice_hash.h"
 #include "server/node/materialise.h"
 #include "tests/simulation/reference.h"
@@ -33,6 +33,18 @@ std::set<ValueId> Cited(const Mutation& mutation) {
 node::LogInfo InfoOf(const node::Node& node, LogId log) {
   std::vector<node::LogInfo> logs = node.Logs();
   return *std::find_if(logs.begin(), logs.end(), [log](const node::LogInfo& info) { return info.log->id == log; });
+}
+
+v1::StateDigest DigestOf(const Site& site) {
+  v1::StateDigest digest;
+  digest.set_site(site.name);
+  for (const node::ClassDigestInfo& info : site.node->StateDigests().second) {
+    v1::ClassDigest* one = digest.add_classes();
+    one->set_audience(info.audience);
+    one->set_digest(HexEncode(AsView(info.digest)));
+    one->set_records(info.records);
+  }
+  return digest;
 }
 
 }  // namespace
@@ -333,7 +345,7 @@ void Checks::OnCosignature(Site& from, LogId log, const std::string& note) {
 
 void Checks::Final(const Clients& clients) {
   CheckMembersAgree();
-  std::map<std::string, std::vector<std::pair<std::string, node::ClassDigestInfo>>> digests;  // by class: of which site, and what
+  std::vector<v1::StateDigest> digests;
   for (const auto& site : world_.sites()) {
     CheckStore(*site);
     CheckErased(*site, clients);
@@ -372,14 +384,13 @@ void Checks::Final(const Clients& clients) {
       Fail(*site, reason.empty() ? "writes on where it has signed what is lost" : "takes no writes: " + reason);
     }
     if (site->node->OpaqueCount() != 0) continue;  // nor are its digests comparable
-    for (const node::ClassDigestInfo& info : site->node->StateDigests().second) {
-      const node::AudienceClass audience = node::ParseClass(info.audience);
-      for (const auto& [name, other] : digests[audience.sites]) {
-        if (!node::Comparable(site->name, audience, name, node::ParseClass(other.audience)) || info.digest == other.digest) continue;
-        Fail(*site, fmt::format("the state of class {} differs from that of {}", info.audience, name));
+    const v1::StateDigest digest = DigestOf(*site);
+    for (const v1::StateDigest& other : digests) {
+      for (const std::string& sites : CompareClasses(digest, other).different) {
+        Fail(*site, fmt::format("the state of class {} differs from that of {}", sites, other.site()));
       }
-      digests[audience.sites].emplace_back(site->name, info);
     }
+    digests.push_back(digest);
   }
 
   // What the logs say about each request.
