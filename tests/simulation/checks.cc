@@ -137,13 +137,11 @@ void Checks::CheckProofs(Site& site) {
 void Checks::CheckFreshness(Site& site) {
   for (const node::LogInfo& info : site.node->Logs()) {
     if (info.log->site == site.id) continue;
-    const bool claims = site.plant != nullptr && site.plant->fresh_on_receipt;
-    const std::optional<absl::Time> as_of = claims ? site.clock.Now() : info.as_of;
-    if (!as_of) continue;
+    if (!info.as_of) continue;
     // A statement of an origin whose clock is ahead stands for what it says, and is shown as of now (rule 18).
     const std::map<uint64_t, uint64_t>& said = origin_said_[info.log->id];
-    const auto second = static_cast<uint64_t>(absl::ToUnixSeconds(*as_of));
-    const bool capped = !claims && *as_of == site.clock.Now();
+    const auto second = static_cast<uint64_t>(absl::ToUnixSeconds(*info.as_of));
+    const bool capped = *info.as_of == site.clock.Now();
     const auto end = capped ? said.end() : said.upper_bound(second);
     const bool vouched =
         std::any_of(said.lower_bound(second), end, [&](const auto& statement) { return statement.second <= info.size.value(); });
