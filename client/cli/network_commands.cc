@@ -1,15 +1,14 @@
 #include "client/cli/network_commands.h"
 
-#include <absl/strings/str_split.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <functional>
 #include <map>
-#include <set>
 
 #include "api/roster.h"
+#include "api/state_digest.h"
 #include "fairlead/v1/record_service.pb.h"
 
 namespace fairlead::cli {
@@ -117,21 +116,6 @@ void PrintDigests(const std::vector<StateDigest>& digests, std::ostream& out, in
     }
   }
   table.Print(out, width);
-}
-
-// What ClassDigest.audience says.
-struct AudienceClass {
-  std::set<std::string> sites;   // "*" alone: all
-  std::set<std::string> partly;  // with which it is not compared
-  bool Holds(const std::string& site) const { return sites.contains("*") || sites.contains(site); }
-};
-
-AudienceClass ParseClass(const std::string& audience) {
-  const std::pair<std::string, std::string> parts = absl::StrSplit(audience, absl::MaxSplits(" but ", 1));
-  AudienceClass out;
-  out.sites = absl::StrSplit(parts.first, ',');
-  out.partly = absl::StrSplit(parts.second, ',', absl::SkipEmpty());
-  return out;
 }
 
 // What a person wants to see of a record that changed.
@@ -296,19 +280,9 @@ DigestVerdict CompareDigests(const std::vector<StateDigest>& digests) {
       return DigestVerdict::kNotComparable;
     }
     for (auto other = digests.begin(); other != one; ++other) {
-      for (const auto& here : one->classes()) {
-        const AudienceClass a = ParseClass(here.audience());
-        for (const auto& there : other->classes()) {
-          const AudienceClass b = ParseClass(there.audience());
-          // A class is held whole by its own sites only.
-          if (a.sites != b.sites || !a.Holds(one->site()) || !a.Holds(other->site())) continue;
-          if (a.partly.contains(other->site()) || b.partly.contains(one->site())) {
-            whole = false;
-          } else if (here.digest() != there.digest() || here.records() != there.records()) {
-            equal = false;
-          }
-        }
-      }
+      const ClassComparison compared = CompareClasses(*one, *other);
+      equal &= compared.different.empty();
+      whole &= compared.in_part.empty();
     }
   }
   if (!equal) return DigestVerdict::kDifferent;

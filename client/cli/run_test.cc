@@ -429,7 +429,16 @@ TEST(CompareDigestsTest, OnlyLikeIsCompared) {
   auto* own = more.add_classes();
   own->set_audience("b");
   own->set_digest("cc");
+  own->set_records(1);
   EXPECT_EQ(CompareDigests({Digest("a", "aa", 7), more}), DigestVerdict::kEqual);
+}
+
+TEST(CompareDigestsTest, AClassThatOneLacksIsADifference) {
+  fairlead::v1::StateDigest none = Digest("b", "", 7);
+  none.clear_classes();
+  EXPECT_EQ(CompareDigests({Digest("a", "aa", 7), none}), DigestVerdict::kDifferent);
+  EXPECT_EQ(CompareDigests({none, Digest("a", "aa", 7)}), DigestVerdict::kDifferent);
+  EXPECT_EQ(CompareDigests({none, none}), DigestVerdict::kEqual);
 }
 
 TEST(CompareDigestsTest, AClassIsComparedAmongItsSitesButThoseThatHoldItInPart) {
@@ -438,6 +447,7 @@ TEST(CompareDigestsTest, AClassIsComparedAmongItsSitesButThoseThatHoldItInPart) 
     auto* of_class = digest.add_classes();
     of_class->set_audience(own_class);
     of_class->set_digest(own);
+    of_class->set_records(1);
     return digest;
   };
   fairlead::v1::StateDigest a = Digest("a", "aa", 7);

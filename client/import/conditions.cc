@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/errors.h"
+#include "client/import/json.h"
 #include "client/import/lines.h"
 #include "fairlead/v1/assessment_service.pb.h"
 
@@ -21,7 +22,7 @@ constexpr char kService[] = "fairlead.v1.AssessmentService.";
 
 // Empty when the line is good; else what is wrong.
 std::string ParseLine(const std::string& line, ConditionOfEntry* condition) {
-  const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+  const nlohmann::json json = ParseJson<nlohmann::json>(line);
   if (!json.is_object() || !json.contains("condition") || !json["condition"].is_object()) return "no JSON object with a condition";
   for (const auto& [name, value] : json.items()) {
     if (name != "condition" && name != "state") return fmt::format("unknown member {}", name);

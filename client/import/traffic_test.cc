@@ -99,5 +99,14 @@ TEST(ConditionsTest, TheProjectsOwnTableIsReadInFull) {
   EXPECT_THAT(Refused(bad), ElementsAre(std::pair(1, kMalformed), std::pair(2, kMalformed)));
 }
 
+TEST(ConditionsTest, ALineOfAMillionBracketsIsRefused) {
+  const auto parsed =
+      ParseConditions(R"({"condition":{"title":)" + std::string(1'000'000, '[') + std::string(1'000'000, ']') +
+                      "},\"state\":\"IMPOSED\"}\n" + R"({"condition":{"name":"conditionsOfEntry/CU-1"},"state":"IMPOSED"})");
+  EXPECT_EQ(parsed.read, 2);
+  EXPECT_THAT(Refused(parsed), ElementsAre(std::pair(1, kMalformed)));
+  EXPECT_THAT(parsed.rows, SizeIs(1));
+}
+
 }  // namespace
 }  // namespace fairlead::import

@@ -1,6 +1,5 @@
 #include "server/node/derived.h"
 
-#include <absl/strings/str_split.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
@@ -11,6 +10,7 @@
 #include "api/bytes.h"
 #include "api/entry.h"
 #include "api/errors.h"
+#include "api/state_digest.h"
 #include "server/node/assembly.h"
 #include "server/node/conflicts.h"
 #include "server/node/materialise.h"
@@ -98,27 +98,6 @@ std::string ClassOf(const RecordState& state) {
     }
   }
   return fmt::format("{}", fmt::join(*sites, ","));
-}
-
-bool ClassHolds(std::string_view wide, std::string_view narrow) {
-  if (wide == "*" || narrow == "*") return wide == "*";
-  const std::string sites = fmt::format(",{},", wide);
-  while (!narrow.empty()) {
-    const std::string_view site = narrow.substr(0, narrow.find(','));
-    if (sites.find(fmt::format(",{},", site)) == std::string::npos) return false;
-    narrow.remove_prefix(std::min(narrow.size(), site.size() + 1));
-  }
-  return true;
-}
-
-AudienceClass ParseClass(const std::string& audience) {
-  const std::pair<std::string, std::string> parts = absl::StrSplit(audience, absl::MaxSplits(" but ", 1));
-  return {parts.first, absl::StrSplit(parts.second, ',', absl::SkipEmpty())};
-}
-
-bool Comparable(const std::string& one, const AudienceClass& ones, const std::string& other, const AudienceClass& others) {
-  return ones.sites == others.sites && ClassHolds(ones.sites, one) && ClassHolds(ones.sites, other) && !ones.partly.contains(other) &&
-         !others.partly.contains(one);
 }
 
 EntryAudience AudiencesIn(const storage::View& view) {

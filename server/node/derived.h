@@ -61,19 +61,8 @@ std::string IndexPrefix(uint16_t index, std::string_view value);
 
 // The audience class of a record: "*", or site names, sorted and joined by commas.
 std::string ClassOf(const RecordState& state);
-// Whether all sites of `narrow` are of `wide`.
-bool ClassHolds(std::string_view wide, std::string_view narrow);
 
 Derived DeriveFrom(const records::RecordType& type, const Roster& roster, const std::string& name, const RecordState& state);
-
-// What a digest's audience says (ClassDigest.audience).
-struct AudienceClass {
-  std::string sites;             // as of ClassOf
-  std::set<std::string> partly;  // those that may hold records of it in part: it is not compared with theirs
-};
-AudienceClass ParseClass(const std::string& audience);
-// Whether digests of the two are comparable when `one` and `other` say them: both are of the class, and hold the same of it.
-bool Comparable(const std::string& one, const AudienceClass& ones, const std::string& other, const AudienceClass& others);
 
 // Whom an entry that is held here is for.
 using EntryAudience = std::function<absl::StatusOr<Audience>(Dot)>;

@@ -413,7 +413,7 @@ TEST(FoldPropertyTest, EveryCausalOrderGivesTheSameState) {
       };
       for (const auto& [seal, listed] : states[site].seals) e.mutation.seen_seals.push_back(seal);
       std::string text = "v" + std::to_string(entries.size());
-      switch (below(6)) {
+      switch (below(7)) {
         case 0:
           e.mutation.ops = {Add(kTitle, MergeKind::kRegister, text, live(kTitle))};
           break;
@@ -442,6 +442,11 @@ TEST(FoldPropertyTest, EveryCausalOrderGivesTheSameState) {
           const MergeKind kinds[] = {MergeKind::kRegister, MergeKind::kSet, MergeKind::kRestrictMax};
           e.mutation.type = kType + static_cast<uint32_t>(below(8) == 0);
           e.mutation.ops = {Add(kUnknown, kinds[below(3)], "\x01", live(kUnknown))};
+          break;
+        }
+        case 6: {
+          const std::string audiences[] = {Sites({"apac", "eame", "hq"}), Sites({"apac", "hq"}), Sites({"eame", "hq"})};
+          e.mutation.ops = {Add(kAudience, MergeKind::kRestrictIntersect, audiences[below(3)], live(kAudience))};
           break;
         }
       }

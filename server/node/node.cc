@@ -9,6 +9,7 @@
 
 #include "api/bytes.h"
 #include "api/errors.h"
+#include "api/state_digest.h"
 #include "server/node/assembly.h"
 #include "server/node/authority.h"
 #include "server/node/clock_watch.h"
@@ -331,10 +332,12 @@ std::vector<LogInfo> Node::Logs() const {
 }
 
 std::pair<VersionVector, std::vector<ClassDigestInfo>> Node::StateDigests() const {
-  const Committer::ClassStates states = committer_->Classes();
+  Committer::ClassStates states = committer_->Classes();
+  std::erase_if(states.classes, [](const auto& one) { return one.second.records == 0; });
+  // A peer may have records where this node has none: it has to hear all the same that they are not comparable.
+  for (const std::string& figure : states.partly) states.classes.try_emplace(figure.substr(figure.find('/') + 1));
   std::vector<ClassDigestInfo> digests;
   for (const auto& [audience, state] : states.classes) {
-    if (state.records == 0) continue;
     std::set<std::string> partly;
     for (const std::string& figure : states.partly) {
       const std::string sites = figure.substr(0, figure.find('/'));
@@ -345,6 +348,7 @@ std::pair<VersionVector, std::vector<ClassDigestInfo>> Node::StateDigests() cons
         if (meant) partly.insert(site.name);
       }
     }
+    if (state.records == 0 && partly.empty()) continue;
     digests.push_back(
         {partly.empty() ? audience : fmt::format("{} but {}", audience, fmt::join(partly, ",")), state.hash.Sum(), state.records});
   }

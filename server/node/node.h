@@ -132,7 +132,7 @@ struct LogInfo {
 };
 
 struct ClassDigestInfo {
-  std::string audience;  // as ClassDigest.audience: "*", "apac,hq", "* but eame" (derived.h, AudienceClass)
+  std::string audience;  // as ClassDigest.audience: "*", "apac,hq", "* but eame" (api/state_digest.h)
   Digest digest{};
   int64_t records = 0;
 };

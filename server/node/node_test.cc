@@ -9,6 +9,7 @@
 #include "api/bytes.h"
 #include "api/errors.h"
 #include "api/merkle.h"
+#include "api/state_digest.h"
 #include "fairlead/v1/engagement.pb.h"
 #include "fairlead/v1/reference.pb.h"
 #include "server/node/conflicts.h"
@@ -496,19 +497,26 @@ TEST_F(NodeTest, AudienceKeepsPayloadsFromOtherSitesAndHasItsOwnDigest) {
   EXPECT_EQ(FieldOf(Write(*apac.node, unknown).status()), "audience");
 }
 
+v1::StateDigest DigestOf(const TestNetwork::Site& site) {
+  v1::StateDigest digest;
+  digest.set_site(site.node->options().site);
+  for (const ClassDigestInfo& info : site.node->StateDigests().second) {
+    v1::ClassDigest* one = digest.add_classes();
+    one->set_audience(info.audience);
+    one->set_digest(HexEncode(AsView(info.digest)));
+    one->set_records(info.records);
+  }
+  return digest;
+}
+
 // The classes of two sites' records of which one site says that both hold them whole, and whether the digests are the same.
 std::map<std::string, bool> Compared(const TestNetwork::Site& a, const TestNetwork::Site& b) {
   EXPECT_EQ(a.node->Applied(), b.node->Applied());
   EXPECT_EQ(a.node->OpaqueCount() + b.node->OpaqueCount(), 0);
   std::map<std::string, bool> compared;
-  const std::string& one = a.node->options().site;
-  const std::string& other = b.node->options().site;
-  for (const ClassDigestInfo& here : a.node->StateDigests().second) {
-    for (const ClassDigestInfo& there : b.node->StateDigests().second) {
-      const AudienceClass ones = ParseClass(here.audience);
-      if (Comparable(one, ones, other, ParseClass(there.audience))) compared[ones.sites] = here.digest == there.digest;
-    }
-  }
+  const ClassComparison classes = CompareClasses(DigestOf(a), DigestOf(b));
+  for (const std::string& sites : classes.same) compared[sites] = true;
+  for (const std::string& sites : classes.different) compared[sites] = false;
   return compared;
 }
 
@@ -553,6 +561,18 @@ TEST_F(NodeTest, ARecordThatASiteHoldsInPartIsNotComparedWithIt) {
   EXPECT_EQ(Compared(apac, hq), (std::map<std::string, bool>{{"*", true}, {"apac,hq", true}}));
   EXPECT_EQ(hq.node->Aggregate("partly/!apac,hq/*"), 1);
   EXPECT_EQ(eame.node->Aggregate("partly/!apac,hq/*"), 0) << "it cannot know";
+  // One that has no other record for all says it, too.
+  Site bare = Open("hq");
+  Site all = Open("eame");
+  Site author = Open("apac");
+  ASSERT_TRUE(Name(*author.node, "KR", "Korea").ok());
+  Sync(*author.node, *all.node);
+  Sync(*author.node, *bare.node);
+  write(author, "KR", two);
+  Sync(*author.node, *all.node);
+  Sync(*author.node, *bare.node);
+  EXPECT_EQ(Compared(all, bare), (std::map<std::string, bool>{}));
+  EXPECT_EQ(Compared(author, bare), (std::map<std::string, bool>{{"apac,hq", true}}));
   // Widened again, to one that lacks what was said meanwhile.
   write(apac, "KR", {});
   sync();

@@ -1,6 +1,5 @@
 #include "tests/framework/cluster.h"
 
-#include <absl/strings/str_split.h>
 #include <absl/time/clock.h>
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -9,13 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
 
 #include "api/licence.h"
+#include "api/state_digest.h"
 #include "certs/files.h"
 #include "tests/framework/ports.h"
 
@@ -62,7 +61,7 @@ std::string Describe(const v1::StateDigest& digest) {
   return out + fmt::format(" opaque={}", digest.opaque_entries());
 }
 
-// What two nodes have both folded is equal: they have applied the same, and the classes of records that both hold have one digest.
+// They have applied the same, and the classes of records that both hold have one digest.
 bool Equal(const v1::StateDigest& a, const v1::StateDigest& b) {
   const auto vector_of = [](const v1::StateDigest& digest) {
     std::map<std::string, int64_t> vector;
@@ -71,20 +70,7 @@ bool Equal(const v1::StateDigest& a, const v1::StateDigest& b) {
   };
   if (a.opaque_entries() != 0 || b.opaque_entries() != 0 || a.fold_version() != b.fold_version() || vector_of(a) != vector_of(b))
     return false;
-  for (const v1::ClassDigest& here : a.classes()) {
-    for (const v1::ClassDigest& there : b.classes()) {
-      const std::pair<std::string, std::string> one = absl::StrSplit(here.audience(), absl::MaxSplits(" but ", 1));
-      const std::pair<std::string, std::string> other = absl::StrSplit(there.audience(), absl::MaxSplits(" but ", 1));
-      const auto names = [](const std::string& sites, const std::string& site) {
-        const std::vector<std::string> all = absl::StrSplit(sites, ',');
-        return std::find(all.begin(), all.end(), site) != all.end();
-      };
-      if (one.first != other.first || names(one.second, b.site()) || names(other.second, a.site())) continue;
-      if (one.first != "*" && (!names(one.first, a.site()) || !names(one.first, b.site()))) continue;
-      if (here.digest() != there.digest() || here.records() != there.records()) return false;
-    }
-  }
-  return true;
+  return CompareClasses(a, b).different.empty();
 }
 
 }  // namespace

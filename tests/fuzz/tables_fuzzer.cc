@@ -1,8 +1,13 @@
-// The other importers: the region table and any CSV, ISO 3166-1 and engagements.
+// The other importers: the region table and any CSV, ISO 3166-1, engagements, arrivals, conditions of entry and traffic.
 
+#include <set>
+
+#include "client/import/arrivals.h"
+#include "client/import/conditions.h"
 #include "client/import/countries.h"
 #include "client/import/csv.h"
 #include "client/import/engagements.h"
+#include "client/import/traffic.h"
 #include "tests/fuzz/property.h"
 #include "tests/fuzz/rows.h"
 
@@ -53,6 +58,42 @@ void TryEngagements(std::string_view text) {
   }
 }
 
+// Rows that can be sent, and no name twice.
+template <class Record>
+void RequireRecords(const import::Parsed<Record>& parsed) {
+  RequireBalanced(parsed);
+  std::set<std::string> names;
+  for (const auto& row : parsed.rows) {
+    Require(!row.record.name().empty() && names.insert(row.record.name()).second, "each record has a name, of its own");
+    Require(!row.record.SerializeAsString().empty(), "a record can be sent");
+  }
+}
+
+void TryEntrances(std::string_view text) {
+  static const import::ScheduleKTable codes = {{"58840", "countries/JP"}, {"00000", ""}};
+  static const import::RegionTable countries = {{"JP", {fairlead::v1::REGION_APAC, false}}, {"US", {fairlead::v1::REGION_HQ, false}}};
+  auto parsed = import::ParseEntrances(text, 2023, codes, countries);
+  if (!parsed.ok()) return RequireError(parsed.status(), {absl::StatusCode::kInvalidArgument});
+  RequireRecords(*parsed);
+  for (const auto& row : parsed->rows) {
+    Require(!row.record.vessel_name().empty() && row.record.arrival_date().year() == 2023, "an arrival has a vessel and a day of the year");
+  }
+}
+
+void TryConditions(std::string_view text) {
+  const import::Parsed<fairlead::v1::ConditionOfEntry> parsed = import::ParseConditions(text);
+  RequireRecords(parsed);
+  for (const auto& row : parsed.rows) {
+    Require(row.record.state() != fairlead::v1::CONDITION_STATE_UNSPECIFIED, "a condition has the state that it is to have");
+  }
+}
+
+template <class Record>
+void TryTraffic(const absl::StatusOr<import::Parsed<Record>>& parsed) {
+  if (!parsed.ok()) return RequireError(parsed.status(), {absl::StatusCode::kInvalidArgument});
+  RequireRecords(*parsed);
+}
+
 }  // namespace
 }  // namespace fairlead::fuzz
 
@@ -69,6 +110,21 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       return 0;
     case 'e':
       fairlead::fuzz::TryEngagements(text);
+      return 0;
+    case 'a':
+      fairlead::fuzz::TryEntrances(text);
+      return 0;
+    case 'n':
+      fairlead::fuzz::RequireRecords(fairlead::import::ParseNotices(text));
+      return 0;
+    case 'o':
+      fairlead::fuzz::TryConditions(text);
+      return 0;
+    case 'k':
+      fairlead::fuzz::TryTraffic(fairlead::import::ParseScheduleK(text));
+      return 0;
+    case 'p':
+      fairlead::fuzz::TryTraffic(fairlead::import::ParseEiaPetroleum(text));
       return 0;
     default:
       return -1;

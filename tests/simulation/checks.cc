@@ -8,8 +8,8 @@
 #include "api/bytes.h"
 #include "api/crypto.h"
 #include "api/note.h"
+#include "api/state_digest.h"
 #include "server/node/assembly.h"
-#include "server/node/derived.h"
 #include "server/node/lattice_hash.h"
 #include "server/node/materialise.h"
 #include "tests/simulation/reference.h"
@@ -33,6 +33,18 @@ std::set<ValueId> Cited(const Mutation& mutation) {
 node::LogInfo InfoOf(const node::Node& node, LogId log) {
   std::vector<node::LogInfo> logs = node.Logs();
   return *std::find_if(logs.begin(), logs.end(), [log](const node::LogInfo& info) { return info.log->id == log; });
+}
+
+v1::StateDigest DigestOf(const Site& site) {
+  v1::StateDigest digest;
+  digest.set_site(site.name);
+  for (const node::ClassDigestInfo& info : site.node->StateDigests().second) {
+    v1::ClassDigest* one = digest.add_classes();
+    one->set_audience(info.audience);
+    one->set_digest(HexEncode(AsView(info.digest)));
+    one->set_records(info.records);
+  }
+  return digest;
 }
 
 }  // namespace
@@ -125,13 +137,11 @@ void Checks::CheckProofs(Site& site) {
 void Checks::CheckFreshness(Site& site) {
   for (const node::LogInfo& info : site.node->Logs()) {
     if (info.log->site == site.id) continue;
-    const bool claims = site.plant != nullptr && site.plant->fresh_on_receipt;
-    const std::optional<absl::Time> as_of = claims ? site.clock.Now() : info.as_of;
-    if (!as_of) continue;
+    if (!info.as_of) continue;
     // A statement of an origin whose clock is ahead stands for what it says, and is shown as of now (rule 18).
     const std::map<uint64_t, uint64_t>& said = origin_said_[info.log->id];
-    const auto second = static_cast<uint64_t>(absl::ToUnixSeconds(*as_of));
-    const bool capped = !claims && *as_of == site.clock.Now();
+    const auto second = static_cast<uint64_t>(absl::ToUnixSeconds(*info.as_of));
+    const bool capped = *info.as_of == site.clock.Now();
     const auto end = capped ? said.end() : said.upper_bound(second);
     const bool vouched =
         std::any_of(said.lower_bound(second), end, [&](const auto& statement) { return statement.second <= info.size.value(); });
@@ -333,7 +343,7 @@ void Checks::OnCosignature(Site& from, LogId log, const std::string& note) {
 
 void Checks::Final(const Clients& clients) {
   CheckMembersAgree();
-  std::map<std::string, std::vector<std::pair<std::string, node::ClassDigestInfo>>> digests;  // by class: of which site, and what
+  std::vector<v1::StateDigest> digests;
   for (const auto& site : world_.sites()) {
     CheckStore(*site);
     CheckErased(*site, clients);
@@ -372,14 +382,13 @@ void Checks::Final(const Clients& clients) {
       Fail(*site, reason.empty() ? "writes on where it has signed what is lost" : "takes no writes: " + reason);
     }
     if (site->node->OpaqueCount() != 0) continue;  // nor are its digests comparable
-    for (const node::ClassDigestInfo& info : site->node->StateDigests().second) {
-      const node::AudienceClass audience = node::ParseClass(info.audience);
-      for (const auto& [name, other] : digests[audience.sites]) {
-        if (!node::Comparable(site->name, audience, name, node::ParseClass(other.audience)) || info.digest == other.digest) continue;
-        Fail(*site, fmt::format("the state of class {} differs from that of {}", info.audience, name));
+    const v1::StateDigest digest = DigestOf(*site);
+    for (const v1::StateDigest& other : digests) {
+      for (const std::string& sites : CompareClasses(digest, other).different) {
+        Fail(*site, fmt::format("the state of class {} differs from that of {}", sites, other.site()));
       }
-      digests[audience.sites].emplace_back(site->name, info);
     }
+    digests.push_back(digest);
   }
 
   // What the logs say about each request.

@@ -181,23 +181,26 @@ auto WayOf() {
 
 std::vector<Plant> MemberPlants() {
   std::vector<Plant> plants;
-  auto add = [&plants](std::string_view name, std::string_view rule) -> Plant& {
+  auto add = [&plants](std::string_view name, std::string_view rule, std::vector<std::string_view> expects) -> Plant& {
     Plant& plant = plants.emplace_back();
     plant.name = name;
     plant.rule = rule;
+    plant.expects = std::move(expects);
     plant.members = true;
     return plant;
   };
-  add("fence-not-compared", "26: one who was deposed appends").etcd = WayOf<FenceNotCompared>();
+  add("fence-not-compared", "26: one who was deposed appends", {"was elected"}).etcd = WayOf<FenceNotCompared>();
   plants.back().seeds_max = 40;
-  add("appended-again", "26: an append whose answer was lost is there twice").etcd = WayOf<AppendedAgain>();
-  add("trims-for-itself", "26: a member finds a gap where it reads on").etcd = [](etcd::Etcd* etcd, const std::string& member) {
-    return std::make_unique<TrimsForItself>(etcd, member);
-  };
-  add("answers-before-etcd", "26: what was acknowledged is lost with one machine").commit_log = LogOf<AnswersBeforeEtcd>();
-  add("leads-unread", "26: one who was elected writes before it has read to the end").commit_log = LogOf<LeadsUnread>();
+  add("appended-again", "26: an append whose answer was lost is there twice", {"entries come before it"}).etcd = WayOf<AppendedAgain>();
+  add("trims-for-itself", "26: a member finds a gap where it reads on", {"the log is trimmed to position"}).etcd =
+      [](etcd::Etcd* etcd, const std::string& member) { return std::make_unique<TrimsForItself>(etcd, member); };
+  add("answers-before-etcd", "26: what was acknowledged is lost with one machine", {"and the log on etcd ever had"}).commit_log =
+      LogOf<AnswersBeforeEtcd>();
+  add("leads-unread", "26: one who was elected writes before it has read to the end", {"the sites do not agree"}).commit_log =
+      LogOf<LeadsUnread>();
   plants.back().seeds_max = 40;
-  add("trusts-its-lease", "26: a leader that was suspended says that nothing new has happened").commit_log = LogOf<TrustsItsLease>();
+  add("trusts-its-lease", "26: a leader that was suspended says that nothing new has happened", {"after the log on etcd had more"})
+      .commit_log = LogOf<TrustsItsLease>();
   plants.back().seeds_max = 60;
   return plants;
 }

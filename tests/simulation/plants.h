@@ -27,10 +27,11 @@ namespace fairlead::simulation {
 // A function that is null leaves its seam as it is.
 struct Plant {
   std::string_view name;
-  std::string_view rule;    // of api/PROTOCOL.md, and what breaks it
-  int seeds_max = 20;       // the simulator finds it within so many
-  bool everywhere = false;  // at every site; otherwise at one, drawn by the seed
-  bool restores = false;    // shows only where a site is restored
+  std::string_view rule;                  // of api/PROTOCOL.md, and what breaks it
+  std::vector<std::string_view> expects;  // it is found by a failure that says one of these, and by no other
+  int seeds_max = 20;                     // the simulator finds it within so many
+  bool everywhere = false;                // at every site; otherwise at one, drawn by the seed
+  bool restores = false;                  // shows only where a site is restored
 
   Disk::Rewrite disk;
   std::function<void(node::NodeOptions*)> options;
@@ -48,8 +49,6 @@ struct Plant {
   std::function<bool(const node::Node&, v1::ReplicateRequest*)> ask;
   // Cosigns what it is sent, whether or not it holds it.
   bool cosigns_on_receipt = false;
-  // Takes the time of hearing anything for the time as of which it knows a log.
-  bool fresh_on_receipt = false;
   // What is restored is always an empty disk.
   bool forgets = false;
 
