@@ -4,12 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 
 #include "api/errors.h"
 #include "certs/network.h"
 #include "client/dashboard/json_calls.h"
+#include "client/dashboard/viewer_trust.h"
 #include "client/test_node.h"
 
 namespace fairlead::dashboard {
@@ -514,6 +516,19 @@ TEST_F(TlsGatewayTest, ARevocationListThatCannotBeUsedRefusesEverybody) {
   ASSERT_TRUE(certs::Network::Create(folder_ / "other", other, absl::Now()).ok());
   std::filesystem::copy_file(folder_ / "other/ca/crl.pem", File("list.pem"), std::filesystem::copy_options::overwrite_existing);
   EXPECT_THAT(Get("hq/analyst/desk", "/api/session")->body, HasSubstr("unable to get certificate CRL"));
+}
+
+TEST_F(TlsGatewayTest, FilesThatCouldNotBeReadOnceAreReadAgain) {
+  ViewerTrust trust(File("ca/ca.crt"), "");
+  rlimit usual;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &usual), 0);
+  rlimit none = usual;
+  none.rlim_cur = 0;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const std::string fault = trust.Fault();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &usual), 0);
+  EXPECT_THAT(fault, HasSubstr("(--tls-client-ca) cannot be read"));
+  EXPECT_EQ(trust.Fault(), "");
 }
 
 TEST_F(TlsGatewayTest, ARootIsSucceededWhileItRuns) {

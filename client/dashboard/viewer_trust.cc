@@ -32,7 +32,8 @@ ViewerTrust::Files ViewerTrust::Look() {
   absl::MutexLock lock(&mu_);
   // Before they are loaded: what changes in between is seen at the next look.
   const Stamp ca = StampOf(ca_file_), list = StampOf(list_file_);
-  if (files_.store != nullptr && ca == ca_stamp_ && list == list_stamp_) return files_;
+  // A fault may go away without a change of the files: their mode, or what kept them from being opened.
+  if (files_.store != nullptr && files_.fault.empty() && ca == ca_stamp_ && list == list_stamp_) return files_;
   ca_stamp_ = ca;
   list_stamp_ = list;
   Files now{{X509_STORE_new(), X509_STORE_free}, ""};

@@ -187,6 +187,7 @@ absl::StatusOr<Loaded> AtBasis(const node::Node& node, const records::RecordType
   then.state = revisions->At(entries);
   then.message = node::Materialise(type, name, then.state);
   then.expected = false;
+  then.now = std::make_unique<Loaded>(std::move(now));
   return then;
 }
 

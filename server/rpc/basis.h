@@ -38,6 +38,7 @@ struct Basis {
 absl::StatusOr<Basis> ParseBasis(std::string_view text);
 
 // `now` as it was at the revision that `etag` names (none, when it is empty), with what `actor` wrote to it by the requests of `basis`.
+// When that is another than `now`, it has `now` beside it.
 // ETAG_MISMATCH when this node finds no such revision: it has not come here, or was changed by an erasure or the closing of a log; or
 // would take too long to find.
 absl::StatusOr<Loaded> AtBasis(const node::Node& node, const records::RecordType& type, const std::string& name, const std::string& etag,

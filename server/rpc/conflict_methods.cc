@@ -359,11 +359,7 @@ absl::StatusOr<WriteMethods::Plan> ConflictMethods::PlanResolve(const records::R
   }
 
   // As the record will be. What it shows already may be kept though it breaks a rule: no merge asked for one.
-  node::RecordState outcome = read->state;
-  MutationId nobody;
-  nobody.fill(0xff);
-  node::Fold(mutation, nobody, Hlc(node::SpanOf(read->state).last_time.raw() + 1), {node_->own_log(), Seq(0)}, &outcome);
-  MessagePtr next = node::Materialise(type, record, outcome);
+  MessagePtr next = OutcomeOf(*node_, type, record, read->state, mutation);
   if (!google::protobuf::util::MessageDifferencer().CompareWithFields(*next, *read->message, {field}, {field})) {
     const absl::Status valid = CheckRecord(*node_, type, *next, read->message.get(), StoreReader(*node_, *view));
     if (!valid.ok()) return PrefixFields(valid, "record");

@@ -161,6 +161,11 @@ void Call::End() {
   for (const std::function<void()>& fn : fns) fn();
 }
 
+absl::Status FaultOfProgram(std::string_view what, const std::exception& error) {
+  spdlog::error("{} threw: {}", what, error.what());
+  return Error(Reason::kInternal, "a fault of this node's program: its log has more");
+}
+
 // One call on the wire. Alive until gRPC is done with it and nobody can answer it any more.
 class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::enable_shared_from_this<Dispatcher::Reactor> {
  public:
@@ -447,8 +452,7 @@ class Dispatcher::Reactor : public grpc::ServerGenericBidiReactor, public std::e
     try {
       fn();
     } catch (const std::exception& error) {
-      spdlog::error("{} threw: {}", call_->method, error.what());
-      EndStream(Error(Reason::kInternal, "a fault of this node's program: its log has more"));
+      EndStream(FaultOfProgram(call_->method, error));
     }
   }
 

@@ -22,6 +22,7 @@
 #include <grpcpp/generic/async_generic_service.h>
 
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -88,6 +89,9 @@ class Source {
 };
 using StreamHandler =
     std::function<absl::StatusOr<std::shared_ptr<Source>>(std::shared_ptr<Call> call, const google::protobuf::Message& request)>;
+
+// What a call ends with whose handler threw: INTERNAL. The log has what was thrown, and by `what`.
+absl::Status FaultOfProgram(std::string_view what, const std::exception& error);
 
 inline constexpr size_t kSubjectCharsMax = 200;
 

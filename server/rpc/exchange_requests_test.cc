@@ -10,6 +10,7 @@
 
 #include "fairlead/v1/help_desk_service.pb.h"
 #include "fairlead/v1/visit_service.pb.h"
+#include "server/rpc/basis.h"
 #include "server/rpc/exchange_fixture.h"
 
 namespace fairlead::rpc {
@@ -61,6 +62,23 @@ class RequestsTest : public ::testing::Test, protected Office {
     date.set_month(month);
     date.set_day(day);
     return date;
+  }
+  // A practice that is not published yet.
+  v1::BestPractice Drafted(v1::Marking marking) {
+    v1::CreateBestPracticeRequest create;
+    create.mutable_best_practice()->set_title("Two persons at the gate");
+    create.mutable_best_practice()->set_text("A second guard checks.");
+    create.mutable_best_practice()->set_marking(marking);
+    return Make<v1::BestPractice>("PracticeService/CreateBestPractice", create);
+  }
+  // A call that says that it was made offline, upon the revision that its etag names.
+  template <class Record, class Request>
+  absl::StatusOr<Record> UponBasis(const Client& caller, const std::string& method, Request request) {
+    request.set_request_id(NextId());
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+    context.AddMetadata(kBasisMetadata, "kept");
+    return caller.Call<Record>(method, request, &context);
   }
   // Titles of the practices that are shown to the caller.
   static std::vector<std::string> Practices(const Client& partner) {
@@ -546,6 +564,94 @@ TEST_F(RequestsTest, WhatIsPublicIsHeadquartersToChange) {
   EXPECT_THAT(List(jp_).records(), IsEmpty());
   EXPECT_EQ(Must<v1::ImportResponse>(hq_, "TrainingService/ImportTrainingOfferings", import).created(), 1);
   EXPECT_THAT(List(jp_).records(), SizeIs(1));
+  const v1::BestPractice draft = Drafted(v1::MARKING_PUBLIC);
+  EXPECT_THAT(Move(officer_, "PracticeService/PublishBestPractice", draft, v1::PublishBestPracticeRequest()),
+              FailsWith("PERMISSION_DENIED"));
+}
+
+TEST_F(RequestsTest, WhatIsPublicIsHeadquartersToChangeUponABasisToo) {
+  const v1::BestPractice open = Drafted(v1::MARKING_PUBLIC);
+  const v1::BestPractice inner = Drafted(v1::MARKING_OFFICIAL);
+  for (const v1::BestPractice& draft : {open, inner}) {
+    ASSERT_TRUE(Move(hq_, "PracticeService/PublishBestPractice", draft, v1::PublishBestPracticeRequest()).ok());
+  }
+  ASSERT_THAT(List(jp_).records(), SizeIs(1));
+  // What was written offline before the publication, and is sent after it.
+  v1::UpdateBestPracticeRequest edit;
+  *edit.mutable_best_practice() = open;
+  edit.mutable_best_practice()->set_text("What only apac knows.");
+  EXPECT_THAT(UponBasis<v1::BestPractice>(officer_, "PracticeService/UpdateBestPractice", edit), FailsWith("PERMISSION_DENIED"));
+  v1::UpdateBestPracticeRequest mark;
+  *mark.mutable_best_practice() = inner;
+  mark.mutable_best_practice()->set_marking(v1::MARKING_PUBLIC);
+  EXPECT_THAT(UponBasis<v1::BestPractice>(officer_, "PracticeService/UpdateBestPractice", mark), FailsWith("PERMISSION_DENIED"));
+  ASSERT_THAT(List(jp_).records(), SizeIs(1));
+  EXPECT_EQ(List(jp_).records(0).practice().text(), "A second guard checks.");
+  // What nobody is shown without a release may be changed so, and what is shown by headquarters.
+  *edit.mutable_best_practice() = inner;
+  edit.mutable_best_practice()->set_text("What only apac knows.");
+  EXPECT_TRUE(UponBasis<v1::BestPractice>(officer_, "PracticeService/UpdateBestPractice", edit).ok());
+  EXPECT_THAT(List(jp_).records(), SizeIs(1));
+  *edit.mutable_best_practice() = open;
+  edit.mutable_best_practice()->set_text("Two guards check.");
+  EXPECT_TRUE(UponBasis<v1::BestPractice>(hq_, "PracticeService/UpdateBestPractice", edit).ok());
+  EXPECT_EQ(List(jp_).records(0).practice().text(), "Two guards check.");
+
+  Contact("US-ports", v1::CONTACT_DUTY_PORTS, v1::MARKING_OFFICIAL);
+  v1::GetContactRequest get;
+  get.set_name("contacts/US-ports");
+  v1::UpdateContactRequest update;
+  *update.mutable_contact() = Must<v1::Contact>(hq_, "ReferenceService/GetContact", get);
+  v1::UpdateContactRequest offline = update;
+  update.mutable_contact()->set_marking(v1::MARKING_PUBLIC);
+  update.set_request_id(NextId());
+  Must<v1::Contact>(hq_, "ReferenceService/UpdateContact", update);
+  offline.mutable_contact()->set_phone("+1 202 555 0100");
+  EXPECT_THAT(UponBasis<v1::Contact>(officer_, "ReferenceService/UpdateContact", offline), FailsWith("PERMISSION_DENIED"));
+}
+
+TEST_F(RequestsTest, AConflictInWhatIsPublicIsHeadquartersToSettle) {
+  const v1::BestPractice draft = Drafted(v1::MARKING_PUBLIC);
+  ASSERT_TRUE(Move(hq_, "PracticeService/PublishBestPractice", draft, v1::PublishBestPracticeRequest()).ok());
+  for (const char* reference : {"ISPS A/16.3", "SOLAS XI-2/10"}) {
+    v1::UpdateBestPracticeRequest edit;
+    *edit.mutable_best_practice() = draft;
+    edit.mutable_best_practice()->set_isps_reference(reference);
+    ASSERT_TRUE(UponBasis<v1::BestPractice>(hq_, "PracticeService/UpdateBestPractice", edit).ok());
+  }
+  v1::GetConflictRequest get;
+  get.set_name(draft.name() + "/conflicts/isps_reference");
+  const auto conflict = Must<v1::Conflict>(officer_, "RecordService/GetConflict", get);
+  ASSERT_EQ(conflict.values_size(), 2);
+  v1::ResolveConflictRequest keep;
+  keep.set_name(conflict.name());
+  keep.set_etag(conflict.etag());
+  keep.mutable_keep()->add_value_ids(conflict.values(1).value_id());
+  keep.set_request_id(NextId());
+  EXPECT_THAT(officer_.Call<v1::ResolveConflictResponse>("RecordService/ResolveConflict", keep), FailsWith("PERMISSION_DENIED"));
+  keep.set_request_id(NextId());
+  EXPECT_TRUE(hq_.Call<v1::ResolveConflictResponse>("RecordService/ResolveConflict", keep).ok());
+}
+
+TEST_F(RequestsTest, TheEndOfAPublicationUponABasisIsToldToThoseItWasSentTo) {
+  const v1::BestPractice withdrawn = Drafted(v1::MARKING_PUBLIC);
+  const v1::BestPractice marked = Drafted(v1::MARKING_PUBLIC);
+  for (const v1::BestPractice& draft : {withdrawn, marked}) {
+    ASSERT_TRUE(Move(hq_, "PracticeService/PublishBestPractice", draft, v1::PublishBestPracticeRequest()).ok());
+  }
+  ASSERT_THAT(List(jp_).records(), SizeIs(2));
+  v1::WithdrawBestPracticeRequest withdraw;
+  withdraw.set_name(withdrawn.name());
+  withdraw.set_etag(withdrawn.etag());
+  ASSERT_TRUE(UponBasis<v1::BestPractice>(officer_, "PracticeService/WithdrawBestPractice", withdraw).ok());
+  EXPECT_THAT(List(jp_).records(), SizeIs(1));
+  EXPECT_THAT(Withdrawals(jp_).withdrawals(), SizeIs(1));
+  v1::UpdateBestPracticeRequest mark;
+  *mark.mutable_best_practice() = marked;
+  mark.mutable_best_practice()->set_marking(v1::MARKING_SENSITIVE);
+  ASSERT_TRUE(UponBasis<v1::BestPractice>(officer_, "PracticeService/UpdateBestPractice", mark).ok());
+  EXPECT_THAT(List(jp_).records(), IsEmpty());
+  EXPECT_THAT(Withdrawals(jp_).withdrawals(), SizeIs(2));
 }
 
 TEST_F(RequestsTest, ANationEndorsesOnceAndMayTakeItBack) {

@@ -3,6 +3,7 @@
 #include <absl/time/clock.h>
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "api/steady_event.h"
@@ -119,17 +120,22 @@ void JournalFeed::OnAlarm(bool expired) {
     waiting_ = false;
     if (cancelled_) return;
   }
-  if (expired) {
-    if (MessagePtr heartbeat = Heartbeat()) return Send(std::move(heartbeat));
+  // Nothing catches what is thrown on this thread of gRPC's.
+  try {
+    if (expired) {
+      if (MessagePtr heartbeat = Heartbeat()) return Send(std::move(heartbeat));
+    }
+    Look();
+  } catch (const std::exception& error) {
+    Send(FaultOfProgram("a stream that had slept", error));
   }
-  Look();
 }
 
 void JournalFeed::Send(absl::StatusOr<MessagePtr> message) {
   std::function<void(absl::StatusOr<MessagePtr>)> ready;
   {
     absl::MutexLock lock(&mu_);
-    if (cancelled_) return;
+    if (cancelled_ || ready_ == nullptr) return;
     ready = std::exchange(ready_, nullptr);
     last_sent_ = SteadyNow();
   }

@@ -3,10 +3,19 @@
 #include <optional>
 #include <utility>
 
-#include "server/rpc/record_access.h"
+#include "api/entry.h"
 #include "server/rpc/wire_forms.h"
 
 namespace fairlead::rpc {
+namespace {
+
+size_t SizeOf(const std::vector<std::string>& names) {
+  size_t bytes = names.size() * sizeof(std::string);
+  for (const std::string& name : names) bytes += name.size();
+  return bytes;
+}
+
+}  // namespace
 
 absl::StatusOr<std::vector<std::shared_ptr<const JournalTail::Entry>>> JournalTail::Read(Position from, size_t max) {
   std::vector<std::shared_ptr<const Entry>> entries;
@@ -22,22 +31,28 @@ absl::StatusOr<std::vector<std::shared_ptr<const JournalTail::Entry>>> JournalTa
 
   const absl::StatusOr<std::vector<Dot>> dots = node_.ReadJournal(from, max);
   if (!dots.ok()) return dots.status();
+  size_t records = 0, bytes = 0;
   for (const Dot& dot : *dots) {
-    absl::StatusOr<std::optional<Payload>> payload = ReadEntry(node_, dot);
-    if (!payload.ok()) return payload.status();
+    if (records >= kRecordsAtOnce || bytes >= kBytesAtOnce) break;
+    const absl::StatusOr<std::optional<std::string>> stored = node_.ReadPayload(dot);
+    if (!stored.ok()) return stored.status();
     auto entry = std::make_shared<Entry>();
     entry->position = from;
     ++from;
-    if (payload->has_value()) {
-      entry->site = SiteName(node_.roster(), dot.log);
-      for (Mutation& mutation : (*payload)->mutations) entry->records.push_back(std::move(mutation.record));
+    if (stored->has_value()) {
+      bytes += (*stored)->size();
+      if (absl::StatusOr<Payload> payload = DecodePayload(**stored); payload.ok()) {
+        entry->site = SiteName(node_.roster(), dot.log);
+        for (Mutation& mutation : payload->mutations) entry->records.push_back(std::move(mutation.record));
+      }
     }
+    records += entry->records.size();
     entries.push_back(std::move(entry));
   }
   absl::MutexLock lock(&mu_);
   for (const std::shared_ptr<const Entry>& entry : entries) {
     std::shared_ptr<const Entry>& kept = kept_[entry->position.value() % kKept];
-    if (entry->records.size() <= kRecordsMax && (kept == nullptr || kept->position < entry->position)) kept = entry;
+    if (SizeOf(entry->records) <= kEntryBytesMax && (kept == nullptr || kept->position < entry->position)) kept = entry;
   }
   return entries;
 }

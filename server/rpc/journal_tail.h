@@ -29,12 +29,16 @@ class JournalTail {
 
   explicit JournalTail(const node::Node* node) : node_(*node) {}
 
-  // Entries from `from` on, one after the other and at most `max`, though the journal may have more. None at its end.
+  // Entries from `from` on, one after the other and at most `max`; fewer when they are large, though the journal may have more. None at its
+  // end.
   absl::StatusOr<std::vector<std::shared_ptr<const Entry>>> Read(Position from, size_t max);
 
  private:
   static constexpr size_t kKept = 1024;
-  static constexpr size_t kRecordsMax = 512;  // of one that is kept
+  static constexpr size_t kEntryBytesMax = 32 << 10;  // names of one that is kept; others are read by each that comes to them
+  // Nothing more is read once there is so much. An entry may have as much by itself.
+  static constexpr size_t kRecordsAtOnce = 4096;
+  static constexpr size_t kBytesAtOnce = 1 << 20;
 
   const node::Node& node_;
   absl::Mutex mu_;

@@ -32,6 +32,7 @@ struct Loaded {
   node::RecordState state;
   MessagePtr message;
   bool expected = true;  // whether it must still be so when what is written upon it is committed; not of a basis that is kept (basis.h)
+  std::unique_ptr<Loaded> now = nullptr;  // of a basis that the record has left behind: the record as it is; else null
 };
 
 // nullopt when there is none.

@@ -124,8 +124,18 @@ absl::StatusOr<Change> PlanChange(const node::Node& node, const storage::View& v
     change.mutation = node::MutationFor(type, name, &read.state, *change.next, fields);
   }
   if (absl::Status valid = CheckRecord(node, type, *change.next, read.message.get(), reader); !valid.ok()) return valid;
-  change.end_of_publication = EndOfPublication(node, type, *read.message, *change.next);
+  if (read.now != nullptr) change.merged = OutcomeOf(node, type, name, read.now->state, change.mutation);
+  change.end_of_publication = EndOfPublication(node, type, read.now ? *read.now->message : *read.message, change.outcome());
   return change;
+}
+
+MessagePtr OutcomeOf(const node::Node& node, const records::RecordType& type, const std::string& name, node::RecordState now,
+                     const Mutation& mutation) {
+  MutationId nobody;
+  nobody.fill(0xff);
+  const Hlc after(node::SpanOf(now).last_time.raw() + 1);
+  node::Fold(mutation, nobody, after, {node.own_log(), Seq(0)}, &now);
+  return node::Materialise(type, name, now);
 }
 
 std::optional<v1::Release> EndOfPublication(const node::Node& node, const records::RecordType& type, const Message& previous,

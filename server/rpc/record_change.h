@@ -28,10 +28,14 @@ using Fields = std::vector<const google::protobuf::FieldDescriptor*>;
 
 struct Change {
   MessagePtr next;
+  MessagePtr merged;  // of a basis that the record has left behind: `next` with what was written since; else null
   Mutation mutation;  // no ops: it equals what is stored
   node::Expectation expectation;
   bool creates = false;
   std::optional<v1::Release> end_of_publication;  // records/release.h; to be written with it
+
+  // The record as it is shown afterwards.
+  const google::protobuf::Message& outcome() const { return merged ? *merged : *next; }
 };
 
 // A new record `name` from what may be set of `given`, in its type's first state. FieldErrors with paths relative to the record.
@@ -40,6 +44,10 @@ absl::StatusOr<Change> PlanNew(const node::Node& node, const storage::View& view
 // The record that was read as `next` has it, of which `fields` were meant to change. Errors as for PlanNew.
 absl::StatusOr<Change> PlanChange(const node::Node& node, const storage::View& view, const records::RecordType& type,
                                   const std::string& name, const Loaded& read, MessagePtr next, Fields fields);
+
+// The record `name`, of which `now` is the state, once `mutation` has been written to it.
+MessagePtr OutcomeOf(const node::Node& node, const records::RecordType& type, const std::string& name, node::RecordState now,
+                     const Mutation& mutation);
 
 // EndOfPublication for the partner nations of the roster.
 std::optional<v1::Release> EndOfPublication(const node::Node& node, const records::RecordType& type,

@@ -8,7 +8,8 @@
 // What partner nations are handed is opaque to them, and of one length (api/PROTOCOL.md, rule 22):
 //
 //   hidden := base64(nonce[12] ciphertext tag[16])           AES-256-GCM, the purpose as associated data
-//   plain  := n:u32 content[n] 0x00*                         128 bytes; the next multiple for names that are longer than any of ours
+//   plain  := n:u8 content[n] 0x00*                          128 bytes
+//           | 0xff n:u32 content[n] 0x00*                    of more than 127: names that are longer than any of ours; a multiple of 128
 //
 // Its key, and that of nonces, follow from the key by HMAC-SHA-256; the nonce is the first 12 bytes of one over `framed`, so that equal
 // contents give equal tokens, at every site, and no others share a nonce. A token whose nonce is not that of what it holds is none.

@@ -196,7 +196,7 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanUpdate(const records::Recor
     if (!read.ok()) return read.status();
   }
   if (!change->mutation.ops.empty()) {
-    if (absl::Status may = CheckMayPublish(call, node_->roster(), *change->next); !may.ok()) return may;
+    if (absl::Status may = CheckMayPublish(call, node_->roster(), change->outcome()); !may.ok()) return may;
   }
   if (change->mutation.ops.empty() || GetBool(request, "validate_only")) {
     plan->answer = std::move(change->mutation.ops.empty() ? read->message : change->next);
@@ -220,11 +220,13 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanWithdraw(const records::Rec
   absl::StatusOr<Loaded> read = LoadForChange(type, *view, name, GetString(request, "etag"), "etag", call);
   if (!read.ok()) return read.status();
   // Not validated: a record that its type's rules have outgrown can still be withdrawn.
-  const MessagePtr previous = Clone(*read->message);
-  const FieldDescriptor* withdrawn = Field(*read->message, "withdrawn");
-  read->message->GetReflection()->SetBool(read->message.get(), withdrawn, true);
-  plan->write.mutations.push_back(node::MutationFor(type, name, &read->state, *read->message, {withdrawn}));
-  AddEndOfPublication(*node_, EndOfPublication(*node_, type, *previous, *read->message), &plan->write);
+  const MessagePtr next = Clone(*read->message);
+  const FieldDescriptor* withdrawn = Field(*next, "withdrawn");
+  next->GetReflection()->SetBool(next.get(), withdrawn, true);
+  plan->write.mutations.push_back(node::MutationFor(type, name, &read->state, *next, {withdrawn}));
+  const Loaded& now = read->now ? *read->now : *read;
+  const MessagePtr outcome = OutcomeOf(*node_, type, name, now.state, plan->write.mutations.back());
+  AddEndOfPublication(*node_, EndOfPublication(*node_, type, *now.message, *outcome), &plan->write);
   if (read->expected) plan->write.expectations.push_back({name, node::EtagOf(read->state)});
   return plan;
 }
@@ -284,7 +286,7 @@ absl::StatusOr<WriteMethods::Plan> WriteMethods::PlanMove(const records::RecordT
     plan->answer = std::move(read->message);
     return plan;
   }
-  if (absl::Status may = CheckMayPublish(call, node_->roster(), *change->next); !may.ok()) return may;
+  if (absl::Status may = CheckMayPublish(call, node_->roster(), change->outcome()); !may.ok()) return may;
   plan->write.mutations.push_back(std::move(change->mutation));
   AddEndOfPublication(*node_, std::move(change->end_of_publication), &plan->write);
   if (read->expected) plan->write.expectations.push_back(std::move(change->expectation));
