@@ -403,6 +403,7 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
     if (entry.header.time > bound) {
       result.status = absl::UnavailableError(fmt::format("entry {} of log {} is {} ms in the future", dot.seq.value(), dot.log.value(),
                                                          entry.header.time.millis() - bound.millis()));
+      result.early = absl::Milliseconds(entry.header.time.millis() - bound.millis());
       return result;
     }
     const size_t bytes = kItemOverheadBytes + entry.header_bytes.size() + (entry.payload ? entry.payload->size() : 0);

@@ -156,6 +156,11 @@ ApplyResult FakeNode::ApplyBatch(const RemoteBatch& batch) {
       result.status = absl::UnavailableError("deps");
       return result;
     }
+    if (const auto early = early_.find(entry.dot.log); early != early_.end() && early->second > absl::ZeroDuration()) {
+      result.status = absl::UnavailableError("the future");
+      result.early = early->second;
+      return result;
+    }
     Store(&log, entry.dot, entry.header_bytes, entry.payload);
     if (entry.proof == nullptr) {
       ADD_FAILURE() << "an entry without the proof that it came with";
@@ -252,6 +257,11 @@ int FakeNode::duplicates() const {
 int FakeNode::blocked() const {
   absl::MutexLock lock(&mu_);
   return blocked_;
+}
+
+void FakeNode::SetEarly(LogId log, absl::Duration early) {
+  absl::MutexLock lock(&mu_);
+  early_[log] = early;
 }
 
 void FakeNode::FailApply(absl::Status status) {

@@ -70,6 +70,8 @@ class FakeNode : public LogSource, public EntrySink {
   int blocked() const;
   // Answers the next batches with `status`, having applied nothing.
   void FailApply(absl::Status status);
+  // Entries of `log` are of a time that is so far ahead; zero: of now.
+  void SetEarly(LogId log, absl::Duration early);
 
   const Roster& roster() const override { return network_.roster; }
   SiteId site() const override { return site_; }
@@ -147,6 +149,7 @@ class FakeNode : public LogSource, public EntrySink {
   std::map<Dot, Dot> erased_ ABSL_GUARDED_BY(mu_);  // and by what
   std::map<SiteId, VersionVector> peer_erasures_ ABSL_GUARDED_BY(mu_);
   absl::Status fail_ ABSL_GUARDED_BY(mu_);
+  std::map<LogId, absl::Duration> early_ ABSL_GUARDED_BY(mu_);
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   absl::Mutex listener_mu_;
   std::function<void()> listener_ ABSL_GUARDED_BY(listener_mu_);

@@ -145,6 +145,8 @@ struct ApplyResult {
   // OK when all. UNAVAILABLE when the next entry must wait (deps not here, its time in the future, disk full): offer the rest again later.
   // Anything else: the entry or the node is at fault and the message says how; do not offer it again.
   absl::Status status;
+  // With UNAVAILABLE: how long until the next entry's time may be here; zero when it waits for something else.
+  absl::Duration early;
 };
 
 class EntrySink {

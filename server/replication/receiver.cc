@@ -341,6 +341,7 @@ absl::Status Receiver::TakeResult(const ApplyResult& result, absl::Time now) {
       blocked_ = {dot, now};
     }
     blocked_->on_deps = !Follows(entries.front().header);
+    blocked_->early = result.early;
     return absl::OkStatus();
   }
   const std::string reason = ReasonOf(result.status);
@@ -382,26 +383,34 @@ absl::Status Receiver::CheckBlocked(absl::Time now) {
     const Header header = batch_->entries.front().header;
     LogIn& log = logs_.at(header.log);
     const std::optional<Dot> lacks = Lacks(header);
-    if (!lacks) return absl::OkStatus();
-    const auto followed = logs_.find(lacks->log);
-    const std::string entry = followed == logs_.end()
-                                  ? fmt::format("entry {} of the unknown log {}", lacks->seq.value(), lacks->log.value())
-                                  : EntryOf(*followed->second.log, lacks->seq.value());
     const absl::Duration waited = now - blocked_->since;
-    if (waited >= options_.dep_timeout) {
-      return LogError(Reason::kPeerProtocol, *log.log,
-                      fmt::format("entry {} has waited {} s for {}, which the peer does not send", header.seq.value(),
-                                  absl::ToInt64Seconds(waited), entry));
+    absl::Status why;
+    if (!lacks) {
+      if (blocked_->early <= absl::ZeroDuration() || waited < options_.refused_wait) return absl::OkStatus();
+      log.early_until = now + blocked_->early;
+      why = LogError(Reason::kClockDrift, *log.log,
+                     fmt::format("entry {} is of a time that is not here for another {} ms", header.seq.value(),
+                                 absl::ToInt64Milliseconds(blocked_->early)));
+    } else if (const auto followed = logs_.find(lacks->log); followed == logs_.end()) {
+      why = LogError(Reason::kPeerProtocol, *log.log,
+                     fmt::format("entry {} follows entry {} of log {}, which the roster here does not name", header.seq.value(),
+                                 lacks->seq.value(), lacks->log.value()));
+    } else {
+      const std::string entry = EntryOf(*followed->second.log, lacks->seq.value());
+      if (waited >= options_.dep_timeout) {
+        return LogError(Reason::kPeerProtocol, *log.log,
+                        fmt::format("entry {} has waited {} s for {}, which the peer does not send", header.seq.value(),
+                                    absl::ToInt64Seconds(waited), entry));
+      }
+      if (followed->second.refused.ok()) return absl::OkStatus();
+      // What others have not brought to one that waited, the next need not wait for.
+      if (waited < options_.refused_wait && followed->second.missed != followed->second.applied) return absl::OkStatus();
+      followed->second.missed = followed->second.applied;
+      why = LogError(Reason::kPeerProtocol, *log.log,
+                     fmt::format("entry {} follows {}, a log of which no more is taken from this peer", header.seq.value(), entry));
     }
-    if (followed == logs_.end() || followed->second.refused.ok()) return absl::OkStatus();
-    // What others have not brought to one that waited, the next need not wait for.
-    if (waited < options_.refused_wait && followed->second.missed != followed->second.applied) return absl::OkStatus();
-    followed->second.missed = followed->second.applied;
     if (log.refused.ok()) {
-      Refuse(&log,
-             LogError(Reason::kPeerProtocol, *log.log,
-                      fmt::format("entry {} follows {}, a log of which no more is taken from this peer", header.seq.value(), entry)),
-             now);
+      Refuse(&log, why, now);
       log.set_aside = header;
       log.missed = log.applied;
     }
@@ -432,11 +441,11 @@ void Receiver::CheckPace(absl::Time now) {
   pace_bytes_ = entry_bytes_;
 }
 
-absl::Status Receiver::CheckSetAside() const {
+absl::Status Receiver::CheckSetAside(absl::Time now) const {
   for (const auto& [id, log] : logs_) {
-    if (!log.set_aside || log.peer_size <= log.applied || !Follows(*log.set_aside)) continue;
-    return absl::UnavailableError(fmt::format("log {}: what its entry {} follows has come from another peer: it is asked for again",
-                                              log.log->origin(), log.set_aside->seq.value()));
+    if (!log.set_aside || log.peer_size <= log.applied || now < log.early_until || !Follows(*log.set_aside)) continue;
+    return absl::UnavailableError(
+        fmt::format("log {}: what its entry {} waited for has come: it is asked for again", log.log->origin(), log.set_aside->seq.value()));
   }
   return absl::OkStatus();
 }
@@ -454,7 +463,7 @@ absl::Status Receiver::OnTick(absl::Time now) {
     info_.position_doubted = true;
     return Settle(status, now);
   }
-  if (absl::Status status = CheckSetAside(); !status.ok()) return Settle(status, now);
+  if (absl::Status status = CheckSetAside(now); !status.ok()) return Settle(status, now);
   CheckPace(now);
   if (now - last_ping_ >= options_.heartbeat_interval) {
     last_ping_ = now;

@@ -100,7 +100,7 @@ TEST_F(RefusedLogTest, WhatWasSetAsideIsAskedForAgainWhenItCanBeTaken) {
   EXPECT_EQ(e_.Size(kLogA), Seq(1));
   EXPECT_FALSE(stream_->up());
   EXPECT_TRUE(absl::IsUnavailable(stream_->receiver_status)) << stream_->receiver_status;
-  EXPECT_THAT(std::string(stream_->receiver_status.message()), HasSubstr("log test/b/1/main: what its entry 0 follows has come"));
+  EXPECT_THAT(std::string(stream_->receiver_status.message()), HasSubstr("log test/b/1/main: what its entry 0 waited for has come"));
   ASSERT_TRUE(stream_->Connect());
   world_.Advance(absl::Milliseconds(100));
   EXPECT_EQ(e_.Applied(), d_.Applied()) << "though the liar has not changed";
@@ -114,6 +114,63 @@ TEST_F(RefusedLogTest, WhatAnotherPeerBringsInTimeSetsNothingAside) {
   EXPECT_TRUE(stream_->up());
   EXPECT_TRUE(stream_->receiver().RefusalOf(kLogB).ok());
   EXPECT_EQ(e_.Applied(), d_.Applied());
+}
+
+// A peer with a newer roster sends what follows a log that only that one names.
+TEST_F(RefusedLogTest, WhatFollowsALogOfANewerRosterIsSetAside) {
+  const FakeNetwork newer({"a", "b", "c"}, {"extra"});
+  const FakeNetwork older({"a", "b", "c"});
+  FakeNode a(&newer, "a"), b(&newer, "b"), c(&older, "c");
+  World of_newer;
+  a.AppendTo("extra", "of a's new log");
+  a.Sign("extra");
+  of_newer.Add(&a, &b);
+  of_newer.Settle();
+  b.AppendAlone("of b, before");
+  b.Append("of b, after a's new log");
+  b.Append("of b, later");
+  b.Sign();
+  a.AppendAlone("of a");
+  a.Sign();
+  of_newer.Settle();
+  ASSERT_EQ(b.Size(kLogA), Seq(1));
+  World of_older;
+  FakeStream* stream = of_older.Add(&b, &c);
+  of_older.Advance(absl::Seconds(2));
+  EXPECT_TRUE(stream->up()) << stream->receiver_status;
+  EXPECT_EQ(c.Size(kLogA), Seq(1)) << "others' entries flow";
+  EXPECT_EQ(c.Size(kLogB), Seq(1));
+  EXPECT_THAT(std::string(stream->receiver().RefusalOf(kLogB).message()),
+              HasSubstr("entry 1 follows entry 0 of log 4, which the roster here does not name"));
+  of_older.Advance(absl::Seconds(60));
+  EXPECT_TRUE(stream->up()) << stream->receiver_status;
+}
+
+TEST_F(RefusedLogTest, WhatIsOfTheFutureIsSetAsideUntilItsTime) {
+  World world;
+  FakeNetwork network({"a", "b", "c"});
+  FakeNode a(&network, "a"), b(&network, "b"), c(&network, "c");
+  a.AppendAlone("of a's fast clock");
+  a.Sign();
+  world.Add(&a, &b);
+  world.Settle();
+  b.AppendAlone("of b");
+  b.Sign();
+  FakeStream* stream = world.Add(&b, &c);
+  c.SetEarly(kLogA, absl::Seconds(10));
+  world.Advance(absl::Seconds(3));
+  EXPECT_TRUE(stream->up()) << stream->receiver_status;
+  EXPECT_EQ(c.Size(kLogB), Seq(1)) << "others' entries flow";
+  EXPECT_EQ(c.Size(kLogA), Seq(0));
+  EXPECT_THAT(std::string(stream->receiver().RefusalOf(kLogA).message()), HasSubstr("not here for another 10000 ms"));
+  c.SetEarly(kLogA, absl::ZeroDuration());
+  world.Advance(absl::Seconds(5));
+  EXPECT_TRUE(stream->up()) << "before its time nothing is asked for again";
+  world.Advance(absl::Seconds(5));
+  EXPECT_FALSE(stream->up());
+  ASSERT_TRUE(stream->Connect());
+  world.Advance(absl::Milliseconds(100));
+  EXPECT_EQ(c.Applied(), b.Applied());
 }
 
 // --- What a peer does that no proof shows ------------------------------------------------------------------------------------------
