@@ -3,6 +3,7 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 #include <absl/synchronization/notification.h>
+#include <absl/time/clock.h>
 #include <absl/time/time.h>
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
@@ -23,11 +24,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "api/errors.h"
+#include "api/steady_event.h"
 #include "storage/log_tail.h"
 
 namespace fairlead::storage {
@@ -101,17 +104,49 @@ class RocksBatch : public Batch {
   rocksdb::WriteBatch batch_;
 };
 
+constexpr absl::Duration kReadersLook = absl::Milliseconds(10);
+
+// The iterators that are open, numbered: each holds on to the files as they were when it was made.
+class OpenIterators {
+ public:
+  uint64_t Add() {
+    absl::MutexLock lock(&mu_);
+    return *open_.insert(next_++).first;
+  }
+  void Remove(uint64_t number) {
+    absl::MutexLock lock(&mu_);
+    open_.erase(number);
+  }
+  uint64_t next() const {
+    absl::MutexLock lock(&mu_);
+    return next_;
+  }
+  bool AnyBefore(uint64_t number) const {
+    absl::MutexLock lock(&mu_);
+    return !open_.empty() && *open_.begin() < number;
+  }
+
+ private:
+  mutable absl::Mutex mu_;
+  uint64_t next_ ABSL_GUARDED_BY(mu_) = 0;
+  std::set<uint64_t> open_ ABSL_GUARDED_BY(mu_);
+};
+
 class RocksIterator : public Iterator {
  public:
-  RocksIterator(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* cf, const rocksdb::Snapshot* snapshot, std::string_view lower,
-                std::string_view upper, const std::string& path)
-      : lower_(lower), upper_(upper), lower_slice_(lower_), upper_slice_(upper_), path_(path) {
+  RocksIterator(OpenIterators* open, rocksdb::DB* db, rocksdb::ColumnFamilyHandle* cf, const rocksdb::Snapshot* snapshot,
+                std::string_view lower, std::string_view upper, const std::string& path)
+      : lower_(lower), upper_(upper), lower_slice_(lower_), upper_slice_(upper_), path_(path), open_(open), number_(open->Add()) {
     rocksdb::ReadOptions options;
     options.snapshot = snapshot;
     options.verify_checksums = true;
     if (!lower_.empty()) options.iterate_lower_bound = &lower_slice_;
     if (!upper_.empty()) options.iterate_upper_bound = &upper_slice_;
     it_.reset(db->NewIterator(options, cf));
+  }
+  ~RocksIterator() override {
+    it_.reset();  // removes files that nothing else needs
+    open_->Remove(number_);
   }
   void SeekToFirst() override { it_->SeekToFirst(); }
   void SeekToLast() override { it_->SeekToLast(); }
@@ -128,6 +163,8 @@ class RocksIterator : public Iterator {
   const std::string lower_, upper_;
   const Slice lower_slice_, upper_slice_;
   const std::string& path_;
+  OpenIterators* const open_;
+  const uint64_t number_;
   std::unique_ptr<rocksdb::Iterator> it_;
 };
 
@@ -168,6 +205,7 @@ class RocksDbStore : public Store {
       : path_(options.path),
         memtables_bytes_max_(options.memtables_bytes_max),
         recovery_max_(options.recovery_max),
+        readers_max_(options.readers_max),
         lock_(std::move(lock)),
         listener_(std::move(listener)),
         db_(std::move(db)),
@@ -223,7 +261,7 @@ class RocksDbStore : public Store {
   }
   std::unique_ptr<Iterator> IterateAt(const rocksdb::Snapshot* snapshot, Cf cf, std::string_view lower, std::string_view upper) const {
     if (Lacks(cf)) return std::make_unique<EmptyIterator>();
-    return std::make_unique<RocksIterator>(db_.get(), handles_[static_cast<size_t>(cf)], snapshot, lower, upper, path_);
+    return std::make_unique<RocksIterator>(&iterators_, db_.get(), handles_[static_cast<size_t>(cf)], snapshot, lower, upper, path_);
   }
   absl::Status Purge(const std::vector<std::pair<Cf, std::string>>& keys, std::atomic<bool>* cancelled) override {
     absl::MutexLock lock(&purge_mu_);
@@ -251,6 +289,10 @@ class RocksDbStore : public Store {
     if (given_up()) return absl::UnavailableError(fmt::format("{}: a purge was given up", path_));
     if (!status.ok()) {
       return Error(IsNoSpace(status) ? Reason::kStorageFull : Reason::kStorageFailed, fmt::format("{}: {}", path_, status.ToString()));
+    }
+    const uint64_t end = iterators_.next();
+    for (const absl::Time latest = SteadyNow() + readers_max_; iterators_.AnyBefore(end); absl::SleepFor(kReadersLook)) {
+      if (given_up() || SteadyNow() >= latest) return absl::UnavailableError(fmt::format("{}: a reader holds older files", path_));
     }
     for (const auto& key : keys) purges_.erase(key);
     return absl::OkStatus();
@@ -328,6 +370,8 @@ class RocksDbStore : public Store {
   const std::string path_;
   const size_t memtables_bytes_max_;
   const absl::Duration recovery_max_;
+  const absl::Duration readers_max_;
+  mutable OpenIterators iterators_;
   const std::shared_ptr<void> lock_;
   const std::shared_ptr<Listener> listener_;
   const std::unique_ptr<rocksdb::DB> db_;

@@ -29,7 +29,8 @@ struct RocksDbOptions {
   // How long a write that finds the disk full waits for RocksDB to go on once there is room; then the store has failed until it is opened
   // again.
   absl::Duration recovery_max = absl::Seconds(60);
-  rocksdb::Env* env = nullptr;  // a test's; null: the system's
+  absl::Duration readers_max = absl::Seconds(10);  // how long a purge waits for those who read files that it has replaced
+  rocksdb::Env* env = nullptr;                     // a test's; null: the system's
 };
 
 // Opens the store in `path`, creating it when the directory is empty or absent. Errors name the path:

@@ -589,6 +589,30 @@ TEST_F(RocksDbStoreTest, WhatIsPurgedIsInNoFile) {
   EXPECT_EQ(**store_->Get(Cf::kPayloads, "k999"), "value 999");
 }
 
+TEST_F(RocksDbStoreTest, APurgeIsNotOverWhileAnIteratorHoldsTheFiles) {
+  options_.readers_max = absl::Milliseconds(20);
+  ASSERT_TRUE(Open().ok());
+  const std::string deleted = "q7Zp0-deleted-Xw3vJ";
+  auto batch = store_->NewBatch();
+  batch->Put(Cf::kPayloads, "d", deleted);
+  ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
+  ASSERT_TRUE(store_->CopyTo(scratch_.path() + "/copy").ok());  // into tables
+  batch->Clear();
+  batch->Delete(Cf::kPayloads, "d");
+  // One from before the deletion, and one from after it, which reads the same files.
+  auto before = store_->Iterate(Cf::kPayloads, {}, {});
+  ASSERT_TRUE(store_->Write(batch.get(), Sync::kYes).ok());
+  auto after = store_->Iterate(Cf::kPayloads, {}, {});
+  const std::vector<std::pair<Cf, std::string>> keys = {{Cf::kPayloads, "d"}};
+  EXPECT_TRUE(absl::IsUnavailable(store_->Purge(keys, nullptr)));
+  before.reset();
+  EXPECT_TRUE(absl::IsUnavailable(store_->Purge(keys, nullptr)));
+  EXPECT_THAT(FilesWith(options_.path, deleted), testing::Not(testing::IsEmpty()));
+  after.reset();
+  EXPECT_TRUE(store_->Purge(keys, nullptr).ok());
+  EXPECT_THAT(FilesWith(options_.path, deleted), testing::IsEmpty());
+}
+
 TEST_F(RocksDbStoreTest, WhatIsPurgedByItsPrefixIsInNoFile) {
   ASSERT_TRUE(Open().ok());
   const auto text = [](const char* what, int i) { return fmt::format("{}-{}-Vb4Kq", what, i); };

@@ -106,7 +106,11 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(GatewayOptions options, 
     gateway->port_ = used.port;
   }
   if (gateway->port_ <= 0) return absl::UnavailableError(fmt::format("cannot listen on {}:{}", used.host, used.port));
-  gateway->listener_ = std::thread([server = gateway->server_.get()] { server->listen_after_bind(); });
+  gateway->listener_ = std::thread([listening = gateway.get()] {
+    listening->server_->listen_after_bind();
+    listening->ended_.store(true);
+    if (!listening->stopping_.load() && listening->options_.on_failure) listening->options_.on_failure();
+  });
   return gateway;
 }
 
@@ -123,7 +127,7 @@ Gateway::~Gateway() {
   stopping_.store(true);
   if (!listener_.joinable()) return;
   // A server that does not run yet would not hear it.
-  while (!server_->is_running()) std::this_thread::yield();
+  while (!server_->is_running() && !ended_.load()) std::this_thread::yield();
   server_->stop();
   listener_.join();
 }

@@ -22,6 +22,7 @@
 #include <httplib.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,6 +53,9 @@ struct GatewayOptions {
   LiveOptions live;
   int streams_max = 64;   // open pages
   int threads_max = 256;  // a stream takes one, and so does a connection that is kept alive: a few seconds, six for a browser
+  // Called once, by a thread of the gateway's, when it listens no more though nobody ended it, as when the machine has no memory for a
+  // connection; may be null.
+  std::function<void()> on_failure;
 };
 
 class Gateway {
@@ -99,6 +103,7 @@ class Gateway {
   std::unique_ptr<ViewerTrust> trust_;  // null without TLS
   std::atomic<int> streams_{0};
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> ended_{false};  // the listener
   int port_ = 0;
   std::unique_ptr<httplib::Server> server_;
   std::thread listener_;

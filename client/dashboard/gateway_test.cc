@@ -1,10 +1,16 @@
 #include "client/dashboard/gateway.h"
 
+#include <absl/synchronization/notification.h>
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
+<<<<<<< HEAD
 #include <sys/resource.h>
+=======
+#include <sys/socket.h>
+>>>>>>> h3
 
 #include <filesystem>
 
@@ -78,6 +84,26 @@ class GatewayTest : public testing::Test {
   std::unique_ptr<client::Client> client_;
   std::unique_ptr<Gateway> gateway_;
 };
+
+TEST_F(GatewayTest, AListenerThatEndsIsToldOfAndDoesNotHoldUpTheEnd) {
+  absl::Notification failed;
+  GatewayOptions options;
+  options.on_failure = [&failed] { failed.Notify(); };
+  Start(std::move(options));
+  // As when a connection cannot be taken for another reason than too many open files: accept() fails from now on.
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const int fd = std::stoi(entry.path().filename());
+    sockaddr_in address{};
+    socklen_t size = sizeof(address);
+    int listens = 0;
+    socklen_t listens_size = sizeof(listens);
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_size) != 0 || listens == 0) continue;
+    if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0 || address.sin_family != AF_INET) continue;
+    if (ntohs(address.sin_port) == gateway_->port()) shutdown(fd, SHUT_RDWR);
+  }
+  EXPECT_TRUE(failed.WaitForNotificationWithTimeout(absl::Seconds(60)));
+  gateway_.reset();
+}
 
 TEST_F(GatewayTest, ALinkOpensOneSessionOnce) {
   Start();

@@ -1,8 +1,10 @@
 // fairlead-dashboard: the gateway between browsers and the nodes of a network.
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -14,6 +16,7 @@
 namespace fairlead::dashboard {
 namespace {
 
+constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
 constexpr int kExitStart = 3;
 
@@ -83,6 +86,11 @@ int Main(int argc, char** argv) {
   absl::StatusOr<Assets> assets = LoadAssets(web);
   if (!assets.ok()) return Fail(kExitUsage, std::string(assets.status().message()));
 
+  static std::atomic<bool> failed{false};
+  options.on_failure = [] {
+    failed.store(true);
+    kill(getpid(), SIGTERM);
+  };
   const absl::StatusOr<std::unique_ptr<Gateway>> gateway = Gateway::Start(std::move(options), client->get(), *std::move(assets));
   if (!gateway.ok()) return Fail(kExitStart, std::string(gateway.status().message()));
   fmt::print("{}\n", demonstration.empty() ? (*gateway)->address() : (*gateway)->OneTimeAddress(demonstration));
@@ -94,6 +102,7 @@ int Main(int argc, char** argv) {
   sigaddset(&signals, SIGINT);
   int signal = 0;
   sigwait(&signals, &signal);  // blocked in every thread since main
+  if (failed.load()) return Fail(kExitFailure, "it could not listen any more");
   return 0;
 }
 
