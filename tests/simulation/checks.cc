@@ -186,6 +186,7 @@ void Checks::FollowJournal(Site& site, bool catching_up) {
     const Entry& first = entries_.try_emplace(dot, Entry{headers->at(0), *header, std::nullopt, {}}).first->second;
     if (first.header_bytes != headers->at(0)) return Fail(site, fmt::format("there are two entries {}", Show(dot)));
     Learn(site, dot, &reader);
+    if (!catching_up && site.members == nullptr && Owns(site, dot.log)) CheckAudience(site, dot, reader);
     if (!world_.failures().empty()) return;
     reader.applied.Set(dot.log, dot.seq + 1);
     ++reader.position;
@@ -225,6 +226,9 @@ void Checks::Learn(Site& site, Dot dot, Reader* reader) {
     entry.payload = *decoded;
     for (size_t i = 0; i < decoded->mutations.size(); ++i) {
       entry.mutations.push_back(MutationIdOf(world_.roster().network(), *decoded, i));
+      for (const Op& op : decoded->mutations[i].ops) {
+        if (op.kind == MergeKind::kRestrictIntersect) audience_said_[decoded->mutations[i].record].insert(dot);
+      }
     }
     if (!IsMain(dot.log)) alone_.insert(entry.mutations.begin(), entry.mutations.end());
   }

@@ -71,6 +71,8 @@ class Checks : public Watcher {
   void FollowJournal(Site& site, bool catching_up);
   // What the entry says, or said before it was erased, as the site's reader may know it.
   void Learn(Site& site, Dot dot, Reader* reader);
+  // That an entry which its own site has just written is for no site that its records are not for, by all that the site knew of them.
+  void CheckAudience(const Site& site, Dot dot, const Reader& reader);
   // Whether an entry that the reader waits for brings the mutation.
   bool IsPending(const Reader& reader, const MutationId& id) const;
   // Freshness that a site claims: the origin has said so, and of no more than the site holds.
@@ -114,7 +116,8 @@ class Checks : public Watcher {
   // Logs of restored sites of which others know checkpoints of up to so many entries, which no store had then. Unless they come all the
   // same, from where they had arrived and not been applied, their site may not write again but in a new epoch.
   std::map<LogId, uint64_t> bereft_;
-  std::set<MutationId> alone_;  // of entries of other streams than main, which nothing follows
+  std::map<std::string, std::set<Dot>> audience_said_;  // by record: the entries that say whom it is for
+  std::set<MutationId> alone_;                          // of entries of other streams than main, which nothing follows
   int64_t conflicts_ = 0;
   int64_t companions_ = 0;
   int64_t commits_ = 0;

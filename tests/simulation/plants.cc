@@ -141,6 +141,12 @@ std::vector<Plant> MakePlants() {
       });
   plants.back().seeds_max = 60;
 
+  add("audience-forgotten", "3: a header with too wide an audience takes what a record says to sites that may not know of it",
+      {"which is not for it"})
+      .disk = StatesChangedBy([](node::RecordState* state) { state->fields.erase(node::kAudienceField); });
+  plants.back().everywhere = true;
+  plants.back().seeds_max = 40;
+
   add("half-an-entry", "5: of two records that one request writes, one changes", {"by its entries it holds"}).disk =
       [](std::vector<Change>* changes, Sync*) {
         auto is_record = [](const Change& change) { return change.cf == Cf::kRecords; };
