@@ -131,6 +131,10 @@ void PrintEvent(const fairlead::v1::WatchRecordsResponse& event, std::ostream& o
   const std::string type = event.record().type_url().substr(event.record().type_url().rfind('/') + 1);
   const auto* descriptor = google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(type);
   const std::string site = event.snapshot() ? "-" : event.site();
+  if (!event.gone().empty()) {
+    out << fmt::format("{:<5} {:<20} {}  gone\n", site, "", event.gone());
+    return;
+  }
   if (descriptor == nullptr) {
     out << fmt::format("{:<5} {:<15} {}\n", site, event.collection(), type);
     return;

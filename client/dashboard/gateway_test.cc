@@ -6,11 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
-<<<<<<< HEAD
 #include <sys/resource.h>
-=======
 #include <sys/socket.h>
->>>>>>> h3
 
 #include <filesystem>
 

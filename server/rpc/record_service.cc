@@ -139,7 +139,7 @@ class RecordService::Watch : public JournalFeed {
         at_.journal = next.after;
         absl::StatusOr<std::shared_ptr<const std::string>> told = service_->Tell(next);
         if (!told.ok()) return told.status();
-        if (*told != nullptr) return Found{*std::move(told)};
+        return Found{*std::move(told)};
       }
       at_.journal = read_to_ = std::max(read_to_, at_.journal);
       if (budget->batches-- == 0) return Beat();
@@ -215,7 +215,14 @@ absl::StatusOr<std::shared_ptr<const std::string>> RecordService::Tell(const Cha
   const records::RecordType* type = node_->registry().FindByName(change.name);
   const absl::StatusOr<std::shared_ptr<const Shown>> shown = shown_.Find(node_->store(), *type, change.name);
   if (!shown.ok()) return shown.status();
-  if (*shown == nullptr) return nullptr;
+  if (*shown == nullptr) {
+    v1::WatchRecordsResponse gone;
+    gone.set_collection(type->collection());
+    gone.set_gone(change.name);
+    gone.set_resume_token(TokenFor(*node_, *sealer_, {change.after}));
+    gone.set_site(change.site);
+    return std::make_shared<const std::string>(gone.SerializeAsString());
+  }
   const size_t place = absl::HashOf(change.after.value(), change.name) % kToldKept;
   {
     absl::MutexLock lock(&mu_);

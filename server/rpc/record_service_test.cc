@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "api/entry.h"
 #include "server/rpc/rpc_fixture.h"
 #include "storage/memory_store.h"
 
@@ -219,6 +220,42 @@ TEST_F(RecordServiceTest, AWatchSendsTheSnapshotThenEveryChangeOfEverySite) {
   change = feed.Next();
   EXPECT_EQ(Shown(change), "FR France");
   EXPECT_EQ(change.site(), "eame");
+}
+
+// As when a site's log is closed before it, or the entry that made it is discarded.
+TEST_F(RecordServiceTest, AWatchIsToldThatARecordIsGone) {
+  MakeCountry(eame_.As("officer/eame/watch"), "FR", "France", v1::REGION_EAME);
+  apac_.Receive(eame_);
+  v1::WatchRecordsRequest request = WithSnapshot();
+  request.add_collections("countries");
+  Feed feed(officer_, request);
+  EXPECT_EQ(Shown(feed.Next()), "FR France");
+  // csa does not understand the entry, and discards it.
+  TestSite csa("csa", &clock_);
+  replication::RemoteBatch batch = node::Missing(eame_.node(), csa.node());
+  Payload later = *DecodePayload(*batch.entries[0].payload);
+  later.mutations[0].ops[0].kind = static_cast<MergeKind>(99);
+  batch.entries[0].payload = EncodePayload(later);
+  batch.checkpoints.clear();
+  absl::Notification done;
+  csa.node().ApplyRemote(std::move(batch), [&done](const replication::ApplyResult& result) {
+    EXPECT_TRUE(result.status.ok()) << result.status;
+    done.Notify();
+  });
+  done.WaitForNotification();
+  v1::VoidEntryRequest discard;
+  discard.set_entry("eame/1/0");
+  discard.set_reason("faulty program");
+  const auto discarded = csa.As("hq/analyst/desk").Call<v1::EntryVoid>("NodeService/VoidEntry", discard);
+  ASSERT_TRUE(discarded.ok()) << discarded.status();
+  apac_.Receive(csa);
+  const Event gone = feed.Next();
+  EXPECT_EQ(gone.gone(), "countries/FR");
+  EXPECT_EQ(gone.collection(), "countries");
+  EXPECT_FALSE(gone.has_record());
+  Feed resumed(officer_, After(gone.resume_token()));
+  const v1::Country japan = MakeCountry("JP", "Japan");
+  EXPECT_EQ(Shown(resumed.Next()), "JP Japan");
 }
 
 TEST_F(RecordServiceTest, AWatchFromNowSendsNothingOfBefore) {

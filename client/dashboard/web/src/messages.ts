@@ -394,6 +394,8 @@ export interface OpaqueEntry {
 export interface WatchEvent {
   collection: string;
   record?: AnyRecord & Record<string, unknown>;
+  // The name of a record that is not there any more, in place of it.
+  gone?: string;
   resumeToken: string;
   snapshot: boolean;
   site: string;

@@ -26,7 +26,7 @@ export function Activity({ session, path }: ViewProps) {
   const wanted = filter.trim().toLowerCase();
   const shown = all.filter((change) => {
     if (site !== "all" && change.event.site !== site) return false;
-    const name = change.event.record?.name ?? "";
+    const name = change.event.record?.name ?? change.event.gone ?? "";
     return !wanted || name.toLowerCase().includes(wanted) || titleOf(change).toLowerCase().includes(wanted);
   });
   const feed = live.feed;
@@ -68,7 +68,7 @@ export function Activity({ session, path }: ViewProps) {
               </thead>
               <tbody>
                 {shown.map((change) => {
-                  const name = change.event.record?.name ?? "";
+                  const name = change.event.record?.name ?? change.event.gone ?? "";
                   const key = `${change.number}`;
                   return [
                     <tr key={key}>
@@ -87,6 +87,7 @@ export function Activity({ session, path }: ViewProps) {
                       <td class="text">
                         {titleOf(change)}
                         {change.event.record?.withdrawn && <span class="tag">withdrawn</span>}
+                        {change.event.gone && <span class="tag">gone</span>}
                         {(change.event.record?.conflicts?.length ?? 0) > 0 && <a class="tag bad" href="#/work/conflicts">in conflict</a>}
                       </td>
                     </tr>,
