@@ -213,8 +213,9 @@ const std::vector<Setting>& Settings() {
         "A client that pings more often while nothing is sent is dropped (GOAWAY, too_many_pings)."));
     add(Number(
         "limits.partner.submissions_per_day", [](NodeConfig* c) { return &c->limits.submissions_per_day; }, 5000, 0, 1'000'000,
-        "Submissions of a partner nation, of all its systems together, that this site keeps in a day, in the long run; as many may come at "
-        "once. One counts once more for each 8 KiB that it has. More are refused with LIMIT_REACHED. 0: no limit."));
+        "Submissions of a partner nation, of all its systems together, half of them of one, that this site keeps in a day, in the long "
+        "run; as many may come at once. One counts once more for each 8 KiB that it has. More are refused with LIMIT_REACHED. 0: no "
+        "limit."));
     AddIdentityLimits(all);
     add(Number(
         "attachments.file_mebibytes_max", [](NodeConfig* c) { return &c->attachments.file_mebibytes_max; }, 64, 1, 1024,

@@ -204,14 +204,15 @@ absl::StatusOr<WriteMethods::Plan> ExchangeDoor::PlanChange(const storage::View&
 }
 
 void ExchangeDoor::Finish(const records::RecordType& type, const std::shared_ptr<Call>& call, absl::StatusOr<WriteMethods::Plan> plan,
-                          const std::string& about, Narrate narrate, Reply reply) const {
+                          const std::string& about, Narrate narrate, Reply reply, bool settles) const {
   // Which sites hold a write is not for partners.
   if (call->replicas > 0) return reply(FieldError(Reason::kFieldInvalid, node::kDurabilityField, "is not offered here"));
   if (!plan.ok()) return reply(Outward(plan.status()));
   if (!plan->replay) {
     if (absl::Status added = receipts_.AddSubmission(*call, about, &plan->write); !added.ok()) return reply(added);
-    if (!plan->write.mutations.empty()) {
-      if (absl::Status taken = limits_.TakeSubmission(call->identity.scope, call->submitted.size()); !taken.ok()) return reply(taken);
+    const bool once = settles && plan->answer == nullptr;
+    if (!plan->write.mutations.empty() && !once) {
+      if (absl::Status taken = limits_.TakeSubmission(call->identity, call->submitted.size()); !taken.ok()) return reply(taken);
     }
   }
   if (plan->answer != nullptr && !plan->write.mutations.empty()) {

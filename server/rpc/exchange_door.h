@@ -84,9 +84,10 @@ class ExchangeDoor {
   absl::StatusOr<WriteMethods::Plan> PlanChange(const storage::View& view, const records::RecordType& type, Loaded read, MessagePtr next,
                                                 const std::vector<std::string>& fields, const Names& names, WriteMethods::Plan plan) const;
   // Writes the plan with the nation's receipt and answers with what `narrate` makes of the record. `about`: what the nation calls the
-  // record that it is about. LIMIT_REACHED when the nation may not have more kept today.
+  // record that it is about. LIMIT_REACHED when the nation, or this system of it, may not have more kept today. `settles`: it acknowledges
+  // or takes back what there is, which can be done once: that is kept whatever else is.
   void Finish(const records::RecordType& type, const std::shared_ptr<Call>& call, absl::StatusOr<WriteMethods::Plan> plan,
-              const std::string& about, Narrate narrate, Reply reply) const;
+              const std::string& about, Narrate narrate, Reply reply, bool settles = false) const;
   // Answers with `response` once all that is sent with it has a receipt.
   void Deliver(const Call& call, std::vector<Delivered> sent, MessagePtr response, Reply reply) const;
 

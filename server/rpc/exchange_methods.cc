@@ -327,7 +327,7 @@ void ExchangeMethods::Acknowledge(const std::shared_ptr<Call>& call, const v1::A
     if (!withdrawal.ok()) return withdrawal.status();
     return std::make_unique<v1::Withdrawal>(*std::move(withdrawal));
   };
-  door_.Finish(type, call, std::move(plan), request.name(), narrate, std::move(reply));
+  door_.Finish(type, call, std::move(plan), request.name(), narrate, std::move(reply), /*settles=*/true);
 }
 
 void ExchangeMethods::Submit(const std::shared_ptr<Call>& call, const v1::SubmitSuggestionRequest& request, Reply reply) const {

@@ -180,7 +180,7 @@ void ExchangeRequests::CancelVisit(const std::shared_ptr<Call>& call, const v1::
   const auto narrate = [](const Message& record) -> absl::StatusOr<MessagePtr> {
     return std::make_unique<v1::VisitRequest>(VisitOf(record));
   };
-  door_.Finish(door_.TypeOf(kVisits.message), call, std::move(plan), request.name(), narrate, std::move(reply));
+  door_.Finish(door_.TypeOf(kVisits.message), call, std::move(plan), request.name(), narrate, std::move(reply), /*settles=*/true);
 }
 
 absl::StatusOr<WriteMethods::Plan> ExchangeRequests::PlanCancelled(const Call& call, const OwnKind& kind, const Message& request,
@@ -262,7 +262,7 @@ void ExchangeRequests::CancelCourse(const std::shared_ptr<Call>& call, const v1:
   const auto narrate = [this](const Message& record) -> absl::StatusOr<MessagePtr> {
     return std::make_unique<v1::CourseRequest>(CourseOf(door_.node().store(), record));
   };
-  door_.Finish(door_.TypeOf(kCourses.message), call, std::move(plan), request.name(), narrate, std::move(reply));
+  door_.Finish(door_.TypeOf(kCourses.message), call, std::move(plan), request.name(), narrate, std::move(reply), /*settles=*/true);
 }
 
 v1::CourseRequest ExchangeRequests::CourseOf(const storage::View& view, const Message& record) const {

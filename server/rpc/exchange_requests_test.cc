@@ -687,6 +687,32 @@ TEST_F(RequestsTest, ANationEndorsesOnceAndMayTakeItBack) {
   EXPECT_THAT(Ask<v1::PracticeEndorsement>(jp_, "EndorsePractice", endorse), FailsWith("RECORD_NOT_FOUND"));
 }
 
+TEST_F(RequestsTest, WhatSettlesIsTakenWhateverElseWasKeptToday) {
+  const auto visit = Ask<v1::VisitRequest>(jp_, "RequestVisit", Visit());
+  ASSERT_TRUE(visit.ok()) << visit.status();
+  Recall(Release(Draft("liaisonOfficers/far-east", {"JP"})));
+  TestSite hq("hq", &clock_, absl::Milliseconds(50), nullptr, nullptr, {},
+              {.submissions_per_day = 1, .now = [this] { return clock_.Now(); }});
+  hq.Receive(site_);
+  const Client registry = hq.As("partner/JP/registry");
+  v1::AskQuestionRequest ask;
+  ask.mutable_question()->set_subject("Drills");
+  ask.mutable_question()->set_text("How often?");
+  ASSERT_TRUE(Ask<v1::Question>(registry, "AskQuestion", ask).ok());
+  EXPECT_THAT(Ask<v1::Question>(registry, "AskQuestion", ask), FailsWith("LIMIT_REACHED"));
+  ASSERT_THAT(Withdrawals(registry).withdrawals(), SizeIs(1));
+  v1::AcknowledgeWithdrawalRequest acknowledge;
+  acknowledge.set_name(Withdrawals(registry).withdrawals(0).name());
+  const auto acknowledged = Ask<v1::Withdrawal>(registry, "AcknowledgeWithdrawal", acknowledge);
+  EXPECT_TRUE(acknowledged.ok()) << acknowledged.status();
+  EXPECT_THAT(Ask<v1::Withdrawal>(registry, "AcknowledgeWithdrawal", acknowledge), FailsWith("LIMIT_REACHED")) << "it says nothing new";
+  v1::CancelVisitRequestRequest cancel;
+  cancel.set_name(visit->name());
+  const auto cancelled = Ask<v1::VisitRequest>(registry, "CancelVisitRequest", cancel);
+  EXPECT_TRUE(cancelled.ok()) << cancelled.status();
+  EXPECT_THAT(Ask<v1::VisitRequest>(registry, "CancelVisitRequest", cancel), FailsWith("LIMIT_REACHED"));
+}
+
 // --- Questions and contacts --------------------------------------------------------------------------------------------------------------
 
 TEST_F(RequestsTest, TheNationsQuestionsAreListedWithTheirAnswers) {

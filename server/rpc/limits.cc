@@ -26,6 +26,7 @@ double TokensAt(double tokens, absl::Duration since, double per_second, int burs
   const double more = std::max(absl::ToDoubleSeconds(since), 0.0) * per_second;
   return std::min(tokens + more, static_cast<double>(std::max(burst, 1)));
 }
+double PerSecond(int per_day) { return per_day / absl::ToDoubleSeconds(absl::Hours(24)); }
 double TokensAt(double tokens, absl::Duration since, const KindLimits& limits) {
   return TokensAt(tokens, since, limits.calls_per_second, limits.burst);
 }
@@ -136,19 +137,26 @@ void Limits::Leave(const Identity& identity, bool stream) {
   --(stream ? account.streams : account.calls);
 }
 
-absl::Status Limits::TakeSubmission(const std::string& nation, size_t bytes) {
+Limits::Submissions& Limits::Filled(const std::string& whose, int per_day, absl::Time now) {
+  Submissions& own = submissions_.try_emplace(whose, Submissions{static_cast<double>(per_day), now}).first->second;
+  own.tokens = TokensAt(own.tokens, now - own.filled, PerSecond(per_day), per_day);
+  own.filled = now;
+  return own;
+}
+
+absl::Status Limits::TakeSubmission(const Identity& system, size_t bytes) {
   const int per_day = options_.submissions_per_day;
+  const int share = (per_day + 1) / 2;
   if (per_day == 0) return absl::OkStatus();
-  const double per_second = per_day / absl::ToDoubleSeconds(absl::Hours(24));
   const absl::Time now = options_.now();
   absl::MutexLock lock(&mu_);
-  Submissions& own = submissions_.try_emplace(nation, Submissions{static_cast<double>(per_day), now}).first->second;
-  own.tokens = TokensAt(own.tokens, now - own.filled, per_second, per_day);
-  own.filled = now;
-  if (own.tokens < 1) {
-    return Reached(IdentityKind::kPartner, "submissions_per_day", per_day, absl::Seconds((1 - own.tokens) / per_second));
+  Submissions& of_nation = Filled(system.scope, per_day, now);
+  Submissions& of_system = Filled(system.path, share, now);
+  if (of_nation.tokens < 1 || of_system.tokens < 1) {
+    const double due = std::max((1 - of_nation.tokens) / PerSecond(per_day), (1 - of_system.tokens) / PerSecond(share));
+    return Reached(IdentityKind::kPartner, "submissions_per_day", per_day, absl::Seconds(due));
   }
-  own.tokens -= static_cast<double>(1 + bytes / kSubmissionUnitBytes);
+  for (Submissions* own : {&of_nation, &of_system}) own->tokens -= static_cast<double>(1 + bytes / kSubmissionUnitBytes);
   return absl::OkStatus();
 }
 

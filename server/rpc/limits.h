@@ -38,7 +38,7 @@ inline constexpr size_t kSubmissionUnitBytes = 8 << 10;
 
 struct LimitOptions {
   KindLimits partner, staff, gateway, node;  // staff: officers and hq
-  int submissions_per_day = 0;               // of a nation, all its systems together; as many may come at once
+  int submissions_per_day = 0;               // of a nation, all its systems together; half of them of one; as many may come at once
   std::function<absl::Time()> now = [] { return absl::Now(); };
 };
 
@@ -54,8 +54,9 @@ class Limits {
   absl::Status Enter(const Identity& identity, bool stream);
   void Leave(const Identity& identity, bool stream);
 
-  // Takes a submission that is to be kept from the nation's rate. LIMIT_REACHED with RetryInfo.
-  absl::Status TakeSubmission(const std::string& nation, size_t bytes);
+  // Takes a submission that is to be kept from the nation's rate, of which half is the most that one of its systems has. LIMIT_REACHED with
+  // RetryInfo.
+  absl::Status TakeSubmission(const Identity& system, size_t bytes);
 
   // Identities that are remembered.
   size_t size() const;
@@ -74,6 +75,8 @@ class Limits {
     int streams = 0;
   };
 
+  // A bucket as it is now.
+  Submissions& Filled(const std::string& whose, int per_day, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   const KindLimits& Of(IdentityKind kind) const;
   Account& AccountOf(const Identity& identity, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Sweep(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -82,7 +85,7 @@ class Limits {
   mutable absl::Mutex mu_;
   std::unordered_map<std::string, Account> accounts_ ABSL_GUARDED_BY(mu_);  // by identity
   size_t sweep_at_ ABSL_GUARDED_BY(mu_) = 1024;
-  std::unordered_map<std::string, Submissions> submissions_ ABSL_GUARDED_BY(mu_);  // by nation, of which there are few
+  std::unordered_map<std::string, Submissions> submissions_ ABSL_GUARDED_BY(mu_);  // by nation and by system, of which there are few
 };
 
 // "partner", "officer", ...: the first part of an identity.

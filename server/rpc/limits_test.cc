@@ -100,22 +100,30 @@ TEST_F(LimitsTest, PlacesAreTakenAndGivenBack) {
 }
 
 TEST_F(LimitsTest, ANationHasSoManySubmissionsADay) {
+  const Identity registry = Partner("registry"), ports = Partner("ports"), ships = Partner("ships");
+  const Identity other{IdentityKind::kPartner, "AU", "registry", "partner/AU/registry"};
   Limits limits({.submissions_per_day = 24, .now = [this] { return now_; }});
-  for (int i = 0; i < 24; ++i) EXPECT_TRUE(limits.TakeSubmission("JP", kSubmissionUnitBytes - 1).ok()) << i;
-  const absl::Status refused = limits.TakeSubmission("JP", 0);
+  for (int i = 0; i < 12; ++i) EXPECT_TRUE(limits.TakeSubmission(registry, kSubmissionUnitBytes - 1).ok()) << i;
+  // Its share; the rest is for the nation's other systems.
+  const absl::Status flooded = limits.TakeSubmission(registry, 0);
+  EXPECT_EQ(ReasonOf(flooded), "LIMIT_REACHED");
+  EXPECT_EQ(MetadataOf(flooded, "limit"), "limits.partner.submissions_per_day");
+  EXPECT_EQ(MetadataOf(flooded, "value"), "24");
+  EXPECT_NEAR(absl::ToDoubleMinutes(RetryDelayOf(flooded)), 120, 0.01);
+  for (int i = 0; i < 12; ++i) EXPECT_TRUE(limits.TakeSubmission(ports, 0).ok()) << i;
+  const absl::Status refused = limits.TakeSubmission(ships, 0);
   EXPECT_EQ(ReasonOf(refused), "LIMIT_REACHED");
-  EXPECT_EQ(MetadataOf(refused, "limit"), "limits.partner.submissions_per_day");
-  EXPECT_EQ(MetadataOf(refused, "value"), "24");
   EXPECT_NEAR(absl::ToDoubleMinutes(RetryDelayOf(refused)), 60, 0.01);
-  EXPECT_TRUE(limits.TakeSubmission("AU", 0).ok()) << "another's";
+  EXPECT_TRUE(limits.TakeSubmission(other, 0).ok()) << "another's";
   now_ += absl::Minutes(61);
-  EXPECT_TRUE(limits.TakeSubmission("JP", 0).ok());
-  EXPECT_FALSE(limits.TakeSubmission("JP", 0).ok());
+  EXPECT_TRUE(limits.TakeSubmission(ships, 0).ok());
+  EXPECT_FALSE(limits.TakeSubmission(ships, 0).ok());
   // A large one is taken when a small one is, and paid for afterwards.
   now_ += absl::Hours(24 * 7);
-  EXPECT_TRUE(limits.TakeSubmission("JP", 30 * kSubmissionUnitBytes).ok());
-  EXPECT_NEAR(absl::ToDoubleHours(RetryDelayOf(limits.TakeSubmission("JP", 0))), 31 - 24 + 1, 0.01);
-  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(limits_.TakeSubmission("JP", kSubmissionUnitBytes).ok()) << "0 is no limit";
+  EXPECT_TRUE(limits.TakeSubmission(ports, 30 * kSubmissionUnitBytes).ok());
+  EXPECT_NEAR(absl::ToDoubleHours(RetryDelayOf(limits.TakeSubmission(ships, 0))), 31 - 24 + 1, 0.01);
+  EXPECT_NEAR(absl::ToDoubleHours(RetryDelayOf(limits.TakeSubmission(ports, 0))), 2 * (31 - 12 + 1), 0.01);
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(limits_.TakeSubmission(registry, kSubmissionUnitBytes).ok()) << "0 is no limit";
 }
 
 TEST_F(LimitsTest, WhoIsIdleIsForgotten) {
