@@ -161,6 +161,11 @@ absl::Status LicenceKeeper::Take(const LogSizes& held) {
   return absl::OkStatus();
 }
 
+bool LicenceKeeper::Entitled() const {
+  absl::MutexLock lock(&mu_);
+  return entitled_;
+}
+
 std::string LicenceKeeper::Missing() const {
   absl::MutexLock lock(&mu_);
   if (licensed_) return "";

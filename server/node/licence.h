@@ -61,6 +61,8 @@ class LicenceKeeper {
   // Gives the store the licence, whichever had it. REQUIRES: nobody holds more of the logs than the store, and no other store extends them.
   static absl::Status Grant(Options options, storage::Store* store, const LogSizes& held);
 
+  // Whether store and file belonged together at the start; else the store may be an older copy.
+  bool Entitled() const;
   // Empty when the store may extend the logs; else why not, and what would help.
   std::string Missing() const;
   // `peer` has shown that it holds `sizes` entries of the logs. True when that brought the licence.

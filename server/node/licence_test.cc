@@ -281,11 +281,14 @@ TEST_F(LicensedNodeTest, AnOldCopySignsNothingUntilItHasRecovered) {
   ASSERT_TRUE(again.ok());
   ASSERT_TRUE(Name(*again->node, "KR").ok());
   Sync(*again->node, *hq.node);
+  const std::string journal = again->node->JournalInstance();
+  EXPECT_EQ(journal, apac->node->JournalInstance());
 
   auto restored = network_.Open("apac", std::move(copy), licence.get(), {"eame", "hq"});
   ASSERT_TRUE(restored.ok()) << restored.status();
   Node& node = *restored->node;
   EXPECT_EQ(node.Applied().Get(apac_log_), Seq(1));
+  EXPECT_NE(node.JournalInstance(), journal) << "what follows in it is not what had followed: tokens of before do not resume here";
   EXPECT_THAT(node.UnwritableReason(), HasSubstr("older copy"));
   EXPECT_EQ(Name(node, "PH").code(), absl::StatusCode::kUnavailable);
   network_.clock().Advance(absl::Seconds(5));

@@ -162,6 +162,12 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, std::uniqu
         {.file = o.licence, .origin = o.roster.FindLog(node->own_log())->origin(), .peers = o.peers, .clock = o.clock}, s, held);
     if (!licence.ok()) return licence.status();
     node->licence_ = *std::move(licence);
+    // What an older copy takes from here on lies where its journal has had other entries: who followed that may not resume in this.
+    if (!node->licence_->Entitled()) {
+      auto batch = s->NewBatch();
+      batch->Put(Cf::kMeta, storage::kMetaJournalInstance, o.random_bytes(16));
+      if (status = s->Write(batch.get(), storage::Sync::kYes); !status.ok()) return status;
+    }
   }
   node->clock_watch_ = std::make_unique<ClockWatch>(o.clock, o.future_bound);
   node->contents_ = std::make_unique<Contents>(s, o.clock);
