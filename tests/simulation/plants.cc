@@ -80,7 +80,7 @@ std::vector<Plant> MakePlants() {
   plants.back().everywhere = true;
   plants.back().restores = true;
   plants.back().forgets = true;
-  plants.back().seeds_max = 40;
+  plants.back().seeds_max = 200;
 
   add("companions-dropped", "1: what a nation submitted is in the records, and its receipt is not", {"is there in part at site"}).write =
       [](node::WriteRequest* request) { request->companions.clear(); };
@@ -124,7 +124,7 @@ std::vector<Plant> MakePlants() {
 
   add("seals-ignored", "10: an edit made elsewhere changes a closed report", {"by its entries it holds", "the state digest of class"})
       .disk = StatesChangedBy([](node::RecordState* state) { state->seals.clear(); });
-  plants.back().seeds_max = 60;
+  plants.back().seeds_max = 200;
 
   add("state-by-clock", "10: a fast clock opens a closed report again", {"by its entries it holds", "the state digest of class"}).disk =
       StatesChangedBy([](node::RecordState* state) {

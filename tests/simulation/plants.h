@@ -29,7 +29,7 @@ struct Plant {
   std::string_view name;
   std::string_view rule;                  // of api/PROTOCOL.md, and what breaks it
   std::vector<std::string_view> expects;  // it is found by a failure that says one of these, and by no other
-  int seeds_max = 20;                     // the simulator finds it within so many
+  int seeds_max = 20;                     // the simulator finds it within so many; compilers draw differently
   bool everywhere = false;                // at every site; otherwise at one, drawn by the seed
   bool restores = false;                  // shows only where a site is restored
 
