@@ -166,6 +166,10 @@ absl::StatusOr<ErasureMethods::Planned> ErasureMethods::Plan(const Call& call, c
   if (before->has_value()) {
     const auto& records = (*before)->records();
     if (std::find(records.begin(), records.end(), request.name()) == records.end()) return not_found;
+    if (!planned.plan.validate_only) {
+      planned.plan.replay = ParseEntryName(roster, (*before)->erasure());  // whoever asks for replicas waits for that one
+      return planned;
+    }
     absl::StatusOr<v1::Erasure> told = Tell(*entry);
     if (!told.ok()) return told.status();
     planned.answer = std::make_unique<v1::Erasure>(*std::move(told));

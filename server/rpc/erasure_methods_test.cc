@@ -146,6 +146,29 @@ TEST_F(ErasureMethodsTest, SitesAndBackupsThatMayHoldItAreListed) {
   EXPECT_THAT(list->erasures(0).outstanding_sites(), ElementsAre("eame"));
 }
 
+TEST_F(ErasureMethodsTest, WhatIsErasedAlreadyWaitsForReplicasToo) {
+  MakeSecret();
+  ASSERT_TRUE(Erase(clerk_, Request("apac/1/0")).ok());
+  const auto replicated = [&] {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(1)));
+    context.AddMetadata(kDurabilityMetadata, "replicated:1");
+    return clerk_.Call<v1::Erasure>("RecordService/EraseRevision", Request("apac/1/0"), &context);
+  };
+  EXPECT_THAT(replicated(), FailsWith("REPLICATION_TIMEOUT"));
+  apac_.Receive(hq_);
+  const absl::Time deadline = absl::Now() + kPatience;
+  absl::StatusOr<v1::Erasure> held = absl::UnknownError("");
+  while (!held.ok() && absl::Now() < deadline) {
+    clock_.Advance(absl::Seconds(1));
+    hq_.HearCosignatures(apac_);
+    held = replicated();
+  }
+  ASSERT_TRUE(held.ok()) << held.status();
+  EXPECT_EQ(held->erasure(), "hq/1/0");
+  EXPECT_EQ(hq_.node().Applied().Get(hq_.node().own_log()), Seq(1)) << "nothing is written again";
+}
+
 TEST_F(ErasureMethodsTest, ListsByThePage) {
   for (const char* code : {"JP", "KR", "PH"}) MakeCountry(code, code);
   for (const auto& [entry, name] : {std::pair("apac/1/2", "countries/PH"), {"apac/1/0", "countries/JP"}, {"apac/1/1", "countries/KR"}}) {

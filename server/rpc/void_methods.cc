@@ -178,6 +178,7 @@ absl::StatusOr<WriteMethods::Plan> VoidMethods::PlanVoid(const records::RecordTy
 }
 
 void VoidMethods::Reissue(const Call& call, const v1::ReissueEntriesRequest& request, Reply reply) const {
+  if (call.replicas > 0) return reply(FieldError(Reason::kFieldInvalid, node::kDurabilityField, "is not offered here"));
   if (request.entries_size() == 0) return reply(FieldError(Reason::kFieldRequired, "entries", "is required"));
   if (request.entries_size() > kReissuedMax) {
     return reply(FieldError(Reason::kFieldTooLarge, "entries", fmt::format("holds more than {}", kReissuedMax)));

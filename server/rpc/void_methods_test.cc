@@ -86,6 +86,11 @@ TEST_F(VoidMethodsTest, OnlyWhatIsVoidIsReissued) {
   EXPECT_THAT(reissue(), FailsWith("FIELD_REQUIRED", "entries"));
   request.add_entries("eame/1/1");
   EXPECT_THAT(reissue(), FailsWith("STATE_FORBIDS"));
+  // What it could not keep it does not take.
+  grpc::ClientContext context;
+  context.AddMetadata(kDurabilityMetadata, "replicated:1");
+  EXPECT_THAT(analyst_.Call<v1::ReissueEntriesResponse>("NodeService/ReissueEntries", request, &context),
+              FailsWith("FIELD_INVALID", kDurabilityMetadata));
   const auto list =
       officer_.Call<v1::ListUnauthorisedChangesResponse>("NodeService/ListUnauthorisedChanges", v1::ListUnauthorisedChangesRequest());
   ASSERT_TRUE(list.ok()) << list.status();
