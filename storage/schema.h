@@ -81,6 +81,7 @@ inline constexpr std::string_view kMetaErasurePrefix = "erasure/";  // + log:u32
 inline constexpr std::string_view kMetaPurgePrefix =
     "purge/";  // + log:u32 seq:u64 of an erasure, cf:u8 key: what it deleted there may be in files; empty
 inline constexpr std::string_view kMetaQuarantinePrefix = "quarantine/";  // + log:u32: why no more of the log is taken
+inline constexpr std::string_view kMetaForkPrefix = "fork/";    // + log:u32: notes that the log signed, of two histories; each bytes
 inline constexpr std::string_view kMetaFetchPrefix = "fetch/";  // + sha256[32] that an attachment has, and perhaps not this store; empty
 inline constexpr std::string_view kMetaAwaitedPrefix = "awaited/";    // + log:u32 of this site: a checkpoint whose entries were not here
 inline constexpr std::string_view kMetaProvenPrefix = "proven/";      // + log:u32: how its entries are proven (server/node/proven.h)

@@ -329,6 +329,7 @@ std::vector<LogInfo> Node::Logs() const {
     info.checkpoint_note = std::move(view.checkpoint_note);
     info.cosignatures = std::move(view.cosignatures);
     info.quarantine = std::move(view.quarantine);
+    info.fork_notes = std::move(view.fork_notes);
     info.oldest_unapplied_age = view.oldest_unapplied_age;
     const auto own = own_logs_.find(log.stream);
     info.as_of = own != own_logs_.end() && own->second == log.id ? std::optional<absl::Time>(options_.clock->Now()) : view.as_of;
@@ -598,7 +599,7 @@ void Node::ReportFork(LogId log, const std::string& checkpoint_note, const std::
     return witness_->Offer({log, Seq(checkpoint->size), checkpoint->root, checkpoint_note});
   }
   auto root = RootAt(log, Seq(checkpoint->size));
-  if (root.ok() && *root != checkpoint->root) witness_->Quarantine(log, how);
+  if (root.ok() && *root != checkpoint->root) witness_->Quarantine(log, how, checkpoint_note);
 }
 
 std::optional<std::pair<std::string, Position>> Node::ResumePosition(const std::string& peer) const {

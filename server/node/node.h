@@ -127,6 +127,7 @@ struct LogInfo {
   std::string checkpoint_note;                                // newest complete; empty when none
   std::map<SiteId, std::pair<Seq, absl::Time>> cosignatures;  // size and time by site
   std::string quarantine;
+  std::vector<std::string> fork_notes;  // what the log signed for two histories
   absl::Duration oldest_unapplied_age;
   std::optional<absl::Time> as_of;  // the origin's own newest statement that covers no more than `size`
 };

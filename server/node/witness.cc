@@ -82,6 +82,11 @@ absl::Status Witness::Load(const VersionVector& applied) {
     auto quarantine = store_->Get(Cf::kMeta, std::string(storage::kMetaQuarantinePrefix) + storage::LogKey(id));
     if (!quarantine.ok()) return quarantine.status();
     if (quarantine->has_value()) log.quarantine = **quarantine;
+    auto fork = store_->Get(Cf::kMeta, std::string(storage::kMetaForkPrefix) + storage::LogKey(id));
+    if (!fork.ok()) return fork.status();
+    if (fork->has_value()) {
+      for (Reader notes(**fork); notes.ok() && notes.left() > 0;) log.fork_notes.emplace_back(notes.Bytes());
+    }
     if (roster_log.closing) continue;
     if (Own(id)) {
       if (absl::Status status = LoadAwaited(roster_log, log); !status.ok()) return status;
@@ -242,10 +247,11 @@ void Witness::SignOwn(LogId id, Seq size, const Digest& root) {
 
 void Witness::Await(LogId id, LogState& log, replication::VerifiedCheckpoint checkpoint) {
   const uint64_t size = checkpoint.size.value();
-  const Digest root = checkpoint.root;
-  auto [held, inserted] = log.waiting.try_emplace(size, std::move(checkpoint));
-  if (!inserted && held->second.root != root && !Closed(id)) {
-    QuarantineLocked(id, fmt::format("two signed checkpoints of size {} have different roots", size));
+  const auto held = log.waiting.find(size);
+  if (held == log.waiting.end()) {
+    log.waiting.emplace(size, std::move(checkpoint));
+  } else if (held->second.root != checkpoint.root && !Closed(id)) {
+    QuarantineLocked(id, fmt::format("two signed checkpoints of size {} have different roots", size), {held->second.note, checkpoint.note});
   }
   if (Own(id) && size > log.awaited_kept) {
     const std::string key = std::string(storage::kMetaAwaitedPrefix) + storage::LogKey(id);
@@ -260,7 +266,8 @@ absl::StatusOr<bool> Witness::Agrees(LogId id, const replication::VerifiedCheckp
   if (!root.ok()) return root.status();
   if (*root == checkpoint.root) return true;
   if (Closed(id)) return false;
-  QuarantineLocked(id, fmt::format("a signed checkpoint of size {} contradicts the entries held here", checkpoint.size.value()));
+  QuarantineLocked(id, fmt::format("a signed checkpoint of size {} contradicts the entries held here", checkpoint.size.value()),
+                   {NoteOfHeld(id, logs_[id]), checkpoint.note});
   return false;
 }
 
@@ -311,7 +318,8 @@ void Witness::Advanced(LogId id, Seq size, const std::map<uint64_t, Digest>& roo
   if (const auto& closing = options_.roster->FindLog(id)->closing; closing && log.applied >= closing->size) {
     auto root = root_(id, closing->size);
     if (root.ok() && *root != closing->root) {
-      QuarantineLocked(id, fmt::format("its first {} entries held here are not those that the roster lets stand", closing->size.value()));
+      QuarantineLocked(id, fmt::format("its first {} entries held here are not those that the roster lets stand", closing->size.value()),
+                       {NoteOfHeld(id, log)});
     }
   }
   std::erase_if(log.origin_said, [&log](const auto& said) {
@@ -525,18 +533,35 @@ std::map<SiteId, Seq> Witness::Cosigned(LogId id) const {
   return sizes;
 }
 
-void Witness::QuarantineLocked(LogId id, const std::string& reason) {
+std::string Witness::NoteOfHeld(LogId id, const LogState& log) const {
+  // The newest entries may have come with a checkpoint that is not complete.
+  auto proven = ReadProven(*store_, id);
+  const bool newer = proven.ok() && proven->has_value() && (*proven)->checkpoint.size > Seq(log.complete_size);
+  return newer ? (*proven)->checkpoint.note : log.complete_note;
+}
+
+void Witness::QuarantineLocked(LogId id, const std::string& reason, std::vector<std::string> notes) {
   LogState& log = logs_[id];
   if (!log.quarantine.empty()) return;
   log.quarantine = reason;
   spdlog::error("log {} is quarantined: {}", options_.roster->FindLog(id)->origin(), reason);
-  // Nobody may send the evidence again.
+  std::string fork;
+  for (std::string& note : notes) {
+    if (note.empty()) continue;
+    PutBytes(&fork, note);
+    log.fork_notes.push_back(std::move(note));
+  }
+  Keep(Cf::kMeta, std::string(storage::kMetaForkPrefix) + storage::LogKey(id), fork, storage::Sync::kYes);
   Keep(Cf::kMeta, std::string(storage::kMetaQuarantinePrefix) + storage::LogKey(id), reason, storage::Sync::kYes);
 }
 
-void Witness::Quarantine(LogId id, const std::string& reason) {
+void Witness::Quarantine(LogId id, const std::string& reason, const std::string& checkpoint_note) {
   absl::MutexLock lock(&mu_);
-  if (logs_.contains(id) && !Closed(id)) QuarantineLocked(id, reason);
+  const auto log = logs_.find(id);
+  const auto parsed = note::Parse(checkpoint_note);
+  const auto signature = parsed.ok() ? SignatureBy(*parsed, options_.roster->FindLog(id)->verifier) : std::nullopt;
+  if (log == logs_.end() || Closed(id) || !signature) return;
+  QuarantineLocked(id, reason, {NoteOfHeld(id, log->second), note::Format({parsed->text, {*signature}})});
 }
 
 bool Witness::Quarantined(LogId id) const {
@@ -568,6 +593,7 @@ Witness::LogView Witness::View(LogId id) const {
     view.cosignatures[site] = {Seq(statement.size), absl::FromUnixSeconds(static_cast<int64_t>(statement.time_s))};
   }
   view.quarantine = log.quarantine;
+  view.fork_notes = log.fork_notes;
   if (!log.known.empty()) view.oldest_unapplied_age = std::max(absl::ZeroDuration(), options_.clock->Now() - log.known.front().second);
   if (log.as_of_s) view.as_of = std::min(absl::FromUnixSeconds(static_cast<int64_t>(*log.as_of_s)), options_.clock->Now());
   return view;

@@ -57,6 +57,7 @@ class Witness {
     Seq known_size;
     std::map<SiteId, std::pair<Seq, absl::Time>> cosignatures;
     std::string quarantine;
+    std::vector<std::string> fork_notes;
     absl::Duration oldest_unapplied_age;
     std::optional<absl::Time> as_of;
   };
@@ -90,7 +91,8 @@ class Witness {
   std::vector<LogId> CosignDue();
   // The size each site has cosigned last.
   std::map<SiteId, Seq> Cosigned(LogId log) const;
-  void Quarantine(LogId log, const std::string& reason);
+  // `checkpoint_note`, which the log has signed, contradicts the entries held here.
+  void Quarantine(LogId log, const std::string& reason, const std::string& checkpoint_note);
   bool Quarantined(LogId log) const;
   LogView View(LogId log) const;
   // The largest size any verified statement has shown.
@@ -120,6 +122,7 @@ class Witness {
     uint64_t last_cosigned_size = 0;
     uint64_t awaited_kept = 0;  // of this site's own logs: the size of the awaited checkpoint on disk
     std::string quarantine;
+    std::vector<std::string> fork_notes;  // what the log has signed for the one history and for the other
   };
 
   // The log's own signature on the note of a checkpoint of this size, if it is on what is held of that checkpoint: it has verified then.
@@ -131,12 +134,15 @@ class Witness {
   // Keeps a verified checkpoint until its entries are here. One of this site's own logs is kept on disk: the entries may be lost, and then
   // nobody else need remember that they were signed.
   void Await(LogId id, LogState& log, replication::VerifiedCheckpoint checkpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // What the log has signed for the entries held here; empty when there is nothing.
+  std::string NoteOfHeld(LogId id, const LogState& log) const;
   // Whether `checkpoint`, whose entries are here, has the root that they have; quarantines the log when not. The store's error.
   absl::StatusOr<bool> Agrees(LogId id, const replication::VerifiedCheckpoint& checkpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool Own(LogId id) const { return options_.own_logs.contains(id); }
   // Nothing that a closed log's key signs can quarantine it: the roster has decided.
   bool Closed(LogId id) const;
-  void QuarantineLocked(LogId id, const std::string& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Keeps the `notes` for good: nobody may send them again, and who decides on a closing has to compare them.
+  void QuarantineLocked(LogId id, const std::string& reason, std::vector<std::string> notes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Counts what the store did not take, and says when that begins and ends.
   void Note(const absl::Status& status, int64_t statements) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether the store took it.

@@ -122,11 +122,40 @@ TEST_F(WitnessTest, ARestartComparesWhatWasCosignedBefore) {
 }
 
 TEST_F(WitnessTest, AQuarantineSurvivesAPowerCut) {
-  hq_->Quarantine(kApac, "seen by a test");
+  hq_->Offer(Checkpoint(2));
+  hq_->Advanced(kApac, Seq(2), {});
+  hq_->Quarantine(kApac, "seen by a test", Checkpoint(1, "other").note);
+  auto store = store_.Crash(0);
+  auto restarted = MakeWitness(store.get());
+  VersionVector applied;
+  applied.Set(kApac, Seq(2));
+  ASSERT_TRUE(restarted->Load(applied).ok());
+  EXPECT_EQ(restarted->View(kApac).quarantine, "seen by a test");
+  EXPECT_THAT(restarted->View(kApac).fork_notes, ElementsAre(Checkpoint(2).note, Checkpoint(1, "other").note));
+}
+
+// Nobody has to believe this node: what it keeps, the log has signed.
+TEST_F(WitnessTest, BothSignedHistoriesOfAForkAreKept) {
+  hq_->Offer(Checkpoint(5));
+  hq_->Offer(Checkpoint(5, "other"));
+  hq_->Offer(Checkpoint(5, "third"));
   auto store = store_.Crash(0);
   auto restarted = MakeWitness(store.get());
   ASSERT_TRUE(restarted->Load({}).ok());
-  EXPECT_EQ(restarted->View(kApac).quarantine, "seen by a test");
+  EXPECT_TRUE(restarted->Quarantined(kApac));
+  const std::vector<std::string> notes = restarted->View(kApac).fork_notes;
+  ASSERT_THAT(notes, SizeIs(2));
+  std::set<Digest> roots;
+  for (const std::string& text : notes) {
+    const auto parsed = note::Parse(text);
+    ASSERT_TRUE(parsed.ok()) << parsed.status();
+    EXPECT_TRUE(note::Verify(*parsed, network_.roster().FindLog(kApac)->verifier));
+    const auto checkpoint = note::ParseCheckpoint(parsed->text);
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    EXPECT_EQ(checkpoint->size, 5u);
+    roots.insert(checkpoint->root);
+  }
+  EXPECT_THAT(roots, SizeIs(2));
 }
 
 // A peer may add lines to a note without making its signatures wrong. They are not kept: a note without the log's own signature would stop

@@ -58,6 +58,7 @@ v1::NodeStatus NodeService::GetNodeStatus() const {
       SetTimestamp(cosigned.second, cosignature->mutable_time());
     }
     log->set_quarantine(info.quarantine);
+    for (const std::string& signed_note : info.fork_notes) log->add_fork_notes(signed_note);
     if (info.log->closing) {
       log->set_closed(true);
       log->set_closed_size(static_cast<int64_t>(info.log->closing->size.value()));
