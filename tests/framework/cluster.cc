@@ -156,6 +156,18 @@ absl::Status Cluster::BeginEpoch(const std::string& site) {
   absl::StatusOr<certs::Network> network = certs::Network::Open(certs_);
   if (!network.ok()) return network.status();
   if (absl::StatusOr<RosterLog> log = network->BeginEpoch(site, absl::Now()); !log.ok()) return log.status();
+  return TakeUpEpoch(site);
+}
+
+absl::Status Cluster::CloseLog(const std::string& log, const LogClosing& closing) {
+  CopyCertificates();
+  absl::StatusOr<certs::Network> network = certs::Network::Open(certs_);
+  if (!network.ok()) return network.status();
+  if (absl::StatusOr<RosterLog> newest = network->CloseLog(log, closing, absl::Now()); !newest.ok()) return newest.status();
+  return TakeUpEpoch(log.substr(0, log.find('/')));
+}
+
+absl::Status Cluster::TakeUpEpoch(const std::string& site) const {
   std::error_code error;
   fs::copy_file(certs_ / "node" / site / "licence", licence_file(site), fs::copy_options::overwrite_existing, error);
   if (error) return absl::InternalError(fmt::format("{}: {}", licence_file(site), error.message()));

@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "api/roster.h"
 #include "client/connection.h"
 #include "fairlead/v1/node_service.pb.h"
 #include "fairlead/v1/overview_service.pb.h"
@@ -92,6 +93,8 @@ class Cluster {
 
   // `fairlead certs epoch` for a node that does not run; the others learn of it when they are started again.
   absl::Status BeginEpoch(const std::string& site);
+  // `fairlead certs close` of `{site}/{epoch}/{stream}`, likewise.
+  absl::Status CloseLog(const std::string& log, const LogClosing& closing);
   // `fairlead certs stream`, of which nodes learn when they are started again.
   absl::Status BeginStream(const std::string& stream);
 
@@ -137,6 +140,8 @@ class Cluster {
   absl::Status Launch(const std::string& site);
   absl::Status AwaitReady(const std::string& site);
   void CopyCertificates();
+  // Gives the site the licence, and all nodes the roster, that the network folder has now.
+  absl::Status TakeUpEpoch(const std::string& site) const;
   absl::Status WriteConfiguration(const std::string& site) const;
   std::string LogTail(const std::string& site) const;
 
