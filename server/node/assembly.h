@@ -148,9 +148,7 @@ class Committer::Assembly {
   // The entry that the request led to before; nullopt when there is none. REQUEST_ID_REUSED when its id is another's.
   absl::StatusOr<std::optional<Dot>> WrittenBefore(const LocalWrite& write);
   // What comes of a local entry, without its audience; as AddLocal.
-  absl::StatusOr<Planned> Plan(const LocalEntry& entry, Seq seq, Hlc time, std::optional<LogId> reissue_of);
-  // STATE_FORBIDS when the site of `log` had no right to what the entry says: it shall not gain that by another's writing it anew.
-  absl::Status MayReissue(const Planned& planned, LogId log) const;
+  absl::StatusOr<Planned> Plan(const LocalEntry& entry, Seq seq, Hlc time);
   absl::Status Append(Planned planned);
   // The time that the entry must be later than: of all that is applied in `main`, where what is written may replace what was read; in other
   // streams, which their nations see, of what the entry follows and no other, or the count in it would tell how busy the site is (rule 18).

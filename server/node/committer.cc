@@ -189,10 +189,10 @@ void Committer::Write(WriteRequest request, WriteCallback done) {
   auto refuse = [&](absl::Status status) { Complete([done, status = std::move(status)] { done(status); }); };
   int64_t millis = RequestIdMillis(request.request_id);
   int64_t now_ms = absl::ToUnixMillis(options_.clock->Now());
-  if (!request.reissue_of && (millis < 0 || millis > now_ms + kRequestAheadMsMax)) {
+  if (!request.reissue && (millis < 0 || millis > now_ms + kRequestAheadMsMax)) {
     return refuse(FieldError(Reason::kFieldInvalid, "request_id", "must be a UUID version 7 (RFC 9562) of the present"));
   }
-  if (!request.reissue_of && millis < now_ms - absl::ToInt64Milliseconds(options_.request_horizon)) {
+  if (!request.reissue && millis < now_ms - absl::ToInt64Milliseconds(options_.request_horizon)) {
     return refuse(FieldError(Reason::kRequestIdExpired, "request_id", "is older than this node remembers; use a new one"));
   }
   LocalWrite write;

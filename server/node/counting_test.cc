@@ -10,7 +10,6 @@
 
 #include "api/bytes.h"
 #include "api/errors.h"
-#include "fairlead/v1/engagement.pb.h"
 #include "fairlead/v1/entry_void.pb.h"
 #include "fairlead/v1/reference.pb.h"
 #include "server/node/assembly.h"
@@ -113,49 +112,6 @@ TEST_F(CountingTest, SurvivorsAreReissuedAndAreTheSameValues) {
   EXPECT_EQ((**apac.node->GetState(apac.node->store(), "countries/JP")).fields.at(10).values.size(), 1u);
   EXPECT_EQ(Digests(*apac.node), Digests(*hq.node));
   CheckWhole(apac);
-  CheckWhole(hq);
-}
-
-// Another's writing it anew gives a compromised site no right that it did not have.
-TEST_F(CountingTest, WhatASiteHadNoRightToIsNotReissued) {
-  Site eame = network_.Open("eame");  // takes anything: its roster names no headquarters
-  network_.SetHeadquarters("hq");
-  Site apac = network_.Open("apac");
-  Site hq = network_.Open("hq");
-  ASSERT_TRUE(Name(*hq.node, "JP", "Japan").ok());
-  Sync(*hq.node, *eame.node);
-  const LogId log = network_.log("eame");
-  ASSERT_TRUE(Name(*eame.node, "JP", "Eame's Japan").ok());
-  v1::Engagement visit;
-  visit.set_title("Visit");
-  const std::string request_id = network_.clock().RequestId();
-  constexpr char kMethod[] = "fairlead.v1.EngagementService/CreateEngagement";
-  const std::string name = "engagements/" + CreatedRecordId(network_.roster().network(), "officer/eame/desk", kMethod, request_id);
-  WriteRequest making = RequestFor(*eame.node, name, visit, {"title"}, request_id);
-  making.actor = "officer/eame/desk";
-  making.method = kMethod;
-  ASSERT_TRUE(Write(*eame.node, making).ok());
-  Sync(*eame.node, *hq.node);
-  ASSERT_EQ(NameOf(*hq.node, "JP"), "Japan");
-  ASSERT_TRUE((*hq.node->GetState(hq.node->store(), name)).has_value());
-
-  network_.CloseLog("eame", Seq(0), RootOf(*hq.node, log, Seq(0)));
-  ASSERT_NO_FATAL_FAILURE(Restart("hq", &hq));
-  EXPECT_FALSE((*hq.node->GetState(hq.node->store(), name)).has_value());
-  const std::vector<std::string> before = Digests(*hq.node);
-  auto forged = hq.node->ReissueOf({log, Seq(0)});
-  ASSERT_TRUE(forged.ok()) << forged.status();
-  const absl::Status refused = Write(*hq.node, *forged).status();
-  EXPECT_EQ(ReasonOf(refused), "STATE_FORBIDS") << refused;
-  EXPECT_EQ(FieldOf(refused), "display_name");
-  EXPECT_EQ(NameOf(*hq.node, "JP"), "Japan");
-  EXPECT_EQ(Digests(*hq.node), before);
-  // What it had a right to is written anew.
-  auto survivor = hq.node->ReissueOf({log, Seq(1)});
-  ASSERT_TRUE(survivor.ok()) << survivor.status();
-  ASSERT_TRUE(Write(*hq.node, *survivor).ok());
-  EXPECT_TRUE((*hq.node->GetState(hq.node->store(), name)).has_value());
-  EXPECT_EQ(hq.node->UnauthorisedCount(), 0);
   CheckWhole(hq);
 }
 

@@ -7,7 +7,6 @@
 #include "api/errors.h"
 #include "server/node/assembly.h"
 #include "server/node/conflicts.h"
-#include "server/node/erasures.h"
 
 namespace fairlead::node {
 
@@ -41,8 +40,7 @@ absl::StatusOr<Hlc> Committer::Assembly::LatestBefore(const LocalEntry& entry, S
   return latest;
 }
 
-absl::StatusOr<Committer::Assembly::Planned> Committer::Assembly::Plan(const LocalEntry& entry, Seq seq, Hlc time,
-                                                                       std::optional<LogId> reissue_of) {
+absl::StatusOr<Committer::Assembly::Planned> Committer::Assembly::Plan(const LocalEntry& entry, Seq seq, Hlc time) {
   const auto own = [](const absl::Status& status) {
     return status.code() == absl::StatusCode::kDataLoss ? status : Error(Reason::kInternal, std::string(status.message()));
   };
@@ -66,15 +64,9 @@ absl::StatusOr<Committer::Assembly::Planned> Committer::Assembly::Plan(const Loc
     auto outcome = ErasedOutcome(entry.payload, header);
     if (!outcome.ok()) return own(outcome.status());
     planned.erasing = *std::move(outcome);
-    if (reissue_of && !MayErase(options_.roster, SiteOf(*reissue_of), read->entry)) {
-      return Error(Reason::kStateForbids, fmt::format("{} was not its site's to erase", NameOf(read->entry)));
-    }
     return planned;
   }
   planned.parts = PartsOf(entry.payload, entry.mutation_ids);
-  if (reissue_of) {
-    if (absl::Status status = MayReissue(planned, *reissue_of); !status.ok()) return status;
-  }
   auto outcome = Outcome(planned.parts, /*is_shape=*/false, time, {header.log, seq});
   if (!outcome.ok()) return own(outcome.status());
   planned.effect = *std::move(outcome);
@@ -87,23 +79,6 @@ absl::StatusOr<Committer::Assembly::Planned> Committer::Assembly::Plan(const Loc
                                   mutation.record, options_.site));
   }
   return planned;
-}
-
-absl::Status Committer::Assembly::MayReissue(const Planned& planned, LogId log) const {
-  const auto makers = [this](const std::string& record, bool all) { return MakersOf(record, all); };
-  const Authority& authority = committer_.authority_;
-  for (const Part& part : planned.parts) {
-    const Mutation& mutation = *part.mutation;
-    if (absl::Status status = authority.CheckShape(mutation); !status.ok())
-      return Error(Reason::kStateForbids, std::string(status.message()));
-    const auto [refused, replacing] = authority.Judge(mutation, part.id, part.maker.has_value(), SiteOf(log), makers);
-    if (refused.empty() && replacing.empty()) continue;
-    const std::string field = authority.FieldName(mutation.type, mutation.ops[refused.empty() ? replacing.front() : refused.front()].field);
-    return FieldError(
-        Reason::kStateForbids, field,
-        fmt::format("{} of {} was not its site's to write: an entry that says it is not written anew", field, mutation.record));
-  }
-  return absl::OkStatus();
 }
 
 absl::Status Committer::Assembly::Append(Planned planned) {
@@ -189,7 +164,7 @@ absl::StatusOr<WriteResult> Committer::Assembly::AddLocal(const LocalWrite& writ
     if (time.millis() > bound_ms) {
       return Error(Reason::kClockDrift, fmt::format("this node's clock is {} ms behind what it has seen", time.millis() - now_ms));
     }
-    auto planned = Plan(entry, end, time, request.reissue_of);
+    auto planned = Plan(entry, end, time);
     if (!planned.ok()) return planned.status();
     ++end;
     if (plan.empty()) {

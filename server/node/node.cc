@@ -468,7 +468,7 @@ absl::StatusOr<WriteRequest> Node::ReissueOf(Dot dot) const {
   request.request_digest = payload->request_digest;
   request.method = payload->method;
   request.mutations = std::move(payload->mutations);
-  request.reissue_of = dot.log;
+  request.reissue = true;
   return request;
 }
 

@@ -88,9 +88,8 @@ struct WriteRequest {
   std::string method;
   std::vector<Mutation> mutations;
   std::vector<Expectation> expectations;
-  // The log of the void entry that this stands for: it may say what that log's site could, and its request id may be of any age.
-  std::optional<LogId> reissue_of;
-  int replicas = 0;  // refused when fewer sites than this, beside the own one, are in the entry's audience
+  bool reissue = false;  // of an entry that is void: the request id may be of any age
+  int replicas = 0;      // refused when fewer sites than this, beside the own one, are in the entry's audience
   // The site's own log that takes it. Entries of other streams than main create records and do nothing else: they follow no other entries
   // (api/PROTOCOL.md, rule 4).
   std::string stream{kMainStream};
@@ -248,8 +247,7 @@ class Node : public replication::LogSource, public replication::EntrySink {
   // Whether the entry is opaque here. NOT_FOUND (RECORD_NOT_FOUND) when it is not applied here.
   absl::StatusOr<bool> IsOpaque(Dot dot) const;
   // The write that stands for an entry beyond its log's closing, with the same mutation ids. RECORD_NOT_FOUND when its payload is not held
-  // here, STATE_FORBIDS when it is not void or was discarded. To write it is refused with STATE_FORBIDS by the field that its site had no
-  // right to.
+  // here, STATE_FORBIDS when it is not void or was discarded.
   absl::StatusOr<WriteRequest> ReissueOf(Dot dot) const;
   // How this node's clock disagrees with its peers'; empty when it does not.
   std::string ClockDisagreement() const;
