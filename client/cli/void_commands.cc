@@ -41,10 +41,10 @@ absl::Status RunVoidList(Session& session, const VoidArguments& arguments) {
       session.ListAll<Response>("fairlead.v1.NodeService.ListVoidEntries", fairlead::v1::ListVoidEntriesRequest(), arguments.limit);
   if (!all.ok()) return all.status();
   session.Print(ToJson(*all), [&] {
-    Table table{{"ENTRY", "CAUSE", "ACTOR", "METHOD", "RECORDS"}, {}};
+    Table table{{"ENTRY", "CAUSE", "ACTOR", "METHOD", "RECORDS", "REFUSED"}, {}};
     for (const auto& entry : all->void_entries()) {
-      table.rows.push_back(
-          {entry.entry(), entry.cause(), entry.actor(), entry.method(), fmt::format("{}", fmt::join(entry.records(), " "))});
+      table.rows.push_back({entry.entry(), entry.cause(), entry.actor(), entry.method(), fmt::format("{}", fmt::join(entry.records(), " ")),
+                            entry.refused()});
     }
     table.Print(session.out(), session.environment().columns);
   });

@@ -62,6 +62,10 @@ class Committer::Assembly {
   // stay as they are.
   absl::Status JudgeAgain(const std::vector<Dot>& entries);
 
+  // Whether an entry beyond its log's closing may be written anew: all that it says stood, were the log open. STATE_FORBIDS names the field
+  // that its site may not write. Changes nothing.
+  absl::Status JudgeVoid(Dot dot, const Payload& payload);
+
   // Adds what follows from the folded records: states, digests, indexes, figures, position.
   absl::Status Finish();
   // Puts what Finish has made of its records into the result of a local write. REQUIRES: Finish; the result is of AddLocal.
@@ -199,6 +203,8 @@ class Committer::Assembly {
   absl::Status TakeErasureBack(Dot entry, Dot by, std::set<std::string>* names);
   // Folds an entry that had been discarded.
   absl::Status Reinstate(Dot dot);
+  // Notes who made records in what is void of the log, up to `end`: what is judged may hang on them. REQUIRES: the roster closes the log.
+  absl::Status NoteVoidMakers(const RosterLog& log, Seq end);
   // Does what the records of discarded entries among `names` say, as they are now.
   absl::Status FollowVoids(const std::set<std::string>& names);
   // Whether the entry was discarded. One that discards others cannot be: no two of them can say so of each other.
@@ -281,6 +287,8 @@ class Committer::Assembly {
   std::map<std::string, std::optional<std::string>> unauthorised_;  // keys of Cf::kMeta as they are now
   std::map<Dot, std::vector<Dot>> erased_;                          // entries whose erasures change in this batch, as they are now
   std::map<Dot, bool> erasures_;                                    // erasures that this batch lists, or no longer does
+  std::map<std::string, std::vector<Maker>> void_makers_;           // of JudgeVoid: by record
+  std::map<LogId, Seq> void_makers_end_;                            // how far they are noted
   std::set<std::string> purges_;                                    // keys under kMetaPurgePrefix
   std::map<std::string, Dot> purged_records_;  // and the erasures for which their contributions have to leave the files
   std::map<LogId, merkle::Frontier> frontiers_;

@@ -10,6 +10,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "api/errors.h"
@@ -17,6 +18,7 @@
 #include "fairlead/v1/engagement.pb.h"
 #include "server/node/assembly.h"
 #include "server/node/counting_testing.h"
+#include "server/node/erasures.h"
 
 namespace fairlead::node {
 namespace {
@@ -297,6 +299,70 @@ TEST_F(AuthorityTest, AMakingThatTheHomeDidNotWriteDoesNotStandAgainstTheHomes) 
     CheckWhole(*site);
   }
   EXPECT_EQ(Digests(*first.node), Digests(*hq_.node));
+}
+
+// What the thief had no right to write is of no effect. Headquarters, which may write all of it, does not make it its own.
+TEST_F(AuthorityTest, WhatItsSiteMightNotWriteIsNotReissued) {
+  const std::vector<std::string> before = Digests(*hq_.node);
+  const LogId log = network_.log("eame");
+  const Digest root = RootOf(*liar_.node, log, Seq(0));
+  ASSERT_TRUE(Name(*liar_.node, "JP", "Eame's Japan").ok());
+  ASSERT_TRUE(Write(*liar_.node, Titling(*liar_.node, "Eame's visit")).ok());
+  const WriteRequest own = Making("officer/eame/desk", "Eame's own");
+  ASSERT_TRUE(Write(*liar_.node, own).ok());
+  const std::string visit = std::exchange(engagement_, own.mutations[0].record);
+  ASSERT_TRUE(Write(*liar_.node, Titling(*liar_.node, "Eame's own, longer")).ok());
+  WriteRequest kind = Titling(*liar_.node, "of another kind");
+  kind.mutations[0].ops[0].kind = MergeKind::kSet;
+  WriteRequest type = Titling(*liar_.node, "of a type to come");
+  type.mutations[0].type = 9999;
+  type.mutations[0].record = "things/1";
+  WriteRequest erasing;
+  erasing.request_id = network_.clock().RequestId();
+  const Dot japan{network_.log("hq"), Seq(0)};
+  erasing.mutations = MutationsOf(ErasureOf(network_.roster(), *DecodePayload(**hq_.node->ReadPayload(japan)), japan, "gone", "a thief"));
+  Sync(*liar_.node, *hq_.node);
+  replication::RemoteBatch by_hand{.peer = "eame", .entries = {ByHand(kind, Seq(4)), ByHand(type, Seq(5)), ByHand(erasing, Seq(6))}};
+  ASSERT_TRUE(Apply(*hq_.node, by_hand).status.ok());
+  EXPECT_THAT(hq_.node->OpaqueEntries(std::nullopt, 10), SizeIs(2)) << "the kind and the erasure";
+
+  network_.CloseLog("eame", Seq(0), root);
+  ASSERT_NO_FATAL_FAILURE(Restart("hq", &hq_));
+  ASSERT_NO_FATAL_FAILURE(Restart("apac", &apac_));
+  EXPECT_EQ(Digests(*hq_.node), before);
+  const auto refused = [&](uint64_t seq, const std::string& why) {
+    const absl::Status status = hq_.node->ReissuesOf({Dot{log, Seq(3)}, Dot{log, Seq(seq)}}).status();
+    EXPECT_EQ(ReasonOf(status), "STATE_FORBIDS") << seq;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(why)) << seq;
+    return FieldOf(status);
+  };
+  EXPECT_EQ(refused(0, "may not write display_name of countries/JP"), "display_name");
+  EXPECT_EQ(refused(1, "may not write title of " + visit), "title");
+  refused(4, "merge kind");
+  refused(5, "does not know");
+  refused(6, "may not erase");
+  const std::vector<VoidEntry> voids = hq_.node->VoidEntries(std::nullopt, 10);
+  ASSERT_THAT(voids, SizeIs(7));
+  for (const VoidEntry& entry : voids) {
+    EXPECT_EQ(entry.refused.empty(), entry.dot.seq == Seq(2) || entry.dot.seq == Seq(3)) << entry.dot.seq.value() << entry.refused;
+  }
+  EXPECT_THAT(voids[0].refused, HasSubstr("display_name of countries/JP"));
+
+  // What was its own survives, also what hangs on a record that is void with it.
+  const auto survivors = hq_.node->ReissuesOf({Dot{log, Seq(2)}, Dot{log, Seq(3)}});
+  ASSERT_TRUE(survivors.ok()) << survivors.status();
+  for (const WriteRequest& survivor : *survivors) {
+    const auto written = Write(*hq_.node, survivor);
+    ASSERT_TRUE(written.ok()) << written.status();
+  }
+  Sync(*hq_.node, *apac_.node);
+  EXPECT_EQ(Digests(*apac_.node), Digests(*hq_.node));
+  for (Site* site : {&hq_, &apac_}) {
+    EXPECT_EQ(EngagementAt(*site->node).title(), "Eame's own, longer");
+    EXPECT_EQ(NameOf(*site->node, "JP"), "Japan");
+    EXPECT_TRUE(site->node->ReadPayload(japan)->has_value());
+    CheckWhole(*site);
+  }
 }
 
 TEST_F(AuthorityTest, ARecordIsOfItsTypeAndItsFieldsOfTheirKind) {

@@ -741,6 +741,18 @@ bool Committer::Discarded(Dot dot) const {
   return committed_.discarded.contains(dot);
 }
 
+std::vector<absl::Status> Committer::JudgeVoid(const std::vector<std::pair<Dot, const Payload*>>& entries) const {
+  Committed committed;
+  {
+    absl::MutexLock lock(&committed_mu_);
+    committed = committed_;
+  }
+  Assembly assembly(*this, std::move(committed), Assembly::Journal::kFollows);  // is thrown away
+  std::vector<absl::Status> judged;
+  for (const auto& [dot, payload] : entries) judged.push_back(assembly.JudgeVoid(dot, *payload));
+  return judged;
+}
+
 int64_t Committer::OpaqueCount() const {
   absl::MutexLock lock(&committed_mu_);
   return committed_.opaque;

@@ -109,6 +109,9 @@ class Committer {
   int64_t OpaqueCount() const;
   int64_t UnauthorisedCount() const;
   bool Discarded(Dot dot) const;
+  // Whether each of these entries, which are beyond the closings of their logs, may be written anew: STATE_FORBIDS when its own site had no
+  // right to write it.
+  std::vector<absl::Status> JudgeVoid(const std::vector<std::pair<Dot, const Payload*>>& entries) const;
 
  private:
   // An entry of a local write, encoded and hashed.

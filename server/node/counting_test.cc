@@ -91,10 +91,10 @@ TEST_F(CountingTest, SurvivorsAreReissuedAndAreTheSameValues) {
   ASSERT_NO_FATAL_FAILURE(Restart("apac", &apac));
   ASSERT_NO_FATAL_FAILURE(Restart("hq", &hq));
   EXPECT_EQ(NameOf(*apac.node, "JP"), "");
-  auto reissue = apac.node->ReissueOf({log, Seq(1)});
+  const auto reissue = apac.node->ReissuesOf({Dot{log, Seq(1)}});
   ASSERT_TRUE(reissue.ok()) << reissue.status();
   network_.clock().Advance(absl::Hours(24 * 60));  // long after its request id
-  auto written = Write(*apac.node, *reissue);
+  auto written = Write(*apac.node, reissue->front());
   ASSERT_TRUE(written.ok()) << written.status();
   EXPECT_EQ(written->dot, (Dot{network_.log("apac"), Seq(0)}));
   EXPECT_FALSE(written->replayed);
@@ -103,10 +103,10 @@ TEST_F(CountingTest, SurvivorsAreReissuedAndAreTheSameValues) {
   EXPECT_EQ(NameOf(*apac.node, "JP"), "Japan");
   EXPECT_EQ(NameOf(*apac.node, "XX"), "");
   // Once is enough, and what stands needs none.
-  EXPECT_TRUE(Write(*apac.node, *reissue)->replayed);
-  EXPECT_EQ(ReasonOf(apac.node->ReissueOf({log, Seq(0)}).status()), "STATE_FORBIDS");
+  EXPECT_TRUE(Write(*apac.node, reissue->front())->replayed);
+  EXPECT_EQ(ReasonOf(apac.node->ReissuesOf({Dot{log, Seq(0)}}).status()), "STATE_FORBIDS");
   // Elsewhere too: still one value.
-  ASSERT_TRUE(Write(*hq.node, *hq.node->ReissueOf({log, Seq(1)})).ok());
+  ASSERT_TRUE(Write(*hq.node, hq.node->ReissuesOf({Dot{log, Seq(1)}})->front()).ok());
   Sync(*hq.node, *apac.node);
   Sync(*apac.node, *hq.node);
   EXPECT_EQ((**apac.node->GetState(apac.node->store(), "countries/JP")).fields.at(10).values.size(), 1u);

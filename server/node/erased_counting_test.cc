@@ -151,9 +151,9 @@ TEST_F(ErasedCountingTest, AnErasureBeyondAClosingIsTakenBack) {
     CheckWhole(network_, *site);
   }
   // Written anew, it erases.
-  auto again = hq_.node->ReissueOf(erasure->dot);
+  const auto again = hq_.node->ReissuesOf({erasure->dot});
   ASSERT_TRUE(again.ok()) << again.status();
-  ASSERT_TRUE(Write(*hq_.node, *again).ok());
+  ASSERT_TRUE(Write(*hq_.node, again->front()).ok());
   Site csa = network_.Open("csa");
   for (Site* site : {&apac_, &eame, &csa}) {
     Sync(*hq_.node, *site->node);

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <deque>
 #include <set>
 
 #include "api/bytes.h"
@@ -434,7 +435,7 @@ std::vector<VoidEntry> Node::VoidEntries(std::optional<Dot> after, size_t max) c
     }
     for (const Dot& dot : dots) {
       if (after && dot <= *after) continue;
-      if (out.size() == max) return out;
+      if (out.size() == max) break;
       VoidEntry& entry = out.emplace_back();
       entry.dot = dot;
       entry.discarded = !log.Voids(dot.seq);
@@ -443,6 +444,15 @@ std::vector<VoidEntry> Node::VoidEntries(std::optional<Dot> after, size_t max) c
       if (auto payload = DecodePayload(**bytes); payload.ok()) entry.payload = *std::move(payload);
     }
   }
+  std::vector<VoidEntry*> closed;
+  std::vector<std::pair<Dot, const Payload*>> entries;
+  for (VoidEntry& entry : out) {
+    if (entry.discarded || !entry.payload) continue;
+    closed.push_back(&entry);
+    entries.emplace_back(entry.dot, &*entry.payload);
+  }
+  const std::vector<absl::Status> judged = committer_->JudgeVoid(entries);
+  for (size_t i = 0; i < closed.size(); ++i) closed[i]->refused = std::string(judged[i].message());
   return out;
 }
 
@@ -453,23 +463,34 @@ absl::StatusOr<bool> Node::IsOpaque(Dot dot) const {
   return opaque->has_value();
 }
 
-absl::StatusOr<WriteRequest> Node::ReissueOf(Dot dot) const {
-  if (!options_.roster.Voids(dot)) return Error(Reason::kStateForbids, "the entry is not beyond the closing of its log");
-  if (committer_->Discarded(dot)) return Error(Reason::kStateForbids, "the entry was discarded");
-  auto bytes = LogBook(*store_).Payload(dot);
-  if (!bytes.ok()) return bytes.status();
-  if (!bytes->has_value()) return Error(Reason::kRecordNotFound, "this node does not hold the entry");
-  auto payload = DecodePayload(**bytes);
-  if (!payload.ok()) return Error(Reason::kStateForbids, "the entry cannot be understood: " + std::string(payload.status().message()));
-  WriteRequest request;
-  request.stream = options_.roster.FindLog(dot.log)->stream;
-  request.actor = payload->actor;
-  request.request_id = payload->request_id;
-  request.request_digest = payload->request_digest;
-  request.method = payload->method;
-  request.mutations = std::move(payload->mutations);
-  request.reissue = true;
-  return request;
+absl::StatusOr<std::vector<WriteRequest>> Node::ReissuesOf(const std::vector<Dot>& dots) const {
+  std::deque<Payload> payloads;
+  std::vector<std::pair<Dot, const Payload*>> entries;
+  for (const Dot& dot : dots) {
+    if (!options_.roster.Voids(dot)) return Error(Reason::kStateForbids, "the entry is not beyond the closing of its log");
+    if (committer_->Discarded(dot)) return Error(Reason::kStateForbids, "the entry was discarded");
+    auto bytes = LogBook(*store_).Payload(dot);
+    if (!bytes.ok()) return bytes.status();
+    if (!bytes->has_value()) return Error(Reason::kRecordNotFound, "this node does not hold the entry");
+    auto payload = DecodePayload(**bytes);
+    if (!payload.ok()) return Error(Reason::kStateForbids, "the entry cannot be understood: " + std::string(payload.status().message()));
+    entries.emplace_back(dot, &payloads.emplace_back(*std::move(payload)));
+  }
+  for (const absl::Status& judged : committer_->JudgeVoid(entries)) {
+    if (!judged.ok()) return judged;
+  }
+  std::vector<WriteRequest> requests;
+  for (size_t i = 0; i < dots.size(); ++i) {
+    WriteRequest& request = requests.emplace_back();
+    request.stream = options_.roster.FindLog(dots[i].log)->stream;
+    request.actor = payloads[i].actor;
+    request.request_id = payloads[i].request_id;
+    request.request_digest = payloads[i].request_digest;
+    request.method = payloads[i].method;
+    request.mutations = std::move(payloads[i].mutations);
+    request.reissue = true;
+  }
+  return requests;
 }
 
 int64_t Node::UnkeptStatements() const { return witness_->UnkeptStatements(); }

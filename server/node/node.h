@@ -165,6 +165,7 @@ struct VoidEntry {
   Dot dot;
   bool discarded = false;          // else: beyond the closing of its log
   std::optional<Payload> payload;  // when it is held here
+  std::string refused;             // then: why it may not be written anew; empty when it may, or was discarded
 };
 
 class Node : public replication::LogSource, public replication::EntrySink {
@@ -246,9 +247,9 @@ class Node : public replication::LogSource, public replication::EntrySink {
   std::vector<VoidEntry> VoidEntries(std::optional<Dot> after, size_t max) const;
   // Whether the entry is opaque here. NOT_FOUND (RECORD_NOT_FOUND) when it is not applied here.
   absl::StatusOr<bool> IsOpaque(Dot dot) const;
-  // The write that stands for an entry beyond its log's closing, with the same mutation ids. RECORD_NOT_FOUND when its payload is not held
-  // here, STATE_FORBIDS when it is not void or was discarded.
-  absl::StatusOr<WriteRequest> ReissueOf(Dot dot) const;
+  // The writes that stand for entries beyond their logs' closings, with the same mutation ids. RECORD_NOT_FOUND when a payload is not held
+  // here; STATE_FORBIDS when an entry is not void or was discarded, or says what its own site may not write: then it names the field.
+  absl::StatusOr<std::vector<WriteRequest>> ReissuesOf(const std::vector<Dot>& dots) const;
   // How this node's clock disagrees with its peers'; empty when it does not.
   std::string ClockDisagreement() const;
   // How many checkpoints and cosignatures the store would not take since the start: they are signed or sent again.

@@ -192,7 +192,11 @@ bool Committer::Assembly::Loosens(const Op& op, const RecordState& state, const 
 
 std::vector<uint16_t> Committer::Assembly::FoldPart(const Part& part, bool is_shape, Hlc time, Dot dot, const ValueFetcher& fetch,
                                                     RecordState* state) const {
-  const auto makers = [this](const std::string& record, bool all) { return MakersOf(record, all); };
+  const auto makers = [this](const std::string& record, bool all) {
+    std::vector<Maker> known = MakersOf(record, all);
+    if (const auto beside = void_makers_.find(record); known.empty() && beside != void_makers_.end()) known = beside->second;
+    return known;
+  };
   auto [ignored, replacing] = committer_.authority_.Judge(*part.mutation, part.id, part.maker.has_value(), SiteOf(dot.log), makers);
   std::vector<uint16_t> unauthorised = ignored;
   Mutation beside;
@@ -437,6 +441,51 @@ absl::Status Committer::Assembly::Close(const RosterLog& log) {
   spdlog::warn("log {} is closed at {}: {} entries held here are void", log.origin(), log.closing->size.value(),
                size->value() - standing.value());
   return absl::OkStatus();
+}
+
+absl::Status Committer::Assembly::NoteVoidMakers(const RosterLog& log, Seq end) {
+  Seq& seq = void_makers_end_.try_emplace(log.id, log.closing->size).first->second;
+  for (; seq < end; ++seq) {
+    const auto content = ContentOf({log.id, seq});
+    if (!content.ok()) return content.status();
+    if (!content->has_value() || (*content)->erases) continue;
+    for (const Part& part : (*content)->parts) {
+      if (part.maker) void_makers_[part.mutation->record].push_back({*part.maker, log.site, part.id});
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Committer::Assembly::JudgeVoid(Dot dot, const Payload& payload) {
+  const auto header = HeaderOf(dot);
+  if (!header.ok()) return header.status();
+  if (!header->has_value()) return Error(Reason::kStoreDamaged, fmt::format("the header of {} is missing", NameOf(dot)));
+  if (committer_.authority_.Limits()) {
+    if (absl::Status status = NoteVoidMakers(*options_.roster.FindLog(dot.log), dot.seq); !status.ok()) return status;
+  }
+  const auto forbids = [&](const absl::Status& status) {
+    if (absl::IsDataLoss(status) || absl::IsUnavailable(status)) return status;  // this store is at fault
+    return Error(Reason::kStateForbids, fmt::format("{} cannot be written anew: {}", NameOf(dot), std::string(status.message())));
+  };
+  if (IsErasure(payload)) {
+    const auto erasing = ErasedOutcome(payload, **header);
+    if (!broken_.ok()) return broken_;
+    return erasing.ok() ? absl::OkStatus() : forbids(erasing.status());
+  }
+  std::vector<MutationId> ids;
+  for (size_t i = 0; i < payload.mutations.size(); ++i) ids.push_back(MutationIdOf(options_.roster.network(), payload, i));
+  const auto effect = Outcome(PartsOf(payload, ids), /*is_shape=*/false, (*header)->time, dot);
+  if (!broken_.ok()) return broken_;
+  if (!effect.ok()) return forbids(effect.status());
+  if (!effect->unauthorised.empty()) {
+    const auto& [index, ops] = *effect->unauthorised.begin();
+    const Mutation& mutation = payload.mutations[index];
+    const std::string field = committer_.authority_.FieldName(mutation.type, mutation.ops[ops.front()].field);
+    return FieldError(Reason::kStateForbids, field,
+                      fmt::format("{} cannot be written anew: its site may not write {} of {}", NameOf(dot), field, mutation.record));
+  }
+  if (effect->judged) return absl::OkStatus();
+  return forbids(absl::UnimplementedError("this program does not know all that it says, nor who may say it"));
 }
 
 absl::Status Committer::Assembly::JudgeAgain(const std::vector<Dot>& entries) {

@@ -511,20 +511,21 @@ TEST_F(StreamsTest, SurvivorsAreReissuedInTheirStream) {
   ASSERT_TRUE(hq.ok()) << hq.status();
   EXPECT_FALSE(Has(*hq->node, "X"));
   EXPECT_FALSE(Has(*hq->node, "AX"));
-  const auto request = hq->node->ReissueOf(companion);
-  ASSERT_TRUE(request.ok()) << request.status();
-  EXPECT_EQ(request->stream, "audit");
+  const auto requests = hq->node->ReissuesOf({companion, written->dot});
+  ASSERT_TRUE(requests.ok()) << requests.status();
+  const WriteRequest& request = requests->front();
+  EXPECT_EQ(request.stream, "audit");
   // Whichever of a request's entries is first, the other is written as well, and each once.
-  auto again = Write(*hq->node, *request);
+  auto again = Write(*hq->node, request);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->dot, (Dot{network_.log("hq", "audit"), Seq(0)}));
   EXPECT_TRUE(Has(*hq->node, "AX"));
   EXPECT_FALSE(Has(*hq->node, "X"));
-  auto main = Write(*hq->node, *hq->node->ReissueOf(written->dot));
+  auto main = Write(*hq->node, requests->back());
   ASSERT_TRUE(main.ok()) << main.status();
   EXPECT_FALSE(main->replayed);
   EXPECT_TRUE(Has(*hq->node, "X"));
-  again = Write(*hq->node, *request);
+  again = Write(*hq->node, request);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_TRUE(again->replayed);
   EXPECT_EQ(again->dot, (Dot{network_.log("hq", "audit"), Seq(0)}));

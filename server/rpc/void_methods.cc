@@ -141,6 +141,7 @@ absl::StatusOr<v1::ListVoidEntriesResponse> VoidMethods::ListVoid(const Call& ca
     std::set<std::string> records;
     for (const Mutation& mutation : found[i].payload->mutations) records.insert(mutation.record);
     for (const std::string& record : records) entry->add_records(record);
+    entry->set_refused(found[i].refused);
   }
   return response;
 }
@@ -183,18 +184,18 @@ void VoidMethods::Reissue(const Call& call, const v1::ReissueEntriesRequest& req
   if (request.entries_size() > kReissuedMax) {
     return reply(FieldError(Reason::kFieldTooLarge, "entries", fmt::format("holds more than {}", kReissuedMax)));
   }
-  std::vector<node::WriteRequest> writes;
+  std::vector<Dot> dots;
   for (const std::string& name : request.entries()) {
     const absl::StatusOr<Dot> dot = ParseEntry("entries", name);
     if (!dot.ok()) return reply(dot.status());
-    absl::StatusOr<node::WriteRequest> write = node_->ReissueOf(*dot);
-    if (!write.ok()) return reply(write.status());
-    writes.push_back(*std::move(write));
+    dots.push_back(*dot);
   }
-  spdlog::info("{} has {} entries written anew", call.identity.path, writes.size());
-  auto reissued = std::make_shared<Reissued>(node_->roster(), writes.size(), std::move(reply));
-  for (size_t i = 0; i < writes.size(); ++i) {
-    node_->Write(std::move(writes[i]), [reissued, i](const absl::StatusOr<node::WriteResult>& result) { reissued->Written(i, result); });
+  absl::StatusOr<std::vector<node::WriteRequest>> writes = node_->ReissuesOf(dots);
+  if (!writes.ok()) return reply(writes.status());
+  spdlog::info("{} has {} entries written anew", call.identity.path, writes->size());
+  auto reissued = std::make_shared<Reissued>(node_->roster(), writes->size(), std::move(reply));
+  for (size_t i = 0; i < writes->size(); ++i) {
+    node_->Write(std::move((*writes)[i]), [reissued, i](const absl::StatusOr<node::WriteResult>& result) { reissued->Written(i, result); });
   }
 }
 
