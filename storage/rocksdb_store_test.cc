@@ -574,7 +574,6 @@ TEST_F(RocksDbStoreTest, WhatIsPurgedIsInNoFile) {
   before.reset();
   std::atomic<bool> cancelled = true;
   EXPECT_TRUE(absl::IsUnavailable(store_->Purge(keys, &cancelled))) << "it is given up";
-  ASSERT_THAT(FilesWith(options_.path, deleted), testing::Not(testing::IsEmpty()));
 
   batch->Clear();
   batch->Put(Cf::kPayloads, "later", "value");
