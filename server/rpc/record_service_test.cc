@@ -230,15 +230,15 @@ TEST_F(RecordServiceTest, AWatchIsToldThatARecordIsGone) {
   request.add_collections("countries");
   Feed feed(officer_, request);
   EXPECT_EQ(Shown(feed.Next()), "FR France");
-  // csa does not understand the entry, and discards it.
-  TestSite csa("csa", &clock_);
-  replication::RemoteBatch batch = node::Missing(eame_.node(), csa.node());
+  // Headquarters does not understand the entry, and discards it.
+  TestSite hq("hq", &clock_);
+  replication::RemoteBatch batch = node::Missing(eame_.node(), hq.node());
   Payload later = *DecodePayload(*batch.entries[0].payload);
   later.mutations[0].ops[0].kind = static_cast<MergeKind>(99);
   batch.entries[0].payload = EncodePayload(later);
   batch.checkpoints.clear();
   absl::Notification done;
-  csa.node().ApplyRemote(std::move(batch), [&done](const replication::ApplyResult& result) {
+  hq.node().ApplyRemote(std::move(batch), [&done](const replication::ApplyResult& result) {
     EXPECT_TRUE(result.status.ok()) << result.status;
     done.Notify();
   });
@@ -246,9 +246,9 @@ TEST_F(RecordServiceTest, AWatchIsToldThatARecordIsGone) {
   v1::VoidEntryRequest discard;
   discard.set_entry("eame/1/0");
   discard.set_reason("faulty program");
-  const auto discarded = csa.As("hq/analyst/desk").Call<v1::EntryVoid>("NodeService/VoidEntry", discard);
+  const auto discarded = hq.As("hq/analyst/desk").Call<v1::EntryVoid>("NodeService/VoidEntry", discard);
   ASSERT_TRUE(discarded.ok()) << discarded.status();
-  apac_.Receive(csa);
+  apac_.Receive(hq);
   const Event gone = feed.Next();
   EXPECT_EQ(gone.gone(), "countries/FR");
   EXPECT_EQ(gone.collection(), "countries");
