@@ -136,7 +136,8 @@ Authority::Unauthorised Authority::Judge(const Mutation& mutation, const Mutatio
   for (size_t i = 0; i < mutation.ops.size(); ++i) {
     const Op& op = mutation.ops[i];
     const v1::Authority writers = WritersOf(type, op);
-    const bool publishes = MarksPublic(op);
+    // Of a record that nobody is known to have made, such as a receipt, there is no home to keep it for.
+    const bool publishes = type != nullptr && MarksPublic(op) && !makers(mutation.record, /*all=*/false).empty();
     const bool restricts = op.kind == MergeKind::kRestrictMax || op.kind == MergeKind::kRestrictIntersect;
     const bool may_loosen = type != nullptr && writers == v1::AUTHORITY_ANY_SITE && restricts && (publishes || !op.replaces.empty());
     if (writers == v1::AUTHORITY_ANY_SITE && !may_loosen) continue;

@@ -4,6 +4,7 @@
 #include <absl/synchronization/mutex.h>
 #include <fmt/format.h>
 #include <google/protobuf/util/time_util.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <memory>
@@ -50,6 +51,7 @@ Delivered DeliveredOf(const v1::Withdrawal& withdrawal) {
 
 absl::Status WithoutReceipt(const absl::Status& status) {
   if (ReasonOf(status) == ReasonName(Reason::kOverloaded)) return status;
+  spdlog::warn("no receipt of what a nation would be sent can be kept: {}", std::string(status.message()));
   return Error(Reason::kNodeReadOnly, "this site cannot keep a receipt of what it would send now: try another");
 }
 
