@@ -53,11 +53,11 @@ class EndingService : public v1::ExchangeService::WithCallbackMethod_WatchReleas
 };
 
 TEST(PartnerExchange, AWatchThatEndsWhileItsMessageIsLookedAtGoesOn) {
-  const fairlead::certs::Validity validity{absl::Now() - absl::Hours(1), absl::Now() + absl::Hours(24)};
+  const absl::Time now = absl::Now();
   const Key root_key = *fairlead::certs::GenerateKey(), key = *fairlead::certs::GenerateKey();
-  const Certificate root = *fairlead::certs::MakeRoot(kNetwork, root_key, validity);
-  const Certificate leaf =
-      *fairlead::certs::MakeLeaf({kNetwork, *fairlead::certs::Identity::Parse("node/apac"), validity}, key, root, root_key);
+  const Certificate root = *fairlead::certs::MakeRoot(kNetwork, root_key, {now - absl::Hours(2), now + absl::Hours(48)});
+  const Certificate leaf = *fairlead::certs::MakeLeaf(
+      {kNetwork, *fairlead::certs::Identity::Parse("node/apac"), {now - absl::Hours(1), now + absl::Hours(24)}}, key, root, root_key);
   const std::string root_pem = *fairlead::certs::CertificateToPem(root), leaf_pem = *fairlead::certs::CertificateToPem(leaf);
   const std::string key_pem = *fairlead::certs::KeyToPem(key);
 
