@@ -283,6 +283,13 @@ TEST_F(AuthorityTest, NobodyElseWidensAnAudienceOrLowersAMarking) {
   network_.clock().Advance(absl::Milliseconds(1));
   ASSERT_TRUE(Write(*apac_.node, change(apac_, v1::MARKING_OFFICIAL, {"apac", "csa", "hq"}, network_.clock().RequestId())).ok());
   EXPECT_EQ(seen(apac_), "MARKING_OFFICIAL for apac,csa,hq");
+  // A record that nobody is known to have made, such as a receipt of what is PUBLIC, has no home that this is kept for.
+  v1::Assessment homeless;
+  homeless.set_marking(v1::MARKING_PUBLIC);
+  network_.clock().Advance(absl::Milliseconds(1));
+  const WriteRequest of_nobody =
+      RequestFor(*apac_.node, "assessments/0000000000000000000000000a", homeless, {"marking"}, network_.clock().RequestId());
+  EXPECT_TRUE(Write(*apac_.node, of_nobody).ok());
 }
 
 TEST_F(AuthorityTest, AMakingThatTheHomeDidNotWriteDoesNotStandAgainstTheHomes) {
