@@ -251,7 +251,7 @@ absl::Status RunWatch(Session& session, const WatchArguments& arguments) {
       std::move(request),
       [&](const fairlead::v1::WatchRecordsResponse& event) {
         if (!event.resume_token().empty()) resume = event.resume_token();
-        if (!event.has_record()) return true;
+        if (event.collection().empty()) return true;  // a heartbeat
         if (session.flags().json) {
           session.out() << ToJson(event).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
         } else {

@@ -384,6 +384,20 @@ TEST_F(RunTest, WatchPrintsRecordsAndHowToResume) {
   EXPECT_EQ(json["resumeToken"], "t3");
 }
 
+TEST_F(RunTest, WatchSaysThatARecordIsGone) {
+  fairlead::v1::WatchRecordsResponse event;
+  event.set_collection("ports");
+  event.set_site("hq");
+  event.set_resume_token("t1");
+  event.set_gone("ports/JPYOK");
+  apac_.feed = {{event}};
+  const Result result = Do({"watch", "ports", "--count", "1"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_THAT(result.out, HasSubstr("ports/JPYOK  gone\n"));
+  apac_.feed = {{event}};
+  EXPECT_EQ(nlohmann::json::parse(Do({"watch", "--count", "1", "--json"}).out)["gone"], "ports/JPYOK");
+}
+
 fairlead::v1::StateDigest Digest(const std::string& site, const std::string& digest, int64_t applied) {
   fairlead::v1::StateDigest state;
   state.set_site(site);

@@ -403,7 +403,7 @@ replication::ApplyResult Committer::Assembly::AddRemote(const RemoteWork& work) 
     if (entry.header.time > bound) {
       result.status = absl::UnavailableError(fmt::format("entry {} of log {} is {} ms in the future", dot.seq.value(), dot.log.value(),
                                                          entry.header.time.millis() - bound.millis()));
-      result.early = absl::Milliseconds(entry.header.time.millis() - bound.millis());
+      result.due = absl::FromUnixMillis(static_cast<int64_t>(entry.header.time.millis()) + 1) - options_.future_bound;
       return result;
     }
     const size_t bytes = kItemOverheadBytes + entry.header_bytes.size() + (entry.payload ? entry.payload->size() : 0);

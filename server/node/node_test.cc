@@ -208,7 +208,10 @@ TEST_F(NodeTest, AnEntryOfTheFutureWaitsAndIsNotLost) {
   ASSERT_TRUE(Name(*apac.node, "JP", "Japan").ok());
   clock_.Advance(-absl::Minutes(10));
   replication::RemoteBatch batch = Missing(*apac.node, *hq.node);
-  EXPECT_EQ(Apply(*hq.node, batch).status.code(), absl::StatusCode::kUnavailable);
+  const replication::ApplyResult early = Apply(*hq.node, batch);
+  EXPECT_EQ(early.status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_GT(early.due, clock_.Now() + absl::Minutes(9));
+  EXPECT_LE(early.due, clock_.Now() + absl::Minutes(10));
   EXPECT_EQ(hq.node->JournalEnd(), Position(0));
   EXPECT_EQ(ReasonOf(Name(*apac.node, "KR", "Korea").status()), "CLOCK_DRIFT");
   EXPECT_THAT(apac.node->ClockTrouble(), testing::HasSubstr("ms behind what it has seen"));

@@ -156,9 +156,9 @@ ApplyResult FakeNode::ApplyBatch(const RemoteBatch& batch) {
       result.status = absl::UnavailableError("deps");
       return result;
     }
-    if (const auto early = early_.find(entry.dot.log); early != early_.end() && early->second > absl::ZeroDuration()) {
+    if (const auto due = due_.find(entry.dot.log); due != due_.end() && wall_time_ < due->second) {
       result.status = absl::UnavailableError("the future");
-      result.early = early->second;
+      result.due = due->second;
       return result;
     }
     Store(&log, entry.dot, entry.header_bytes, entry.payload);
@@ -259,9 +259,19 @@ int FakeNode::blocked() const {
   return blocked_;
 }
 
-void FakeNode::SetEarly(LogId log, absl::Duration early) {
+void FakeNode::SetDue(LogId log, absl::Time due) {
   absl::MutexLock lock(&mu_);
-  early_[log] = early;
+  due_[log] = due;
+}
+
+void FakeNode::SetWallTime(absl::Time time) {
+  absl::MutexLock lock(&mu_);
+  wall_time_ = time;
+}
+
+absl::Time FakeNode::WallTime() const {
+  absl::MutexLock lock(&mu_);
+  return wall_time_;
 }
 
 void FakeNode::FailApply(absl::Status status) {

@@ -70,12 +70,13 @@ class FakeNode : public LogSource, public EntrySink {
   int blocked() const;
   // Answers the next batches with `status`, having applied nothing.
   void FailApply(absl::Status status);
-  // Entries of `log` are of a time that is so far ahead; zero: of now.
-  void SetEarly(LogId log, absl::Duration early);
+  // Entries of `log` are of the future until then.
+  void SetDue(LogId log, absl::Time due);
+  void SetWallTime(absl::Time time);
 
   const Roster& roster() const override { return network_.roster; }
   SiteId site() const override { return site_; }
-  absl::Time WallTime() const override { return absl::FromUnixMillis(1'800'000'000'000); }
+  absl::Time WallTime() const override;
   std::string JournalInstance() const override { return instance_; }
   Position JournalEnd() const override;
   absl::StatusOr<std::vector<Dot>> ReadJournal(Position from, size_t max) const override;
@@ -149,7 +150,8 @@ class FakeNode : public LogSource, public EntrySink {
   std::map<Dot, Dot> erased_ ABSL_GUARDED_BY(mu_);  // and by what
   std::map<SiteId, VersionVector> peer_erasures_ ABSL_GUARDED_BY(mu_);
   absl::Status fail_ ABSL_GUARDED_BY(mu_);
-  std::map<LogId, absl::Duration> early_ ABSL_GUARDED_BY(mu_);
+  absl::Time wall_time_ ABSL_GUARDED_BY(mu_) = absl::FromUnixMillis(1'800'000'000'000);
+  std::map<LogId, absl::Time> due_ ABSL_GUARDED_BY(mu_);
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   absl::Mutex listener_mu_;
   std::function<void()> listener_ ABSL_GUARDED_BY(listener_mu_);

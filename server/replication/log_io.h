@@ -145,8 +145,9 @@ struct ApplyResult {
   // OK when all. UNAVAILABLE when the next entry must wait (deps not here, its time in the future, disk full): offer the rest again later.
   // Anything else: the entry or the node is at fault and the message says how; do not offer it again.
   absl::Status status;
-  // With UNAVAILABLE: how long until the next entry's time may be here; zero when it waits for something else.
-  absl::Duration early;
+  // With UNAVAILABLE: when the next entry's time is here, by LogSource::WallTime; long past when it waits for something else. Not how long
+  // that takes: a clock that was behind is put right.
+  absl::Time due = absl::InfinitePast();
 };
 
 class EntrySink {

@@ -341,7 +341,7 @@ absl::Status Receiver::TakeResult(const ApplyResult& result, absl::Time now) {
       blocked_ = {dot, now};
     }
     blocked_->on_deps = !Follows(entries.front().header);
-    blocked_->early = result.early;
+    blocked_->due = result.due;
     return absl::OkStatus();
   }
   const std::string reason = ReasonOf(result.status);
@@ -386,11 +386,11 @@ absl::Status Receiver::CheckBlocked(absl::Time now) {
     const absl::Duration waited = now - blocked_->since;
     absl::Status why;
     if (!lacks) {
-      if (blocked_->early <= absl::ZeroDuration() || waited < options_.refused_wait) return absl::OkStatus();
-      log.early_until = now + blocked_->early;
-      why = LogError(Reason::kClockDrift, *log.log,
-                     fmt::format("entry {} is of a time that is not here for another {} ms", header.seq.value(),
-                                 absl::ToInt64Milliseconds(blocked_->early)));
+      const absl::Duration early = blocked_->due - source_->WallTime();
+      if (early <= absl::ZeroDuration() || waited < options_.refused_wait) return absl::OkStatus();
+      why = LogError(
+          Reason::kClockDrift, *log.log,
+          fmt::format("entry {} is of a time that is not here for another {} ms", header.seq.value(), absl::ToInt64Milliseconds(early)));
     } else if (const auto followed = logs_.find(lacks->log); followed == logs_.end()) {
       why = LogError(Reason::kPeerProtocol, *log.log,
                      fmt::format("entry {} follows entry {} of log {}, which the roster here does not name", header.seq.value(),
@@ -412,6 +412,7 @@ absl::Status Receiver::CheckBlocked(absl::Time now) {
     if (log.refused.ok()) {
       Refuse(&log, why, now);
       log.set_aside = header;
+      log.due = blocked_->due;
       log.missed = log.applied;
     }
     DropEntriesOf(header.log);
@@ -441,9 +442,9 @@ void Receiver::CheckPace(absl::Time now) {
   pace_bytes_ = entry_bytes_;
 }
 
-absl::Status Receiver::CheckSetAside(absl::Time now) const {
+absl::Status Receiver::CheckSetAside() const {
   for (const auto& [id, log] : logs_) {
-    if (!log.set_aside || log.peer_size <= log.applied || now < log.early_until || !Follows(*log.set_aside)) continue;
+    if (!log.set_aside || log.peer_size <= log.applied || source_->WallTime() < log.due || !Follows(*log.set_aside)) continue;
     return absl::UnavailableError(
         fmt::format("log {}: what its entry {} waited for has come: it is asked for again", log.log->origin(), log.set_aside->seq.value()));
   }
@@ -463,7 +464,7 @@ absl::Status Receiver::OnTick(absl::Time now) {
     info_.position_doubted = true;
     return Settle(status, now);
   }
-  if (absl::Status status = CheckSetAside(now); !status.ok()) return Settle(status, now);
+  if (absl::Status status = CheckSetAside(); !status.ok()) return Settle(status, now);
   CheckPace(now);
   if (now - last_ping_ >= options_.heartbeat_interval) {
     last_ping_ = now;

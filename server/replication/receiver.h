@@ -102,9 +102,9 @@ class Receiver {
     Seq peer_size;                                 // what the peer has said it holds
     bool quarantined = false;                      // as last read
     absl::Status refused;
-    std::optional<Seq> missed;                      // of a refused log: what it had here when an entry of another waited in vain for more
-    std::optional<Header> set_aside;                // refused because this entry has to wait: the first that was not taken
-    absl::Time early_until = absl::InfinitePast();  // its time may not be here before
+    std::optional<Seq> missed;              // of a refused log: what it had here when an entry of another waited in vain for more
+    std::optional<Header> set_aside;        // refused because this entry has to wait: the first that was not taken
+    absl::Time due = absl::InfinitePast();  // of set_aside: as of ApplyResult
     // Whether it has all that the roster lets stand.
     bool Ended() const { return log->closing && applied >= log->closing->size; }
     bool Open() const { return refused.ok() && !quarantined && !Ended(); }
@@ -154,7 +154,7 @@ class Receiver {
   // Tells of a peer that says it holds what is lacking here, and does not bring it.
   void CheckPace(absl::Time now);
   // UNAVAILABLE when what a log was set aside for has come by another way: the stream begins anew with it.
-  absl::Status CheckSetAside(absl::Time now) const;
+  absl::Status CheckSetAside() const;
   // Whether what is held here at the checkpoint's size has another root. REQUIRES: that many are applied.
   absl::StatusOr<bool> Contradicts(const VerifiedCheckpoint& checkpoint) const;
   // Takes no more of the log from this stream.
@@ -194,7 +194,7 @@ class Receiver {
     absl::Time since;
     bool on_deps = false;
     bool told = false;
-    absl::Duration early;  // as of ApplyResult
+    absl::Time due = absl::InfinitePast();  // as of ApplyResult
   };
   std::optional<Blocked> blocked_;  // the first entry of batch_, when it waits
 

@@ -157,16 +157,19 @@ TEST_F(RefusedLogTest, WhatIsOfTheFutureIsSetAsideUntilItsTime) {
   b.AppendAlone("of b");
   b.Sign();
   FakeStream* stream = world.Add(&b, &c);
-  c.SetEarly(kLogA, absl::Seconds(10));
+  const absl::Time due = c.WallTime() + absl::Hours(1);
+  c.SetDue(kLogA, due);
   world.Advance(absl::Seconds(3));
   EXPECT_TRUE(stream->up()) << stream->receiver_status;
   EXPECT_EQ(c.Size(kLogB), Seq(1)) << "others' entries flow";
   EXPECT_EQ(c.Size(kLogA), Seq(0));
-  EXPECT_THAT(std::string(stream->receiver().RefusalOf(kLogA).message()), HasSubstr("not here for another 10000 ms"));
-  c.SetEarly(kLogA, absl::ZeroDuration());
-  world.Advance(absl::Seconds(5));
+  EXPECT_THAT(std::string(stream->receiver().RefusalOf(kLogA).message()), HasSubstr("not here for another 3600000 ms"));
+  c.SetWallTime(due - absl::Milliseconds(1));
+  world.Advance(absl::Seconds(60));
   EXPECT_TRUE(stream->up()) << "before its time nothing is asked for again";
-  world.Advance(absl::Seconds(5));
+  // The hour was not long: the clock here was behind, and is put right.
+  c.SetWallTime(due);
+  world.Advance(absl::Milliseconds(100));
   EXPECT_FALSE(stream->up());
   ASSERT_TRUE(stream->Connect());
   world.Advance(absl::Milliseconds(100));

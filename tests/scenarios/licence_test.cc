@@ -164,10 +164,24 @@ TEST_F(LicenceScenario, ANewEpochGoesOnWithoutThePeers) {
 
   // The others take up the new roster one by one; until then they leave the new log alone.
   cluster().SetLinks("csa", LinkState::kOpen);
-  for (const std::string site : {"apac", "eame", "hq"}) {
+  const auto restart = [this](const std::string& site) {
     ASSERT_TRUE(Ok(cluster().Stop(site)));
     ASSERT_TRUE(Ok(cluster().StartNode(site)));
+  };
+  ASSERT_NO_FATAL_FAILURE(restart("hq"));
+  ASSERT_NO_FATAL_FAILURE(AwaitWritable("hq"));
+  EXPECT_TRUE(Eventually([&] { return GetCountry(cluster().Officer("hq"), "countries/CL").ok(); }));
+  // What hq writes now follows the new log: those that do not know it set hq's aside by name, on a link that stays up.
+  const auto following = WriteSome("hq", 5);
+  acknowledged.insert(acknowledged.end(), following.begin(), following.end());
+  for (const std::string site : {"apac", "eame"}) {
+    EXPECT_TRUE(Eventually([&] {
+      const v1::LinkStatus link = LinkOf(site, "hq");
+      return link.connected() && link.refused_logs_size() == 1 && link.refused_logs(0).origin().ends_with("/hq/1/main") &&
+             link.refused_logs(0).reason().find("which the roster here does not name") != std::string::npos;
+    })) << site;
   }
+  for (const std::string site : {"apac", "eame"}) ASSERT_NO_FATAL_FAILURE(restart(site));
   const auto more = WriteSome("csa", 20);
   acknowledged.insert(acknowledged.end(), more.begin(), more.end());
   ASSERT_TRUE(Ok(cluster().WaitForConvergence()));

@@ -117,7 +117,7 @@ std::shared_ptr<const MemoryStore> Disk::Copy() const { return memory_->Crash(me
 
 void Disk::Restore(const MemoryStore& copy) {
   memory_ = copy.Crash(copy.unsynced());
-  // As `fairlead-node restore` does.
+  // As `fairlead-node restore` does. Without it the node begins a new journal instance by itself.
   const std::unique_ptr<storage::Batch> batch = memory_->NewBatch();
   batch->Delete(storage::Cf::kMeta, storage::kMetaLicence);
   memory_->Write(batch.get(), Sync::kYes).IgnoreError();  // a memory store without faults takes it
