@@ -237,10 +237,7 @@ class VoidTest : public CountingTest {
 TEST_F(VoidTest, AnOpaqueEntryIsDiscardedEverywhere) {
   // hq has an older program than apac, say: it does not understand the entry.
   replication::RemoteBatch batch = Missing(*apac_.node, *hq_.node);
-  Payload later = *DecodePayload(*batch.entries[1].payload);
-  later.mutations[0].ops[0].kind = static_cast<MergeKind>(99);
-  batch.entries[1].payload = EncodePayload(later);
-  batch.checkpoints.clear();
+  MakeUnknown(batch, 1);
   ASSERT_TRUE(Apply(*hq_.node, batch).status.ok());
   ASSERT_EQ(hq_.node->OpaqueCount(), 1);
   EXPECT_TRUE(*hq_.node->IsOpaque(dot_));

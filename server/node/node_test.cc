@@ -229,10 +229,7 @@ TEST_F(NodeTest, AnEntryThatCannotBeFoldedIsOpaqueAndTheRestFlows) {
   ASSERT_TRUE(Name(*apac.node, "PH", "Philippines").ok());
   replication::RemoteBatch batch = Missing(*apac.node, *hq.node);
   batch.entries[0].payload = std::nullopt;  // withheld
-  Payload later = *DecodePayload(*batch.entries[1].payload);
-  later.mutations[0].ops[0].kind = static_cast<MergeKind>(99);
-  batch.entries[1].payload = EncodePayload(later);
-  batch.checkpoints.clear();
+  MakeUnknown(batch, 1);
   replication::ApplyResult result = Apply(*hq.node, batch);
   EXPECT_TRUE(result.status.ok()) << result.status;
   EXPECT_EQ(hq.node->Applied().Get(LogId(1)), Seq(3));

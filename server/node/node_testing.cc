@@ -105,6 +105,53 @@ TestNetwork::Site TestNetwork::Open(const std::string& site) const {
   return *std::move(opened);
 }
 
+class CountingStore::CountingIterator : public storage::Iterator {
+ public:
+  CountingIterator(std::atomic<int64_t>* reads, std::unique_ptr<storage::Iterator> inner) : reads_(reads), inner_(std::move(inner)) {}
+  void SeekToFirst() override { Count(), inner_->SeekToFirst(); }
+  void SeekToLast() override { Count(), inner_->SeekToLast(); }
+  void Seek(std::string_view key) override { Count(), inner_->Seek(key); }
+  void Next() override { Count(), inner_->Next(); }
+  void Prev() override { Count(), inner_->Prev(); }
+  bool Valid() const override { return inner_->Valid(); }
+  std::string_view key() const override { return inner_->key(); }
+  std::string_view value() const override { return inner_->value(); }
+  absl::Status status() const override { return inner_->status(); }
+
+ private:
+  void Count() { ++*reads_; }
+  std::atomic<int64_t>* const reads_;
+  const std::unique_ptr<storage::Iterator> inner_;
+};
+
+class CountingStore::CountingSnapshot : public storage::Snapshot {
+ public:
+  CountingSnapshot(std::atomic<int64_t>* reads, std::unique_ptr<storage::Snapshot> inner) : reads_(reads), inner_(std::move(inner)) {}
+  absl::StatusOr<std::optional<std::string>> Get(storage::Cf cf, std::string_view key) const override {
+    ++*reads_;
+    return inner_->Get(cf, key);
+  }
+  std::unique_ptr<storage::Iterator> Iterate(storage::Cf cf, std::string_view lower, std::string_view upper) const override {
+    return std::make_unique<CountingIterator>(reads_, inner_->Iterate(cf, lower, upper));
+  }
+  uint64_t version() const override { return inner_->version(); }
+
+ private:
+  std::atomic<int64_t>* const reads_;
+  const std::unique_ptr<storage::Snapshot> inner_;
+};
+
+absl::StatusOr<std::optional<std::string>> CountingStore::Get(storage::Cf cf, std::string_view key) const {
+  ++reads_;
+  return MemoryStore::Get(cf, key);
+}
+std::unique_ptr<storage::Iterator> CountingStore::Iterate(storage::Cf cf, std::string_view lower, std::string_view upper) const {
+  return std::make_unique<CountingIterator>(&reads_, MemoryStore::Iterate(cf, lower, upper));
+}
+std::unique_ptr<storage::Snapshot> CountingStore::NewSnapshot() const {
+  return std::make_unique<CountingSnapshot>(&reads_, MemoryStore::NewSnapshot());
+}
+
 void RunNode(Node& node) {
   while (node.CommitOnce()) {
   }
@@ -165,6 +212,13 @@ replication::RemoteBatch Missing(const Node& from, const Node& to) {
     batch.checkpoints.push_back({log.id, Seq(checkpoint->size), checkpoint->root, *note});
   }
   return batch;
+}
+
+void MakeUnknown(replication::RemoteBatch& batch, size_t index) {
+  Payload later = *DecodePayload(*batch.entries[index].payload);
+  later.mutations[0].ops[0].kind = static_cast<MergeKind>(99);
+  batch.entries[index].payload = EncodePayload(later);
+  batch.checkpoints.clear();
 }
 
 replication::ApplyResult Apply(Node& to, replication::RemoteBatch batch) {

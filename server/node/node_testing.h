@@ -10,10 +10,12 @@
 #include <google/protobuf/message.h>
 
 #include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/crypto.h"
@@ -95,6 +97,23 @@ class TestNetwork {
   std::optional<Roster> roster_;
 };
 
+// A store that counts what is read of it: each Get, also of a snapshot, and each step of an iterator.
+// Thread safety: as its base.
+class CountingStore : public storage::MemoryStore {
+ public:
+  int64_t reads() const { return reads_.load(); }
+
+  absl::StatusOr<std::optional<std::string>> Get(storage::Cf cf, std::string_view key) const override;
+  std::unique_ptr<storage::Iterator> Iterate(storage::Cf cf, std::string_view lower, std::string_view upper) const override;
+  std::unique_ptr<storage::Snapshot> NewSnapshot() const override;
+
+ private:
+  class CountingIterator;
+  class CountingSnapshot;
+
+  mutable std::atomic<int64_t> reads_ = 0;
+};
+
 // Commits and completes what waits.
 void RunNode(Node& node);
 
@@ -105,6 +124,8 @@ absl::StatusOr<WriteResult> Write(Node& node, WriteRequest request);
 
 // Everything `from` holds and `to` lacks, in `from`'s journal order, as replication would bring it.
 replication::RemoteBatch Missing(const Node& from, const Node& to);
+// Makes the batch's entry of this index one that only a later program understands. Its checkpoints, which would not verify, go.
+void MakeUnknown(replication::RemoteBatch& batch, size_t index);
 replication::ApplyResult Apply(Node& to, replication::RemoteBatch batch);
 // Brings `to` what it lacks; fails the test when it is not taken.
 void Sync(const Node& from, Node& to);

@@ -2,8 +2,6 @@
 
 #include <gmock/gmock.h>
 
-#include <atomic>
-#include <optional>
 #include <utility>
 
 #include "fairlead/v1/reference.pb.h"
@@ -20,20 +18,10 @@ using ::testing::SizeIs;
 
 constexpr size_t kEverything = 256;
 
-// A store that counts what is read of it.
-class CountingStore : public storage::MemoryStore {
- public:
-  absl::StatusOr<std::optional<std::string>> Get(storage::Cf cf, std::string_view key) const override {
-    ++reads;
-    return MemoryStore::Get(cf, key);
-  }
-  mutable std::atomic<int> reads = 0;
-};
-
 class JournalTailTest : public testing::Test {
  protected:
   JournalTailTest() {
-    auto owned = std::make_unique<CountingStore>();
+    auto owned = std::make_unique<node::CountingStore>();
     store_ = owned.get();
     auto site = network_.Open("apac", std::move(owned));
     EXPECT_TRUE(site.ok()) << site.status();
@@ -80,14 +68,14 @@ class JournalTailTest : public testing::Test {
     }
     return sizes;
   }
-  int ReadsOf(Position from) {
-    const int before = store_->reads;
+  int64_t ReadsOf(Position from) {
+    const int64_t before = store_->reads();
     EXPECT_THAT(Read(from), SizeIs(1));
-    return store_->reads - before;
+    return store_->reads() - before;
   }
 
   node::TestNetwork network_{{"apac"}};
-  CountingStore* store_;
+  node::CountingStore* store_;
   node::TestNetwork::Site site_;
   std::unique_ptr<JournalTail> tail_;
 };

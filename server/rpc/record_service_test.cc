@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "api/entry.h"
 #include "server/rpc/rpc_fixture.h"
 #include "storage/memory_store.h"
 
@@ -233,10 +232,7 @@ TEST_F(RecordServiceTest, AWatchIsToldThatARecordIsGone) {
   // Headquarters does not understand the entry, and discards it.
   TestSite hq("hq", &clock_);
   replication::RemoteBatch batch = node::Missing(eame_.node(), hq.node());
-  Payload later = *DecodePayload(*batch.entries[0].payload);
-  later.mutations[0].ops[0].kind = static_cast<MergeKind>(99);
-  batch.entries[0].payload = EncodePayload(later);
-  batch.checkpoints.clear();
+  node::MakeUnknown(batch, 0);
   absl::Notification done;
   hq.node().ApplyRemote(std::move(batch), [&done](const replication::ApplyResult& result) {
     EXPECT_TRUE(result.status.ok()) << result.status;

@@ -15,22 +15,12 @@
 namespace fairlead::rpc {
 namespace {
 
-// A store that counts what is read of it.
-class CountingStore : public storage::MemoryStore {
- public:
-  absl::StatusOr<std::optional<std::string>> Get(storage::Cf cf, std::string_view key) const override {
-    ++reads;
-    return MemoryStore::Get(cf, key);
-  }
-  mutable std::atomic<int> reads = 0;
-};
-
 const records::RecordType& Countries() { return *records::TheRegistry().FindByMessage("Country"); }
 
 class ShownRecordsTest : public testing::Test {
  protected:
   ShownRecordsTest() {
-    auto owned = std::make_unique<CountingStore>();
+    auto owned = std::make_unique<node::CountingStore>();
     store_ = owned.get();
     auto site = network_.Open("apac", std::move(owned));
     EXPECT_TRUE(site.ok()) << site.status();
@@ -68,14 +58,14 @@ class ShownRecordsTest : public testing::Test {
     EXPECT_EQ(country.name(), "countries/" + code);
     return country.display_name();
   }
-  int ReadsOf(const std::function<void()>& work) const {
-    const int before = store_->reads;
+  int64_t ReadsOf(const std::function<void()>& work) const {
+    const int64_t before = store_->reads();
     work();
-    return store_->reads - before;
+    return store_->reads() - before;
   }
 
   node::TestNetwork network_{{"apac"}};
-  CountingStore* store_;
+  node::CountingStore* store_;
   node::TestNetwork::Site site_;
 };
 

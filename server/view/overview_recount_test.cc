@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -391,65 +390,10 @@ TEST_F(OverviewRecountTest, FiguresEqualARecountAfterRandomOperations) {
   Recount(*restarted->node).Check(Of(*restarted));
 }
 
-// A store that counts what is read of it.
-class CountingStore : public storage::MemoryStore {
- public:
-  int64_t reads() const { return reads_.load(); }
-
-  absl::StatusOr<std::optional<std::string>> Get(storage::Cf cf, std::string_view key) const override {
-    ++reads_;
-    return MemoryStore::Get(cf, key);
-  }
-  std::unique_ptr<storage::Iterator> Iterate(storage::Cf cf, std::string_view lower, std::string_view upper) const override {
-    return std::make_unique<CountingIterator>(&reads_, MemoryStore::Iterate(cf, lower, upper));
-  }
-  std::unique_ptr<storage::Snapshot> NewSnapshot() const override {
-    return std::make_unique<CountingSnapshot>(&reads_, MemoryStore::NewSnapshot());
-  }
-
- private:
-  class CountingIterator : public storage::Iterator {
-   public:
-    CountingIterator(std::atomic<int64_t>* reads, std::unique_ptr<storage::Iterator> inner) : reads_(reads), inner_(std::move(inner)) {}
-    void SeekToFirst() override { Count(), inner_->SeekToFirst(); }
-    void SeekToLast() override { Count(), inner_->SeekToLast(); }
-    void Seek(std::string_view key) override { Count(), inner_->Seek(key); }
-    void Next() override { Count(), inner_->Next(); }
-    void Prev() override { Count(), inner_->Prev(); }
-    bool Valid() const override { return inner_->Valid(); }
-    std::string_view key() const override { return inner_->key(); }
-    std::string_view value() const override { return inner_->value(); }
-    absl::Status status() const override { return inner_->status(); }
-
-   private:
-    void Count() { ++*reads_; }
-    std::atomic<int64_t>* const reads_;
-    const std::unique_ptr<storage::Iterator> inner_;
-  };
-  class CountingSnapshot : public storage::Snapshot {
-   public:
-    CountingSnapshot(std::atomic<int64_t>* reads, std::unique_ptr<storage::Snapshot> inner) : reads_(reads), inner_(std::move(inner)) {}
-    absl::StatusOr<std::optional<std::string>> Get(storage::Cf cf, std::string_view key) const override {
-      ++*reads_;
-      return inner_->Get(cf, key);
-    }
-    std::unique_ptr<storage::Iterator> Iterate(storage::Cf cf, std::string_view lower, std::string_view upper) const override {
-      return std::make_unique<CountingIterator>(reads_, inner_->Iterate(cf, lower, upper));
-    }
-    uint64_t version() const override { return inner_->version(); }
-
-   private:
-    std::atomic<int64_t>* const reads_;
-    const std::unique_ptr<storage::Snapshot> inner_;
-  };
-
-  mutable std::atomic<int64_t> reads_{0};
-};
-
 // Twenty times the engagements, of the same kinds, cost no read more.
 TEST_F(OverviewRecountTest, AnAnswerCostsTheSameHoweverManyEngagementsThereAre) {
-  auto owned = std::make_unique<CountingStore>();
-  const CountingStore& store = *owned;
+  auto owned = std::make_unique<node::CountingStore>();
+  const node::CountingStore& store = *owned;
   auto site = network_.Open("hq", std::move(owned));
   ASSERT_TRUE(site.ok()) << site.status();
   for (const std::string& code : codes_) PutCountry(*site, code, v1::REGION_APAC);
