@@ -210,7 +210,7 @@ void ExchangeDoor::Finish(const records::RecordType& type, const std::shared_ptr
   if (!plan.ok()) return reply(Outward(plan.status()));
   if (!plan->replay) {
     if (absl::Status added = receipts_.AddSubmission(*call, about, &plan->write); !added.ok()) return reply(added);
-    const bool once = settles && plan->answer == nullptr;
+    const bool once = settles && plan->answer == nullptr && call->submitted.size() < kSubmissionUnitBytes;
     if (!plan->write.mutations.empty() && !once) {
       if (absl::Status taken = limits_.TakeSubmission(call->identity, call->submitted.size()); !taken.ok()) return reply(taken);
     }

@@ -85,7 +85,7 @@ class ExchangeDoor {
                                                 const std::vector<std::string>& fields, const Names& names, WriteMethods::Plan plan) const;
   // Writes the plan with the nation's receipt and answers with what `narrate` makes of the record. `about`: what the nation calls the
   // record that it is about. LIMIT_REACHED when the nation, or this system of it, may not have more kept today. `settles`: it acknowledges
-  // or takes back what there is, which can be done once: that is kept whatever else is.
+  // or takes back what there is, which can be done once: that is kept whatever else is, unless it is larger than such a thing need be.
   void Finish(const records::RecordType& type, const std::shared_ptr<Call>& call, absl::StatusOr<WriteMethods::Plan> plan,
               const std::string& about, Narrate narrate, Reply reply, bool settles = false) const;
   // Answers with `response` once all that is sent with it has a receipt.

@@ -713,6 +713,27 @@ TEST_F(RequestsTest, WhatSettlesIsTakenWhateverElseWasKeptToday) {
   EXPECT_THAT(Ask<v1::VisitRequest>(registry, "CancelVisitRequest", cancel), FailsWith("LIMIT_REACHED"));
 }
 
+// A receipt keeps the bytes as they came. Of a field that comes twice the last counts, so that a short reason may come with a long one.
+TEST_F(RequestsTest, WhatSettlesCountsWhenItIsLarge) {
+  const auto visit = Ask<v1::VisitRequest>(jp_, "RequestVisit", Visit());
+  ASSERT_TRUE(visit.ok()) << visit.status();
+  TestSite hq("hq", &clock_, absl::Milliseconds(50), nullptr, nullptr, {},
+              {.submissions_per_day = 8, .now = [this] { return clock_.Now(); }});
+  hq.Receive(site_);
+  const Client registry = hq.As("partner/JP/registry");
+  v1::CancelVisitRequestRequest padded;
+  padded.set_name(visit->name());
+  google::protobuf::UnknownFieldSet* fields = padded.GetReflection()->MutableUnknownFields(&padded);
+  fields->AddLengthDelimited(v1::CancelVisitRequestRequest::kReasonFieldNumber, std::string(200'000, 'x'));
+  fields->AddLengthDelimited(v1::CancelVisitRequestRequest::kReasonFieldNumber, "no ship");
+  const auto cancelled = Ask<v1::VisitRequest>(registry, "CancelVisitRequest", padded);
+  ASSERT_TRUE(cancelled.ok()) << cancelled.status();
+  v1::AskQuestionRequest ask;
+  ask.mutable_question()->set_subject("Drills");
+  ask.mutable_question()->set_text("How often?");
+  EXPECT_THAT(Ask<v1::Question>(registry, "AskQuestion", ask), FailsWith("LIMIT_REACHED"));
+}
+
 // --- Questions and contacts --------------------------------------------------------------------------------------------------------------
 
 TEST_F(RequestsTest, TheNationsQuestionsAreListedWithTheirAnswers) {
