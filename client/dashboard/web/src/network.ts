@@ -93,23 +93,42 @@ const vectorOf = (digest: StateDigest) =>
     .sort()
     .join(" ");
 
-// "apac,hq but eame": the sites of the class, and those that hold records of it in part.
-function classOf(audience: string): { sites: string; holds: (site: string) => boolean; partly: string[] } {
-  const [sites = "", partly] = audience.split(" but ");
-  return { sites, holds: (site) => sites === "*" || sites.split(",").includes(site), partly: partly?.split(",") ?? [] };
+// Whether all sites of `narrow` are of `wide`: both "*", or site names joined by commas.
+function holds(wide: string, narrow: string): boolean {
+  if (wide === "*" || narrow === "*") return wide === "*";
+  return narrow.split(",").every((site) => wide.split(",").includes(site));
 }
 
-// Two nodes are compared where both have applied the same and fold alike; the audience classes that both hold whole must then have the same
-// digests.
+// "apac,hq but eame": by the sites of a class what is in it, and who holds records of it in part.
+function classesOf(digest: StateDigest): Map<string, { records: number; digest: string; partly: string[] }> {
+  return new Map(
+    digest.classes.map(({ audience, records, digest }) => {
+      const [sites = "", partly] = audience.split(" but ");
+      return [sites, { records: Number(records), digest, partly: partly?.split(",") ?? [] }];
+    }),
+  );
+}
+
+// Two nodes are compared where both have applied the same and fold alike; the audience classes that both are of and hold whole must then
+// have the same digests. A class that a node does not list has no record there. As api/state_digest.h has it (rule 17 of api/PROTOCOL.md).
 function differs(a: StateDigest, b: StateDigest): boolean | undefined {
   if (a.foldVersion !== b.foldVersion || vectorOf(a) !== vectorOf(b) || Number(a.opaqueEntries) + Number(b.opaqueEntries) > 0) return undefined;
+  const ofA = classesOf(a);
+  const ofB = classesOf(b);
+  // What a node says of a class that it has no records of, it says of the narrowest.
+  const inPart = (classes: typeof ofA, sites: string, site: string) =>
+    classes.get(sites)?.partly.includes(site) ??
+    [...classes].some(([narrow, { partly }]) => (narrow === "*") === (sites === "*") && holds(sites, narrow) && partly.includes(site));
   let whole = true;
-  for (const here of a.classes.map((each) => ({ ...each, ...classOf(each.audience) }))) {
-    for (const there of b.classes.map((each) => ({ ...each, ...classOf(each.audience) }))) {
-      if (here.sites !== there.sites || !here.holds(a.site) || !here.holds(b.site)) continue;
-      if (here.partly.includes(b.site) || there.partly.includes(a.site)) whole = false;
-      else if (here.digest !== there.digest) return true;
-    }
+  for (const sites of new Set([...ofA.keys(), ...ofB.keys()])) {
+    if (!holds(sites, a.site) || !holds(sites, b.site)) continue;
+    const [here, there] = [ofA, ofB].map((classes) => {
+      const found = classes.get(sites);
+      return found && found.records > 0 ? `${found.records} ${found.digest}` : "";
+    });
+    if (here === "" && there === "") continue;
+    if (inPart(ofA, sites, b.site) || inPart(ofB, sites, a.site)) whole = false;
+    else if (here !== there) return true;
   }
   return whole ? false : undefined;
 }

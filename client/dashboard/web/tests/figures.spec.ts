@@ -21,8 +21,9 @@ function report(site: string, links: LinkStatus[] = [], fields: Partial<NodeStat
   return { site, address: "", time: at(0), elapsedMs: 1, status, heard: noon };
 }
 
-function digest(site: string, digests: Record<string, string>, size = "5", fields: Partial<StateDigest> = {}): NodeReport {
-  const classes = Object.entries(digests).map(([audience, value]) => ({ audience, digest: value, records: "1" }));
+// The digests of one record by audience; 0: no record.
+function digest(site: string, digests: Record<string, string | 0>, size = "5", fields: Partial<StateDigest> = {}): NodeReport {
+  const classes = Object.entries(digests).map(([audience, value]) => ({ audience, digest: String(value), records: value === 0 ? "0" : "1" }));
   return { ...report(site), digest: { site, foldVersion: 1, vector: [{ origin: "n/hq/1/main", size }], classes, opaqueEntries: "0", ...fields } };
 }
 
@@ -77,6 +78,26 @@ test("digests are compared only where both sides have applied the same", () => {
   const lost = judge(digest("apac", { "* but eame": "a", "apac,hq": "c" }), digest("eame", { "*": "b" }), digest("hq", { "* but eame": "a", "apac,hq": "d" }));
   expect([...lost.values()].map((each) => each.text)).toEqual(["differs from hq", "not comparable", "differs from apac"]);
   expect(judge(digest("apac", { "apac,hq": "c" }), digest("eame", { "apac,hq": "d" })).get("eame")?.text).toBe("equal to all");
+});
+
+test("a class that a node does not list has no record there", () => {
+  const judge = (...reports: NodeReport[]) => [...digestVerdicts(reports.map((each) => each.site), new Map(reports.map((each) => [each.site, each]))).values()].map((each) => each.text);
+  const two = (one: string, other: string) => [`differs from ${other}`, `differs from ${one}`];
+  const equal = ["equal to all", "equal to all"];
+  const none = ["not comparable", "not comparable"];
+  const apac = digest("apac", { "*": "a", "apac,hq": "b" });
+  expect(judge(apac, digest("hq", { "*": "a" }))).toEqual(two("apac", "hq"));
+  expect(judge(apac, digest("hq", {}))).toEqual(two("apac", "hq"));
+  expect(judge(apac, digest("eame", { "*": "a", eame: "c" }))).toEqual(equal);
+  // One without records is as one that is not listed.
+  expect(judge(digest("apac", { "* but eame": 0 }), digest("hq", {}))).toEqual(equal);
+  expect(judge(digest("apac", { "* but eame": 0 }), digest("eame", { "*": 0 }))).toEqual(equal);
+  expect(judge(digest("apac", { "* but eame": 0 }), digest("hq", { "*": "a" }))).toEqual(two("apac", "hq"));
+  // Who has none may say that the other holds it in part, of the narrowest class that it may be of.
+  const hq = digest("hq", { "* but eame": 0, "apac,eame but eame": 0, "apac,hq": "b" });
+  expect(judge(hq, digest("eame", { "*": "a" }))).toEqual(none);
+  expect(judge(hq, digest("eame", { "apac,eame,hq": "a" }))).toEqual(none);
+  expect(judge(hq, digest("eame", { "eame,hq": "a" }))).toEqual(two("hq", "eame"));
 });
 
 test("what is wrong is named", () => {
