@@ -205,14 +205,17 @@ bool LicenceKeeper::PeerHolds(const std::string& peer, const LogSizes& sizes, co
   return true;
 }
 
-bool LicenceKeeper::Renew(const LogSizes& held) {
+bool LicenceKeeper::Renew(const LogSizes& held, Position journal) {
   absl::MutexLock lock(&mu_);
-  const bool due = licensed_ ? held != sizes_ && options_.clock->Now() - taken_ >= options_.renew_interval
+  const bool due = licensed_ ? (held != sizes_ || journal != journal_) && options_.clock->Now() - taken_ >= options_.renew_interval
                              : entitled_ && options_.clock->Now() - taken_ >= options_.retry_interval;
   if (!due) return false;
   const bool brings = !licensed_;
   absl::Status status = Take(held);
-  if (status.ok()) return brings;
+  if (status.ok()) {
+    journal_ = journal;
+    return brings;
+  }
   taken_ = options_.clock->Now();  // not at once again
   if (licensed_) spdlog::warn("the licence could not be renewed: {}", std::string(status.message()));
   return false;

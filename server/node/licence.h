@@ -2,9 +2,9 @@
 //
 // A restored or copied store must not write where the original went on: that would be a second history of one log. So the right is an id
 // that is kept twice, in the store and in a file that lies outside it and that no backup holds. Each opening of a store whose id is the
-// file's gives both a new one, and so does each minute of writing; a copy made before has the old one. The file also has the sizes that
-// the logs had then, and a store that is shorter is an old one. A store without the right gets it when each peer has shown what it holds of
-// the logs and all of that is here. It is one right for all current logs of the site: their entries come in one batch.
+// file's gives both a new one, and so does each minute of writing or receiving; a copy made before has the old one. The file also has the
+// sizes that the logs had then, and a store that is shorter is an old one. A store without the right gets it when each peer has shown what
+// it holds of the logs and all of that is here. It is one right for all current logs of the site: their entries come in one batch.
 //
 // Thread safety: any thread. Ownership: borrows all it is given.
 
@@ -67,9 +67,9 @@ class LicenceKeeper {
   std::string Missing() const;
   // `peer` has shown that it holds `sizes` entries of the logs. True when that brought the licence.
   bool PeerHolds(const std::string& peer, const LogSizes& sizes, const LogSizes& held);
-  // Gives a licensed store a new id when a log has grown and the interval has passed. True when that brought the licence, which a full
-  // disk had kept the store from taking at its start.
-  bool Renew(const LogSizes& held);
+  // Gives a licensed store a new id when a log or the journal has grown and the interval has passed. True when that brought the licence,
+  // which a full disk had kept the store from taking at its start.
+  bool Renew(const LogSizes& held, Position journal);
 
  private:
   LicenceKeeper(Options options, storage::Store* store) : options_(std::move(options)), store_(store) {}
@@ -84,6 +84,7 @@ class LicenceKeeper {
   bool entitled_ ABSL_GUARDED_BY(mu_) = false;  // by what store and file said at the start
   std::string id_ ABSL_GUARDED_BY(mu_);         // in the store; empty when none
   LogSizes sizes_ ABSL_GUARDED_BY(mu_);         // of the last taking
+  Position journal_ ABSL_GUARDED_BY(mu_);       // of the last renewal
   absl::Time taken_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   std::string cause_ ABSL_GUARDED_BY(mu_);                           // why there was none at the start
   std::map<std::string, std::string> awaited_ ABSL_GUARDED_BY(mu_);  // peers, and what each was last seen to hold that is not here

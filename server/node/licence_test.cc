@@ -98,10 +98,10 @@ TEST_F(LicenceTest, ACopyMadeBeforeARestart) {
 TEST_F(LicenceTest, ACopyMadeBeforeARenewal) {
   auto keeper = Open(&store_, 0);
   std::unique_ptr<storage::MemoryStore> copy = store_.Crash(0);
-  keeper->Renew(Sizes(5));
+  keeper->Renew(Sizes(5), Position(0));
   EXPECT_EQ(InFile().size, Seq(0)) << "not before its time";
   clock_.Advance(absl::Minutes(2));
-  keeper->Renew(Sizes(5));
+  keeper->Renew(Sizes(5), Position(0));
   EXPECT_EQ(InFile().size, Seq(5));
   EXPECT_THAT(Open(copy.get(), 0)->Missing(), HasSubstr("of which this may be an older copy"));
 }
@@ -139,11 +139,26 @@ TEST_F(LicenceTest, AStreamThatGrowsRenewsIt) {
   auto keeper = Open(&store_, 0);
   clock_.Advance(absl::Minutes(2));
   const std::string id = InFile().id;
-  keeper->Renew(Sizes(0));
+  keeper->Renew(Sizes(0), Position(0));
   EXPECT_EQ(InFile().id, id) << "nothing has grown";
-  keeper->Renew(Sizes(0, 1));
+  keeper->Renew(Sizes(0, 1), Position(0));
   EXPECT_NE(InFile().id, id);
   EXPECT_EQ(InFile().others, (LogSizes{{kAuditOrigin, Seq(1)}}));
+}
+
+// What was received since is not in the copy either: its journal will go on otherwise.
+TEST_F(LicenceTest, AJournalThatGrowsRenewsIt) {
+  auto keeper = Open(&store_, 0);
+  clock_.Advance(absl::Minutes(2));
+  const std::string id = InFile().id;
+  std::unique_ptr<storage::MemoryStore> copy = store_.Crash(0);
+  keeper->Renew(Sizes(0), Position(1));
+  const std::string next = InFile().id;
+  EXPECT_NE(next, id);
+  clock_.Advance(absl::Minutes(2));
+  keeper->Renew(Sizes(0), Position(1));
+  EXPECT_EQ(InFile().id, next) << "nothing has come";
+  EXPECT_FALSE(Open(copy.get(), 0)->Entitled());
 }
 
 TEST_F(LicenceTest, NoFileAndAnotherLogsFile) {
@@ -178,11 +193,11 @@ TEST_F(LicenceTest, AFullDiskAtTheStartIsNoLoss) {
   auto keeper = Open(&store_, 3);
   EXPECT_THAT(keeper->Missing(), HasSubstr("no space"));
   clock_.Advance(absl::Seconds(2));
-  EXPECT_FALSE(keeper->Renew(Sizes(3)));
+  EXPECT_FALSE(keeper->Renew(Sizes(3), Position(0)));
   store_.set_write_fault(nullptr);
-  EXPECT_FALSE(keeper->Renew(Sizes(3))) << "not at once again";
+  EXPECT_FALSE(keeper->Renew(Sizes(3), Position(0))) << "not at once again";
   clock_.Advance(absl::Seconds(2));
-  EXPECT_TRUE(keeper->Renew(Sizes(3)));
+  EXPECT_TRUE(keeper->Renew(Sizes(3), Position(0)));
   EXPECT_EQ(keeper->Missing(), "");
   EXPECT_EQ(InFile().size, Seq(3));
 }

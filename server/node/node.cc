@@ -251,7 +251,7 @@ void Node::PeerClock(const std::string& peer, absl::Time theirs, absl::Duration 
 void Node::Purge(std::atomic<bool>* cancelled) { committer_->Purge(cancelled); }
 void Node::Tick() {
   for (LogId log : witness_->CosignDue()) TellCosigned(log);
-  if (licence_ != nullptr && licence_->Renew(OwnSizes())) BeginSigning();
+  if (licence_ != nullptr && licence_->Renew(OwnSizes(), JournalEnd())) BeginSigning();
 }
 
 void Node::BeginSigning() {
