@@ -545,12 +545,13 @@ void Witness::QuarantineLocked(LogId id, const std::string& reason, std::vector<
   if (!log.quarantine.empty()) return;
   log.quarantine = reason;
   spdlog::error("log {} is quarantined: {}", options_.roster->FindLog(id)->origin(), reason);
+  // Beside those of an earlier quarantine, which the log's closing ended.
   std::string fork;
   for (std::string& note : notes) {
-    if (note.empty()) continue;
-    PutBytes(&fork, note);
-    log.fork_notes.push_back(std::move(note));
+    const bool is_new = !note.empty() && std::find(log.fork_notes.begin(), log.fork_notes.end(), note) == log.fork_notes.end();
+    if (is_new) log.fork_notes.push_back(std::move(note));
   }
+  for (const std::string& note : log.fork_notes) PutBytes(&fork, note);
   Keep(Cf::kMeta, std::string(storage::kMetaForkPrefix) + storage::LogKey(id), fork, storage::Sync::kYes);
   Keep(Cf::kMeta, std::string(storage::kMetaQuarantinePrefix) + storage::LogKey(id), reason, storage::Sync::kYes);
 }

@@ -134,6 +134,26 @@ TEST_F(WitnessTest, AQuarantineSurvivesAPowerCut) {
   EXPECT_THAT(restarted->View(kApac).fork_notes, ElementsAre(Checkpoint(2).note, Checkpoint(1, "other").note));
 }
 
+// A closing of the log ends the quarantine, and not what proves the fork.
+TEST_F(WitnessTest, AnotherQuarantineKeepsTheNotesOfTheFirst) {
+  hq_->Offer(Checkpoint(5));
+  hq_->Offer(Checkpoint(5, "other"));
+  const std::vector<std::string> notes = hq_->View(kApac).fork_notes;
+  ASSERT_THAT(notes, SizeIs(2));
+  auto batch = store_.NewBatch();
+  batch->Delete(storage::Cf::kMeta, std::string(storage::kMetaQuarantinePrefix) + storage::LogKey(kApac));
+  ASSERT_TRUE(store_.Write(batch.get(), storage::Sync::kYes).ok());
+  auto again = MakeWitness(&store_);
+  ASSERT_TRUE(again->Load({}).ok());
+  ASSERT_FALSE(again->Quarantined(kApac));
+  again->Offer(Checkpoint(7));
+  again->Offer(Checkpoint(7, "other"));
+  ASSERT_TRUE(again->Quarantined(kApac));
+  auto restarted = MakeWitness(&store_);
+  ASSERT_TRUE(restarted->Load({}).ok());
+  EXPECT_THAT(restarted->View(kApac).fork_notes, ElementsAre(notes[0], notes[1], Checkpoint(7).note, Checkpoint(7, "other").note));
+}
+
 // Nobody has to believe this node: what it keeps, the log has signed.
 TEST_F(WitnessTest, BothSignedHistoriesOfAForkAreKept) {
   hq_->Offer(Checkpoint(5));
