@@ -1,6 +1,7 @@
 #include "server/node/fsck.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/descriptor.h>
 
 #include <algorithm>
 #include <map>
@@ -14,6 +15,7 @@
 #include "api/crypto.h"
 #include "api/evidence.h"
 #include "api/merkle.h"
+#include "fairlead/v1/options.pb.h"
 #include "server/node/assembly.h"
 #include "server/node/commit_log.h"
 #include "server/node/committer.h"
@@ -517,7 +519,8 @@ class Checker {
         if (!MayDiffer(family, key, held->value())) Report(family, KeyText(family, key), "follows from no entry");
       } else if (only_folded) {
         if (!MayDiffer(family, key, folded->value())) Report(family, KeyText(family, key), "is missing");
-      } else if (held->value() != folded->value() && !MayDiffer(family, key, {})) {
+      } else if (held->value() != folded->value() && !MayDiffer(family, key, {}) &&
+                 !DiffersInLoosened(family, key, held->value(), folded->value())) {
         Report(family, KeyText(family, key), "is not what the entries fold to");
       }
       if (family == Cf::kRecords && !only_folded) ++report_.records;
@@ -530,11 +533,33 @@ class Checker {
     if (!held->status().ok()) ReportUnreadable(family, held->status(), KeyText(family, last));
   }
 
+  // Whether two lists of what one mutation may not, either of which may be empty, differ in restrictions alone. Whether one loosened what
+  // was there was seen as it came, by what was there then.
+  bool DiffersInLoosened(Cf family, std::string_view key, std::string_view one, std::string_view other) const {
+    if (family != Cf::kMeta || !key.starts_with(storage::kMetaUnauthorisedPrefix)) return false;
+    const auto others = [this](std::string_view value) {
+      std::vector<uint32_t> fields;
+      Reader in(value);
+      const auto* type = in.left() > 0 ? options_.registry->FindByNumber(static_cast<uint32_t>(in.Varint())) : nullptr;
+      in.Bytes();
+      for (uint64_t left = in.Varint(); in.ok() && left > 0; --left) {
+        const auto field = static_cast<uint32_t>(in.Varint());
+        const auto* found = type == nullptr ? nullptr : type->prototype->GetDescriptor()->FindFieldByNumber(static_cast<int>(field));
+        const int kind = found == nullptr ? 0 : static_cast<int>(found->options().GetExtension(v1::merge));
+        if (kind != static_cast<int>(MergeKind::kRestrictMax) && kind != static_cast<int>(MergeKind::kRestrictIntersect))
+          fields.push_back(field);
+      }
+      return fields;
+    };
+    return others(one) == others(other);
+  }
+
   // What does not follow from the entries alone. `value` is that of the side that has the key when the other lacks it.
   bool MayDiffer(Cf family, std::string_view key, std::string_view value) {
     if (family == Cf::kMeta) {
       if (key == storage::kMetaHlc || key.starts_with(storage::kMetaErasedPrefix)) return false;
-      if (key.starts_with(storage::kMetaVoidPrefix) || key.starts_with(storage::kMetaUnauthorisedPrefix)) return false;
+      if (key.starts_with(storage::kMetaVoidPrefix)) return false;
+      if (key.starts_with(storage::kMetaUnauthorisedPrefix)) return DiffersInLoosened(family, key, value, {});
       if (!key.starts_with(storage::kMetaDigestPrefix)) return true;
       // A class that lost its last record, or had one only within a batch.
       return value.size() == 8 + LatticeHash::kBytes && value.find_first_not_of('\0') == std::string_view::npos;
