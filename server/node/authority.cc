@@ -119,31 +119,45 @@ Authority::Unauthorised Authority::Judge(const Mutation& mutation, const Mutatio
   Unauthorised out;
   if (!Limits() || IsHeadquarters(site)) return out;
   const records::RecordType* type = registry_.FindByNumber(mutation.type);
-  std::optional<bool> at_home;  // asked for once
-  const auto may_as_home = [&] {
+  // Each is asked for once, however many ops there are.
+  std::optional<bool> made;
+  const auto is_made = [&] {
+    if (!made) made = !makers(mutation.record, /*all=*/false).empty();
+    return *made;
+  };
+  struct AsHome {
+    bool all = false;    // it is the home's
+    bool first = false;  // what it makes, the home has not made: what follows nothing stands
+    bool alone = false;  // nobody else has made it
+  };
+  std::optional<AsHome> as_home;
+  const auto judge_home = [&]() -> AsHome {
     const std::vector<Maker> known = makers(mutation.record, makes);
+    if (!makes) return {.all = IsHome(site, known)};
+    // The same request may be made elsewhere while the home cannot be reached. It does not stand against another that the home has taken.
     const auto of_home = [this](const Maker& maker) {
       const RosterSite* office = roster_.FindSite(maker.office);
       return IsHeadquarters(maker.site) || (office != nullptr && office->id == maker.site);
     };
-    // The same request may be made elsewhere while the home cannot be reached. It does not stand against another that the home has taken.
-    if (makes) {
-      const bool taken = std::any_of(known.begin(), known.end(), of_home);
-      return !taken || std::any_of(known.begin(), known.end(), [&](const Maker& maker) { return maker.mutation == id && of_home(maker); });
-    }
-    return IsHome(site, known);
+    const auto is_this = [&id](const Maker& maker) { return maker.mutation == id; };
+    return {.all = std::any_of(known.begin(), known.end(), [&](const Maker& maker) { return is_this(maker) && of_home(maker); }),
+            .first = std::none_of(known.begin(), known.end(), of_home),
+            .alone = std::all_of(known.begin(), known.end(), is_this)};
   };
   for (size_t i = 0; i < mutation.ops.size(); ++i) {
     const Op& op = mutation.ops[i];
     const v1::Authority writers = WritersOf(type, op);
     // Of a record that nobody is known to have made, such as a receipt, there is no home to keep it for.
-    const bool publishes = type != nullptr && MarksPublic(op) && !makers(mutation.record, /*all=*/false).empty();
     const bool restricts = op.kind == MergeKind::kRestrictMax || op.kind == MergeKind::kRestrictIntersect;
-    const bool may_loosen = type != nullptr && writers == v1::AUTHORITY_ANY_SITE && restricts && (publishes || !op.replaces.empty());
+    const bool of_all = type != nullptr && writers == v1::AUTHORITY_ANY_SITE && restricts;
+    const bool publishes = of_all && MarksPublic(op) && is_made();
+    const bool may_loosen = of_all && (publishes || !op.replaces.empty());
     if (writers == v1::AUTHORITY_ANY_SITE && !may_loosen) continue;
     if (writers != v1::AUTHORITY_HEADQUARTERS) {
-      if (!at_home) at_home = may_as_home();
-      if (*at_home) continue;
+      if (!as_home) as_home = judge_home();
+      // One that makes has read nothing.
+      const bool begins = as_home->first && op.replaces.empty() && (!publishes || as_home->alone);
+      if (as_home->all || begins) continue;
     }
     (may_loosen && op.has_value && !publishes ? out.replacing : out.ops).push_back(static_cast<uint16_t>(i));
   }
