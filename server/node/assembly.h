@@ -63,8 +63,8 @@ class Committer::Assembly {
   absl::Status JudgeAgain(const std::vector<Dot>& entries);
 
   // Whether an entry beyond its log's closing may be written anew: all that it says stood, were the log open. STATE_FORBIDS names the field
-  // that its site may not write. Changes nothing.
-  absl::Status JudgeVoid(Dot dot, const Payload& payload);
+  // that its site may not write. Changes nothing but the notes of `makers`, which it goes on from.
+  absl::Status JudgeVoid(Dot dot, const Payload& payload, VoidMakers* makers);
 
   // Adds what follows from the folded records: states, digests, indexes, figures, position.
   absl::Status Finish();
@@ -191,6 +191,8 @@ class Committer::Assembly {
   absl::StatusOr<std::optional<Content>> ContentOf(Dot dot) const;
   // Whether the op would show the record to more, or with less care, than a value that it replaces.
   bool Loosens(const Op& op, const RecordState& state, const ValueFetcher& fetch) const;
+  // The makers of a record that the entry is judged by: those that count, else those in what is void with it.
+  std::vector<Maker> MakersFor(Dot dot, const std::string& record, bool all) const;
   // Folds a part into its record. Its ops that its site had no right to, ascending: they count for nothing, or only narrow.
   std::vector<uint16_t> FoldPart(const Part& part, bool is_shape, Hlc time, Dot dot, const ValueFetcher& fetch, RecordState* state) const;
   // The record from all its mutations, anew.
@@ -203,8 +205,8 @@ class Committer::Assembly {
   absl::Status TakeErasureBack(Dot entry, Dot by, std::set<std::string>* names);
   // Folds an entry that had been discarded.
   absl::Status Reinstate(Dot dot);
-  // Notes who made records in what is void of the log, up to `end`: what is judged may hang on them. REQUIRES: the roster closes the log.
-  absl::Status NoteVoidMakers(const RosterLog& log, Seq end);
+  // Notes who made records in what is void of the site's logs.
+  absl::Status NoteVoidMakers(SiteId site);
   // Does what the records of discarded entries among `names` say, as they are now.
   absl::Status FollowVoids(const std::set<std::string>& names);
   // Whether the entry was discarded. One that discards others cannot be: no two of them can say so of each other.
@@ -287,8 +289,7 @@ class Committer::Assembly {
   std::map<std::string, std::optional<std::string>> unauthorised_;  // keys of Cf::kMeta as they are now
   std::map<Dot, std::vector<Dot>> erased_;                          // entries whose erasures change in this batch, as they are now
   std::map<Dot, bool> erasures_;                                    // erasures that this batch lists, or no longer does
-  std::map<std::string, std::vector<Maker>> void_makers_;           // of JudgeVoid: by record
-  std::map<LogId, Seq> void_makers_end_;                            // how far they are noted
+  VoidMakers* void_makers_ = nullptr;                               // of JudgeVoid
   std::set<std::string> purges_;                                    // keys under kMetaPurgePrefix
   std::map<std::string, Dot> purged_records_;  // and the erasures for which their contributions have to leave the files
   std::map<LogId, merkle::Frontier> frontiers_;

@@ -216,73 +216,82 @@ TEST_F(AuthorityTest, ACompromisedSiteChangesNothingAndIsNamed) {
   EXPECT_EQ(NameOf(*hq_.node, "ZZ"), "After all");
 }
 
-TEST_F(AuthorityTest, NobodyElseWidensAnAudienceOrLowersAMarking) {
-  constexpr char kMethod[] = "fairlead.v1.AssessmentService/CreateAssessment";
-  const std::string request_id = network_.clock().RequestId();
-  const std::string name = "assessments/" + CreatedRecordId(network_.roster().network(), "officer/apac/watch", kMethod, request_id);
-  const auto change = [&](Site& site, v1::Marking marking, const std::vector<std::string>& audience, const std::string& id) {
+// An assessment of an officer of apac that not all may see.
+class RestrictedTest : public AuthorityTest {
+ protected:
+  static constexpr char kMethod[] = "fairlead.v1.AssessmentService/CreateAssessment";
+
+  // What makes it when the request has `making_id_`.
+  WriteRequest Change(const Site& site, v1::Marking marking, const std::vector<std::string>& audience, std::string id = "") {
+    network_.clock().Advance(absl::Milliseconds(1));
+    if (id.empty()) id = network_.clock().RequestId();
     v1::Assessment assessment;
     assessment.set_country("countries/JP");
     assessment.set_marking(marking);
     for (const std::string& one : audience) assessment.add_audience(one);
     std::vector<std::string> fields = {"marking", "audience"};
-    if (id == request_id) fields.push_back("country");
-    WriteRequest request = RequestFor(*site.node, name, assessment, fields, id);
+    if (id == making_id_) fields.push_back("country");
+    WriteRequest request = RequestFor(*site.node, name_, assessment, fields, id);
     request.method = kMethod;
     return request;
-  };
-  const auto seen = [&](const Site& site) {
-    auto state = site.node->GetState(site.node->store(), name);
-    if (!state.ok() || !state->has_value()) return std::string("none");
-    const auto message = Materialise(*site.node->registry().FindByMessage("Assessment"), name, **state);
+  }
+  std::string Seen(const Site& site) const {
+    auto state = site.node->GetState(site.node->store(), name_);
+    if (!state.ok() || !state->has_value()) return "none";
+    const auto message = Materialise(*site.node->registry().FindByMessage("Assessment"), name_, **state);
     const auto& assessment = static_cast<const v1::Assessment&>(*message);
     std::vector<std::string> audience(assessment.audience().begin(), assessment.audience().end());
     std::sort(audience.begin(), audience.end());
     return v1::Marking_Name(assessment.marking()) + " for " + absl::StrJoin(audience, ",");
-  };
-  const std::string restricted = "MARKING_SENSITIVE for apac,eame,hq";
-  ASSERT_TRUE(Write(*apac_.node, change(apac_, v1::MARKING_SENSITIVE, {"apac", "eame", "hq"}, request_id)).ok());
-  Sync(*apac_.node, *hq_.node);
-  Sync(*apac_.node, *liar_.node);
-  ASSERT_EQ(seen(liar_), restricted);
+  }
+  void MakeIt() {
+    ASSERT_TRUE(Write(*apac_.node, Change(apac_, v1::MARKING_SENSITIVE, {"apac", "eame", "hq"}, making_id_)).ok());
+    Sync(*apac_.node, *hq_.node);
+    Sync(*apac_.node, *liar_.node);
+    ASSERT_EQ(Seen(liar_), kRestricted);
+  }
+
+  static constexpr char kRestricted[] = "MARKING_SENSITIVE for apac,eame,hq";
+  const std::string making_id_ = network_.clock().RequestId();
+  const std::string name_ = "assessments/" + CreatedRecordId(network_.roster().network(), "officer/apac/watch", kMethod, making_id_);
+};
+
+TEST_F(RestrictedTest, NobodyElseWidensAnAudienceOrLowersAMarking) {
+  ASSERT_NO_FATAL_FAILURE(MakeIt());
 
   // At an honest node it is refused by name.
   Site eame = network_.Open("eame");
   Sync(*hq_.node, *eame.node);
-  network_.clock().Advance(absl::Milliseconds(1));
-  const auto refused = Write(*eame.node, change(eame, v1::MARKING_PUBLIC, {}, network_.clock().RequestId()));
+  const auto refused = Write(*eame.node, Change(eame, v1::MARKING_PUBLIC, {}));
   EXPECT_EQ(ReasonOf(refused.status()), "PERMISSION_DENIED");
   EXPECT_EQ(FieldOf(refused.status()), "marking");
 
-  ASSERT_TRUE(Write(*liar_.node, change(liar_, v1::MARKING_PUBLIC, {}, network_.clock().RequestId())).ok());
+  ASSERT_TRUE(Write(*liar_.node, Change(liar_, v1::MARKING_PUBLIC, {})).ok());
   const std::vector<std::string> before = Digests(*hq_.node);
   Sync(*liar_.node, *hq_.node);
-  EXPECT_EQ(seen(hq_), restricted);
+  EXPECT_EQ(Seen(hq_), kRestricted);
   EXPECT_EQ(Digests(*hq_.node), before);
   const std::vector<UnauthorisedChange> changes = hq_.node->UnauthorisedChanges(std::nullopt, 10);
   ASSERT_THAT(changes, SizeIs(1));
-  EXPECT_EQ(changes[0].record, name);
+  EXPECT_EQ(changes[0].record, name_);
   EXPECT_THAT(changes[0].fields, ElementsAre("marking", "audience"));
-  network_.clock().Advance(absl::Milliseconds(1));
   const std::vector<std::string> more = {"apac", "csa", "eame", "hq"};
-  ASSERT_TRUE(Write(*liar_.node, change(liar_, v1::MARKING_OFFICIAL, more, network_.clock().RequestId())).ok());
-  ASSERT_EQ(seen(liar_), "MARKING_OFFICIAL for apac,csa,eame,hq");
+  ASSERT_TRUE(Write(*liar_.node, Change(liar_, v1::MARKING_OFFICIAL, more)).ok());
+  ASSERT_EQ(Seen(liar_), "MARKING_OFFICIAL for apac,csa,eame,hq");
   Sync(*liar_.node, *hq_.node);
-  EXPECT_EQ(seen(hq_), restricted);
+  EXPECT_EQ(Seen(hq_), kRestricted);
   EXPECT_EQ(hq_.node->UnauthorisedCount(), 1) << "the lie that it replaced was none here";
   CheckWhole(hq_);
 
   // Another site may narrow: what it writes in the place of a restriction stands beside it.
-  network_.clock().Advance(absl::Milliseconds(1));
-  ASSERT_TRUE(Write(*eame.node, change(eame, v1::MARKING_SENSITIVE, {"apac", "hq"}, network_.clock().RequestId())).ok());
+  ASSERT_TRUE(Write(*eame.node, Change(eame, v1::MARKING_SENSITIVE, {"apac", "hq"})).ok());
   Sync(*eame.node, *apac_.node);
-  EXPECT_EQ(seen(apac_), "MARKING_SENSITIVE for apac,hq");
+  EXPECT_EQ(Seen(apac_), "MARKING_SENSITIVE for apac,hq");
   EXPECT_EQ(apac_.node->UnauthorisedCount(), 0);
   CheckWhole(apac_);
   // The home widens again, and so does headquarters.
-  network_.clock().Advance(absl::Milliseconds(1));
-  ASSERT_TRUE(Write(*apac_.node, change(apac_, v1::MARKING_OFFICIAL, {"apac", "csa", "hq"}, network_.clock().RequestId())).ok());
-  EXPECT_EQ(seen(apac_), "MARKING_OFFICIAL for apac,csa,hq");
+  ASSERT_TRUE(Write(*apac_.node, Change(apac_, v1::MARKING_OFFICIAL, {"apac", "csa", "hq"})).ok());
+  EXPECT_EQ(Seen(apac_), "MARKING_OFFICIAL for apac,csa,hq");
   // A record that nobody is known to have made, such as a receipt of what is PUBLIC, has no home that this is kept for.
   v1::Assessment homeless;
   homeless.set_marking(v1::MARKING_PUBLIC);
@@ -290,6 +299,109 @@ TEST_F(AuthorityTest, NobodyElseWidensAnAudienceOrLowersAMarking) {
   const WriteRequest of_nobody =
       RequestFor(*apac_.node, "assessments/0000000000000000000000000a", homeless, {"marking"}, network_.clock().RequestId());
   EXPECT_TRUE(Write(*apac_.node, of_nobody).ok());
+}
+
+// Each of them alone would only narrow, or replaces what is not there: written by headquarters both together would open the record.
+TEST_F(RestrictedTest, WhatReplacesARestrictionIsNotReissued) {
+  ASSERT_NO_FATAL_FAILURE(MakeIt());
+  const LogId log = network_.log("eame");
+  const Digest root = RootOf(*liar_.node, log, Seq(0));
+  ASSERT_TRUE(Write(*liar_.node, Change(liar_, v1::MARKING_SENSITIVE, {"apac", "hq"})).ok());
+  ASSERT_TRUE(Write(*liar_.node, Change(liar_, v1::MARKING_OFFICIAL, {"apac", "csa", "eame", "hq"})).ok());
+  Sync(*liar_.node, *hq_.node);
+  network_.CloseLog("eame", Seq(0), root);
+  ASSERT_NO_FATAL_FAILURE(Restart("hq", &hq_));
+  ASSERT_EQ(Seen(hq_), kRestricted);
+  for (uint64_t seq : {0, 1}) {
+    const absl::Status status = hq_.node->ReissuesOf({Dot{log, Seq(seq)}}).status();
+    EXPECT_EQ(ReasonOf(status), "STATE_FORBIDS") << seq;
+    EXPECT_EQ(FieldOf(status), seq == 0 ? "audience" : "marking");
+  }
+  for (const VoidEntry& entry : hq_.node->VoidEntries(std::nullopt, 10)) EXPECT_THAT(entry.refused, HasSubstr("may not write"));
+}
+
+// Whose making headquarters does not hold, of that it cannot say who may write it.
+TEST_F(RestrictedTest, WhatIsOfARecordThatNobodyHereMadeIsNotReissued) {
+  ASSERT_TRUE(Write(*apac_.node, Change(apac_, v1::MARKING_SENSITIVE, {"apac", "eame", "hq"}, making_id_)).ok());
+  Sync(*apac_.node, *liar_.node);
+  const LogId log = network_.log("eame");
+  const Digest root = RootOf(*liar_.node, log, Seq(0));
+  WriteRequest publishing = Change(forger_, v1::MARKING_PUBLIC, {});
+  std::erase_if(publishing.mutations[0].ops, [](const Op& op) { return !op.has_value || op.kind != MergeKind::kRestrictMax; });
+  ASSERT_THAT(publishing.mutations[0].ops, SizeIs(1));
+  ASSERT_TRUE(Apply(*hq_.node, {.peer = "eame", .entries = {ByHand(publishing, Seq(0))}}).status.ok());
+  network_.CloseLog("eame", Seq(0), root);
+  ASSERT_NO_FATAL_FAILURE(Restart("hq", &hq_));
+  const absl::Status status = hq_.node->ReissuesOf({Dot{log, Seq(0)}}).status();
+  EXPECT_EQ(ReasonOf(status), "STATE_FORBIDS");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("made " + name_));
+}
+
+// A making has read nothing. Whoever has read another's can repeat its request, and has no more right to what it made.
+TEST_F(RestrictedTest, WhoRepeatsAMakingMayNotReplaceWhatItMade) {
+  // apac's officer made it at csa, while apac could not be reached.
+  Site csa = network_.Open("csa");
+  ASSERT_TRUE(Write(*csa.node, Change(csa, v1::MARKING_SENSITIVE, {"csa", "eame", "hq"}, making_id_)).ok());
+  Sync(*csa.node, *hq_.node);
+  Sync(*csa.node, *liar_.node);
+  const std::string made = "MARKING_SENSITIVE for csa,eame,hq";
+  ASSERT_EQ(Seen(hq_), made);
+  const WriteRequest widening = Change(liar_, v1::MARKING_OFFICIAL, {"apac", "csa", "eame", "hq"}, making_id_);
+  ASSERT_THAT(widening.mutations[0].ops, testing::Not(IsEmpty()));
+  ASSERT_FALSE(widening.mutations[0].ops[0].replaces.empty());
+  const Payload making = *DecodePayload(**hq_.node->ReadPayload(Dot{network_.log("csa"), Seq(0)}));
+  replication::VerifiedEntry entry = ByHand(widening, Seq(0));
+  Payload repeated = *DecodePayload(*entry.payload);
+  repeated.actor = making.actor;
+  repeated.method = making.method;
+  entry.payload = EncodePayload(repeated);
+  entry.header.payload_digest = Sha256(*entry.payload);
+  entry.header_bytes = EncodeHeader(entry.header);
+  ASSERT_TRUE(Apply(*hq_.node, {.peer = "eame", .entries = {entry}}).status.ok());
+  EXPECT_EQ(Seen(hq_), made);
+  CheckWhole(hq_);
+}
+
+// Whether a restriction was loosened is seen as it comes, by what is there then. What was loosened may be erased since.
+TEST_F(RestrictedTest, AStoreIsWholeWhenWhatWasLoosenedIsErased) {
+  ASSERT_TRUE(Write(*apac_.node, Change(apac_, v1::MARKING_OFFICIAL, {"apac", "csa", "eame", "hq"}, making_id_)).ok());
+  const auto narrowed = Write(*apac_.node, Change(apac_, v1::MARKING_SENSITIVE, {"apac", "eame", "hq"}));
+  ASSERT_TRUE(narrowed.ok()) << narrowed.status();
+  Sync(*apac_.node, *hq_.node);
+  Sync(*apac_.node, *liar_.node);
+  ASSERT_TRUE(Write(*liar_.node, Change(liar_, v1::MARKING_OFFICIAL, {"apac", "csa", "eame", "hq"})).ok());
+  Sync(*liar_.node, *hq_.node);
+  EXPECT_EQ(Seen(hq_), kRestricted);
+  ASSERT_EQ(hq_.node->UnauthorisedCount(), 1);
+  WriteRequest erasing;
+  erasing.actor = "hq/analyst/desk";
+  erasing.request_id = network_.clock().RequestId();
+  erasing.mutations = MutationsOf(ErasureOf(network_.roster(), *DecodePayload(**hq_.node->ReadPayload(narrowed->dot)), narrowed->dot,
+                                            "a name in it", "hq/analyst/desk"));
+  ASSERT_TRUE(Write(*hq_.node, erasing).ok());
+  CheckWhole(hq_);
+}
+
+// Who asks for it reads and hashes the entries that made it: not for each op of a payload that is full of them.
+TEST(AuthorityJudgeTest, WhoMadeARecordIsAskedOnce) {
+  TestNetwork network({"apac", "eame", "hq"});
+  network.SetHeadquarters("hq");
+  const Roster roster = network.roster();
+  const Authority authority(&roster, &records::TheRegistry());
+  const records::RecordType& type = *records::TheRegistry().FindByMessage("Assessment");
+  v1::Assessment assessment;
+  assessment.set_marking(v1::MARKING_PUBLIC);
+  Mutation mutation = MutationFor(type, "assessments/0000000000000000000000000a", nullptr, assessment,
+                                  {assessment.GetDescriptor()->FindFieldByName("marking")});
+  ASSERT_THAT(mutation.ops, SizeIs(1));
+  mutation.ops.resize(1000, mutation.ops[0]);
+  int asked = 0;
+  const auto makers = [&](const std::string&, bool) {
+    ++asked;
+    return std::vector<Maker>{{"apac", roster.FindSite("apac")->id, {}}};
+  };
+  EXPECT_THAT(authority.Judge(mutation, {}, /*makes=*/false, roster.FindSite("eame")->id, makers).ops, SizeIs(1000));
+  EXPECT_LE(asked, 2);
 }
 
 TEST_F(AuthorityTest, AMakingThatTheHomeDidNotWriteDoesNotStandAgainstTheHomes) {
@@ -370,6 +482,37 @@ TEST_F(AuthorityTest, WhatItsSiteMightNotWriteIsNotReissued) {
     EXPECT_TRUE(site->node->ReadPayload(japan)->has_value());
     CheckWhole(*site);
   }
+}
+
+// A thief may have written as much as it liked: who looks through it page by page does not read it anew for each.
+TEST_F(AuthorityTest, AVoidEntryIsJudgedWithoutReadingAllBeforeIt) {
+  constexpr uint64_t kMany = 200;
+  const LogId log = network_.log("eame");
+  const Digest root = RootOf(*liar_.node, log, Seq(0));
+  WriteRequest own;
+  for (uint64_t i = 0; i < kMany; ++i) {
+    own = Making("officer/eame/desk", "Eame's own");
+    ASSERT_TRUE(Write(*liar_.node, own).ok());
+  }
+  engagement_ = own.mutations[0].record;
+  ASSERT_TRUE(Write(*liar_.node, Titling(*liar_.node, "Eame's own, longer")).ok());
+  Sync(*liar_.node, *hq_.node);
+  network_.CloseLog("eame", Seq(0), root);
+  auto counting = std::make_unique<CountingStore>(*hq_.store->Crash(99));
+  const CountingStore& store = *counting;
+  auto restarted = network_.Open("hq", std::move(counting));
+  ASSERT_TRUE(restarted.ok()) << restarted.status();
+  const auto reads_of_last = [&] {
+    const int64_t before = store.reads();
+    const std::vector<VoidEntry> last = restarted->node->VoidEntries(Dot{log, Seq(kMany - 1)}, 10);
+    EXPECT_THAT(last, SizeIs(1));
+    for (const VoidEntry& entry : last) EXPECT_EQ(entry.refused, "");
+    return store.reads() - before;
+  };
+  const int64_t first = reads_of_last();
+  EXPECT_GT(first, static_cast<int64_t>(kMany)) << "who made the record is found in what is void";
+  EXPECT_LT(reads_of_last(), first - static_cast<int64_t>(kMany));
+  EXPECT_EQ(ReasonOf(restarted->node->ReissuesOf({Dot{log, Seq(kMany)}}).status()), "");
 }
 
 TEST_F(AuthorityTest, ARecordIsOfItsTypeAndItsFieldsOfTheirKind) {

@@ -749,7 +749,8 @@ std::vector<absl::Status> Committer::JudgeVoid(const std::vector<std::pair<Dot, 
   }
   Assembly assembly(*this, std::move(committed), Assembly::Journal::kFollows);  // is thrown away
   std::vector<absl::Status> judged;
-  for (const auto& [dot, payload] : entries) judged.push_back(assembly.JudgeVoid(dot, *payload));
+  absl::MutexLock lock(&void_makers_mu_);
+  for (const auto& [dot, payload] : entries) judged.push_back(assembly.JudgeVoid(dot, *payload, &void_makers_));
   return judged;
 }
 

@@ -230,6 +230,14 @@ class Committer {
   std::string failure_ ABSL_GUARDED_BY(committed_mu_);           // why the store takes no more writes
   std::string unfolded_ ABSL_GUARDED_BY(committed_mu_);          // why what the commit log has cannot be folded here, for now
 
+  // Who made records in what is void of closed logs, as far as it has been read: what is judged of it may hang on them.
+  struct VoidMakers {
+    std::map<std::string, std::vector<std::pair<Dot, Maker>>> of;  // by record
+    std::map<LogId, Seq> end;                                      // how far each log is noted
+  };
+  mutable absl::Mutex void_makers_mu_;
+  mutable VoidMakers void_makers_ ABSL_GUARDED_BY(void_makers_mu_);
+
   absl::Mutex completions_mu_;
   std::deque<std::function<void()>> completions_ ABSL_GUARDED_BY(completions_mu_);
   bool completions_stopped_ ABSL_GUARDED_BY(completions_mu_) = false;

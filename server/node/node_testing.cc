@@ -141,6 +141,15 @@ class CountingStore::CountingSnapshot : public storage::Snapshot {
   const std::unique_ptr<storage::Snapshot> inner_;
 };
 
+CountingStore::CountingStore(const storage::MemoryStore& other) {
+  const std::unique_ptr<storage::Batch> all = NewBatch();
+  for (size_t cf = 0; cf < storage::kCfCount; ++cf) {
+    const auto family = static_cast<storage::Cf>(cf);
+    const std::unique_ptr<storage::Iterator> it = other.Iterate(family, "", "");
+    for (it->SeekToFirst(); it->Valid(); it->Next()) all->Put(family, it->key(), it->value());
+  }
+  EXPECT_TRUE(Write(all.get(), storage::Sync::kYes).ok());
+}
 absl::StatusOr<std::optional<std::string>> CountingStore::Get(storage::Cf cf, std::string_view key) const {
   ++reads_;
   return MemoryStore::Get(cf, key);

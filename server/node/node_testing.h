@@ -101,6 +101,9 @@ class TestNetwork {
 // Thread safety: as its base.
 class CountingStore : public storage::MemoryStore {
  public:
+  CountingStore() = default;
+  // Holds what the other does.
+  explicit CountingStore(const storage::MemoryStore& other);
   int64_t reads() const { return reads_.load(); }
 
   absl::StatusOr<std::optional<std::string>> Get(storage::Cf cf, std::string_view key) const override;

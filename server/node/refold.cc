@@ -190,19 +190,28 @@ bool Committer::Assembly::Loosens(const Op& op, const RecordState& state, const 
   return false;
 }
 
+std::vector<Maker> Committer::Assembly::MakersFor(Dot dot, const std::string& record, bool all) const {
+  std::vector<Maker> makers = MakersOf(record, all);
+  if (void_makers_ == nullptr || !makers.empty()) return makers;
+  const auto beside = void_makers_->of.find(record);
+  if (beside == void_makers_->of.end()) return makers;
+  for (const auto& [made, maker] : beside->second) {
+    // Of its own log only what came before it.
+    if (maker.site == SiteOf(dot.log) && (made.log != dot.log || made <= dot)) makers.push_back(maker);
+  }
+  return makers;
+}
+
 std::vector<uint16_t> Committer::Assembly::FoldPart(const Part& part, bool is_shape, Hlc time, Dot dot, const ValueFetcher& fetch,
                                                     RecordState* state) const {
-  const auto makers = [this](const std::string& record, bool all) {
-    std::vector<Maker> known = MakersOf(record, all);
-    if (const auto beside = void_makers_.find(record); known.empty() && beside != void_makers_.end()) known = beside->second;
-    return known;
-  };
+  const auto makers = [&](const std::string& record, bool all) { return MakersFor(dot, record, all); };
   auto [ignored, replacing] = committer_.authority_.Judge(*part.mutation, part.id, part.maker.has_value(), SiteOf(dot.log), makers);
   std::vector<uint16_t> unauthorised = ignored;
   Mutation beside;
   for (const uint16_t op : replacing) {
     if (beside.ops.empty()) beside = *part.mutation;
-    if (Loosens(beside.ops[op], *state, fetch)) unauthorised.push_back(op);
+    // Written anew it would be headquarters', and replace all that it names; some of that may be void, too, and not here to compare with.
+    if (void_makers_ != nullptr || Loosens(beside.ops[op], *state, fetch)) unauthorised.push_back(op);
     beside.ops[op].replaces.clear();
   }
   if (!ignored.empty() && ignored.size() == part.mutation->ops.size()) return unauthorised;
@@ -443,25 +452,31 @@ absl::Status Committer::Assembly::Close(const RosterLog& log) {
   return absl::OkStatus();
 }
 
-absl::Status Committer::Assembly::NoteVoidMakers(const RosterLog& log, Seq end) {
-  Seq& seq = void_makers_end_.try_emplace(log.id, log.closing->size).first->second;
-  for (; seq < end; ++seq) {
-    const auto content = ContentOf({log.id, seq});
-    if (!content.ok()) return content.status();
-    if (!content->has_value() || (*content)->erases) continue;
-    for (const Part& part : (*content)->parts) {
-      if (part.maker) void_makers_[part.mutation->record].push_back({*part.maker, log.site, part.id});
+absl::Status Committer::Assembly::NoteVoidMakers(SiteId site) {
+  for (const RosterLog& log : options_.roster.logs()) {
+    if (log.site != site || !log.closing) continue;
+    const auto size = LogBook(*committer_.store_).Size(log.id);
+    if (!size.ok()) return size.status();
+    Seq& seq = void_makers_->end.try_emplace(log.id, log.closing->size).first->second;
+    for (; seq < *size; ++seq) {
+      const auto content = ContentOf({log.id, seq});
+      if (!content.ok()) return content.status();
+      if (!content->has_value() || (*content)->erases) continue;
+      for (const Part& part : (*content)->parts) {
+        if (part.maker) void_makers_->of[part.mutation->record].emplace_back(Dot{log.id, seq}, Maker{*part.maker, site, part.id});
+      }
     }
   }
   return absl::OkStatus();
 }
 
-absl::Status Committer::Assembly::JudgeVoid(Dot dot, const Payload& payload) {
+absl::Status Committer::Assembly::JudgeVoid(Dot dot, const Payload& payload, VoidMakers* makers) {
+  void_makers_ = makers;
   const auto header = HeaderOf(dot);
   if (!header.ok()) return header.status();
   if (!header->has_value()) return Error(Reason::kStoreDamaged, fmt::format("the header of {} is missing", NameOf(dot)));
   if (committer_.authority_.Limits()) {
-    if (absl::Status status = NoteVoidMakers(*options_.roster.FindLog(dot.log), dot.seq); !status.ok()) return status;
+    if (absl::Status status = NoteVoidMakers(SiteOf(dot.log)); !status.ok()) return status;
   }
   const auto forbids = [&](const absl::Status& status) {
     if (absl::IsDataLoss(status) || absl::IsUnavailable(status)) return status;  // this store is at fault
@@ -474,7 +489,14 @@ absl::Status Committer::Assembly::JudgeVoid(Dot dot, const Payload& payload) {
   }
   std::vector<MutationId> ids;
   for (size_t i = 0; i < payload.mutations.size(); ++i) ids.push_back(MutationIdOf(options_.roster.network(), payload, i));
-  const auto effect = Outcome(PartsOf(payload, ids), /*is_shape=*/false, (*header)->time, dot);
+  const std::vector<Part> parts = PartsOf(payload, ids);
+  for (const Part& part : parts) {
+    const std::string& record = part.mutation->record;
+    if (!committer_.authority_.Limits() || !committer_.authority_.NamesMaker(record) || !MakersFor(dot, record, /*all=*/false).empty())
+      continue;
+    return forbids(absl::NotFoundError(fmt::format("this node does not hold the entry that made {}", record)));
+  }
+  const auto effect = Outcome(parts, /*is_shape=*/false, (*header)->time, dot);
   if (!broken_.ok()) return broken_;
   if (!effect.ok()) return forbids(effect.status());
   if (!effect->unauthorised.empty()) {
