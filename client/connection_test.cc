@@ -14,6 +14,7 @@ namespace fairlead::client {
 namespace {
 
 using fairlead::v1::Port;
+using ::testing::AnyOf;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::Ne;
@@ -156,7 +157,9 @@ TEST_F(ConnectionTest, AsksAnyNodeOfItsSiteAndNoOtherSite) {
   // One of them alone.
   call.address = "127.0.0.1:1";
   call.timeout = absl::Milliseconds(200);
-  EXPECT_TRUE(absl::IsUnavailable(client.Call<Port>(kGetPort, Get("ports/JPYOK"), call, &answer).status()));
+  const absl::Status nobody = client.Call<Port>(kGetPort, Get("ports/JPYOK"), call, &answer).status();
+  // On a busy machine the time may end while it connects again.
+  EXPECT_THAT(nobody.code(), AnyOf(absl::StatusCode::kUnavailable, absl::StatusCode::kDeadlineExceeded)) << nobody;
   EXPECT_EQ(answer.address, "127.0.0.1:1");
   call.address = hq_.address();
   EXPECT_TRUE(absl::IsInvalidArgument(client.Call<Port>(kGetPort, Get("ports/JPYOK"), call).status()));
