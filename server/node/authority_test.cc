@@ -380,6 +380,36 @@ TEST_F(RestrictedTest, AStoreIsWholeWhenWhatWasLoosenedIsErased) {
                                             "a name in it", "hq/analyst/desk"));
   ASSERT_TRUE(Write(*hq_.node, erasing).ok());
   CheckWhole(hq_);
+  // What is no such list, or lists what no site could do, is a finding all the same.
+  auto it = hq_.store->Iterate(storage::Cf::kMeta, storage::kMetaUnauthorisedPrefix, storage::PrefixEnd(storage::kMetaUnauthorisedPrefix));
+  it->SeekToFirst();
+  ASSERT_TRUE(it->Valid());
+  const std::string key(it->key());
+  const std::string value(it->value());
+  for (const std::string& other : {value + "x", value.substr(0, value.size() - 1), std::string()}) {
+    auto batch = hq_.store->NewBatch();
+    batch->Put(storage::Cf::kMeta, key, other);
+    ASSERT_TRUE(hq_.store->Write(batch.get(), storage::Sync::kYes).ok());
+    EXPECT_THAT(FindingsOf(hq_), SizeIs(1)) << other.size();
+  }
+}
+
+// The list of what another had no right to is checked to the byte where it is not about restrictions.
+TEST_F(AuthorityTest, AChangedListOfWhatWasUnauthorisedIsFound) {
+  ASSERT_TRUE(Write(*liar_.node, Titling(*liar_.node, "Eame's visit")).ok());
+  Sync(*liar_.node, *hq_.node);
+  ASSERT_EQ(hq_.node->UnauthorisedCount(), 1);
+  CheckWhole(hq_);
+  auto it = hq_.store->Iterate(storage::Cf::kMeta, storage::kMetaUnauthorisedPrefix, storage::PrefixEnd(storage::kMetaUnauthorisedPrefix));
+  it->SeekToFirst();
+  ASSERT_TRUE(it->Valid());
+  const std::string key(it->key());
+  std::string value(it->value());
+  ++value.back();  // another field
+  auto batch = hq_.store->NewBatch();
+  batch->Put(storage::Cf::kMeta, key, value);
+  ASSERT_TRUE(hq_.store->Write(batch.get(), storage::Sync::kYes).ok());
+  EXPECT_THAT(FindingsOf(hq_), SizeIs(1));
 }
 
 // Who asks for it reads and hashes the entries that made it: not for each op of a payload that is full of them.

@@ -539,8 +539,9 @@ class Checker {
     if (family != Cf::kMeta || !key.starts_with(storage::kMetaUnauthorisedPrefix)) return false;
     const auto others = [this](std::string_view value) {
       std::vector<uint32_t> fields;
+      if (value.empty()) return fields;
       Reader in(value);
-      const auto* type = in.left() > 0 ? options_.registry->FindByNumber(static_cast<uint32_t>(in.Varint())) : nullptr;
+      const auto* type = options_.registry->FindByNumber(static_cast<uint32_t>(in.Varint()));
       in.Bytes();
       for (uint64_t left = in.Varint(); in.ok() && left > 0; --left) {
         const auto field = static_cast<uint32_t>(in.Varint());
@@ -549,6 +550,7 @@ class Checker {
         if (kind != static_cast<int>(MergeKind::kRestrictMax) && kind != static_cast<int>(MergeKind::kRestrictIntersect))
           fields.push_back(field);
       }
+      if (!in.Done()) fields.push_back(0);  // it is none
       return fields;
     };
     return others(one) == others(other);
@@ -559,7 +561,7 @@ class Checker {
     if (family == Cf::kMeta) {
       if (key == storage::kMetaHlc || key.starts_with(storage::kMetaErasedPrefix)) return false;
       if (key.starts_with(storage::kMetaVoidPrefix)) return false;
-      if (key.starts_with(storage::kMetaUnauthorisedPrefix)) return DiffersInLoosened(family, key, value, {});
+      if (key.starts_with(storage::kMetaUnauthorisedPrefix)) return !value.empty() && DiffersInLoosened(family, key, value, {});
       if (!key.starts_with(storage::kMetaDigestPrefix)) return true;
       // A class that lost its last record, or had one only within a batch.
       return value.size() == 8 + LatticeHash::kBytes && value.find_first_not_of('\0') == std::string_view::npos;
