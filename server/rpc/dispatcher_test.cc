@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 
@@ -105,7 +106,7 @@ class TestSource : public Source {
     ready(*end_);
   }
   void Cancel() override {
-    if (!cancelled_.HasBeenNotified()) cancelled_.Notify();
+    std::call_once(told_, [this] { cancelled_.Notify(); });
   }
   int asked() const { return asked_.load(); }
   bool AwaitCancel() { return cancelled_.WaitForNotificationWithTimeout(kPatience); }
@@ -115,6 +116,7 @@ class TestSource : public Source {
   const size_t bytes_;
   const std::optional<absl::Status> end_;
   std::atomic<int> asked_{0};
+  std::once_flag told_;
   absl::Notification cancelled_;
 };
 

@@ -91,12 +91,13 @@ class WaitingSource : public Source {
     if (left_-- > 0) ready(std::make_unique<v1::Overview>());
   }
   void Cancel() override {
-    if (!cancelled_.HasBeenNotified()) cancelled_.Notify();
+    std::call_once(told_, [this] { cancelled_.Notify(); });
   }
   bool AwaitCancel() { return cancelled_.WaitForNotificationWithTimeout(kPatience); }
 
  private:
   int left_;
+  std::once_flag told_;
   absl::Notification cancelled_;
 };
 

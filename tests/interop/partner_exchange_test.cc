@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "certs/identity.h"
@@ -33,7 +34,7 @@ class EndingService : public v1::ExchangeService::WithCallbackMethod_WatchReleas
         StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
       }
       void OnDone() override {
-        if (!service_->ended_.HasBeenNotified()) service_->ended_.Notify();
+        std::call_once(service_->told_, [this] { service_->ended_.Notify(); });
         delete this;
       }
 
@@ -49,6 +50,7 @@ class EndingService : public v1::ExchangeService::WithCallbackMethod_WatchReleas
   }
 
  private:
+  std::once_flag told_;
   absl::Notification ended_;
 };
 
