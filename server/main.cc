@@ -3,6 +3,7 @@
 #include <absl/cleanup/cleanup.h>
 #include <absl/synchronization/mutex.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -74,6 +75,13 @@ void StartLogging(const NodeConfig& config) {
   logger->set_level(spdlog::level::from_str(config.log_level));
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(logger);
+}
+
+// Large blocks are mapped by themselves, and go back to the system when they are freed. glibc comes to take what is as large as a
+// memtable's blocks from its heaps, which then stay as large as they once were. Figures: tests/bench/README.md.
+void BoundHeap() {
+  constexpr int kMappedBytesMin = 256 << 10;
+  mallopt(M_MMAP_THRESHOLD, kMappedBytesMin);
 }
 
 // Who wrote, the site's log says for ever; through which gateway, only this does.
@@ -411,6 +419,7 @@ int Serve(const NodeConfig& config) {
 }
 
 int Main(int argc, char** argv) {
+  BoundHeap();
   CLI::App app("One site's node of a Fairlead network.", "fairlead-node");
   std::string config_path;
   bool print_settings = false;
