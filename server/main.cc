@@ -79,7 +79,7 @@ void StartLogging(const NodeConfig& config) {
 
 // Large blocks are mapped by themselves, and go back to the system when they are freed. glibc comes to take what is as large as a
 // memtable's blocks from its heaps, which then stay as large as they once were. Figures: tests/bench/README.md.
-void BoundHeap() {
+void MapLargeBlocks() {
   constexpr int kMappedBytesMin = 256 << 10;
   mallopt(M_MMAP_THRESHOLD, kMappedBytesMin);
 }
@@ -419,7 +419,7 @@ int Serve(const NodeConfig& config) {
 }
 
 int Main(int argc, char** argv) {
-  BoundHeap();
+  MapLargeBlocks();
   CLI::App app("One site's node of a Fairlead network.", "fairlead-node");
   std::string config_path;
   bool print_settings = false;
